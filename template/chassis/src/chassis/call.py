@@ -1,0 +1,106 @@
+"""One call from its first to its last moment: who asks, how long it may take, what was tried."""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from chassis.errors import DeadlineExceeded, TooManyModelRequests
+from chassis.types import Attempt, NanoUsd
+
+
+def new_call_id() -> str:
+    """Return a name for a call that no other has."""
+    return "c_" + secrets.token_hex(12)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The moment by which the whole call must be over; every wait draws from it.
+
+    Args:
+        at: On the monotonic clock, in seconds.
+        reserve: Seconds at the end that models may not use, so that the baseline or the desk still can.
+    """
+
+    at: float
+    reserve: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        """Return the deadline `seconds` from now, a tenth of it (at most a second) reserved."""
+        return cls(time.monotonic() + seconds, reserve=min(1.0, seconds / 10))
+
+    def remaining(self) -> float:
+        """Return the seconds left, never below 0."""
+        return max(0.0, self.at - time.monotonic())
+
+    def for_models(self) -> float:
+        """Return the seconds that models may still use.
+
+        Raises:
+            DeadlineExceeded: There are none.
+        """
+        seconds = self.remaining() - self.reserve
+        if seconds <= 0:
+            raise DeadlineExceeded("The time for this call is used up")
+        return seconds
+
+
+@dataclass(slots=True)
+class Call:
+    """One caller's question on its way.
+
+    Args:
+        id: Unique; on every log line and span of the call.
+        caller: Who asks, as their API key says.
+        deadline: When the call must be over.
+        max_turns: How many model requests the task may make.
+    """
+
+    id: str
+    caller: str
+    deadline: Deadline
+    max_turns: int
+    turns: "list[Turn]" = field(default_factory=list)
+    placeholders: dict[str, str] = field(default_factory=dict)
+
+    def turn(self) -> "Turn":
+        """Begin the next model request.
+
+        Raises:
+            TooManyModelRequests: The task has used up `max_turns`.
+        """
+        if len(self.turns) >= self.max_turns:
+            raise TooManyModelRequests(f"The task asked a model {self.max_turns} times, which is the limit")
+        self.turns.append(Turn(self))
+        return self.turns[-1]
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """Return what was sent to models so far, oldest first."""
+        return [attempt for turn in self.turns for attempt in turn.attempts]
+
+    @property
+    def cost(self) -> NanoUsd:
+        """Return what the call has cost so far."""
+        return sum(attempt.cost for attempt in self.attempts)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One model request of a call, with every model that was tried for it. Money is settled per turn.
+
+    Args:
+        call: The call it belongs to.
+        input_bound: No model can read more tokens than this from the request; 0 until the request is priced.
+        attempts: What was sent, oldest first.
+    """
+
+    call: Call
+    input_bound: int = 0
+    attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def cost(self) -> NanoUsd:
+        """Return what this turn has cost so far."""
+        return sum(attempt.cost for attempt in self.attempts)
