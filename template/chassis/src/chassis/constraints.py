@@ -1,0 +1,171 @@
+"""`constraints.toml`, typed: the numbers that must hold in production, each in one place.
+
+Every section is a class here and every key a field with its meaning, its unit and its bounds. Nothing dangerous has a
+default: a file that leaves a key out is refused with the key's name.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from chassis.sections import Section, load_toml
+from chassis.types import NanoUsd, nano_usd
+
+FILE = "constraints.toml"
+
+type DataClass = Literal["public", "internal", "confidential", "personal"]
+type Sensitive = Literal["email", "phone", "card", "iban", "national_id", "ip", "secret"]
+type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
+type Fraction = Annotated[float, Field(ge=0, le=1)]
+type Dollars = Annotated[float, Field(ge=0)]
+
+
+class Latency(Section):
+    """How long a caller waits."""
+
+    deadline_seconds: float = Field(gt=0, le=600)
+    """Seconds for a whole call: every retry, fallback and tool loop draws from it."""
+
+
+class Quality(Section):
+    """How good is good enough."""
+
+    confidence_floor: Fraction
+    """A draft less sure than this goes to the baseline, then to a person."""
+    accuracy_floor: Fraction
+    """`make evals` fails below this share of right cases."""
+
+
+class Cost(Section):
+    """Ceilings in US dollars, held before anything is sent. Days and months are UTC."""
+
+    per_request_usd: Dollars
+    per_caller_day_usd: Dollars
+    per_day_usd: Dollars
+    per_month_usd: Dollars
+
+
+class Limits(Section):
+    """How much one caller, or all together, may ask for."""
+
+    body_bytes: int = Field(gt=0)
+    """A larger request body is refused with 413."""
+    concurrent_calls: int = Field(gt=0)
+    """More callers at once are refused with 503 and `Retry-After`."""
+    model_requests_per_call: int = Field(gt=0)
+    """Where a looping agent stops."""
+
+
+class Cache(Section):
+    """Whether a model's reply is used twice."""
+
+    ttl_seconds: int = Field(ge=0)
+    """How long a model's reply may be used again for the same caller and the same request; 0 turns the cache off."""
+
+
+class Data(Section):
+    """What callers send."""
+
+    data_class: DataClass = Field(alias="class")
+    """The class of what callers send."""
+    refuse: frozenset[Sensitive]
+    """A question that contains one of these is refused with 422."""
+
+
+class Destination(Section):
+    """A place outside this process that a model listens at, and what may be sent there."""
+
+    classes: frozenset[DataClass]
+    """The classes of data that may be sent there."""
+    redact: frozenset[Sensitive]
+    """What is replaced by a placeholder before anything is sent there."""
+
+
+class ModelLink(Section):
+    """One model of the chain; they are asked in the order of the file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    """What logs, answers and budgets call it."""
+    provider: Provider
+    model: str = Field(min_length=1)
+    """The vendor's id of the model, dated where the vendor offers it."""
+    destination: str
+    """The key under `[destinations]` that says what may be sent."""
+    max_output_tokens: int = Field(gt=0)
+    """The cap sent with every request; reasoning tokens count."""
+    base_url: str | None = None
+    """Only for `openai-compatible`: where it listens, ending in `/v1`."""
+    input_usd_per_million: Dollars | None = None
+    output_usd_per_million: Dollars | None = None
+    """Both, if genai-prices does not know the model; 0 for a model of your own."""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if (self.input_usd_per_million is None) != (self.output_usd_per_million is None):
+            raise ValueError("one price without the other; give both input_usd_per_million and output_usd_per_million")
+        if (self.provider == "openai-compatible") != (self.base_url is not None):
+            raise ValueError("base_url and provider = 'openai-compatible' go together; give both or neither")
+        return self
+
+
+class WhenWrong(Section):
+    """What happens instead. `baseline` goes on to the desk when the baseline is not sure either."""
+
+    low_confidence: Literal["baseline", "desk"]
+    models_failed: Literal["baseline", "desk", "refuse"]
+    budget_exhausted: Literal["baseline", "desk", "refuse"]
+
+
+class DeskRules(Section):
+    """How fast people answer."""
+
+    due_hours: float = Field(gt=0)
+    """Within how many hours a person answers a referral."""
+
+
+class Constraints(Section):
+    """The whole file."""
+
+    latency: Latency
+    quality: Quality
+    cost: Cost
+    limits: Limits
+    cache: Cache
+    data: Data
+    destinations: dict[str, Destination] = {}
+    models: tuple[ModelLink, ...] = ()
+    when_wrong: WhenWrong
+    desk: DeskRules
+
+    @model_validator(mode="after")
+    def _destinations_allow_the_data(self) -> Self:
+        names = [link.name for link in self.models]
+        for link in self.models:
+            where = f"the model {link.name!r}"
+            if names.count(link.name) > 1:
+                raise ValueError(f"{where} appears twice; give each model its own name")
+            if link.destination not in self.destinations:
+                raise ValueError(
+                    f"{where} has the unknown destination {link.destination!r}; add [destinations.{link.destination}]"
+                )
+            if self.data.data_class not in self.destinations[link.destination].classes:
+                raise ValueError(
+                    f"{where} may not receive {self.data.data_class!r} data; "
+                    f"allow it in destinations.{link.destination}.classes or remove the model"
+                )
+        return self
+
+    @property
+    def ceilings(self) -> dict[str, NanoUsd]:
+        """Return the four ceilings of `[cost]` in nano-USD, by key without `_usd`."""
+        return {key.removesuffix("_usd"): nano_usd(value) for key, value in self.cost}
+
+
+def load_constraints(root: Path) -> Constraints:
+    """Read and check `constraints.toml` of the project at `root`.
+
+    Raises:
+        ConfigError: The file is missing, is not TOML, or says something that cannot be meant.
+    """
+    return load_toml(root / FILE, Constraints)

@@ -1,0 +1,72 @@
+"""Where the team's repository is and where it keeps its task, from `[tool.chassis]` in `pyproject.toml`."""
+
+import importlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chassis.errors import ConfigError
+from chassis.task import Task
+
+REMEDY = 'Write [tool.chassis] with a line such as task = "acme_help.task:TASK"'
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A repository that was generated from the template.
+
+    Args:
+        root: The folder of its `pyproject.toml`.
+        name: The project's name there, such as `acme-help`.
+        version: The project's version there.
+        task_path: Module and name of its `Task`, such as `acme_help.task:TASK`.
+    """
+
+    root: Path
+    name: str
+    version: str
+    task_path: str
+
+    def load_task(self) -> Task[Any, Any]:
+        """Import the team's task.
+
+        Raises:
+            ConfigError: There is no such module or name, or it is no `Task`. Errors inside the team's code pass.
+        """
+        module_name, _, name = self.task_path.partition(":")
+        where = f"pyproject.toml: tool.chassis.task = {self.task_path!r}"
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not module_name.startswith(error.name):
+                raise
+            raise ConfigError(
+                where, f"there is no module {module_name!r}", "Mend the path, or run `make setup`"
+            ) from None
+        task = getattr(module, name or "TASK", None)
+        if not isinstance(task, Task):
+            raise ConfigError(where, f"{name!r} in {module_name} is no chassis.Task", REMEDY)
+        return task
+
+
+def find_project(start: Path | None = None) -> Project:
+    """Return the project whose folder, or one of whose sub-folders, is `start` (default: the working directory).
+
+    Raises:
+        ConfigError: No `pyproject.toml` with `[tool.chassis]` lies there or above.
+    """
+    start = (start or Path.cwd()).resolve()
+    for root in (start, *start.parents):
+        file = root / "pyproject.toml"
+        if not file.is_file():
+            continue
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        if chassis := content.get("tool", {}).get("chassis"):
+            if "task" not in chassis:
+                raise ConfigError(f"{file.name}: tool.chassis.task", "the key is missing", REMEDY)
+            described = content.get("project", {})
+            return Project(root, described.get("name", root.name), described.get("version", "0"), chassis["task"])
+    raise ConfigError(
+        str(start), "no pyproject.toml with [tool.chassis] lies here or above", "Run this inside your project"
+    )
