@@ -1,0 +1,93 @@
+"""API keys: who may call, kept only as SHA-256, so that a stolen database opens nothing.
+
+A key holds 192 random bits; a slow password hash would protect nothing more and cost every call its time.
+"""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from chassis.clock import now, stamp
+from chassis.errors import ConfigError
+from chassis.store.database import Database, Row
+
+PREFIX = "ck_"
+CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What is known of a key after it was shown; times are UTC."""
+
+    id: str
+    caller: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class ApiKeys:
+    """The keys in the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, caller: str) -> str:
+        """Issue a key to `caller` and return it; it cannot be shown again.
+
+        Raises:
+            ConfigError: The name would be no good in logs and budgets.
+        """
+        if not CALLER.fullmatch(caller):
+            raise ConfigError(
+                "caller", f"the name is {caller!r}", "Use 1 to 64 letters, digits and . _ @ - such as 'web-shop'"
+            )
+        key, key_id = PREFIX + secrets.token_urlsafe(24), "k_" + secrets.token_hex(6)
+        await self._database.execute(
+            "INSERT INTO api_keys (id, hash, caller, created_at) VALUES ($1, $2, $3, $4)",
+            key_id,
+            _hash(key),
+            caller,
+            stamp(now()),
+        )
+        log.info("key.created", key_id=key_id, caller=caller)
+        return key
+
+    async def caller_of(self, key: str) -> str | None:
+        """Return who holds `key`, or None if nobody does (any more).
+
+        The lookup is by hash: how long it takes says nothing about how much of a guess was right.
+        """
+        rows = await self._database.fetch(
+            "SELECT caller FROM api_keys WHERE hash = $1 AND revoked_at IS NULL", _hash(key)
+        )
+        return str(rows[0]["caller"]) if rows else None
+
+    async def listed(self) -> list[ApiKey]:
+        """Return every key that was ever issued, oldest first."""
+        rows = await self._database.fetch(
+            "SELECT id, caller, created_at, revoked_at FROM api_keys ORDER BY created_at, id"
+        )
+        return [_api_key(row) for row in rows]
+
+    async def revoke(self, key_id: str) -> bool:
+        """End a key at once; return False if no key of that id is in use."""
+        changed = await self._database.execute(
+            "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", key_id, stamp(now())
+        )
+        return changed > 0
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _api_key(row: Row) -> ApiKey:
+    created_at, revoked_at = datetime.fromisoformat(str(row["created_at"])), row["revoked_at"]
+    return ApiKey(
+        str(row["id"]), str(row["caller"]), created_at, datetime.fromisoformat(str(revoked_at)) if revoked_at else None
+    )
