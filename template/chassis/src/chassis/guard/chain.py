@@ -1,0 +1,126 @@
+"""The walk of one model request, shown whole in one expression."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_ai import RunContext
+from pydantic_ai.exceptions import FallbackExceptionGroup, ModelAPIError, UnexpectedModelBehavior
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import CompletedStreamedResponse, Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.settings import ModelSettings
+
+from chassis.call import Call, Turn
+from chassis.constraints import Constraints, Sensitive
+from chassis.errors import ModelsFailed
+from chassis.guard.breaking import Breaking
+from chassis.guard.cached import Cached
+from chassis.guard.held import Held
+from chassis.guard.link import Link
+from chassis.guard.metered import Metered
+from chassis.guard.redacted import Redacted
+from chassis.guard.timed import Timed
+from chassis.store.ledger import Ledger
+from chassis.store.replies import Replies
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What the walk needs and shares between calls.
+
+    Args:
+        links: The models that can be asked, in order; never empty.
+        constraints: The ceilings and the destinations' rules.
+        ledger: Where money is held.
+        replies: The cache.
+    """
+
+    links: tuple[Link, ...]
+    constraints: Constraints
+    ledger: Ledger
+    replies: Replies
+
+    @property
+    def redactions(self) -> frozenset[Sensitive]:
+        """Return what any destination of the chain wants replaced: a later model may get the same request."""
+        destinations = self.constraints.destinations
+        return frozenset().union(*(destinations[link.rules.destination].redact for link in self.links))
+
+    @property
+    def chain_id(self) -> str:
+        """Return a text that changes whenever the models of the chain do."""
+        return ",".join(f"{link.vendor.model_id}@{link.rules.max_output_tokens}" for link in self.links)
+
+
+def chain(guard: Guard, turn: Turn) -> Model:
+    """Return the model that one request is sent to: every guard, outermost first."""
+    deadline, count = turn.call.deadline, len(guard.links)
+    return Redacted(
+        Cached(
+            Held(
+                FallbackModel(
+                    *(
+                        Breaking(Timed(Metered(link, turn), deadline, sharers=count - place), link.breaker)
+                        for place, link in enumerate(guard.links)
+                    ),
+                    fallback_on=(ModelAPIError, UnexpectedModelBehavior),
+                ),
+                guard.links,
+                guard.constraints,
+                guard.ledger,
+                turn,
+            ),
+            guard.replies,
+            guard.chain_id,
+            turn,
+        ),
+        guard.redactions,
+        turn,
+    )
+
+
+class GuardedModel(FallbackModel):
+    """The model that a task is given. Whatever an agent or a tool loop sends through it takes the walk, each time.
+
+    To pydantic-ai it is a `FallbackModel` over the chain's models, so that prompts and tools are prepared for each.
+
+    Args:
+        guard: The process's guards.
+        call: The call that is charged, timed and counted.
+    """
+
+    def __init__(self, guard: Guard, call: Call) -> None:
+        super().__init__(*(link.vendor for link in guard.links))
+        self._guard, self._call = guard, call
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Take the walk.
+
+        Raises:
+            ModelsFailed: No model of the chain gave a usable reply, or the call's time or turns are used up.
+            BudgetExhausted: The worst case does not fit into a budget; nothing was sent.
+        """
+        turn = self._call.turn()
+        try:
+            return await chain(self._guard, turn).request(messages, model_settings, model_request_parameters)
+        except FallbackExceptionGroup as failures:
+            raise ModelsFailed("No model gave a usable reply") from failures
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        """Take the same walk and hand the reply over in one piece: a reply is checked before anybody sees it."""
+        response = await self.request(messages, model_settings, model_request_parameters)
+        yield CompletedStreamedResponse(response, model_request_parameters=model_request_parameters, replay_events=True)

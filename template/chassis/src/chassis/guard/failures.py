@@ -1,0 +1,36 @@
+"""What one model can do wrong. Each makes the next model of the chain be asked; none reaches a caller.
+
+pydantic_ai.ModelAPIError   the vendor's own errors: 401, 429, 500, refused connection ...
+├── TimedOut                the model's share of the deadline ran out
+├── Resting                 its breaker is open; nothing was sent
+└── UnusableReply           it answered, but with nothing that can be used
+    ├── EmptyReply          no text and no tool call
+    ├── TruncatedReply      cut off at the output cap, or before the vendor said it was finished
+    └── RefusedReply        stopped by the vendor's content filter
+"""
+
+from pydantic_ai.exceptions import ModelAPIError
+
+
+class TimedOut(ModelAPIError):
+    """The model's share of the deadline ran out."""
+
+
+class Resting(ModelAPIError):
+    """The model's breaker is open; nothing was sent."""
+
+
+class UnusableReply(ModelAPIError):
+    """The model answered, but with nothing that can be used."""
+
+
+class EmptyReply(UnusableReply):
+    """A reply with neither text nor a tool call."""
+
+
+class TruncatedReply(UnusableReply):
+    """A reply that was cut off."""
+
+
+class RefusedReply(UnusableReply):
+    """A reply that the vendor's content filter stopped."""

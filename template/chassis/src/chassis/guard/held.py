@@ -1,0 +1,55 @@
+"""Sets the worst case aside before anything is sent, and settles to what it cost, whatever happens between."""
+
+import asyncio
+
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models.wrapper import WrapperModel
+from pydantic_ai.settings import ModelSettings
+
+from chassis.budget import accounts_for, check_request
+from chassis.call import Turn
+from chassis.constraints import Constraints
+from chassis.guard.link import Link
+from chassis.guard.request import canonical, input_bound
+from chassis.store.ledger import Ledger
+from chassis.types import NanoUsd
+
+
+class Held(WrapperModel):
+    """Asks the wrapped chain only when the budgets can bear the worst that asking could cost.
+
+    Args:
+        wrapped: The rest of the walk.
+        links: The models that may be asked; the worst case is that each of them is, and charges for it.
+        constraints: The ceilings.
+        ledger: Where money is held.
+        turn: What is charged is what the turn's attempts cost.
+    """
+
+    def __init__(
+        self, wrapped: Model, links: tuple[Link, ...], constraints: Constraints, ledger: Ledger, turn: Turn
+    ) -> None:
+        super().__init__(wrapped)
+        self._links, self._constraints, self._ledger, self._turn = links, constraints, ledger, turn
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Hold, ask, settle."""
+        request = canonical(messages, model_settings, model_request_parameters)
+        self._turn.input_bound = input_bound(request, messages)
+        worst_case = self._worst_case()
+        check_request(worst_case, self._constraints)
+        hold = await self._ledger.hold(accounts_for(self._turn.call.caller, self._constraints), worst_case)
+        try:
+            return await self.wrapped.request(messages, model_settings, model_request_parameters)
+        finally:
+            # A caller who hangs up cancels this task; the money must be settled all the same.
+            await asyncio.shield(asyncio.ensure_future(self._ledger.settle(hold, self._turn.cost)))
+
+    def _worst_case(self) -> NanoUsd:
+        return sum(link.worst_case(self._turn.input_bound) for link in self._links)

@@ -1,0 +1,100 @@
+"""One request to one vendor: capped, traced, checked, and charged for."""
+
+import time
+
+import structlog
+from pydantic_ai.exceptions import ModelConnectionError, ModelHTTPError
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.wrapper import WrapperModel
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
+
+from chassis.call import Turn
+from chassis.guard.failures import EmptyReply, RefusedReply, TruncatedReply
+from chassis.guard.link import Link
+from chassis.telemetry.chat import ChatSpan
+from chassis.types import Attempt, NanoUsd
+
+log = structlog.get_logger()
+
+
+class Metered(WrapperModel):
+    """Asks one vendor, and writes down what was sent and what it cost.
+
+    Args:
+        link: The model with its rules and price.
+        turn: Where the attempt is written down.
+    """
+
+    def __init__(self, link: Link, turn: Turn) -> None:
+        super().__init__(link.vendor)
+        self._link, self._turn = link, turn
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Ask, with the output cap of the constraints.
+
+        Raises:
+            UnusableReply: The reply is empty, cut off or refused; it is charged for all the same.
+        """
+        settings, started = self._capped(model_settings), time.monotonic()
+        response: ModelResponse | None = None
+        with ChatSpan(self._link.rules, settings["max_tokens"]) as span:
+            try:
+                response = await self.wrapped.request(messages, settings, model_request_parameters)
+                span.answered(response)
+                check_reply(self._link.rules.name, response)
+            except BaseException as error:
+                span.charged(self._note(response, error, time.monotonic() - started))
+                raise
+            span.charged(self._note(response, None, time.monotonic() - started))
+        return response
+
+    def _capped(self, settings: ModelSettings | None) -> ModelSettings:
+        cap = self._link.rules.max_output_tokens
+        wanted = (settings or {}).get("max_tokens") or cap
+        return ModelSettings(**{**(settings or {}), "max_tokens": min(wanted, cap)})
+
+    def _note(self, response: ModelResponse | None, error: BaseException | None, seconds: float) -> NanoUsd:
+        name, failure = self._link.rules.name, type(error).__name__ if error else None
+        usage = response.usage if response else RequestUsage()
+        cost = self._link.price(usage) if response else self._cost_of(error)
+        self._turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
+        if failure is not None:
+            log.warning("model.failed", model=name, error=failure, seconds=round(seconds, 3))
+        return cost
+
+    def _cost_of(self, error: BaseException | None) -> NanoUsd:
+        """Return what a request without a reply is charged: nothing if it was not processed, else the worst case."""
+        return 0 if _was_not_processed(error) else self._link.worst_case(self._turn.input_bound)
+
+
+def check_reply(model: str, response: ModelResponse) -> None:
+    """Let a reply pass if something can be done with it.
+
+    Raises:
+        UnusableReply: One of its three kinds, by what is wrong.
+    """
+    if response.finish_reason == "content_filter":
+        raise RefusedReply(model, f"{model} refused to answer")
+    if response.finish_reason in {"length", "error"}:
+        raise TruncatedReply(model, f"{model} stopped early ({response.finish_reason})")
+    said = any(part.content.strip() for part in response.parts if isinstance(part, TextPart))
+    if not said and not any(isinstance(part, ToolCallPart) for part in response.parts):
+        raise EmptyReply(model, f"{model} said nothing")
+
+
+def _was_not_processed(error: BaseException | None) -> bool:
+    """Tell requests that never arrived or were turned down, which cost nothing, from those of which nobody can know."""
+    match error:
+        case ModelConnectionError(phase="pool" | "connect"):
+            return True
+        case ModelHTTPError():
+            return True
+        case _:
+            return False

@@ -1,0 +1,208 @@
+"""The steps of one model request, each on its own."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from pydantic_ai import Agent
+from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.usage import RequestUsage
+from sample import TASK, Question
+
+from chassis.constraints import ModelLink, Sensitive
+from chassis.errors import ConfigError
+from chassis.guard import breaker
+from chassis.guard.breaker import Breaker
+from chassis.guard.chain import GuardedModel
+from chassis.guard.failures import EmptyReply, RefusedReply, Resting, TruncatedReply, UnusableReply
+from chassis.guard.metered import check_reply
+from chassis.guard.prices import price_of
+from chassis.guard.redaction import find, redact, restore
+from chassis.guard.request import canonical, input_bound
+from chassis.guard.vendors import connect
+from chassis.settings import Settings
+from chassis.testing import Scripted, wire_for_tests
+
+ALL: tuple[Sensitive, ...] = ("email", "phone", "card", "iban", "national_id", "ip", "secret")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("email", "ann.o-neil+x@mail.example.co.uk"),
+        ("card", "4111 1111 1111 1111"),
+        ("card", "378282246310005"),
+        ("iban", "DE89 3704 0044 0532 0130 00"),
+        ("iban", "GB29NWBK60161331926819"),
+        ("national_id", "078-05-1120"),
+        ("national_id", "QQ123456C".replace("QQ", "AB")),
+        ("national_id", "86 095 742 719"),
+        ("national_id", "2 55 08 14 168 025 38"),
+        ("ip", "203.0.113.7"),
+        ("ip", "2001:db8::8a2e:370:7334"),
+        ("secret", "sk-proj-abcdefghijklmnop1234"),
+        ("secret", "AKIAIOSFODNN7EXAMPLE"),
+        ("phone", "+49 30 901820"),
+        ("phone", "(030) 901-82000"),
+    ],
+)
+def test_sensitive_values_are_found_for_what_they_are(kind: Sensitive, value: str) -> None:
+    """A value inside a sentence is found whole, and as the right kind even when every kind is looked for."""
+    text = f"Please note {value}, thanks."
+
+    assert [(item.kind, text[item.start : item.end]) for item in find(text, ALL)] == [(kind, value)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Order 4111 1111 1111 1112 is not a card: its checksum is wrong.",
+        "Version 3.12.1 came on 2026-11-23 at 15:04:05.",
+        "DE89 3704 0044 0532 0130 01 fails the IBAN check, 86 095 742 718 the German one.",
+        "The budget is $300.00 a month, 20.00 a day, for 10000 users.",
+        "std::vector and chassis::guard are names.",
+    ],
+)
+def test_look_alikes_are_left_alone(text: str) -> None:
+    """Numbers that fail their checksum, dates, versions and amounts are not sensitive."""
+    assert find(text, ALL) == []
+
+
+def test_redaction_keeps_one_placeholder_for_one_value_and_undoes_itself() -> None:
+    """A value that appears twice, now and in a later message, is the same placeholder each time."""
+    placeholders: dict[str, str] = {}
+    text = "a@x.example wrote to b@x.example, and a@x.example again"
+
+    redacted = redact(text, ALL, placeholders)
+
+    assert redacted == "[EMAIL_1] wrote to [EMAIL_2], and [EMAIL_1] again"
+    assert redact("b@x.example", ALL, placeholders) == "[EMAIL_2]"
+    assert restore(redacted, placeholders) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["你好，世界。" * 50, '{"a": [1, 2, {"b": "0x3f"}]}' * 30, "🙂🙃" * 100, "plain words " * 50]
+)
+def test_no_tokenizer_reads_more_tokens_than_the_bound(text: str) -> None:
+    """A byte-level tokenizer spends at least a byte a token, whatever the script."""
+    messages = [ModelRequest([UserPromptPart(text)])]
+
+    bound = input_bound(canonical(messages, None, ModelRequestParameters()), messages)
+
+    assert bound > len(text.encode())
+
+
+def test_the_same_request_has_the_same_bytes_whenever_it_is_sent() -> None:
+    """Times do not tell requests apart; words, settings and tools do."""
+
+    def request(text: str) -> list[Any]:
+        return [ModelRequest([UserPromptPart(text)])]
+
+    first = canonical(request("hello"), {"temperature": 0}, ModelRequestParameters())
+    time.sleep(0.001)
+
+    assert canonical(request("hello"), {"temperature": 0}, ModelRequestParameters()) == first
+    assert canonical(request("hullo"), {"temperature": 0}, ModelRequestParameters()) != first
+    assert canonical(request("hello"), {"temperature": 1}, ModelRequestParameters()) != first
+    assert canonical(request("hello"), {"temperature": 0}, ModelRequestParameters(allow_text_output=False)) != first
+
+
+@pytest.mark.parametrize(
+    ("response", "failure"),
+    [
+        (ModelResponse([]), EmptyReply),
+        (ModelResponse([TextPart("  ")]), EmptyReply),
+        (ModelResponse([TextPart("and then")], finish_reason="length"), TruncatedReply),
+        (ModelResponse([TextPart("I can")], finish_reason="content_filter"), RefusedReply),
+    ],
+)
+def test_a_reply_that_cannot_be_used_is_a_failure(response: ModelResponse, failure: type[UnusableReply]) -> None:
+    """Silence, a cut-off reply and a refusal are never taken for answers."""
+    with pytest.raises(failure):
+        check_reply("first", response)
+
+
+def link(**changes: Any) -> ModelLink:
+    rules = {"name": "m", "provider": "openai", "model": "gpt-5.5", "destination": "d", "max_output_tokens": 10}
+    return ModelLink.model_validate({**rules, **changes})
+
+
+def test_prices_come_from_the_list_or_from_the_constraints() -> None:
+    """A listed model has its dated price; a price in the constraints wins, 0 included."""
+    usage = RequestUsage(input_tokens=1_000_000, output_tokens=0)
+
+    assert price_of(link())(usage) > 0
+    assert price_of(link(input_usd_per_million=2, output_usd_per_million=3))(usage) == 2_000_000_000
+    assert price_of(link(provider="local", input_usd_per_million=0, output_usd_per_million=0))(usage) == 0
+
+
+def test_a_model_without_a_price_stops_the_start() -> None:
+    """An unknown price is never taken for zero."""
+    with pytest.raises(ConfigError, match="genai-prices knows no price for openai:gpt-nonsense"):
+        price_of(link(model="gpt-nonsense"))
+
+
+def test_a_breaker_opens_rests_and_lets_one_probe_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After five failures nothing passes; after the rest exactly one request does, and its success closes it."""
+    monkeypatch.setattr(breaker, "REST_SECONDS", 0.05)
+    guarded = Breaker("first")
+    for _ in range(5):
+        guarded.enter()
+        guarded.failed()
+    with pytest.raises(Resting):
+        guarded.enter()
+
+    time.sleep(0.06)
+    guarded.enter()
+    with pytest.raises(Resting):
+        guarded.enter()
+    guarded.succeeded()
+
+    guarded.enter()
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai-compatible", "local", "anthropic", "google"])
+def test_vendor_clients_never_retry_and_give_up_in_time(provider: str) -> None:
+    """Retries belong to the chain alone, and no SDK waits for its ten-minute default."""
+    pytest.importorskip({"google": "google.genai"}.get(provider, provider if provider == "anthropic" else "openai"))
+    key = SecretStr("key")
+    settings = Settings(
+        _env_file=None,
+        openai_api_key=key,
+        openai_compatible_api_key=key,
+        anthropic_api_key=key,
+        gemini_api_key=key,
+        local_model_url="http://127.0.0.1:1/v1",
+    )
+    base_url = "http://127.0.0.1:1/v1" if provider == "openai-compatible" else None
+
+    model = connect(link(provider=provider, base_url=base_url), settings, timeout=7)
+
+    client: Any = getattr(model, "client")  # noqa: B009 - each vendor's model has one, their base class does not say so
+    if provider == "google":
+        options = client._api_client._http_options
+        assert (options.retry_options.attempts, options.timeout) == (1, 7000)
+    else:
+        assert (client.max_retries, client.timeout) == (0, 7)
+
+
+def test_without_its_key_a_vendor_is_not_connected() -> None:
+    """No key, no client, no error: the chain goes on without it."""
+    assert connect(link(), Settings(_env_file=None, openai_api_key=None), timeout=7) is None
+
+
+def test_streams_take_the_same_walk(tmp_path: Path) -> None:
+    """An agent that streams through the guarded model is charged like any other."""
+
+    async def story() -> tuple[str, int]:
+        async with wire_for_tests(TASK, tmp_path, Scripted("Four.")) as wiring:
+            assert wiring.service.guard is not None
+            call = wiring.service.new_call("alice")
+            async with Agent(GuardedModel(wiring.service.guard, call)).run_stream(Question(text="2+2").text) as stream:
+                return await stream.get_output(), call.cost
+
+    assert asyncio.run(story()) == ("Four.", 600_000)
