@@ -1,0 +1,140 @@
+"""One question from a caller to an outcome: the model, else the baseline, else a person."""
+
+import asyncio
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+from pydantic_ai.exceptions import AgentRunError
+
+from chassis.call import Call, Deadline, new_call_id
+from chassis.constraints import Constraints
+from chassis.errors import BudgetExhausted, CallError, ModelsFailed
+from chassis.guard.chain import Guard, GuardedModel
+from chassis.journal import Journal
+from chassis.policy import admit
+from chassis.store.desk import Desk
+from chassis.task import Task
+from chassis.types import Answered, Draft, Outcome, Setback
+
+
+@dataclass(frozen=True, slots=True)
+class Miss[A]:
+    """The model's part is over without an answer for the caller.
+
+    Args:
+        setback: Why.
+        draft: What the model proposed, if anything; a person will want to see it.
+        error: What a caller is told if `when_wrong` says to refuse.
+    """
+
+    setback: Setback
+    draft: Draft[A] | None
+    error: CallError
+
+
+@dataclass(frozen=True, slots=True)
+class Service[Q: BaseModel, A: BaseModel]:
+    """The team's task with everything that carries it.
+
+    Args:
+        task: The contract with the team.
+        constraints: What must hold.
+        guard: The walk to the models, or None if no model of the constraints can be asked.
+        desk: Where a person answers.
+        journal: Writes down how each call ended.
+    """
+
+    task: Task[Q, A]
+    constraints: Constraints
+    guard: Guard | None
+    desk: Desk
+    journal: Journal
+
+    def new_call(self, caller: str, call_id: str | None = None) -> Call:
+        """Begin a call: its clock starts now."""
+        return Call(
+            id=call_id or new_call_id(),
+            caller=caller,
+            deadline=Deadline.after(self.constraints.latency.deadline_seconds),
+            max_turns=self.constraints.limits.model_requests_per_call,
+        )
+
+    async def answer(self, question: Q, call: Call) -> Outcome[A]:
+        """Take the walk.
+
+        Raises:
+            CallError: The policy, a limit or a rule of `when_wrong` refuses the call.
+            Exception: Whatever the team's own code raised; it is never retried and never hidden.
+        """
+        with self.journal.entry(self.task.name, call) as entry:
+            admit(question, self.constraints.data)
+            entry.outcome = outcome = await self._outcome(question, call)
+            return outcome
+
+    async def _outcome(self, question: Q, call: Call) -> Outcome[A]:
+        match await self._ask_model(question, call):
+            case Answered() as answered:
+                return answered
+            case Miss() as miss:
+                match self._rule(miss.setback):
+                    case "refuse":
+                        raise miss.error
+                    case "baseline":
+                        return await self._ask_baseline(question, call, miss)
+                    case _:
+                        return await self._refer(question, call, miss.setback, miss.draft)
+
+    async def _ask_model(self, question: Q, call: Call) -> Answered[A] | Miss[A]:
+        if self.guard is None:
+            return Miss(Setback.NO_MODEL, None, ModelsFailed("No model is configured"))
+        try:
+            async with asyncio.timeout(call.deadline.for_models()) as limit:
+                draft = await self.task.run(question, GuardedModel(self.guard, call))
+        except BudgetExhausted as error:
+            return Miss(Setback.BUDGET_EXHAUSTED, None, error)
+        except ModelsFailed as error:
+            return Miss(Setback.MODELS_FAILED, None, error)
+        except AgentRunError:
+            return Miss(Setback.MODELS_FAILED, None, ModelsFailed("No model gave a reply of the right form"))
+        except TimeoutError:
+            if not limit.expired():
+                raise  # the team's own
+            return Miss(Setback.MODELS_FAILED, None, ModelsFailed("No model gave a usable reply in time"))
+        if draft.confidence < self.constraints.quality.confidence_floor:
+            return Miss(Setback.LOW_CONFIDENCE, draft, ModelsFailed("No model was sure enough"))
+        return self._answered_by_model(draft, call)
+
+    def _answered_by_model(self, draft: Draft[A], call: Call) -> Answered[A]:
+        model = next((attempt.model for attempt in reversed(call.attempts) if attempt.error is None), None)
+        degraded = model is not None and model != self.constraints.models[0].name
+        setback = Setback.MODELS_FAILED if degraded else None
+        return Answered(draft.value, model or "task", draft.confidence, degraded, setback)
+
+    async def _ask_baseline(self, question: Q, call: Call, miss: Miss[A]) -> Outcome[A]:
+        draft = await asyncio.to_thread(self.task.baseline, question)
+        if draft.confidence < self.constraints.quality.confidence_floor:
+            return await self._refer(question, call, miss.setback, miss.draft or draft)
+        return Answered(draft.value, "baseline", draft.confidence, bool(self.constraints.models), miss.setback)
+
+    async def _refer(self, question: Q, call: Call, setback: Setback, draft: Draft[A] | None) -> Outcome[A]:
+        return await self.desk.refer(
+            self.task.name,
+            call.caller,
+            call.id,
+            setback,
+            question.model_dump_json(),
+            draft.value.model_dump_json() if draft else None,
+        )
+
+    def _rule(self, setback: Setback) -> str:
+        """Return what `when_wrong` says; without any model the baseline is the service, not an emergency."""
+        rules = self.constraints.when_wrong
+        match setback:
+            case Setback.NO_MODEL:
+                return "baseline"
+            case Setback.LOW_CONFIDENCE:
+                return rules.low_confidence
+            case Setback.MODELS_FAILED:
+                return rules.models_failed
+            case Setback.BUDGET_EXHAUSTED:
+                return rules.budget_exhausted

@@ -1,0 +1,117 @@
+"""Test doubles for the one seam that tests may fake, the model; everything around it stays real.
+
+Installed as a pytest plugin: while tests run, a request to a real vendor is an error.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai import models
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.usage import RequestUsage
+
+from chassis.constraints import Constraints
+from chassis.project import Project
+from chassis.settings import Settings
+from chassis.task import Task
+from chassis.wiring import Wiring, wire
+
+type Reply = str | ModelResponse | BaseException | Callable[[list[ModelMessage], AgentInfo], Awaitable[ModelResponse]]
+
+CONSTRAINTS: dict[str, Any] = {
+    "latency": {"deadline_seconds": 5},
+    "quality": {"confidence_floor": 0.5, "accuracy_floor": 0.8},
+    "cost": {"per_request_usd": 1, "per_caller_day_usd": 10, "per_day_usd": 100, "per_month_usd": 1000},
+    "limits": {"body_bytes": 10_000, "concurrent_calls": 8, "model_requests_per_call": 4},
+    "cache": {"ttl_seconds": 0},
+    "data": {"class": "internal", "refuse": ["card"]},
+    "destinations": {"vendor": {"classes": ["internal"], "redact": ["email", "secret"]}},
+    "models": [
+        {
+            "name": name,
+            "provider": "openai",
+            "model": name,
+            "destination": "vendor",
+            "max_output_tokens": 100,
+            "input_usd_per_million": 10,
+            "output_usd_per_million": 100,
+        }
+        for name in ("first", "second")
+    ],
+    "when_wrong": {"low_confidence": "baseline", "models_failed": "baseline", "budget_exhausted": "baseline"},
+    "desk": {"due_hours": 8},
+}
+"""Constraints with two priced models, for tests to change a key or two of."""
+
+
+@pytest.fixture(autouse=True)
+def _no_real_model_requests() -> Iterator[None]:
+    """A forgotten double must be an error, never a bill."""
+    with models.override_allow_model_requests(allow_model_requests=False):
+        yield
+
+
+class Scripted(FunctionModel):
+    """A model that says what it is told to, one reply after the other; the last one again and again.
+
+    Args:
+        replies: A text, a whole response, an error to raise, or a function that makes the response.
+    """
+
+    def __init__(self, *replies: Reply) -> None:
+        super().__init__(self._reply, model_name="scripted")
+        self._replies = list(replies)
+        self.requests: list[list[ModelMessage]] = []
+        """What was sent, oldest first."""
+
+    async def _reply(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        self.requests.append(messages)
+        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        match reply:
+            case BaseException():
+                raise reply
+            case str():
+                usage = RequestUsage(input_tokens=10, output_tokens=5)
+                return ModelResponse([TextPart(reply)], usage=usage, finish_reason="stop")
+            case ModelResponse():
+                return reply
+            case _:
+                return await reply(messages, info)
+
+
+def constraints_for_tests(**changes: dict[str, Any] | list[dict[str, Any]]) -> Constraints:
+    """Return `CONSTRAINTS` with some keys of some sections changed; a list replaces the whole section."""
+    merged = dict(CONSTRAINTS)
+    for name, change in changes.items():
+        merged[name] = {**merged[name], **change} if isinstance(change, dict) else change
+    return Constraints.model_validate(merged)
+
+
+@asynccontextmanager
+async def wire_for_tests(
+    task: Task[Any, Any],
+    root: Path,
+    *scripted: models.Model,
+    **changes: dict[str, Any] | list[dict[str, Any]],
+) -> AsyncGenerator[Wiring]:
+    """Put a service together whose models are doubles and whose every other part is real.
+
+    Args:
+        task: What it does.
+        root: An empty folder; the database goes there.
+        scripted: The doubles for the models `first` and `second`; none at all means that no key is set.
+        changes: Sections of `constraints.toml` with the keys to change.
+    """
+    async with wire(
+        Project(root, "sample", "1.0.0", "sample.task:TASK"),
+        task=task,
+        constraints=constraints_for_tests(**changes),
+        settings=Settings(_env_file=None, database_url="sqlite:///service.db"),
+        models=dict(zip(("first", "second"), scripted, strict=False)),
+        contact="owner@example.com",
+    ) as wiring:
+        yield wiring

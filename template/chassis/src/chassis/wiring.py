@@ -1,0 +1,107 @@
+"""The composition root: the only place that knows how everything is put together. Defaults are real, and each can be replaced."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from pydantic_ai.models import Model
+
+from chassis.constraints import Constraints, load_constraints
+from chassis.guard.breaker import Breaker
+from chassis.guard.chain import Guard
+from chassis.guard.link import Link
+from chassis.guard.prices import price_of
+from chassis.guard.vendors import NEEDS, connect
+from chassis.journal import Journal
+from chassis.owners.ownership import load_ownership
+from chassis.project import Project, find_project
+from chassis.service import Service
+from chassis.settings import Settings, load_settings
+from chassis.store.database import Database
+from chassis.store.desk import Desk
+from chassis.store.keys import ApiKeys
+from chassis.store.ledger import Ledger
+from chassis.store.replies import Replies
+from chassis.task import Task
+from chassis.telemetry.setup import Telemetry, start_telemetry
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """A service with all its parts, open until the context of `wire` is left."""
+
+    project: Project
+    settings: Settings
+    constraints: Constraints
+    task: Task[Any, Any]
+    database: Database
+    keys: ApiKeys
+    ledger: Ledger
+    desk: Desk
+    service: Service[Any, Any]
+    telemetry: Telemetry
+    contact: str
+
+
+@asynccontextmanager
+async def wire(
+    project: Project | None = None,
+    *,
+    task: Task[Any, Any] | None = None,
+    constraints: Constraints | None = None,
+    settings: Settings | None = None,
+    models: Mapping[str, Model] | None = None,
+    contact: str | None = None,
+) -> AsyncGenerator[Wiring]:
+    """Put the service together, and take it apart again.
+
+    Args:
+        project: The team's repository; found from the working directory if not given.
+        task: Instead of the one that `pyproject.toml` names.
+        constraints: Instead of `constraints.toml`.
+        settings: Instead of the environment.
+        models: Instead of the vendors, by the name in the constraints.
+        contact: Instead of the system owner's address in `ownership.toml`.
+
+    Raises:
+        ConfigError: A file, a variable or the task says something that cannot be meant.
+    """
+    project = project or find_project()
+    settings = settings or load_settings(project.root)
+    constraints = constraints or load_constraints(project.root)
+    contact = contact or load_ownership(project.root).contact
+    task = task or project.load_task()
+    links = _links(constraints, settings, models)
+    database = await Database.open(settings.database_url, project.root)
+    telemetry = start_telemetry(project.name, project.version, settings.chassis_env, project.root / "var")
+    try:
+        ledger = Ledger(database)
+        desk = Desk(database, constraints.desk.due_hours)
+        replies = Replies(database, constraints.cache.ttl_seconds)
+        guard = Guard(links, constraints, ledger, replies) if links else None
+        service = Service(task, constraints, guard, desk, Journal())
+        keys = ApiKeys(database)
+        yield Wiring(project, settings, constraints, task, database, keys, ledger, desk, service, telemetry, contact)
+    finally:
+        await database.close()
+        telemetry.shutdown()
+
+
+def _links(constraints: Constraints, settings: Settings, models: Mapping[str, Model] | None) -> tuple[Link, ...]:
+    """Return the models of the chain that can be asked; those that cannot are named in the log."""
+    links: list[Link] = []
+    for rules in constraints.models:
+        price = price_of(rules)
+        if models is None:
+            vendor = connect(rules, settings, timeout=constraints.latency.deadline_seconds)
+        else:
+            vendor = models.get(rules.name)
+        if vendor is None:
+            log.warning("model.unavailable", model=rules.name, reason=f"{NEEDS[rules.provider]} is not set")
+        else:
+            links.append(Link(rules, vendor, price, Breaker(rules.name)))
+    return tuple(links)

@@ -1,0 +1,247 @@
+"""The walk of one call: who answers, what it costs, and what happens when something goes wrong on the way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models import Model
+from pydantic_ai.models.function import AgentInfo
+from pydantic_ai.usage import RequestUsage
+from sample import TASK, Answer, Question
+
+from chassis import Answered, Draft, Referred, Task
+from chassis.errors import BudgetExhausted, CallError, ModelsFailed, NotAllowed
+from chassis.testing import Scripted, wire_for_tests
+from chassis.types import Setback
+from chassis.wiring import Wiring
+
+DOWN = ModelHTTPError(503, "first")
+
+
+def walk[T](
+    root: Path,
+    models: list[Model],
+    story: Callable[[Wiring], Awaitable[T]],
+    task: Task[Any, Any] = TASK,
+    **changes: Any,
+) -> T:
+    async def run() -> T:
+        async with wire_for_tests(task, root, *models, **changes) as wiring:
+            return await story(wiring)
+
+    return asyncio.run(run())
+
+
+def asking(text: str) -> Callable[[Wiring], Awaitable[Any]]:
+    async def story(wiring: Wiring) -> Any:
+        return await wiring.service.answer(Question(text=text), wiring.service.new_call("alice"))
+
+    return story
+
+
+def test_a_sure_model_answers(tmp_path: Path) -> None:
+    """The first model's draft goes to the caller, under the model's name."""
+    outcome = walk(tmp_path, [Scripted("Four.")], asking("2 + 2?"))
+
+    assert outcome == Answered(Answer(text="Four."), "first", 0.9, degraded=False, setback=None)
+
+
+def test_the_next_model_answers_when_the_first_is_down(tmp_path: Path) -> None:
+    """A fallback is an answer, but a degraded one."""
+    outcome = walk(tmp_path, [Scripted(DOWN), Scripted("Four.")], asking("2 + 2?"))
+
+    assert outcome == Answered(Answer(text="Four."), "second", 0.9, degraded=True, setback=Setback.MODELS_FAILED)
+
+
+@pytest.mark.parametrize(
+    ("models", "setback"),
+    [
+        ([], Setback.NO_MODEL),
+        ([Scripted(DOWN), Scripted(DOWN)], Setback.MODELS_FAILED),
+        ([Scripted("?maybe")], Setback.LOW_CONFIDENCE),
+        ([Scripted("")], Setback.MODELS_FAILED),
+    ],
+)
+def test_the_baseline_answers_when_no_model_can(tmp_path: Path, models: list[Model], setback: Setback) -> None:
+    """Without a key, with every model down, unsure or silent, the caller still gets an honest answer."""
+    outcome = walk(tmp_path, models, asking("ping"))
+
+    assert outcome == Answered(Answer(text="PING"), "baseline", 0.8, degraded=True, setback=setback)
+
+
+def test_a_person_answers_when_nobody_is_sure(tmp_path: Path) -> None:
+    """The desk keeps the question, the draft and the reason; the person's answer is found under the ticket."""
+
+    async def story(wiring: Wiring) -> tuple[Any, Any, Any]:
+        outcome = await wiring.service.answer(Question(text="why?"), wiring.service.new_call("alice"))
+        waiting = await wiring.desk.open_referrals()
+        return outcome, waiting[0], await wiring.desk.answer(outcome.referral_id, '{"text": "Because."}', "bob")
+
+    outcome, waiting, answered = walk(tmp_path, [Scripted("?maybe")], story)
+
+    assert isinstance(outcome, Referred)
+    assert (waiting.id, waiting.caller, waiting.setback) == (outcome.referral_id, "alice", Setback.LOW_CONFIDENCE)
+    assert (waiting.question, waiting.draft) == ({"text": "why?"}, {"text": "?maybe"})
+    assert (answered.answer, answered.answered_by) == ({"text": "Because."}, "bob")
+
+
+@pytest.mark.parametrize(("rule", "expected"), [("baseline", Answered), ("desk", Referred), ("refuse", ModelsFailed)])
+def test_what_happens_when_models_fail_is_a_decision(tmp_path: Path, rule: str, expected: type) -> None:
+    """`when_wrong.models_failed` decides between the baseline, a person and an error."""
+    story = asking("ping")
+    changes = {"when_wrong": {"models_failed": rule}}
+    if issubclass(expected, CallError):
+        with pytest.raises(expected):
+            walk(tmp_path, [Scripted(DOWN)], story, **changes)
+    else:
+        assert isinstance(walk(tmp_path, [Scripted(DOWN)], story, **changes), expected)
+
+
+@pytest.mark.parametrize("ceiling", ["per_request_usd", "per_caller_day_usd", "per_day_usd", "per_month_usd"])
+def test_no_ceiling_is_passed_and_nothing_is_sent(tmp_path: Path, ceiling: str) -> None:
+    """The worst case must fit into every ceiling before anything leaves the building."""
+    model = Scripted("Four.")
+    rules = {"cost": {ceiling: 0.000001}, "when_wrong": {"budget_exhausted": "refuse"}}
+
+    with pytest.raises(BudgetExhausted):
+        walk(tmp_path, [model], asking("2 + 2?"), **rules)
+
+    assert model.requests == []
+
+
+def test_what_was_held_is_settled_to_what_was_used(tmp_path: Path) -> None:
+    """10 tokens in at $10 and 5 out at $100 per million are $0.0006, on every account, and nothing stays held."""
+
+    async def story(wiring: Wiring) -> list[tuple[int, int]]:
+        await wiring.service.answer(Question(text="2 + 2?"), wiring.service.new_call("alice"))
+        return [(balance.held, balance.spent) for balance in await wiring.ledger.balances()]
+
+    assert walk(tmp_path, [Scripted("Four.")], story) == [(0, 600_000)] * 3
+
+
+def test_a_caller_who_hangs_up_still_pays(tmp_path: Path) -> None:
+    """Nobody can know what the vendor did with a cancelled request, so the worst case is charged, and nothing stays held."""
+
+    async def hang(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    async def story(wiring: Wiring) -> list[tuple[int, bool]]:
+        task = asyncio.create_task(asking("2 + 2?")(wiring))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return [(balance.held, balance.spent > 10_000_000) for balance in await wiring.ledger.balances()]
+
+    assert walk(tmp_path, [Scripted(hang)], story) == [(0, True)] * 3
+
+
+def test_one_deadline_bounds_a_hanging_chain(tmp_path: Path) -> None:
+    """Two models that never answer share the time, and the baseline still has some."""
+
+    async def hang(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    async def story(wiring: Wiring) -> tuple[Any, list[tuple[str, str | None]], float]:
+        call = wiring.service.new_call("alice")
+        outcome = await wiring.service.answer(Question(text="ping"), call)
+        return outcome, [(attempt.model, attempt.error) for attempt in call.attempts], call.deadline.remaining()
+
+    outcome, attempts, remaining = walk(
+        tmp_path, [Scripted(hang), Scripted(hang)], story, latency={"deadline_seconds": 1}
+    )
+
+    assert outcome.answered_by == "baseline"
+    assert attempts == [("first", "CancelledError"), ("second", "CancelledError")]
+    assert remaining > 0
+
+
+def test_a_looping_task_stops_at_its_ceiling(tmp_path: Path) -> None:
+    """A task that never stops asking is stopped after `limits.model_requests_per_call` requests."""
+
+    async def loop(question: Question, model: Model) -> Draft[Answer]:
+        while True:
+            await TASK.run(question, model)
+
+    endless = Task(name="echo", takes=Question, gives=Answer, run=loop, baseline=TASK.baseline)
+    model = Scripted("again")
+
+    outcome = walk(tmp_path, [model], asking("ping"), task=endless)
+
+    assert outcome.answered_by == "baseline"
+    assert len(model.requests) == 4
+
+
+def test_sensitive_values_never_reach_a_model_and_come_back(tmp_path: Path) -> None:
+    """The model sees a placeholder; the caller sees the value."""
+
+    async def repeat(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        return ModelResponse(
+            [TextPart(str(messages[0].parts[-1].content))], usage=RequestUsage(input_tokens=1, output_tokens=1)
+        )
+
+    model = Scripted(repeat)
+
+    outcome = walk(tmp_path, [model], asking("Mail ann@example.com"))
+
+    assert outcome.value == Answer(text="Mail ann@example.com")
+    assert "ann@example.com" not in str(model.requests)
+    assert "[EMAIL_1]" in str(model.requests)
+
+
+def test_the_policy_refuses_without_repeating_the_value(tmp_path: Path) -> None:
+    """A card number is refused by the name of the rule, and no model sees it."""
+    model = Scripted("never")
+
+    with pytest.raises(NotAllowed, match=r"data\.refuse") as refusal:
+        walk(tmp_path, [model], asking("Pay with 4111 1111 1111 1111"))
+
+    assert "4111" not in str(refusal.value)
+    assert model.requests == []
+
+
+def test_the_same_question_is_paid_for_once_per_caller(tmp_path: Path) -> None:
+    """The cache answers a caller's second request for nothing; another caller's is sent."""
+    model = Scripted("Four.")
+
+    async def story(wiring: Wiring) -> list[int]:
+        costs: list[int] = []
+        for caller in ("alice", "alice", "bob"):
+            call = wiring.service.new_call(caller)
+            await wiring.service.answer(Question(text="2 + 2?"), call)
+            costs.append(call.cost)
+        return costs
+
+    assert walk(tmp_path, [model], story, cache={"ttl_seconds": 60}) == [600_000, 0, 600_000]
+    assert len(model.requests) == 2
+
+
+def test_a_failing_model_rests(tmp_path: Path) -> None:
+    """After five failures in a row a model is no longer asked."""
+    first = Scripted(DOWN)
+
+    async def story(wiring: Wiring) -> None:
+        for _ in range(8):
+            await asking("ping")(wiring)
+
+    walk(tmp_path, [first, Scripted("ok")], story)
+
+    assert len(first.requests) == 5
+
+
+def test_an_error_in_the_team_s_code_is_never_hidden(tmp_path: Path) -> None:
+    """A bug is a bug: no retry, no baseline, no referral."""
+
+    async def bug(_: Question, __: Model) -> Draft[Answer]:
+        raise ZeroDivisionError
+
+    broken = Task(name="echo", takes=Question, gives=Answer, run=bug, baseline=TASK.baseline)
+
+    with pytest.raises(ZeroDivisionError):
+        walk(tmp_path, [Scripted("ok")], asking("ping"), task=broken)
