@@ -1,6 +1,7 @@
 """The walk of one call: who answers, what it costs, and what happens when something goes wrong on the way."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,20 @@ def test_one_deadline_bounds_a_hanging_chain(tmp_path: Path) -> None:
     assert outcome.answered_by == "baseline"
     assert attempts == [("first", "CancelledError"), ("second", "CancelledError")]
     assert remaining > 0
+
+
+def test_a_hanging_baseline_ends_at_the_desk(tmp_path: Path) -> None:
+    """The deadline binds the baseline too; the question is not lost."""
+
+    def dawdle(_: Question) -> Draft[Answer]:
+        time.sleep(0.8)
+        raise AssertionError
+
+    slow = Task(name="echo", takes=Question, gives=Answer, run=TASK.run, baseline=dawdle)
+
+    outcome = walk(tmp_path, [], asking("ping"), task=slow, latency={"deadline_seconds": 0.2})
+
+    assert isinstance(outcome, Referred)
 
 
 def test_a_looping_task_stops_at_its_ceiling(tmp_path: Path) -> None:

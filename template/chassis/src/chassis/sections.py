@@ -50,7 +50,7 @@ def _problem(error: ValidationError) -> str:
         case "extra_forbidden":
             return f"the key means nothing here (value {first['input']!r})"
         case "json_invalid":
-            return f"not valid JSON ({first['ctx']['error']})"
+            return f"not valid JSON ({first['msg'].removeprefix('Invalid JSON: ')})"
         case "value_error":
             return first["msg"].removeprefix("Value error, ").partition("; ")[0]
         case _:

@@ -8,7 +8,7 @@ from pydantic_ai.exceptions import AgentRunError
 
 from chassis.call import Call, Deadline, new_call_id
 from chassis.constraints import Constraints
-from chassis.errors import BudgetExhausted, CallError, ModelsFailed
+from chassis.errors import BudgetExhausted, CallError, DeadlineExceeded, ModelsFailed
 from chassis.guard.chain import Guard, GuardedModel
 from chassis.journal import Journal
 from chassis.policy import admit
@@ -88,30 +88,42 @@ class Service[Q: BaseModel, A: BaseModel]:
         if self.guard is None:
             return Miss(Setback.NO_MODEL, None, ModelsFailed("No model is configured"))
         try:
-            async with asyncio.timeout(call.deadline.for_models()) as limit:
-                draft = await self.task.run(question, GuardedModel(self.guard, call))
+            draft = await self._draft(self.guard, question, call)
         except BudgetExhausted as error:
             return Miss(Setback.BUDGET_EXHAUSTED, None, error)
         except ModelsFailed as error:
             return Miss(Setback.MODELS_FAILED, None, error)
-        except AgentRunError:
-            return Miss(Setback.MODELS_FAILED, None, ModelsFailed("No model gave a reply of the right form"))
-        except TimeoutError:
-            if not limit.expired():
-                raise  # the team's own
-            return Miss(Setback.MODELS_FAILED, None, ModelsFailed("No model gave a usable reply in time"))
         if draft.confidence < self.constraints.quality.confidence_floor:
             return Miss(Setback.LOW_CONFIDENCE, draft, ModelsFailed("No model was sure enough"))
         return self._answered_by_model(draft, call)
 
+    async def _draft(self, guard: Guard, question: Q, call: Call) -> Draft[A]:
+        limit = asyncio.timeout(call.deadline.for_models())
+        try:
+            async with limit:
+                return await self.task.run(question, GuardedModel(guard, call))
+        except AgentRunError as error:
+            raise ModelsFailed("No model gave a reply of the right form") from error
+        except TimeoutError as error:
+            if not limit.expired():
+                raise  # the team's own
+            raise DeadlineExceeded("No model gave a usable reply in time") from error
+
     def _answered_by_model(self, draft: Draft[A], call: Call) -> Answered[A]:
         model = next((attempt.model for attempt in reversed(call.attempts) if attempt.error is None), None)
         degraded = model is not None and model != self.constraints.models[0].name
-        setback = Setback.MODELS_FAILED if degraded else None
+        setback = Setback.MODELS_FAILED if any(attempt.error for attempt in call.attempts) else None
         return Answered(draft.value, model or "task", draft.confidence, degraded, setback)
 
     async def _ask_baseline(self, question: Q, call: Call, miss: Miss[A]) -> Outcome[A]:
-        draft = await asyncio.to_thread(self.task.baseline, question)
+        limit = asyncio.timeout(call.deadline.remaining())
+        try:
+            async with limit:
+                draft = await asyncio.to_thread(self.task.baseline, question)
+        except TimeoutError:
+            if not limit.expired():
+                raise  # the team's own
+            return await self._refer(question, call, miss.setback, miss.draft)
         if draft.confidence < self.constraints.quality.confidence_floor:
             return await self._refer(question, call, miss.setback, miss.draft or draft)
         return Answered(draft.value, "baseline", draft.confidence, bool(self.constraints.models), miss.setback)

@@ -26,4 +26,4 @@ class Settings(BaseSettings):
 
 def load_settings(root: Path) -> Settings:
     """Read the settings of the project at `root`."""
-    return Settings(_env_file=root / ".env")
+    return Settings(_env_file=root / ".env")  # pyright: ignore[reportCallIssue] - pydantic-settings takes it

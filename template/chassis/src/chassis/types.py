@@ -9,6 +9,8 @@ type NanoUsd = int
 
 NANO_PER_USD = 1_000_000_000
 
+type Json = str | int | float | bool | None | list[Json] | dict[str, Json]
+
 
 def nano_usd(dollars: float) -> NanoUsd:
     """Return dollars as nano-USD, rounded to the nearest."""
@@ -65,7 +67,7 @@ class Answered[A]:
         answered_by: The model's name as in `constraints.toml`, `"baseline"`, or `"task"` if no model was asked.
         confidence: The draft's confidence, 0 to 1.
         degraded: True when a model was meant to answer first and something else did.
-        setback: What went wrong on the way, if anything.
+        setback: What went wrong on the way, if anything did.
     """
 
     value: A

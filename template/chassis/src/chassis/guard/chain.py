@@ -45,8 +45,8 @@ class Guard:
     @property
     def redactions(self) -> frozenset[Sensitive]:
         """Return what any destination of the chain wants replaced: a later model may get the same request."""
-        destinations = self.constraints.destinations
-        return frozenset().union(*(destinations[link.rules.destination].redact for link in self.links))
+        destinations = (self.constraints.destinations[link.rules.destination] for link in self.links)
+        return frozenset(kind for destination in destinations for kind in destination.redact)
 
     @property
     def chain_id(self) -> str:

@@ -42,11 +42,11 @@ class Metered(WrapperModel):
         Raises:
             UnusableReply: The reply is empty, cut off or refused; it is charged for all the same.
         """
-        settings, started = self._capped(model_settings), time.monotonic()
+        cap, started = self._cap(model_settings), time.monotonic()
         response: ModelResponse | None = None
-        with ChatSpan(self._link.rules, settings["max_tokens"]) as span:
+        with ChatSpan(self._link.rules, cap) as span:
             try:
-                response = await self.wrapped.request(messages, settings, model_request_parameters)
+                response = await self.wrapped.request(messages, _with_cap(model_settings, cap), model_request_parameters)
                 span.answered(response)
                 check_reply(self._link.rules.name, response)
             except BaseException as error:
@@ -55,10 +55,9 @@ class Metered(WrapperModel):
             span.charged(self._note(response, None, time.monotonic() - started))
         return response
 
-    def _capped(self, settings: ModelSettings | None) -> ModelSettings:
+    def _cap(self, settings: ModelSettings | None) -> int:
         cap = self._link.rules.max_output_tokens
-        wanted = (settings or {}).get("max_tokens") or cap
-        return ModelSettings(**{**(settings or {}), "max_tokens": min(wanted, cap)})
+        return min((settings or {}).get("max_tokens") or cap, cap)
 
     def _note(self, response: ModelResponse | None, error: BaseException | None, seconds: float) -> NanoUsd:
         name, failure = self._link.rules.name, type(error).__name__ if error else None
@@ -87,6 +86,10 @@ def check_reply(model: str, response: ModelResponse) -> None:
     said = any(part.content.strip() for part in response.parts if isinstance(part, TextPart))
     if not said and not any(isinstance(part, ToolCallPart) for part in response.parts):
         raise EmptyReply(model, f"{model} said nothing")
+
+
+def _with_cap(settings: ModelSettings | None, cap: int) -> ModelSettings:
+    return ModelSettings(max_tokens=cap) if settings is None else {**settings, "max_tokens": cap}
 
 
 def _was_not_processed(error: BaseException | None) -> bool:

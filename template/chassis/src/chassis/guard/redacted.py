@@ -2,9 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
-from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse, ModelResponsePart, TextPart, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
@@ -12,6 +11,7 @@ from pydantic_ai.settings import ModelSettings
 from chassis.call import Turn
 from chassis.constraints import Sensitive
 from chassis.guard.redaction import redact, restore
+from chassis.types import Json
 
 SPOKEN = frozenset({"content", "instructions", "args"})
 """The keys of a message under which words travel; the rest are kinds, ids and times."""
@@ -46,7 +46,7 @@ class Redacted(WrapperModel):
         )
         return replace(response, parts=[self._restored(part) for part in response.parts])
 
-    def _redact(self, value: Any, *, inside: bool) -> Any:
+    def _redact(self, value: Json, *, inside: bool) -> Json:
         match value:
             case str() if inside:
                 return redact(value, self._kinds, self._placeholders)
@@ -66,7 +66,7 @@ class Redacted(WrapperModel):
         ]
         return replace(parameters, instruction_parts=parts or parameters.instruction_parts)
 
-    def _restored(self, part: Any) -> Any:
+    def _restored(self, part: ModelResponsePart) -> ModelResponsePart:
         match part:
             case TextPart():
                 return replace(part, content=restore(part.content, self._placeholders))

@@ -1,12 +1,13 @@
 """One model request as plain bytes: what tells two requests apart, and what bounds their size."""
 
 import json
-from typing import Any
 
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_core import to_jsonable_python
+
+from chassis.types import Json
 
 PASSING = frozenset({"timestamp", "run_id", "conversation_id"})
 """Keys of a message that differ each time it is sent and change nothing in the reply."""
@@ -31,7 +32,7 @@ def input_bound(request: bytes, messages: list[ModelMessage]) -> int:
     return len(request) + TOKENS_PER_MESSAGE * len(messages)
 
 
-def _lasting(value: Any) -> Any:
+def _lasting(value: Json) -> Json:
     match value:
         case dict():
             return {key: _lasting(item) for key, item in value.items() if key not in PASSING}
