@@ -170,9 +170,7 @@ def test_vendor_clients_never_retry_and_give_up_in_time(provider: str) -> None:
     """Retries belong to the chain alone, and no SDK waits for its ten-minute default."""
     pytest.importorskip({"google": "google.genai"}.get(provider, provider if provider == "anthropic" else "openai"))
     key = SecretStr("key")
-    settings = Settings(
-        _env_file=None,
-        openai_api_key=key,
+    settings = Settings(openai_api_key=key,
         openai_compatible_api_key=key,
         anthropic_api_key=key,
         gemini_api_key=key,
@@ -192,7 +190,7 @@ def test_vendor_clients_never_retry_and_give_up_in_time(provider: str) -> None:
 
 def test_without_its_key_a_vendor_is_not_connected() -> None:
     """No key, no client, no error: the chain goes on without it."""
-    assert connect(link(), Settings(_env_file=None, openai_api_key=None), timeout=7) is None
+    assert connect(link(), Settings(openai_api_key=None), timeout=7) is None
 
 
 def test_streams_take_the_same_walk(tmp_path: Path) -> None:

@@ -114,6 +114,23 @@ def test_no_ceiling_is_passed_and_nothing_is_sent(tmp_path: Path, ceiling: str) 
     assert model.requests == []
 
 
+def test_the_ceiling_of_a_call_counts_all_its_requests_together(tmp_path: Path) -> None:
+    """A task that asks again and again is stopped by money before it is stopped by its turns."""
+
+    async def loop(question: Question, model: Model) -> Draft[Answer]:
+        for _ in range(3):
+            await TASK.run(question, model)
+        return await TASK.run(question, model)
+
+    asking_often = Task(name="echo", takes=Question, gives=Answer, run=loop, baseline=TASK.baseline)
+    model = Scripted("again")
+
+    outcome = walk(tmp_path, [model], asking("ping"), task=asking_often, cost={"per_request_usd": 0.02})
+
+    assert outcome.setback is Setback.BUDGET_EXHAUSTED
+    assert 0 < len(model.requests) < 4
+
+
 def test_what_was_held_is_settled_to_what_was_used(tmp_path: Path) -> None:
     """10 tokens in at $10 and 5 out at $100 per million are $0.0006, on every account, and nothing stays held."""
 

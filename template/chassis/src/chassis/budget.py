@@ -23,15 +23,15 @@ def accounts_for(caller: str, constraints: Constraints, moment: datetime | None 
     ]
 
 
-def check_request(worst_case: NanoUsd, constraints: Constraints) -> None:
-    """Refuse a single request that could cost more than `cost.per_request_usd`.
+def check_call(worst_case: NanoUsd, constraints: Constraints) -> None:
+    """Refuse to go on with a call that could cost more than `cost.per_request_usd` in all.
 
     Raises:
         BudgetExhausted: It could. Waiting does not help, so there is no `retry_after`.
     """
     ceiling = constraints.ceilings["per_request"]
     if worst_case > ceiling:
-        raise BudgetExhausted(f"One request could cost {show_usd(worst_case)}; the ceiling is {show_usd(ceiling)}")
+        raise BudgetExhausted(f"This call could cost {show_usd(worst_case)}; the ceiling is {show_usd(ceiling)}")
 
 
 def _start_of_day(moment: datetime) -> datetime:

@@ -83,7 +83,12 @@ class Call:
     @property
     def cost(self) -> NanoUsd:
         """Return what the call has cost so far."""
-        return sum(attempt.cost for attempt in self.attempts)
+        return sum(turn.cost for turn in self.turns)
+
+    @property
+    def exposure(self) -> NanoUsd:
+        """Return what the call has cost so far, and what is set aside for its open turns."""
+        return self.cost + sum(turn.held for turn in self.turns)
 
 
 @dataclass(slots=True)
@@ -93,11 +98,13 @@ class Turn:
     Args:
         call: The call it belongs to.
         input_bound: No model can read more tokens than this from the request; 0 until the request is priced.
+        held: What is set aside for this turn at the moment.
         attempts: What was sent, oldest first.
     """
 
     call: Call
     input_bound: int = 0
+    held: NanoUsd = 0
     attempts: list[Attempt] = field(default_factory=list)
 
     @property

@@ -41,6 +41,7 @@ class Cost(Section):
     """Ceilings in US dollars, held before anything is sent. Days and months are UTC."""
 
     per_request_usd: Dollars
+    """For one call, all its model requests together."""
     per_caller_day_usd: Dollars
     per_day_usd: Dollars
     per_month_usd: Dollars

@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from dotenv import load_dotenv
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings
+
+from chassis.errors import ConfigError
 
 
 class Settings(BaseSettings):
     """The environment, typed; a variable set in the environment wins over the same one in `.env`."""
-
-    model_config = SettingsConfigDict(env_file_encoding="utf-8", extra="ignore")
 
     chassis_env: Literal["development", "production"] = "development"
     """`production` logs JSON and never creates a key of its own."""
@@ -25,5 +26,14 @@ class Settings(BaseSettings):
 
 
 def load_settings(root: Path) -> Settings:
-    """Read the settings of the project at `root`."""
-    return Settings(_env_file=root / ".env")  # pyright: ignore[reportCallIssue] - pydantic-settings takes it
+    """Read the settings of the project at `root`.
+
+    Raises:
+        ConfigError: A variable says something that cannot be meant.
+    """
+    try:
+        load_dotenv(root / ".env")  # into the environment, because OpenTelemetry looks for its variables only there
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(str(first["loc"][0]).upper(), f"the value is {first['input']!r}", first["msg"]) from None

@@ -110,7 +110,7 @@ async def wire_for_tests(
         Project(root, "sample", "1.0.0", "sample.task:TASK"),
         task=task,
         constraints=constraints_for_tests(**changes),
-        settings=Settings(_env_file=None, database_url="sqlite:///service.db"),
+        settings=Settings(database_url="sqlite:///service.db"),
         models=dict(zip(("first", "second"), scripted, strict=False)),
         contact="owner@example.com",
     ) as wiring:

@@ -7,13 +7,12 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
-from chassis.budget import accounts_for, check_request
+from chassis.budget import accounts_for, check_call
 from chassis.call import Turn
 from chassis.constraints import Constraints
 from chassis.guard.link import Link
 from chassis.guard.request import canonical, input_bound
 from chassis.store.ledger import Ledger
-from chassis.types import NanoUsd
 
 
 class Held(WrapperModel):
@@ -40,16 +39,15 @@ class Held(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """Hold, ask, settle."""
-        request = canonical(messages, model_settings, model_request_parameters)
-        self._turn.input_bound = input_bound(request, messages)
-        worst_case = self._worst_case()
-        check_request(worst_case, self._constraints)
-        hold = await self._ledger.hold(accounts_for(self._turn.call.caller, self._constraints), worst_case)
+        turn, call = self._turn, self._turn.call
+        turn.input_bound = input_bound(canonical(messages, model_settings, model_request_parameters), messages)
+        worst_case = sum(link.worst_case(turn.input_bound) for link in self._links)
+        check_call(call.exposure + worst_case, self._constraints)
+        hold = await self._ledger.hold(accounts_for(call.caller, self._constraints), worst_case)
+        turn.held = worst_case
         try:
             return await self.wrapped.request(messages, model_settings, model_request_parameters)
         finally:
+            turn.held = 0
             # A caller who hangs up cancels this task; the money must be settled all the same.
-            await asyncio.shield(asyncio.ensure_future(self._ledger.settle(hold, self._turn.cost)))
-
-    def _worst_case(self) -> NanoUsd:
-        return sum(link.worst_case(self._turn.input_bound) for link in self._links)
+            await asyncio.shield(asyncio.ensure_future(self._ledger.settle(hold, turn.cost)))

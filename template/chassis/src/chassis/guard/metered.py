@@ -14,7 +14,11 @@ from chassis.call import Turn
 from chassis.guard.failures import EmptyReply, RefusedReply, TruncatedReply
 from chassis.guard.link import Link
 from chassis.telemetry.chat import ChatSpan
+from chassis.telemetry.context import outgoing_headers
 from chassis.types import Attempt, NanoUsd
+
+OURS = frozenset({"openai-compatible", "local"})
+"""The providers that run where we do; only they learn the ids of our traces."""
 
 log = structlog.get_logger()
 
@@ -46,7 +50,8 @@ class Metered(WrapperModel):
         response: ModelResponse | None = None
         with ChatSpan(self._link.rules, cap) as span:
             try:
-                response = await self.wrapped.request(messages, _with_cap(model_settings, cap), model_request_parameters)
+                settings = self._to_send(model_settings, cap)
+                response = await self.wrapped.request(messages, settings, model_request_parameters)
                 span.answered(response)
                 check_reply(self._link.rules.name, response)
             except BaseException as error:
@@ -58,6 +63,13 @@ class Metered(WrapperModel):
     def _cap(self, settings: ModelSettings | None) -> int:
         cap = self._link.rules.max_output_tokens
         return min((settings or {}).get("max_tokens") or cap, cap)
+
+    def _to_send(self, wanted: ModelSettings | None, cap: int) -> ModelSettings:
+        """Return the settings to send: capped, and for a model of our own with the trace that it may continue."""
+        settings: ModelSettings = {**(wanted or {}), "max_tokens": cap}
+        if self._link.rules.provider in OURS:
+            settings["extra_headers"] = {**settings.get("extra_headers", {}), **outgoing_headers()}
+        return settings
 
     def _note(self, response: ModelResponse | None, error: BaseException | None, seconds: float) -> NanoUsd:
         name, failure = self._link.rules.name, type(error).__name__ if error else None
@@ -86,10 +98,6 @@ def check_reply(model: str, response: ModelResponse) -> None:
     said = any(part.content.strip() for part in response.parts if isinstance(part, TextPart))
     if not said and not any(isinstance(part, ToolCallPart) for part in response.parts):
         raise EmptyReply(model, f"{model} said nothing")
-
-
-def _with_cap(settings: ModelSettings | None, cap: int) -> ModelSettings:
-    return ModelSettings(max_tokens=cap) if settings is None else {**settings, "max_tokens": cap}
 
 
 def _was_not_processed(error: BaseException | None) -> bool:
