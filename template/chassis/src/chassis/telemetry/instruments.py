@@ -1,0 +1,81 @@
+"""The tracer and the metric instruments of the chassis, made once for each running telemetry.
+
+OpenTelemetry lets a process set its global providers only once. So nothing here uses them while a telemetry of ours
+runs: `current()` names the instruments of the one that started last, and after its shutdown those of the one before.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import Counter, Histogram, MeterProvider
+from opentelemetry.trace import Span, SpanKind, Tracer, TracerProvider
+from opentelemetry.util.types import AttributeValue
+
+from chassis.telemetry import names
+
+SCOPE = "chassis"
+SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+TOKENS = tuple(4**power for power in range(14))
+"""The bucket boundaries that the conventions ask for; calls without a model need the two smallest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """What the chassis records with."""
+
+    tracer: Tracer
+    call_duration: Histogram
+    calls: Counter
+    cost: Counter
+    attempts: Counter
+    referrals: Counter
+    operation_duration: Histogram
+    token_usage: Histogram
+
+    def span(
+        self, name: str, attributes: Mapping[str, AttributeValue] | None = None, kind: SpanKind = SpanKind.INTERNAL
+    ) -> AbstractContextManager[Span]:
+        """Open a span. Exceptions that pass are not written into it: their messages may quote a question."""
+        return self.tracer.start_as_current_span(
+            name, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
+        )
+
+
+def instruments_of(tracers: TracerProvider, meters: MeterProvider) -> Instruments:
+    """Make the instruments on these providers."""
+    meter = meters.get_meter(SCOPE)
+
+    def histogram(name: str, unit: str, description: str, boundaries: tuple[float, ...]) -> Histogram:
+        return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=boundaries)
+
+    return Instruments(
+        tracer=tracers.get_tracer(SCOPE),
+        call_duration=histogram(names.CALL_DURATION, "s", "Duration of calls.", SECONDS),
+        calls=meter.create_counter(names.CALLS, "{call}", "Calls, by how they ended and who answered."),
+        cost=meter.create_counter(names.COST_USD, "{USD}", "What models were paid, in US dollars."),
+        attempts=meter.create_counter(names.MODEL_ATTEMPTS, "{attempt}", "Requests sent to models."),
+        referrals=meter.create_counter(names.REFERRALS, "{referral}", "Calls handed to a person."),
+        operation_duration=histogram(names.OPERATION_DURATION, "s", "GenAI operation duration.", SECONDS),
+        token_usage=histogram(names.TOKEN_USAGE, "{token}", "Number of input and output tokens used.", TOKENS),
+    )
+
+
+_in_use = [instruments_of(trace.get_tracer_provider(), metrics.get_meter_provider())]
+"""The first belongs to whatever global providers the process has; they record nothing until somebody sets them."""
+
+
+def current() -> Instruments:
+    """Return the instruments to record with now."""
+    return _in_use[-1]
+
+
+def use(instruments: Instruments) -> None:
+    """Let `current()` return these until `drop`."""
+    _in_use.append(instruments)
+
+
+def drop(instruments: Instruments) -> None:
+    """Undo `use`, wherever these stand; a second time does nothing."""
+    _in_use[:] = [other for other in _in_use if other is not instruments]

@@ -1,0 +1,72 @@
+"""Every name of a span, a metric, an attribute and an event of ours.
+
+They live in one file because the GenAI conventions of OpenTelemetry are being renamed: what follows are the names that
+backends read today (semantic conventions 1.44). Names of our own start with `chassis.`.
+"""
+
+from chassis.constraints import Provider
+
+# Resource: which service, where
+SERVICE_NAME = "service.name"
+SERVICE_VERSION = "service.version"
+SERVICE_INSTANCE_ID = "service.instance.id"
+DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name"
+
+# Attributes of the conventions
+ERROR_TYPE = "error.type"
+HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
+OPERATION_NAME = "gen_ai.operation.name"
+PROVIDER_NAME = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
+USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - a kind of word, not of key
+
+# Attributes of our own
+CALL_ID = "chassis.call.id"
+TASK = "chassis.task"
+CALLER = "chassis.caller"
+OUTCOME = "chassis.outcome"
+ANSWERED_BY = "chassis.answered_by"
+DEGRADED = "chassis.degraded"
+SETBACK = "chassis.setback"
+CONFIDENCE = "chassis.confidence"
+ATTEMPTS = "chassis.attempts"
+INPUT_TOKENS = "chassis.input_tokens"
+OUTPUT_TOKENS = "chassis.output_tokens"
+MODEL = "chassis.model"
+COST_USD = "chassis.cost.usd"
+
+# Metrics of the conventions
+OPERATION_DURATION = "gen_ai.client.operation.duration"
+TOKEN_USAGE = "gen_ai.client.token.usage"  # noqa: S105 - the same
+
+# Metrics of our own; the money is in `COST_USD`, as on the spans
+CALL_DURATION = "chassis.call.duration"
+CALLS = "chassis.calls"
+MODEL_ATTEMPTS = "chassis.model.attempts"
+REFERRALS = "chassis.referrals"
+
+# The one log line of each call
+CALL_FINISHED = "call.finished"
+
+CHAT = "chat"
+"""The only GenAI operation that goes through the chassis."""
+
+
+def call_span(task: str) -> str:
+    """Return the name of the span around one call."""
+    return f"call {task}"
+
+
+def chat_span(model: str) -> str:
+    """Return the name of the span around one request to one model."""
+    return f"{CHAT} {model}"
+
+
+def provider_name(provider: Provider) -> str:
+    """Return what the conventions call a provider; they let one that they do not know keep its own name."""
+    return "gcp.gemini" if provider == "google" else provider

@@ -1,0 +1,116 @@
+"""Keeps the spans of the newest traces in a file of this machine, for services that send them nowhere."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from chassis.telemetry import names
+
+FILE = "traces.db"
+CREATE = """
+CREATE TABLE IF NOT EXISTS spans (
+    trace_id TEXT NOT NULL, span_id TEXT NOT NULL, parent_id TEXT, name TEXT NOT NULL,
+    started_ns INTEGER NOT NULL, ended_ns INTEGER NOT NULL, failed INTEGER NOT NULL,
+    attributes TEXT NOT NULL, call_id TEXT
+);
+CREATE INDEX IF NOT EXISTS spans_by_trace ON spans (trace_id);
+CREATE INDEX IF NOT EXISTS spans_by_call ON spans (call_id) WHERE call_id IS NOT NULL;
+"""
+FORGET = """
+DELETE FROM spans WHERE trace_id NOT IN (
+    SELECT trace_id FROM spans GROUP BY trace_id ORDER BY max(rowid) DESC LIMIT ?
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSpan:
+    """One span as it was stored.
+
+    Args:
+        trace_id: In hexadecimal, as in `traceparent`.
+        span_id: In hexadecimal.
+        parent_id: The span around it; it may belong to another service.
+        name: Such as `call help`.
+        started_ns: Nanoseconds since 1970, UTC.
+        ended_ns: Likewise.
+        failed: Whether its status is an error.
+        attributes: By the names in `names.py`.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    started_ns: int
+    ended_ns: int
+    failed: bool
+    attributes: Mapping[str, Any]
+
+
+class SpanStore(SpanExporter):
+    """An SQLite file that several threads may write and other processes may read.
+
+    Args:
+        path: The file; it is created with its folder if need be.
+        keep: How many traces are kept.
+    """
+
+    def __init__(self, path: Path, keep: int = 500) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.executescript(CREATE)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Store these spans, and forget the oldest traces."""
+        with self._lock, self._database as transaction:
+            transaction.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, spans))
+            transaction.execute(FORGET, (self._keep,))
+        return SpanExportResult.SUCCESS
+
+    def find(self, identifier: str) -> list[StoredSpan]:
+        """Return the trace with this id, or of the call with this id, in order of time; empty if there is none."""
+        return self._trace_where("trace_id = :id OR call_id = :id", id=identifier)
+
+    def newest(self) -> list[StoredSpan]:
+        """Return the trace of the newest call; without any call the newest trace; empty if there is none."""
+        return self._trace_where("call_id IS NOT NULL") or self._trace_where("TRUE")
+
+    def shutdown(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    def _trace_where(self, condition: str, **values: str) -> list[StoredSpan]:
+        chosen = f"SELECT trace_id FROM spans WHERE {condition} ORDER BY rowid DESC LIMIT 1"  # noqa: S608 - ours
+        query = f"SELECT * FROM spans WHERE trace_id = ({chosen}) ORDER BY started_ns, rowid"  # noqa: S608
+        with self._lock:
+            rows = self._database.execute(query, values).fetchall()
+        return [StoredSpan(*row[:6], failed=bool(row[6]), attributes=json.loads(row[7])) for row in rows]
+
+
+def _row(span: ReadableSpan) -> tuple[str | int | None, ...]:
+    context, attributes = span.get_span_context() or trace.INVALID_SPAN_CONTEXT, dict(span.attributes or {})
+    call_id = attributes.get(names.CALL_ID)
+    return (
+        trace.format_trace_id(context.trace_id),
+        trace.format_span_id(context.span_id),
+        trace.format_span_id(span.parent.span_id) if span.parent else None,
+        span.name,
+        span.start_time or 0,
+        span.end_time or 0,
+        int(span.status.status_code is trace.StatusCode.ERROR),
+        json.dumps(attributes),
+        str(call_id) if call_id else None,
+    )

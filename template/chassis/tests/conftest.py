@@ -1,0 +1,36 @@
+"""What every test may ask for."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from listening import Lines, production_lines
+from repository import CONSTRAINTS, write_repository
+
+
+@pytest.fixture(autouse=True)
+def _no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send no test's telemetry to a collector that this machine happens to use."""
+    for name in ("ENDPOINT", "TRACES_ENDPOINT", "METRICS_ENDPOINT", "PROTOCOL"):
+        monkeypatch.delenv(f"OTEL_EXPORTER_OTLP_{name}", raising=False)
+    monkeypatch.delenv("OTEL_TRACES_SAMPLER", raising=False)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a repository around the sample and go there, with a wide terminal and none of this machine's settings."""
+    write_repository(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "sample"\n[tool.chassis]\ntask = "sample:TASK"\n')
+    (tmp_path / "constraints.toml").write_text(CONSTRAINTS.replace("refuse = []", 'refuse = ["card"]'))
+    for name in ("CHASSIS_ENV", "DATABASE_URL", "LOCAL_MODEL_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def lines() -> Generator[Lines]:
+    """Log as in production, into a stream that the test can read."""
+    with production_lines() as stream:
+        yield stream

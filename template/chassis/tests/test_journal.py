@@ -1,0 +1,206 @@
+"""However a call ends, it is written down once, with the same facts as a line, a span and metrics."""
+
+import asyncio
+import logging
+from collections.abc import Generator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+from listening import Lines, started, stored
+from sample import TASK, Question
+
+from chassis.call import Call, Deadline
+from chassis.errors import CallError, ModelsFailed, NotAllowed
+from chassis.journal import Journal
+from chassis.telemetry import names
+from chassis.telemetry.setup import Telemetry
+from chassis.telemetry.spans import StoredSpan
+from chassis.testing import Scripted, wire_for_tests
+from chassis.types import Answered, Attempt, Referred, Setback, nano_usd
+
+ANSWERED = Answered("forty-two", "gpt", 0.83, degraded=False, setback=None)
+REFERRED = Referred("r_1", Setback.LOW_CONFIDENCE, datetime(2026, 11, 23, tzinfo=UTC))
+
+
+@pytest.fixture
+def telemetry(tmp_path: Path) -> Generator[Telemetry]:
+    """Record into the test's own folder."""
+    running = started(tmp_path)
+    yield running
+    running.shutdown()
+
+
+def a_call() -> Call:
+    """Make a call whose first model was too slow."""
+    call = Call("c_1", "ann", Deadline.after(5), max_turns=3)
+    call.turn().attempts += [
+        Attempt("first", "TimedOut", 0, 0, nano_usd(0.0002), 0.1),
+        Attempt("gpt", None, 312, 45, nano_usd(0.000125), 0.2),
+    ]
+    return call
+
+
+def the_span(folder: Path, telemetry: Telemetry) -> StoredSpan:
+    """Return the only span of that call."""
+    telemetry.shutdown()
+    (span,) = stored(folder, "c_1")
+    return span
+
+
+def test_an_answer_is_one_line_with_every_fact(telemetry: Telemetry, lines: Lines) -> None:
+    """Whoever reads the one line of a call knows who asked, who answered, how surely, and at what cost."""
+    with Journal(telemetry.instruments).entry("help", a_call()) as entry:
+        entry.outcome = ANSWERED
+    (line,) = lines.parsed()
+    measured = {"timestamp", "trace_id", "span_id", "seconds"}
+    assert measured <= line.keys()
+    assert {name: value for name, value in line.items() if name not in measured} == {
+        "level": "info",
+        "event": "call.finished",
+        "call_id": "c_1",
+        "task": "help",
+        "caller": "ann",
+        "outcome": "answered",
+        "answered_by": "gpt",
+        "degraded": False,
+        "setback": None,
+        "confidence": 0.83,
+        "error": None,
+        "attempts": 2,
+        "input_tokens": 312,
+        "output_tokens": 45,
+        "cost_usd": 0.000325,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "written", "span_failed"),
+    [
+        (NotAllowed("A card number may not be sent"), ("refused", "not-allowed", "info"), False),
+        (ModelsFailed("No model gave a usable reply"), ("refused", "models-failed", "info"), True),
+        (ZeroDivisionError("in the team's code"), ("failed", "ZeroDivisionError", "error"), True),
+        (asyncio.CancelledError(), ("failed", "CancelledError", "error"), True),
+    ],
+)
+def test_an_exception_passes_and_is_one_line(
+    tmp_path: Path, lines: Lines, error: BaseException, written: tuple[str, str, str], *, span_failed: bool
+) -> None:
+    """Whatever stops a call reaches whoever asked, and still leaves exactly one line and one span."""
+    telemetry = started(tmp_path)
+    with pytest.raises(type(error)) as raised, Journal(telemetry.instruments).entry("help", a_call()):
+        raise error
+    (line,) = lines.named("call.finished")
+    span = the_span(tmp_path, telemetry)
+    assert raised.value is error
+    assert (line["outcome"], line["error"], line["level"]) == written
+    assert (span.name, span.failed, span.attributes[names.ERROR_TYPE]) == ("call help", span_failed, written[1])
+
+
+def test_a_referral_is_one_line_and_counted(telemetry: Telemetry, lines: Lines) -> None:
+    """A call that goes to a person says why, and can be alerted on."""
+    with Journal(telemetry.instruments).entry("help", a_call()) as entry:
+        entry.outcome = REFERRED
+    (line,) = lines.parsed()
+    assert (line["outcome"], line["setback"], line["answered_by"]) == ("referred", "low_confidence", None)
+    page = telemetry.metrics_page()[0].decode()
+    assert 'chassis_referrals_total{chassis_setback="low_confidence",chassis_task="help"} 1.0' in page
+
+
+def test_a_forgotten_outcome_is_a_failure(telemetry: Telemetry, lines: Lines) -> None:
+    """A call that ends without an outcome is a bug that is seen, not a call that is missing."""
+    with (
+        pytest.raises(RuntimeError, match="without an outcome"),
+        Journal(telemetry.instruments).entry("help", a_call()),
+    ):
+        pass
+    (line,) = lines.named("call.finished")
+    assert (line["outcome"], line["error"]) == ("failed", "RuntimeError")
+
+
+def test_the_span_carries_the_same_facts_as_the_line(telemetry: Telemetry, lines: Lines, tmp_path: Path) -> None:
+    """From a line one finds the span, and both say the same."""
+    with Journal(telemetry.instruments).entry("help", a_call()) as entry:
+        entry.outcome = ANSWERED
+    (line,), span = lines.parsed(), the_span(tmp_path, telemetry)
+    assert (line["trace_id"], line["span_id"]) == (span.trace_id, span.span_id)
+    assert span.attributes == {
+        names.CALL_ID: "c_1",
+        names.TASK: "help",
+        names.CALLER: "ann",
+        names.OUTCOME: "answered",
+        names.ANSWERED_BY: "gpt",
+        names.DEGRADED: False,
+        names.CONFIDENCE: 0.83,
+        names.ATTEMPTS: 2,
+        names.INPUT_TOKENS: 312,
+        names.OUTPUT_TOKENS: 45,
+        names.COST_USD: 0.000325,
+    }
+
+
+def test_the_metrics_count_the_same_facts(telemetry: Telemetry) -> None:
+    """Calls, attempts and money can be watched without reading a line."""
+    with Journal(telemetry.instruments).entry("help", a_call()) as entry:
+        entry.outcome = ANSWERED
+    page = telemetry.metrics_page()[0].decode()
+    for sample in (
+        'chassis_calls_total{chassis_answered_by="gpt",chassis_degraded="false",chassis_outcome="answered",',
+        'chassis_call_duration_seconds_count{chassis_outcome="answered",chassis_task="help"} 1.0',
+        'chassis_model_attempts_total{chassis_model="first",chassis_task="help",error_type="TimedOut"} 1.0',
+        'chassis_cost_usd_total{chassis_model="gpt",chassis_task="help"} 0.000125',
+    ):
+        assert sample in page
+
+
+def test_only_lines_inside_a_call_carry_its_id(telemetry: Telemetry, lines: Lines) -> None:
+    """Every line between the first and the last moment of a call leads to it, a library's too; the next does not."""
+    log = structlog.get_logger()
+    with Journal(telemetry.instruments).entry("help", a_call()) as entry:
+        log.info("model.failed")
+        logging.getLogger("some.library").warning("slow")
+        entry.outcome = ANSWERED
+    log.info("service.stopped")
+    assert [line.get("call_id") for line in lines.parsed()] == ["c_1", "c_1", "c_1", None]
+
+
+def test_concurrent_calls_keep_their_own_ids(telemetry: Telemetry, lines: Lines) -> None:
+    """Calls that overlap do not take each other's id."""
+
+    async def one(name: str) -> None:
+        with Journal(telemetry.instruments).entry("help", Call(name, "ann", Deadline.after(5), 3)) as entry:
+            await asyncio.sleep(0.01)
+            entry.outcome = ANSWERED
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(one(f"c_{number}") for number in range(20)))
+
+    asyncio.run(all_at_once())
+    assert {f"c_{number}" for number in range(20)} == {line["call_id"] for line in lines.parsed()}
+    assert len({line["trace_id"] for line in lines.parsed()}) == len(lines.parsed())
+
+
+def test_no_word_of_a_question_is_written_down(lines: Lines, tmp_path: Path) -> None:
+    """Neither lines, nor spans, nor metrics hold what was asked or answered, whichever way the call ends."""
+
+    async def ask(text: str, *replies: str | BaseException) -> str:
+        async with wire_for_tests(TASK, tmp_path, Scripted(*replies), Scripted(ConnectionError(text))) as wiring:
+            call = wiring.service.new_call("ann")
+            with suppress(CallError, ConnectionError):
+                await wiring.service.answer(Question(text=text), call)
+            return wiring.telemetry.metrics_page()[0].decode()
+
+    pages = [
+        asyncio.run(ask("is xylophone music", "xylophone it is")),
+        asyncio.run(ask("why xylophone", "?xylophone")),
+        asyncio.run(ask("xylophone 4111 1111 1111 1111", "never")),
+        asyncio.run(ask("xylophone again", ConnectionError("xylophone"))),
+    ]
+    traces = b"".join(file.read_bytes() for file in (tmp_path / "var").iterdir())
+    endings = [line["outcome"] for line in lines.named("call.finished")]
+    assert endings == ["answered", "referred", "refused", "failed"]
+    assert "xylophone" not in lines.getvalue() + "".join(pages)
+    assert b"xylophone" not in traces
+    assert b"call echo" in traces

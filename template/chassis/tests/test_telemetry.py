@@ -1,0 +1,213 @@
+"""Spans and metrics arrive where they should, whole, and under the names that others know."""
+
+import asyncio
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from listening import Lines, collecting, started, stored
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.usage import RequestUsage
+
+from chassis.constraints import ModelLink
+from chassis.errors import ConfigError
+from chassis.telemetry import names
+from chassis.telemetry.chat import ChatSpan
+from chassis.telemetry.context import current_trace_id, outgoing_headers
+from chassis.telemetry.instruments import current
+from chassis.telemetry.setup import Telemetry
+from chassis.telemetry.spans import FILE
+
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT_ID = "00f067aa0ba902b7"
+GPT = ModelLink(name="gpt", provider="google", model="gpt-5.5", destination="vendor", max_output_tokens=800)
+
+
+def test_spans_are_on_disk_after_shutdown(tmp_path: Path) -> None:
+    """Without a collector nothing is lost, and a trace is found by its id and by its call's id."""
+    telemetry = started(tmp_path)
+    with telemetry.instruments.span("outer", {}), telemetry.instruments.span("inner", {names.CALL_ID: "c_1"}):
+        trace_id = current_trace_id()
+    telemetry.shutdown()
+    assert [span.name for span in stored(tmp_path)] == ["outer", "inner"]
+    assert stored(tmp_path) == stored(tmp_path, "c_1") == stored(tmp_path, trace_id)
+    assert stored(tmp_path, "c_2") == []
+
+
+def test_telemetry_can_start_again_and_overlap(tmp_path: Path) -> None:
+    """Each start records into its own place; what runs after a shutdown goes to the one that still runs."""
+    first, second = started(tmp_path / "first"), started(tmp_path / "second")
+    with current().span("to second"):
+        pass
+    second.shutdown()
+    with current().span("to first"):
+        pass
+    first.shutdown()
+    second.shutdown()
+    with current().span("to nobody"):
+        pass
+    assert [span.name for span in stored(tmp_path / "first")] == ["to first"]
+    assert [span.name for span in stored(tmp_path / "second")] == ["to second"]
+
+
+def test_a_collector_gets_everything_by_shutdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an endpoint set, spans and metrics go there with the service's name, and none are kept here."""
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        telemetry = started(tmp_path)
+        with ChatSpan(GPT, max_tokens=100):
+            pass
+        telemetry.shutdown()
+    (span,) = collector.spans()
+    assert (span.name, span.kind) == ("chat gpt-5.5", Span.SPAN_KIND_CLIENT)
+    resource = {item.key: item.value.string_value for item in collector.traces[0].resource_spans[0].resource.attributes}
+    assert resource.items() >= {
+        ("service.name", "acme-help"),
+        ("service.version", "1.2.3"),
+        ("deployment.environment.name", "test"),
+    }
+    assert collector.metric_names() == {"gen_ai.client.operation.duration"}
+    assert not (tmp_path / FILE).exists()
+
+
+def test_each_signal_may_have_a_collector_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only metrics are sent if only they have an endpoint; the traces stay here."""
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"{collector.url}/v1/metrics")
+        telemetry = started(tmp_path)
+        with ChatSpan(GPT, max_tokens=100):
+            pass
+        telemetry.shutdown()
+    assert (collector.traces, [span.name for span in stored(tmp_path)]) == ([], ["chat gpt-5.5"])
+    assert collector.metric_names()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+)
+def test_an_endpoint_that_cannot_work_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """A variable that would lose every span stops the start, and the message says which."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError, match=f"{variable}: the value is '{value}'. Write"):
+        started(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path, lines: Lines) -> None:
+    """Traces are worth a warning, not an outage."""
+    (tmp_path / "var").write_text("not a folder")
+    telemetry = started(tmp_path / "var")
+    with telemetry.instruments.span("lost"):
+        pass
+    telemetry.shutdown()
+    assert len(lines.named("traces.not_kept")) == 1
+
+
+def a_web_service(telemetry: Telemetry) -> FastAPI:
+    """Make an application that says what it would send on."""
+    app = FastAPI(telemetry=telemetry.for_fastapi())
+
+    @app.get("/v1/trace")
+    async def show() -> dict[str, str]:
+        return outgoing_headers()
+
+    @app.get("/healthz")
+    async def health() -> None:
+        return None
+
+    return app
+
+
+def ask_web(telemetry: Telemetry, path: str, **headers: str) -> httpx2.Response:
+    """Ask it over HTTP, in this process."""
+
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=a_web_service(telemetry))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.get(path, headers=headers)
+
+    return asyncio.run(ask())
+
+
+def test_an_incoming_trace_is_continued(tmp_path: Path) -> None:
+    """A caller's `traceparent` is the parent of our server span, and what we send on belongs to the same trace."""
+    telemetry = started(tmp_path)
+    reply = ask_web(telemetry, "/v1/trace", traceparent=f"00-{TRACE_ID}-{PARENT_ID}-01")
+    page = telemetry.metrics_page()[0].decode()
+    telemetry.shutdown()
+    (span,) = stored(tmp_path, TRACE_ID)
+    assert (
+        span.name,
+        span.parent_id,
+        span.attributes["http.response.status_code"],
+    ) == ("GET /v1/trace", PARENT_ID, 200)
+    assert {"traceparent": f"00-{TRACE_ID}-{span.span_id}-01"} == reply.json()
+    assert "http_server_request_duration_seconds_count" in page
+
+
+def test_probes_leave_no_trace(tmp_path: Path) -> None:
+    """What machines ask every few seconds does not push people's traces out."""
+    telemetry = started(tmp_path)
+    ask_web(telemetry, "/healthz")
+    telemetry.shutdown()
+    assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize(("sampler", "flag"), [("always_off", "01"), ("parentbased_always_on", "00")])
+def test_sampling_follows_the_standard_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, flag: str
+) -> None:
+    """A sampler or a caller that says no is obeyed."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    telemetry = started(tmp_path)
+    ask_web(telemetry, "/v1/trace", traceparent=f"00-{TRACE_ID}-{PARENT_ID}-{flag}")
+    telemetry.shutdown()
+    assert stored(tmp_path) == []
+
+
+def test_a_model_request_speaks_the_genai_conventions(tmp_path: Path) -> None:
+    """Any backend that knows the conventions reads model, tokens and finish reason; money has a name of ours."""
+    telemetry = started(tmp_path)
+    usage = RequestUsage(input_tokens=312, output_tokens=45)
+    with ChatSpan(GPT, max_tokens=100) as span:
+        span.answered(ModelResponse([TextPart("hello")], usage=usage, model_name="gpt-5.5-1", finish_reason="stop"))
+        span.charged(125_000)
+    page = telemetry.metrics_page()[0].decode()
+    telemetry.shutdown()
+    (kept,) = stored(tmp_path)
+    assert kept.attributes == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "gcp.gemini",
+        "gen_ai.request.model": "gpt-5.5",
+        "gen_ai.request.max_tokens": 100,
+        "gen_ai.response.model": "gpt-5.5-1",
+        "gen_ai.response.finish_reasons": ["stop"],
+        "gen_ai.usage.input_tokens": 312,
+        "gen_ai.usage.output_tokens": 45,
+        "chassis.model": "gpt",
+        "chassis.cost.usd": 0.000125,
+    }
+    assert 'gen_ai_token_type="output"} 45.0' in page
+    assert "gen_ai_client_operation_duration_seconds_count" in page
+
+
+def test_a_failed_model_request_names_its_error_and_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The type of an error is recorded; its message, which may quote a question, goes nowhere."""
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        telemetry = started(tmp_path)
+        with pytest.raises(ValueError, match="xylophone"), current().span("outer"), ChatSpan(GPT, max_tokens=100):
+            raise ValueError("cannot digest xylophone")
+        telemetry.shutdown()
+    span, outer = collector.spans()
+    assert list(outer.events) == []
+    assert (span.status.code, list(span.events)) == (Status.STATUS_CODE_ERROR, [])
+    assert {item.key: item.value.string_value for item in span.attributes}["error.type"] == "ValueError"
+    assert "xylophone" not in str([*collector.traces, *collector.metrics])
