@@ -22,7 +22,7 @@ class Referral:
     """One question at the desk.
 
     Args:
-        id: The ticket, `r_` and 24 hexadecimal digits.
+        id: The ticket, `r_` and 16 hexadecimal digits.
         task: Which task it was asked of.
         caller: Who asked.
         call_id: The call it came from; its trace and log line carry the same.
@@ -62,7 +62,7 @@ class Desk:
     ) -> Referred:
         """Lay a question before a person; `question` and `draft` are JSON."""
         moment = now()
-        referred = Referred("r_" + secrets.token_hex(12), setback, moment + self._due)
+        referred = Referred("r_" + secrets.token_hex(8), setback, moment + self._due)
         await self._database.execute(
             "INSERT INTO referrals (id, task, caller, call_id, setback, question, draft, created_at, due_at)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",

@@ -1,0 +1,36 @@
+"""The HTTP application: three routers inside two walls."""
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from chassis.web.calls import calls_router
+from chassis.web.described import DescribedAPI
+from chassis.web.envelope import Envelope
+from chassis.web.health import health_router
+from chassis.web.limits import LimitRequests
+from chassis.web.problems import install
+from chassis.wiring import Wiring
+
+
+def build_app(wiring: Wiring) -> FastAPI:
+    """Return the application that serves `wiring`.
+
+    `app.state.draining` says that the process is about to end; whoever runs the server sets it.
+    """
+    app = DescribedAPI(
+        title=wiring.project.name,
+        version=wiring.project.version,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+        telemetry=wiring.telemetry.for_fastapi(),
+        middleware=[  # outermost first
+            Middleware(Envelope),
+            Middleware(LimitRequests, wiring.constraints.limits),
+        ],
+    )
+    app.state.draining = False
+    install(app)
+    app.include_router(calls_router(wiring))
+    app.include_router(health_router(wiring))
+    return app

@@ -1,0 +1,100 @@
+"""What callers are sent when all went well, as JSON."""
+
+from datetime import datetime
+from typing import Any, Literal, assert_never
+
+from pydantic import BaseModel, ConfigDict
+
+from chassis.call import Call
+from chassis.telemetry.context import current_trace_id
+from chassis.types import NANO_PER_USD, Answered, Outcome, Referred, Setback
+from chassis.wiring import Wiring
+
+REFERRALS = "/v1/referrals"
+
+
+class Body(BaseModel):
+    """A body whose fields are described in /openapi.json as they are here."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class AnsweredBody[A: BaseModel](Body):
+    """The answer, and how it came about."""
+
+    outcome: Literal["answered"] = "answered"
+    call_id: str
+    answer: A
+    answered_by: str
+    """The model's name, `baseline`, or `task` if no model was asked."""
+    degraded: bool
+    """True when a model was meant to answer first and something else did."""
+    setback: Setback | None
+    """What went wrong on the way, if anything."""
+    confidence: float
+    """How sure the author of the answer is, from 0 to 1."""
+    cost_usd: float
+    trace_id: str | None
+
+
+class ReferredBody(Body):
+    """No machine was sure enough: a person answers later, at `location`."""
+
+    outcome: Literal["referred"] = "referred"
+    call_id: str
+    referral_id: str
+    setback: Setback
+    due_at: datetime
+    location: str
+    contact: str
+    """Whom to ask about it."""
+    trace_id: str | None
+
+
+class ReferralBody[A: BaseModel](Body):
+    """Where a referral stands."""
+
+    referral_id: str
+    status: Literal["open", "answered"]
+    due_at: datetime
+    answer: A | None
+
+
+class StatusBody(Body):
+    """The state of the process."""
+
+    status: Literal["alive", "ready"]
+
+
+def typed_by[B: BaseModel](body: type[B], gives: type[BaseModel]) -> type[B]:
+    """Return `body[gives]`, which no type checker can read because `gives` is only known at run time."""
+    generic: Any = body
+    return generic[gives]
+
+
+def body_of(outcome: Outcome[Any], call: Call, wiring: Wiring) -> AnsweredBody[Any] | ReferredBody:
+    """Return what a caller is sent about `outcome`."""
+    match outcome:
+        case Answered() as answered:
+            return typed_by(AnsweredBody, wiring.task.gives)(
+                call_id=call.id,
+                answer=answered.value,
+                answered_by=answered.answered_by,
+                degraded=answered.degraded,
+                setback=answered.setback,
+                confidence=answered.confidence,
+                cost_usd=call.cost / NANO_PER_USD,
+                trace_id=current_trace_id(),
+            )
+        case Referred() as referred:
+            return ReferredBody(
+                call_id=call.id,
+                referral_id=referred.referral_id,
+                setback=referred.setback,
+                due_at=referred.due_at,
+                location=f"{REFERRALS}/{referred.referral_id}",
+                contact=wiring.contact,
+                trace_id=current_trace_id(),
+            )
+        case _:
+            assert_never(outcome)

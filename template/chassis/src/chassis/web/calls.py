@@ -1,0 +1,112 @@
+"""The two addresses a caller uses: ask, and come back for what a person answered."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from chassis.errors import (
+    BudgetExhausted,
+    CallError,
+    ModelsFailed,
+    NotAllowed,
+    NotFound,
+    Overloaded,
+    TooLarge,
+    Unauthenticated,
+)
+from chassis.web.auth import Caller, keyed_route
+from chassis.web.bodies import REFERRALS, AnsweredBody, ReferralBody, ReferredBody, body_of, typed_by
+from chassis.web.described import CALL_ID, LOCATION, REFERRAL_LINK, Responses, problems
+from chassis.web.problems import MISTAKE, InvalidInput, Malformed, WrongMediaType
+from chassis.wiring import Wiring
+
+ALWAYS = (Unauthenticated, TooLarge, InvalidInput, CallError, Overloaded)
+
+type ReferralId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+def calls_router(wiring: Wiring) -> APIRouter:
+    """Return the routes of the task, typed by it."""
+    router = APIRouter(route_class=keyed_route(wiring.keys))
+    _add_ask(router, wiring)
+    _add_referral(router, wiring)
+    return router
+
+
+def _add_ask(router: APIRouter, wiring: Wiring) -> None:
+    async def ask(question: BaseModel, caller: Caller, request: Request) -> Response:
+        call = wiring.service.new_call(caller, request.state.call_id)
+        try:
+            outcome = await wiring.service.answer(question, call)
+        except CallError:
+            raise
+        except Exception as error:  # the journal has written it down
+            raise CallError(MISTAKE) from error
+        body = body_of(outcome, call, wiring)
+        if isinstance(body, ReferredBody):
+            return _json(202, body, {"Location": body.location})
+        return _json(200, body)
+
+    ask.__annotations__["question"] = wiring.task.takes  # FastAPI reads at run time what no type checker can know
+    router.add_api_route(
+        f"/v1/{wiring.task.name}",
+        ask,
+        methods=["POST"],
+        operation_id="ask",
+        summary=f"Ask {wiring.task.name}",
+        dependencies=[Depends(_json_only)],
+        responses=_asked(wiring.task.gives),
+    )
+
+
+def _asked(gives: type[BaseModel]) -> Responses:
+    return {
+        200: {"model": typed_by(AnsweredBody, gives), "description": "An answer", "headers": CALL_ID},
+        202: {
+            "model": ReferredBody,
+            "description": "A person answers later",
+            "headers": CALL_ID | LOCATION,
+            "links": REFERRAL_LINK,
+        },
+        **problems(*ALWAYS, Malformed, WrongMediaType, NotAllowed, BudgetExhausted, ModelsFailed),
+    }
+
+
+async def _json_only(request: Request) -> None:
+    """Refuse other media types by name, instead of as input of a strange form."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise WrongMediaType("Send the header `Content-Type: application/json` and a body that is JSON")
+
+
+def _add_referral(router: APIRouter, wiring: Wiring) -> None:
+    async def referral(referral_id: ReferralId, caller: Caller) -> Response:
+        found = await wiring.desk.find(referral_id)
+        if found is None or found.caller != caller:
+            raise NotFound("There is no referral of this id for this caller")
+        body = {
+            "referral_id": found.id,
+            "status": "open" if found.answered_at is None else "answered",
+            "due_at": found.due_at.isoformat(),
+            "answer": found.answer,  # as it was stored: the task's type may have changed since
+        }
+        return JSONResponse(body)
+
+    body_type = typed_by(ReferralBody, wiring.task.gives)
+    router.add_api_route(
+        f"{REFERRALS}/{{referral_id}}",
+        referral,
+        methods=["GET"],
+        operation_id="referral",
+        summary="Come back for a person's answer",
+        responses={
+            200: {"model": body_type, "description": "Where it stands", "headers": CALL_ID},
+            **problems(*ALWAYS, NotFound),
+        },
+    )
+
+
+def _json(status: int, body: BaseModel, headers: dict[str, str] | None = None) -> Response:
+    return Response(body.model_dump_json(by_alias=True), status, headers, media_type="application/json")

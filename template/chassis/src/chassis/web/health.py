@@ -1,0 +1,62 @@
+"""What those who watch the service ask: does it live, does it take calls, what has it counted."""
+
+import asyncio
+
+import structlog
+from fastapi import APIRouter, Request, Response
+
+from chassis.errors import CallError
+from chassis.store.database import Database
+from chassis.web.bodies import StatusBody
+from chassis.web.described import CALL_ID, problems
+from chassis.web.problems import NotReady
+from chassis.wiring import Wiring
+
+DATABASE_SECONDS = 2.0
+log = structlog.get_logger()
+
+
+def health_router(wiring: Wiring) -> APIRouter:
+    """Return the routes that need no key. None of them asks a model: a vendor's bad day must not restart a service."""
+    router = APIRouter()
+
+    @router.get("/healthz", summary="Does it live?", responses={200: {"headers": CALL_ID}, **problems(CallError)})
+    async def healthz() -> StatusBody:
+        return StatusBody(status="alive")
+
+    @router.get(
+        "/readyz", summary="Does it take calls?", responses={200: {"headers": CALL_ID}, **problems(CallError, NotReady)}
+    )
+    async def readyz(request: Request) -> StatusBody:
+        if request.app.state.draining:
+            raise NotReady("The service is shutting down")
+        await _reach(wiring.database)
+        return StatusBody(status="ready")
+
+    @router.get(
+        "/metrics",
+        summary="What has it counted?",
+        response_class=Response,
+        responses={
+            200: {
+                "description": "Prometheus text",
+                "headers": CALL_ID,
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            },
+            **problems(CallError),
+        },
+    )
+    async def metrics() -> Response:
+        page, media_type = wiring.telemetry.metrics_page()
+        return Response(page, headers={"Content-Type": media_type})
+
+    return router
+
+
+async def _reach(database: Database) -> None:
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS):
+            await database.fetch("SELECT 1")
+    except Exception as error:
+        log.warning("database.unreachable", error=type(error).__name__)
+        raise NotReady("The database does not answer") from error

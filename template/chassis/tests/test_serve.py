@@ -1,0 +1,89 @@
+"""`chassis serve` as a process of its own: how it starts, and how it goes."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+from repository import write_repository
+
+from chassis.telemetry.spans import FILE, SpanStore
+
+
+@contextmanager
+def process(root: Path, *arguments: str, **environment: str) -> Generator[subprocess.Popen[str]]:
+    """Run `chassis serve` in the repository at `root`."""
+    command = [sys.executable, "-c", "from chassis.cli.main import main; main()", "serve", *arguments]
+    path = os.pathsep.join([str(root), *sys.path])
+    started = subprocess.Popen(
+        command,
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": path} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+
+
+def first_match(stream: Iterable[str], pattern: str) -> str:
+    """Return the group of the first line that fits."""
+    return next(match[1] for line in stream if (match := re.search(pattern, line)))
+
+
+def test_a_service_that_is_told_to_go_finishes_what_it_began(tmp_path: Path) -> None:
+    """After SIGTERM /readyz says no, the slow call gets its answer, its trace is kept, and the exit is clean."""
+    with process(write_repository(tmp_path), "--port", "0") as service, ThreadPoolExecutor() as pool:
+        assert service.stdout
+        assert service.stderr
+        address = first_match(service.stdout, r"listens on (http://[\d.:]+)")
+        headers = {"Authorization": f"Bearer {first_match(service.stdout, r'(ck_\S+)')}"}
+        slow = pool.submit(httpx2.post, f"{address}/v1/wait", json={"text": "3"}, headers=headers, timeout=30)
+        while "http_server_active_requests{" not in httpx2.get(f"{address}/metrics").text:
+            pass
+        ready = httpx2.get(f"{address}/readyz").status_code
+        service.terminate()
+        first_match(service.stderr, r"(service\.draining)")
+        draining = httpx2.get(f"{address}/readyz").status_code
+        answered = slow.result()
+        log, code = service.stderr.read(), service.wait()
+
+    assert (ready, draining, answered.status_code, code) == (200, 503, 200, 0)
+    assert "service.stopped" in log
+    assert SpanStore(tmp_path / "var" / FILE).find(answered.json()["trace_id"])
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    """Whoever starts a second service reads which address is taken and what to do, and no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with process(write_repository(tmp_path), "--port", str(port)) as service:
+            _, errors = service.communicate()
+
+    assert service.returncode == 2
+    assert errors.splitlines()[-1] == (
+        f"--host 127.0.0.1 --port {port}: another program listens there. Stop it, or name another port"
+    )
+    assert "Traceback" not in errors
+
+
+def test_production_makes_no_key(tmp_path: Path) -> None:
+    """In production nobody is let in by accident: no key is made, and a log line says how to make one."""
+    with process(write_repository(tmp_path), "--port", "0", CHASSIS_ENV="production") as service:
+        assert service.stderr
+        remedy = first_match(service.stderr, r'"event": "key.missing".*"remedy": "([^"]+)"')
+        service.terminate()
+        output, _ = service.communicate()
+
+    assert remedy == "create one with `uv run chassis keys create CALLER`"
+    assert "ck_" not in output
