@@ -1,0 +1,114 @@
+"""`ownership.toml`, typed: for every part of the system's life exactly one team that answers for it.
+
+Decided here: a deputy is always another team, so that a holiday or a reorganisation empties no role. Only while the
+file names a single team, as in a small company, every deputy is left out.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from chassis.sections import Section, load_toml
+
+FILE = "ownership.toml"
+
+type TeamId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+type Pattern = Annotated[str, Field(pattern=r"^(/|\*)[^\s#!\[\]]*$")]
+
+
+class Team(Section):
+    """Those who can own something."""
+
+    handle: str = Field(pattern=r"^@[A-Za-z0-9][A-Za-z0-9-]*(/[A-Za-z0-9._-]+)?$")
+    """How the forge calls it: `@company/team`, or `@person` where there are no teams."""
+    email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    """Where people reach it; needed as soon as it is accountable for a role."""
+
+
+class Role(Section):
+    """One part of the system's life."""
+
+    accountable: str
+    """The one team that answers for this."""
+    deputy: str | None = None
+    """Another team that stands in."""
+    paths: tuple[Pattern, ...] = ()
+    """Patterns of CODEOWNERS, from the root (`/evals/`) or anywhere (`*`, `*.md`)."""
+    review_by: date | None = None
+    """When to ask again whether this is still the right team; `chassis sync` says so from that day on."""
+
+
+class Roles(Section):
+    """Every part of a system's life that someone has to own. One team may hold many."""
+
+    system: Role
+    """Everything that no other role covers; the contact on every referral."""
+    model_quality: Role
+    evaluation_data: Role
+    prompts: Role
+    data_protection: Role
+    user_experience: Role
+    cost: Role
+    reliability: Role
+    security: Role
+    vendor: Role
+    legal: Role
+    integrations: Role
+    risk_acceptance: Role
+
+
+class Ownership(Section):
+    """The whole file."""
+
+    lifecycle: Literal["experimental", "production", "deprecated"]
+    """Where in its life the system is."""
+    teams: dict[TeamId, Team] = Field(min_length=1)
+    roles: Roles
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        for complaint in self._complaints():
+            raise ValueError(complaint)
+        return self
+
+    def _complaints(self) -> Iterator[str]:
+        owner_of: dict[str, str] = {}
+        for name, role in self.roles:
+            yield from self._complaints_about(name, role)
+            for path in role.paths:
+                if path in owner_of:
+                    yield f"{path!r} is in roles.{owner_of[path]}.paths and in roles.{name}.paths; keep it in one"
+                owner_of[path] = name
+
+    def _complaints_about(self, name: str, role: Role) -> Iterator[str]:
+        known = ", ".join(sorted(self.teams))
+        for key, team in (("accountable", role.accountable), ("deputy", role.deputy)):
+            if team is not None and team not in self.teams:
+                yield f"roles.{name}.{key} is {team!r}, no team here; add [teams.{team}] or write one of: {known}"
+        if role.deputy == role.accountable:
+            yield f"roles.{name}.deputy is {role.deputy!r}, as is accountable; name another team, or none if alone"
+        if role.deputy is None and len(self.teams) > 1:
+            yield f"roles.{name}.deputy is missing although there are several teams; add one of: {known}"
+        if self.teams[role.accountable].email is None:
+            yield f"teams.{role.accountable}.email is missing although the team is accountable for {name!r}; add it"
+
+    @property
+    def contact(self) -> str:
+        """Return the address of the team that is accountable for the system."""
+        return str(self.teams[self.roles.system.accountable].email)
+
+    def due_reviews(self, today: date) -> list[str]:
+        """Return the roles whose `review_by` has come."""
+        return [name for name, role in self.roles if role.review_by is not None and role.review_by <= today]
+
+
+def load_ownership(root: Path) -> Ownership:
+    """Read and check `ownership.toml` of the project at `root`.
+
+    Raises:
+        ConfigError: The file is missing, is not TOML, or leaves a role without exactly one owner.
+    """
+    return load_toml(root / FILE, Ownership)
