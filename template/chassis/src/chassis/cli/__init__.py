@@ -1,0 +1,1 @@
+"""The command `chassis`, one file for each of its commands."""

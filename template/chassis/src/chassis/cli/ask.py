@@ -1,0 +1,62 @@
+"""`chassis ask`: one question through the whole service, without the web."""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chassis.cli.typed import read_typed, show_typed
+from chassis.project import find_project
+from chassis.settings import load_settings
+from chassis.types import nano_usd, show_usd
+
+if TYPE_CHECKING:
+    from chassis.web.bodies import AnsweredBody, ReferredBody
+
+CALLER = "cli"
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="Plain text or JSON; - reads it from standard input")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print what a caller would get over HTTP")] = False,
+) -> None:
+    """Ask a question, and see who answered, how surely and at what cost."""
+    body = asyncio.run(_ask(sys.stdin.read() if question == "-" else question))
+    if as_json:
+        typer.echo(body.model_dump_json(indent=2, by_alias=True))
+        return
+    typer.echo(show_typed(body.answer) if body.outcome == "answered" else _ticket(body))
+    typer.secho("\n" + " · ".join(_facts(body)), dim=True)
+
+
+async def _ask(text: str) -> "AnsweredBody[Any] | ReferredBody":
+    from chassis.telemetry.logs import configure_logs
+    from chassis.web.bodies import body_of
+    from chassis.wiring import wire
+
+    project = find_project()
+    settings = load_settings(project.root)
+    configure_logs(production=settings.chassis_env == "production")
+    async with wire(project, settings=settings) as wiring:
+        question = read_typed(wiring.task.takes, text, "the question")
+        call = wiring.service.new_call(CALLER)
+        with wiring.telemetry.instruments.span("chassis ask", {}):
+            return body_of(await wiring.service.answer(question, call), call, wiring)
+
+
+def _ticket(body: "ReferredBody") -> str:
+    return (
+        f"No machine was sure enough ({body.setback}); a person answers by {body.due_at:%Y-%m-%d %H:%M} UTC.\n"
+        f"The ticket is {body.referral_id}: `uv run chassis desk show {body.referral_id}`.\n"
+        f"Over HTTP the answer will be at {body.location}. Whom to ask about it: {body.contact}"
+    )
+
+
+def _facts(body: "AnsweredBody[Any] | ReferredBody") -> list[str]:
+    facts = [f"trace {body.trace_id}"]
+    if body.outcome == "answered":
+        degraded = [f"degraded ({body.setback})"] if body.degraded else []
+        cost = show_usd(nano_usd(body.cost_usd))
+        facts = [f"answered by {body.answered_by}", *degraded, f"confidence {body.confidence:.2f}", cost, *facts]
+    return facts

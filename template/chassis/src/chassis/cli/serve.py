@@ -1,0 +1,28 @@
+"""`chassis serve`: the service behind HTTP."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 for any free one.", min=0, max=65535)] = 8000,
+) -> None:
+    """Serve the task over HTTP until stopped."""
+    asyncio.run(_serve(host, port))
+
+
+async def _serve(host: str, port: int) -> None:
+    from chassis.project import find_project
+    from chassis.settings import load_settings
+    from chassis.telemetry.logs import configure_logs
+    from chassis.web.serve import serve as serve_wired
+    from chassis.wiring import wire
+
+    project = find_project()
+    settings = load_settings(project.root)
+    configure_logs(production=settings.chassis_env == "production")
+    async with wire(project, settings=settings) as wiring:
+        await serve_wired(wiring, host, port, say=typer.echo)

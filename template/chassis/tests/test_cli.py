@@ -1,0 +1,207 @@
+"""The command `chassis`: what it prints, and the exit code that scripts may rely on."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from command import run
+from repository import CONSTRAINTS
+
+LOCAL = """
+[destinations.here]
+classes = ["public"]
+redact = []
+[[models]]
+name = "local"
+provider = "local"
+model = "smollm2-135m-instruct"
+destination = "here"
+max_output_tokens = 20
+input_usd_per_million = 0
+output_usd_per_million = 0
+"""
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment, with all that it can import."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def refer(capsys: pytest.CaptureFixture[str], question: str = "why?") -> str:
+    """Ask what nobody can answer and return the ticket."""
+    run("ask", question, "--json")
+    return str(json.loads(capsys.readouterr().out)["referral_id"])
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever types `--help` sees all there is, each with what it is for."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    assert run("--help") == 0
+
+    rows = [line.strip("│ ").split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    described = {row[0] for row in rows if len(row) > 1 and row[1].endswith(".")}
+    commands = {"serve", "ask", "trace", "local-model", "keys", "desk", "evals", "budget", "sync"}
+    assert described >= commands
+
+
+def test_help_loads_nothing_heavy(project: Path) -> None:
+    """Help is there at once: no model library, no web framework, not the team's own code."""
+    code = (
+        "import sys\nfrom chassis.cli.main import main\n"
+        "try:\n    main(['--help'])\nfinally:\n    print({'pydantic_ai', 'fastapi', 'sample'} & set(sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, env=environment(), capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("question", ["ping", '{"text": "ping"}'])
+def test_ask_takes_text_or_json(capsys: pytest.CaptureFixture[str], question: str) -> None:
+    """Where a question is one text, the text is enough; the answer comes first, the facts below it."""
+    assert run("ask", question) == 0
+
+    out = capsys.readouterr().out
+    assert json.loads(out.partition("}")[0] + "}") == {"text": "PING"}
+    assert "answered by baseline · confidence 0.80 · $0.00 · trace " in out
+
+
+@pytest.mark.usefixtures("project")
+def test_ask_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dash stands for what is piped in."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("ping\n"))
+
+    assert run("ask", "-", "--json") == 0
+
+    assert json.loads(capsys.readouterr().out)["answer"] == {"text": "PING"}
+
+
+@pytest.mark.usefixtures("project")
+def test_ask_shows_where_a_person_will_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """A referral is no failure: ticket, time, address and contact are printed, and the exit code is 0."""
+    assert run("ask", "why?") == 0
+
+    out = capsys.readouterr().out
+    assert "The ticket is r_" in out
+    assert "/v1/referrals/r_" in out
+    assert "us@example.com" in out
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["ask", '{"txt": "ping"}'], 2, "the question: text: the key is missing. Add it\n"),
+        (["ask", "{"], 2, "the question: not valid JSON (EOF while parsing an object at line 1 column 1). Mend it\n"),
+        (
+            ["ask", "pay 4111 1111 1111 1111"],
+            1,
+            "The question seems to contain a card, which",
+        ),
+        (["desk", "show", "r_0"], 1, "There is no referral 'r_0'; `uv run chassis desk list` shows those that wait\n"),
+        (["desk", "answer", "r_0"], 2, "chassis desk answer: it needs one answer. Give ANSWER or --file, not both\n"),
+        (
+            ["local-model"],
+            2,
+            "constraints.toml: models: none has the provider 'local'. Add one, or nobody would ask it\n",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, sentence: str
+) -> None:
+    """Nobody has to read a traceback to learn what to write instead."""
+    assert run(*arguments) == code
+
+    err = capsys.readouterr().err
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_outside_of_a_project_commands_say_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any other folder the one sentence is that this is no project."""
+    monkeypatch.chdir(tmp_path)
+
+    assert run("budget") == 2
+
+    assert "no pyproject.toml with [tool.chassis] lies here or above" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("project")
+def test_a_person_answers_at_the_desk(capsys: pytest.CaptureFixture[str]) -> None:
+    """The ticket is listed, shown, answered by name, and then waits no more."""
+    ticket = refer(capsys)
+    assert run("desk", "list") == 0
+    assert ticket in capsys.readouterr().out
+
+    assert run("desk", "answer", ticket, "Because.", "--by", "bob") == 0
+
+    assert capsys.readouterr().out == f"{ticket} is answered.\n"
+    assert run("desk", "list") == 0
+    assert capsys.readouterr().out == "Nothing waits for a person.\n"
+    assert run("desk", "show", ticket) == 0
+    shown = capsys.readouterr().out
+    assert "answered_by  bob" in shown
+    assert '"text": "Because."' in shown
+
+
+def test_an_answer_can_come_from_a_file_and_must_fit(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A caller's program reads the answer, so it has to be of the task's type, wherever it was written."""
+    ticket = refer(capsys)
+    file = project / "answer.json"
+    file.write_text('{"text": 3}')
+    assert run("desk", "answer", ticket, "--file", str(file)) == 2
+    assert "the answer: text: the value is 3. Input should be a valid string" in capsys.readouterr().err
+
+    file.write_text('{"text": "Because."}')
+
+    assert run("desk", "answer", ticket, "--file", str(file)) == 0
+
+
+@pytest.mark.usefixtures("project")
+def test_a_question_cannot_paint_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Escape codes and markup in a question arrive at the desk as harmless text."""
+    refer(capsys, "why \x1b[31m[bold]red?")
+
+    assert run("desk", "list") == 0
+
+    assert "why  [31m[bold]red?" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("project")
+def test_budget_shows_every_ceiling(capsys: pytest.CaptureFixture[str]) -> None:
+    """Day and month are there before anything is spent."""
+    assert run("budget") == 0
+
+    out = capsys.readouterr().out
+    assert "day:20" in out
+    assert "month:20" in out
+    assert "$1.00" in out
+
+
+def test_the_local_model_answers(project: Path) -> None:
+    """`chassis local-model` tells `.env` where it listens, and a question then comes back from it with its tokens."""
+    pytest.importorskip("xllamacpp")
+    (project / "constraints.toml").write_text(CONSTRAINTS + LOCAL)
+    (project / ".env").write_text("# LOCAL_MODEL_URL=\nOTHER=1\n")
+    command = [sys.executable, "-c", "from chassis.cli.main import main; main()", "local-model", "--port", "18081"]
+    with subprocess.Popen(command, cwd=project, env=environment(), stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert "listens at http://127.0.0.1:18081/v1" in server.stdout.readline()
+            assert (project / ".env").read_text() == "LOCAL_MODEL_URL=http://127.0.0.1:18081/v1\nOTHER=1\n"
+            with urllib.request.urlopen("http://127.0.0.1:18081/v1/models") as reply:
+                assert reply.status == 200
+        finally:
+            server.terminate()
