@@ -1,0 +1,32 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo check test bench tested
+
+UV := sh template/chassis/uv
+RUN := $(UV) run --frozen
+PYTEST = $(RUN) pytest -n $(WORKERS) --dist loadgroup
+WORKERS ?= 2
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Generate a service into build/demo, set it up, ask it a question, run its checks
+	@$(RUN) python scripts/demo.py
+
+check: ## The quick path: format, lint, types, the chassis' own tests, the law
+	$(RUN) ruff format --check
+	$(RUN) ruff check
+	$(RUN) ty check
+	$(RUN) python scripts/tested.py --check
+	$(PYTEST) -m "not slow"
+
+test: check ## Everything: strict types, and generated services that run their own checks
+	$(RUN) basedpyright
+	$(PYTEST) -m slow
+
+bench: ## What generation, start-up and the guard cost, side by side with the bare libraries
+	$(RUN) python -m benchmarks
+
+tested: ## Lift every library, and write the versions down once the tests pass with them
+	$(UV) lock --upgrade
+	$(MAKE) test
+	$(RUN) python scripts/tested.py
