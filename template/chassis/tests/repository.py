@@ -30,14 +30,17 @@ TASK = Task(name="wait", takes=Text, gives=Text, run=run, baseline=repeat)
 CONSTRAINTS = """
 [latency]
 deadline_seconds = 10
+p95_seconds = 10
 [quality]
 confidence_floor = 0.5
 accuracy_floor = 0.5
+largest_drop = 0.05
 [cost]
 per_request_usd = 1
 per_caller_day_usd = 1
 per_day_usd = 1
 per_month_usd = 1
+mean_usd = 1
 [limits]
 body_bytes = 1000
 concurrent_calls = 4

@@ -170,7 +170,8 @@ def test_vendor_clients_never_retry_and_give_up_in_time(provider: str) -> None:
     """Retries belong to the chain alone, and no SDK waits for its ten-minute default."""
     pytest.importorskip({"google": "google.genai"}.get(provider, provider if provider == "anthropic" else "openai"))
     key = SecretStr("key")
-    settings = Settings(openai_api_key=key,
+    settings = Settings(
+        openai_api_key=key,
         openai_compatible_api_key=key,
         anthropic_api_key=key,
         gemini_api_key=key,

@@ -26,6 +26,8 @@ class Latency(Section):
 
     deadline_seconds: float = Field(gt=0, le=600)
     """Seconds for a whole call: every retry, fallback and tool loop draws from it."""
+    p95_seconds: float = Field(gt=0, le=600)
+    """95 of 100 answers come within so many seconds; `make evals` fails if they certainly do not."""
 
 
 class Quality(Section):
@@ -35,6 +37,8 @@ class Quality(Section):
     """A draft less sure than this goes to the baseline, then to a person."""
     accuracy_floor: Fraction
     """`make evals` fails below this share of right cases."""
+    largest_drop: Fraction
+    """A model's share of right cases may drop by no more than this from the accepted run."""
 
 
 class Cost(Section):
@@ -45,6 +49,8 @@ class Cost(Section):
     per_caller_day_usd: Dollars
     per_day_usd: Dollars
     per_month_usd: Dollars
+    mean_usd: Dollars
+    """Not a ceiling: `make evals` fails if an answer costs more than this on average."""
 
 
 class Limits(Section):
@@ -160,7 +166,7 @@ class Constraints(Section):
     @property
     def ceilings(self) -> dict[str, NanoUsd]:
         """Return the four ceilings of `[cost]` in nano-USD, by key without `_usd`."""
-        return {key.removesuffix("_usd"): nano_usd(value) for key, value in self.cost}
+        return {key.removesuffix("_usd"): nano_usd(value) for key, value in self.cost if key.startswith("per_")}
 
 
 def load_constraints(root: Path) -> Constraints:

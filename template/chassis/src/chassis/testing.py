@@ -23,9 +23,9 @@ from chassis.wiring import Wiring, wire
 type Reply = str | ModelResponse | BaseException | Callable[[list[ModelMessage], AgentInfo], Awaitable[ModelResponse]]
 
 CONSTRAINTS: dict[str, Any] = {
-    "latency": {"deadline_seconds": 5},
-    "quality": {"confidence_floor": 0.5, "accuracy_floor": 0.8},
-    "cost": {"per_request_usd": 1, "per_caller_day_usd": 10, "per_day_usd": 100, "per_month_usd": 1000},
+    "latency": {"deadline_seconds": 5, "p95_seconds": 5},
+    "quality": {"confidence_floor": 0.5, "accuracy_floor": 0.8, "largest_drop": 0.05},
+    "cost": {"per_request_usd": 1, "per_caller_day_usd": 10, "per_day_usd": 100, "per_month_usd": 1000, "mean_usd": 1},
     "limits": {"body_bytes": 10_000, "concurrent_calls": 8, "model_requests_per_call": 4},
     "cache": {"ttl_seconds": 0},
     "data": {"class": "internal", "refuse": ["card"]},

@@ -1,58 +1,155 @@
 """`chassis evals`: does the service answer well enough?"""
 
 import asyncio
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
+from chassis.cli import evidence
 from chassis.project import Project, find_project
 
 if TYPE_CHECKING:
-    from chassis.evals.report import Report
+    from chassis.evals.report.report import Report
+    from chassis.evals.running import Order
+    from chassis.evals.suites import Suites
 
 FOLDER = "var/evals"
+STOPPED = 130
+"""What a shell says of a program that was stopped with Ctrl-C."""
 
 app = typer.Typer(help="See how well the service answers.", no_args_is_help=True)
+app.command()(evidence.calibrate)
+app.command()(evidence.power)
+app.command()(evidence.compare)
 
-
-@app.callback()
-def evals() -> None:
-    """See how well the service answers."""
+Names = Annotated[list[str] | None, typer.Argument(help="Suites of evals/suites.toml; all that replay if none")]
 
 
 @app.command()
-def run() -> None:
-    """Ask every case, grade what came back, and fail below quality.accuracy_floor."""
-    from chassis.evals.report import save
-    from chassis.evals.screen import show
-
-    project, console = find_project(), Console(markup=False)
-    report = asyncio.run(_report(project, console))
-    show(report, console)
-    save(report, project.root / FOLDER)
-    console.print(f"{FOLDER}/ holds report.json, records.jsonl and log.jsonl", style="dim")
-    raise typer.Exit(report.verdict)
+def run(
+    suites: Names = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run left off")] = False,
+) -> None:
+    """Ask, grade and judge: exit with 0 if it is good enough, 1 if not, 3 without evidence, 4 if it cannot be said."""
+    _run(tuple(suites or ()), recording=False, resume=resume)
 
 
-async def _report(project: Project, console: Console) -> "Report":
-    from chassis.evals.cases import load_cases
-    from chassis.evals.report import Report
-    from chassis.evals.run import rehearsal, run
-    from chassis.evals.score import load_grade, score
-    from chassis.wiring import wire
+@app.command()
+def record(
+    suites: Annotated[list[str], typer.Argument(help="Replay suites of evals/suites.toml")],
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask again what is recorded already")] = False,
+) -> None:
+    """Ask the models and record their replies, so that `run` gives the same verdict offline."""
+    from chassis.evals.recordings import FOLDER as RECORDINGS
 
-    with _log_in(project.root / FOLDER):
-        async with wire(project) as wiring, rehearsal(wiring.service) as service:
-            cases, grade = load_cases(project.root, wiring.task), load_grade(project.root)
-            with Progress(console=console, transient=True) as progress:
-                bar = progress.add_task("asking", total=len(cases))
-                results = await run(service, cases, on_result=lambda: progress.advance(bar))
-    return Report([score(result, grade) for result in results], wiring.constraints.quality.accuracy_floor)
+    if fresh:
+        for name in suites:
+            (find_project().root / RECORDINGS / f"{name}.jsonl").unlink(missing_ok=True)
+    _run(tuple(suites), recording=True, resume=False)
+
+
+@app.command()
+def gate(suites: Names = None) -> None:
+    """Judge the last runs again, under the thresholds of today; nobody is asked."""
+    project, known = _project()
+    _judge(project, known, tuple(known.named(tuple(suites or ()))))
+
+
+@app.command()
+def report() -> None:
+    """Write Markdown, HTML and JUnit XML again from var/evals/report.json, and show it."""
+    from chassis.errors import ConfigError
+    from chassis.evals.report.forms import write_forms
+    from chassis.evals.report.report import load
+    from chassis.evals.report.terminal import show
+
+    folder = find_project().root / FOLDER
+    if not (folder / "report.json").exists():
+        raise ConfigError(f"{FOLDER}/report.json", "there is no such file", "Run `chassis evals run` first")
+    written = load(folder)
+    write_forms(written, folder)
+    show(written, Console(markup=False, highlight=False))
+
+
+@app.command()
+def accept(suites: Names = None) -> None:
+    """Make the last runs the ones that later runs are compared with; commit what it writes."""
+    from chassis.evals.judging import accept as keep
+
+    project, known = _project()
+    for name in known.named(tuple(suites or ())):
+        print(f"{keep(project.root, name).relative_to(project.root)}/ is what later runs are compared with; commit it")
+
+
+def _run(names: tuple[str, ...], *, recording: bool, resume: bool) -> None:
+    from chassis.evals.running import Order
+
+    project, known = _project()
+    wanted = known.named(names)
+    for name, suite in wanted.items():
+        mode = "record" if recording else suite.kind
+        _ask(Order(project, name, suite, mode, resume=resume, repeats=suite.repeats))
+    written = _judged(project, known, tuple(wanted))
+    for told in written.suites:
+        suite = known.suites[told.name]
+        if told.is_undecided and told.repeats < suite.most_repeats:
+            print(f"{told.name}: not decided with {told.repeats} repeats; asking up to {suite.most_repeats}")
+            _ask(Order(project, told.name, suite, suite.kind, resume=True, repeats=suite.most_repeats))
+    _judge(project, known, tuple(wanted))
+
+
+def _ask(order: "Order") -> None:
+    """Run one suite with a bar, and keep what was recorded if somebody presses Ctrl-C."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from chassis.evals.running import Progress as Steps
+    from chassis.evals.running import run_suite
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with _log_in(order.project.root / FOLDER), Progress(*columns, transient=True) as progress:
+        bar = progress.add_task(order.name, total=None)
+        steps = Steps(lambda total: progress.update(bar, total=total), lambda: progress.advance(bar))
+        try:
+            asyncio.run(run_suite(order, steps))
+        except KeyboardInterrupt:
+            progress.stop()
+            done = int(progress.tasks[0].completed)
+            print(
+                f"Stopped. {done} answers are kept; `chassis evals run {order.name} --resume` goes on", file=sys.stderr
+            )
+            raise typer.Exit(STOPPED) from None
+
+
+def _judge(project: Project, known: "Suites", names: tuple[str, ...]) -> None:
+    """Judge, write every form, show, and exit with the verdict."""
+    from chassis.evals.report.forms import write_forms
+    from chassis.evals.report.report import save
+    from chassis.evals.report.terminal import show
+
+    written, folder = _judged(project, known, names), project.root / FOLDER
+    save(written, folder)
+    write_forms(written, folder)
+    show(written, Console(markup=False, highlight=False))
+    print(f"The whole report: {FOLDER}/report.html")
+    raise typer.Exit(written.exit_code)
+
+
+def _judged(project: Project, known: "Suites", names: tuple[str, ...]) -> "Report":
+    from chassis.evals.judging import judge_runs
+
+    return judge_runs(project, known, names)
+
+
+def _project() -> tuple[Project, "Suites"]:
+    from chassis.evals.suites import load_suites
+
+    project = find_project()
+    return project, load_suites(project.root)
 
 
 @contextmanager
@@ -61,7 +158,7 @@ def _log_in(folder: Path) -> Generator[None]:
     from chassis.telemetry.logs import configure_logs
 
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         configure_logs(production=True, stream=log)
         try:
             yield

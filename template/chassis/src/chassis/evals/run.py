@@ -1,76 +1,143 @@
-"""Asks the service every case, a few at a time, and keeps what happened, errors included."""
+"""Asks the service every case, a few at a time, and writes down what came back as soon as it does."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-from pydantic import BaseModel
+from typing import Any
 
 from chassis.call import Call
+from chassis.clock import now
+from chassis.errors import ConfigError, NotAllowed
 from chassis.evals.cases import Case
+from chassis.evals.endings import Ending, Refused, dump
+from chassis.evals.lines import digest, line_of, read_lines, write_lines
+from chassis.evals.outages import verdict_on
+from chassis.evals.recordings import Playback, playback
+from chassis.evals.records import TRIALS, Arm, Stamp, Trial
+from chassis.evals.stage import Stage
 from chassis.service import Service
-from chassis.store.database import Database
-from chassis.store.desk import Desk
-from chassis.types import Outcome
+from chassis.telemetry.context import current_trace_id
 
-CALLER = "evals"
-AT_ONCE = 8
+REMEDY = "Run the suite again without --resume"
+
+type Turn = tuple[Arm, Service[Any, Any], Case[Any], int]
+"""Who is to be asked what, for which time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result[Q: BaseModel, A: BaseModel]:
-    """What became of one case.
+class Notebook:
+    """Where trials are written down: each is on disk before anybody hears of it.
 
     Args:
-        case: The case.
-        call: The call it was asked in, with its attempts and cost.
-        outcome: What a caller would have got, or None if the call ended in an error.
-        error: The name of that error.
-        seconds: How long the call took.
+        folder: The suite's folder.
+        done: What an earlier, stopped run of the same left.
+        on_trial: Hears of each new one.
     """
 
-    case: Case[Q]
-    call: Call
-    outcome: Outcome[A] | None
-    error: str | None
-    seconds: float
+    def __init__(self, folder: Path, done: Sequence[Trial], on_trial: Callable[[], None]) -> None:
+        self.trials = list(done)
+        self._path, self._on_trial = folder / TRIALS, on_trial
+
+    def __enter__(self) -> None:
+        """Begin with what is done."""
+        write_lines(self._path, self.trials)
+        self._file = self._path.open("a", encoding="utf-8")
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def write(self, trial: Trial) -> None:
+        """Keep one trial."""
+        self._file.write(line_of(trial))
+        self._file.flush()
+        self.trials.append(trial)
+        self._on_trial()
 
 
-@asynccontextmanager
-async def rehearsal[Q: BaseModel, A: BaseModel](service: Service[Q, A]) -> AsyncGenerator[Service[Q, A]]:
-    """Yield the same service with a desk of its own, so that no person is asked a question out of a case."""
-    with TemporaryDirectory() as folder:
-        database = await Database.open("sqlite:///desk.db", Path(folder))
-        try:
-            yield replace(service, desk=Desk(database, service.constraints.desk.due_hours))
-        finally:
-            await database.close()
+def stamp_of(name: str, cases: Sequence[Case[Any]], stage: Stage) -> Stamp:
+    """Return what this run measures."""
+    data = digest([[case.id, case.digest] for case in cases])
+    run = f"{now():%Y-%m-%dT%H:%M:%SZ}"
+    return Stamp(run=run, suite=name, data_hash=data, prompts_hash=stage.prompts_hash, model_hash=stage.model_hash)
 
 
-async def run[Q: BaseModel, A: BaseModel](
-    service: Service[Q, A], cases: Sequence[Case[Q]], *, on_result: Callable[[], None]
-) -> list[Result[Q, A]]:
-    """Ask every case and return the results in the order of the cases; `on_result` hears of each."""
-    free = asyncio.Semaphore(AT_ONCE)
+def earlier_trials(folder: Path, stamp: Stamp) -> list[Trial]:
+    """Return what a stopped run of the same cases, code and models left, without what says nothing.
 
-    async def ask(case: Case[Q]) -> Result[Q, A]:
+    Raises:
+        ConfigError: It was about something else.
+    """
+    trials = read_lines(folder / TRIALS, Trial, REMEDY)
+    for trial in trials:
+        for what in ("data", "prompts", "model"):
+            key = f"{what}_hash"
+            if getattr(trial, key) != getattr(stamp, key):
+                problem = f"the {what} changed since the run of {trial.run}"
+                raise ConfigError(f"{folder.name}/{TRIALS}", problem, REMEDY)
+    return [trial for trial in trials if trial.status in {"ok", "fail_service"}]
+
+
+def turns_of(stage: Stage, cases: Sequence[Case[Any]], repeats: int, done: Iterable[Trial]) -> list[Turn]:
+    """Return what is left to ask: each case so often of the service, and once of the baseline, which never varies."""
+    asked = {(trial.arm, trial.case, trial.repeat) for trial in done}
+    turns: list[Turn] = [("service", stage.service, case, repeat) for repeat in range(1, repeats + 1) for case in cases]
+    if stage.baseline:
+        turns += [("baseline", stage.baseline, case, 1) for case in cases]
+    return [turn for turn in turns if (turn[0], turn[2].id, turn[3]) not in asked]
+
+
+async def run(stage: Stage, turns: Sequence[Turn], stamp: Stamp, at_once: int, notebook: Notebook) -> list[Trial]:
+    """Ask every turn and return the trials, those already done included."""
+    free = asyncio.Semaphore(at_once)
+
+    async def take(turn: Turn) -> None:
         async with free:
-            result = await _ask(service, case)
-        on_result()
-        return result
+            notebook.write(await _ask(stage, turn, stamp))
 
-    return await asyncio.gather(*(ask(case) for case in cases))
+    with notebook:
+        async with asyncio.TaskGroup() as tasks:
+            for turn in turns:
+                tasks.create_task(take(turn))
+    return notebook.trials
 
 
-async def _ask[Q: BaseModel, A: BaseModel](service: Service[Q, A], case: Case[Q]) -> Result[Q, A]:
-    call = service.new_call(CALLER)
+async def _ask(stage: Stage, turn: Turn, stamp: Stamp) -> Trial:
+    arm, service, case, repeat = turn
+    call = service.new_call(stage.caller)
+    replayed = Playback()
+    mark = playback.set(replayed)
     started = time.perf_counter()
+    with stage.wiring.telemetry.instruments.span("chassis evals", {}):
+        trace_id = current_trace_id()
+        ending, failure = await _ending(service, case, call)
+    seconds = time.perf_counter() - started + replayed.seconds
+    playback.reset(mark)
+    status, error = verdict_on(ending, failure, call.attempts, missing=replayed.missing)
+    return Trial(
+        **asdict(stamp),
+        arm=arm,
+        case=case.id,
+        repeat=repeat,
+        status=status,
+        error=error,
+        ending=dump(ending) if ending else None,
+        seconds=round(seconds, 6),
+        cost=call.cost,
+        input_tokens=sum(attempt.input_tokens for attempt in call.attempts),
+        output_tokens=sum(attempt.output_tokens for attempt in call.attempts),
+        call_id=call.id,
+        trace_id=trace_id,
+    )
+
+
+async def _ending(
+    service: Service[Any, Any], case: Case[Any], call: Call
+) -> tuple[Ending[Any] | None, Exception | None]:
     try:
-        outcome, error = await service.answer(case.input, call), None
+        return await service.answer(case.input, call), None
+    except NotAllowed as refusal:
+        return Refused(refusal.slug), None
     except Exception as failure:  # noqa: BLE001  whatever it is, the case stays in the count
-        outcome, error = None, type(failure).__name__
-    return Result(case, call, outcome, error, time.perf_counter() - started)
+        return None, failure

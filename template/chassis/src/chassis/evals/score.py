@@ -1,105 +1,90 @@
-"""Grades the results with the team's own grader; what follows knows no question and no answer, only facts."""
+"""Turns trials into records: every evaluator says of every trial how good it was."""
 
-import runpy
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any
 
-from pydantic import BaseModel
-
-from chassis.errors import ConfigError
 from chassis.evals.cases import Case
-from chassis.evals.run import Result
-from chassis.types import Answered, NanoUsd, Outcome
+from chassis.evals.endings import Refused, load
+from chassis.evals.graders import Evaluator
+from chassis.evals.judges import JudgeFailed
+from chassis.evals.records import Record, Status, Trial
+from chassis.task import Task
 
-FILE = "evals/graders.py"
-REMEDY = "Write `def grade(case, outcome) -> bool` in it"
+SHARED = {field.name for field in fields(Trial)} & {field.name for field in fields(Record)} - {"status", "error"}
 
-type Grade[Q: BaseModel, A: BaseModel] = Callable[[Case[Q], Outcome[A]], object]
-"""What the team wrote; that it returns a bool is checked, not believed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """How one case went.
-
-    Args:
-        case: Its id.
-        tags: Its tags.
-        right: What the grader says; an error is never right.
-        outcome: How the call ended.
-        answered_by: Who answered, if anybody did.
-        error: The name of the error, if the call failed.
-        cost: What the call cost.
-        seconds: How long it took.
-        call_id: Its log line and spans carry the same.
-    """
-
-    case: str
-    tags: tuple[str, ...]
-    right: bool
-    outcome: Literal["answered", "referred", "failed"]
-    answered_by: str | None
-    error: str | None
-    cost: NanoUsd
-    seconds: float
-    call_id: str
-
-    @property
-    def ending(self) -> str:
-        """Return how the call ended, in words."""
-        match self.outcome:
-            case "answered":
-                return f"answered by {self.answered_by}"
-            case "referred":
-                return "referred"
-            case "failed":
-                return f"failed with {self.error}"
+type Known = dict[tuple[str, str, str], Record]
+"""What judges have said already, by call, evaluator and fingerprint: asking again would cost again."""
 
 
-def load_grade(root: Path) -> Grade[Any, Any]:
-    """Import `grade(case, outcome) -> bool` of the project at `root`.
+def known_verdicts(records: Sequence[Record]) -> Known:
+    """Return the verdicts that need not be asked for again."""
+    return {
+        (record.call_id, record.evaluator, record.evaluator_hash): record for record in records if record.status == "ok"
+    }
+
+
+async def score(
+    trials: Sequence[Trial],
+    cases: Sequence[Case[Any]],
+    evaluators: Sequence[Evaluator],
+    task: Task[Any, Any],
+    *,
+    known: Known,
+    at_once: int,
+) -> list[Record]:
+    """Return the records of a run, in the order of the cases.
 
     Raises:
-        ConfigError: There is no such file or function.
+        ConfigError: A grader fails, or returns what is no value.
     """
-    try:
-        grade = runpy.run_path(str(root / FILE)).get("grade")
-    except FileNotFoundError:
-        raise ConfigError(FILE, "there is no such file", REMEDY) from None
-    if not callable(grade):
-        raise ConfigError(FILE, "it has no function 'grade'", REMEDY)
-    return grade
+    places = {case.id: place for place, case in enumerate(cases)}
+    free = asyncio.Semaphore(at_once)
+
+    async def judged(trial: Trial, evaluator: Evaluator) -> Record | None:
+        case = cases[places[trial.case]]
+        if evaluator.is_judge:
+            if earlier := known.get((trial.call_id, evaluator.name, evaluator.fingerprint)):
+                return earlier
+            async with free:
+                return await _record(trial, case, evaluator, task)
+        return await _record(trial, case, evaluator, task)
+
+    pairs = [(trial, evaluator) for trial in trials if trial.case in places for evaluator in evaluators]
+    records = await asyncio.gather(*(judged(trial, evaluator) for trial, evaluator in pairs))
+    kept = [record for record in records if record is not None]
+    return sorted(kept, key=lambda record: (record.arm, places[record.case], record.repeat))
 
 
-def score[Q: BaseModel, A: BaseModel](result: Result[Q, A], grade: Grade[Q, A]) -> Record:
-    """Return how a case went.
-
-    Raises:
-        ConfigError: The grader fails on it.
-    """
-    outcome = result.outcome
-    answered = isinstance(outcome, Answered)
+async def _record(trial: Trial, case: Case[Any], evaluator: Evaluator, task: Task[Any, Any]) -> Record | None:
+    status, error = trial.status, trial.error
+    value = 0.0 if status == "fail_service" else None
+    if trial.ending is None or status != "ok":
+        # Without an ending to grade, ask about one that no answer could hide in: does it speak of this case at all?
+        if not evaluator.applies(case, Refused(error or "")):
+            return None
+    else:
+        try:
+            value = await evaluator.value(case, load(trial.ending, task.gives))
+        except JudgeFailed as failure:
+            status, error = _judge_error(failure)
+        if value is None and status == "ok":
+            return None
     return Record(
-        case=result.case.id,
-        tags=result.case.tags,
-        right=outcome is not None and _is_right(result.case, outcome, grade),
-        outcome="failed" if outcome is None else "answered" if answered else "referred",
-        answered_by=outcome.answered_by if answered else None,
-        error=result.error,
-        cost=result.call.cost,
-        seconds=result.seconds,
-        call_id=result.call.id,
+        **{name: fact for name, fact in asdict(trial).items() if name in SHARED},
+        status=status,
+        error=error,
+        case_hash=case.digest,
+        group=case.group or case.id,
+        tags=case.tags,
+        split=case.split,
+        must_pass=case.must_pass,
+        evaluator=evaluator.name,
+        evaluator_hash=evaluator.fingerprint,
+        value=value,
     )
 
 
-def _is_right[Q: BaseModel, A: BaseModel](case: Case[Q], outcome: Outcome[A], grade: Grade[Q, A]) -> bool:
-    try:
-        right = grade(case, outcome)
-    except Exception as error:
-        problem = f"it fails on the case {case.id!r} with {type(error).__name__}: {error}"
-        raise ConfigError(FILE, problem, "Mend the grader or the case") from error
-    if not isinstance(right, bool):
-        raise ConfigError(FILE, f"for the case {case.id!r} it returns {right!r}", "Return True or False")
-    return right
+def _judge_error(failure: JudgeFailed) -> tuple[Status, str]:
+    return "judge_error", str(failure)

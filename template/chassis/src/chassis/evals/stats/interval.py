@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import atan, cos, pi, sin, sqrt
 from statistics import NormalDist
+from typing import ClassVar
 
 MOST_DEGREES = 1000
 """From here on Student's distribution is the normal one plus a term that is exact to seven digits."""
@@ -12,7 +13,9 @@ MOST_DEGREES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate and its bounds, `low <= value <= high`."""
+    """An estimate and its bounds, `low <= value <= high`; a bound may be infinite."""
+
+    __pydantic_config__: ClassVar = {"ser_json_inf_nan": "strings"}  # JSON has no infinity
 
     low: float
     value: float

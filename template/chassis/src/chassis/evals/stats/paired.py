@@ -46,7 +46,7 @@ def tango(gained: int, lost: int, cases: int, tail: float) -> Interval:
     return Interval(low, value, high)
 
 
-def clustered_mean(groups: Groups, tail: float) -> Interval:
+def clustered_mean(groups: Groups, tail: float, *, least_variance: float = 3.0) -> Interval:
     """Return the mean over all cases, with bounds that know that cases of one group go up and down together.
 
     Source: Miller, Adding error bars to evals (2024): the cluster-robust standard error, with Student's t on one degree
@@ -56,6 +56,7 @@ def clustered_mean(groups: Groups, tail: float) -> Interval:
     Args:
         groups: Values, or differences of two runs; at least one case.
         tail: The chance of the truth beyond each bound.
+        least_variance: The 3 of 3/n, right for values from 0 to 1; 0 for amounts of another size.
     """
     cases = sum(len(group) for group in groups)
     mean = sum(sum(group) for group in groups) / cases
@@ -63,7 +64,7 @@ def clustered_mean(groups: Groups, tail: float) -> Interval:
     if count == 1:
         return Interval(-float("inf"), mean, float("inf"))
     squares = sum((sum(group) - len(group) * mean) ** 2 for group in groups)
-    variance = max(squares * count / (count - 1), 3) / cases**2
+    variance = max(squares * count / (count - 1), least_variance) / cases**2
     reach = student_quantile(tail, count - 1) * sqrt(variance)
     return Interval(mean - reach, mean, mean + reach)
 

@@ -1,0 +1,119 @@
+"""The commands of `chassis evals` that say how much the evidence is worth: calibrate, power, compare."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from chassis.project import Project, find_project
+
+if TYPE_CHECKING:
+    from chassis.evals.calibrations import Calibration
+
+
+def calibrate(judge: Annotated[str, typer.Argument(help="A judge of evals/judges.toml")]) -> None:
+    """Hold a judge against people's labels, and keep the result; exit with 1 if it may not be believed."""
+    from chassis.evals.calibrations import save_calibration
+    from chassis.evals.suites import JudgeRule
+
+    project = find_project()
+    found = asyncio.run(_calibrated(project, judge))
+    path = save_calibration(project.root, found)
+    seen = found.agreement
+    print(f"{judge}: passes {seen.good_passed} of {seen.good} good answers (TPR {seen.true_pass_rate:.0%}),")
+    print(
+        f"  fails {seen.bad_failed} of {seen.bad} bad ones (TNR {seen.true_fail_rate:.0%}), no verdict on {found.judge_errors}"
+    )
+    print(f"  kept in {path.relative_to(project.root)}; commit it")
+    if problem := found.problem(JudgeRule(kind="judge", evaluator=judge).at_least):
+        print(f"It may not block: {problem}")
+        raise typer.Exit(1)
+
+
+async def _calibrated(project: Project, name: str) -> "Calibration":
+    from chassis.errors import ConfigError
+    from chassis.evals.calibrations import Label, load_labels
+    from chassis.evals.calibrations import calibrate as hold
+    from chassis.evals.judges import FILE, JudgeFailed, load_judges, seat
+    from chassis.evals.stage import stage
+    from chassis.evals.suites import Suite
+
+    judges = load_judges(project.root)
+    if name not in judges:
+        known = ", ".join(judges) or "none"
+        raise ConfigError(FILE, f"there is no judge {name!r}", f"Choose from: {known}")
+    labels = load_labels(project.root, name)
+    alone = Suite(kind="live", cases=("none",), evaluators=(name,), rules=())
+    async with stage(project, f"judge-{name}", alone, "live") as staged:
+        bench = seat(name, judges[name], staged, "Set its key")
+
+        async def verdict(label: Label) -> float | None:
+            try:
+                return await bench.verdict(label.question, label.answer)
+            except JudgeFailed:
+                return None
+
+        return await hold(name, bench.fingerprint, labels, verdict)
+
+
+def power(
+    suite: Annotated[str, typer.Argument(help="A suite that was run")],
+    drop: Annotated[float, typer.Option(help="The drop that you want to notice, in points")] = 5.0,
+) -> None:
+    """Say what the cases of a suite can show, from the records of its last run."""
+    from chassis.errors import ConfigError
+    from chassis.evals.gate.context import TAIL
+    from chassis.evals.gate.evidence import scores_of
+    from chassis.evals.judging import context_of
+    from chassis.evals.noise import noise_of
+    from chassis.evals.stats.power import cases_needed, detectable_drop
+    from chassis.evals.suites import load_suites
+
+    root = find_project().root
+    known = load_suites(root)
+    known.named((suite,))
+    context = context_of(root, known, suite)
+    for evaluator in context.suite.evaluators:
+        now, before = (scores_of(records, evaluator) for records in (context.records, context.accepted))
+        if not now:
+            raise ConfigError(f"var/evals/{suite}", "there is no run", f"Run `chassis evals run {suite}` first")
+        noise = noise_of(now, before)
+        chances = ((chance, detectable_drop(len(now), noise, TAIL, chance)) for chance in (0.5, 0.8, 0.95))
+        found = ", ".join(f"{100 * size:.1f} points in {chance:.0%}" for chance, size in chances)
+        print(f"{evaluator}: with {len(now)} cases × {context.repeats} the smallest drop found is {found} of the runs")
+        needed = cases_needed(drop / 100, noise, TAIL, 0.8)
+        print(f"  to find {drop:g} points in 80% of the runs takes {needed} cases")
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(help="A folder with a records.jsonl", exists=True)],
+    after: Annotated[Path, typer.Argument(help="Another", exists=True)],
+) -> None:
+    """Compare two runs of the same cases."""
+    from chassis.evals.gate.evidence import comparable, difference, scores_of
+    from chassis.evals.lines import read_lines
+    from chassis.evals.records import RECORDS, Record
+
+    old, new = (read_lines(folder / RECORDS, Record, "Run the suite again") for folder in (before, after))
+    table = Table("evaluator", "cases", "before", "after", "change, 95 % interval", "worse", "better")
+    for evaluator in sorted({record.evaluator for record in old} & {record.evaluator for record in new}):
+        was, now = scores_of(old, evaluator), scores_of(new, evaluator)
+        cases = comparable(was, now)
+        if cases:
+            found = difference(was, now, cases, tail=0.025)
+            means = (sum(scores[case].mean for case in cases) / len(cases) for scores in (was, now))
+            change = f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+            worse = [case for case in cases if now[case].mean < was[case].mean]
+            better = [case for case in cases if now[case].mean > was[case].mean]
+            table.add_row(
+                evaluator, str(len(cases)), *(f"{mean:.1%}" for mean in means), change, _named(worse), _named(better)
+            )
+    Console(markup=False, highlight=False).print(table)
+
+
+def _named(cases: list[str], most: int = 5) -> str:
+    more = f", {len(cases) - most} more" if len(cases) > most else ""
+    return f"{len(cases)}" + (f": {', '.join(cases[:most])}{more}" if cases else "")

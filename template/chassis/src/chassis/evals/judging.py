@@ -1,0 +1,72 @@
+"""From the files of finished runs to the report: nothing here asks anybody, so it can be done again and again."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from chassis.constraints import load_constraints
+from chassis.errors import ConfigError
+from chassis.evals.calibrations import load_calibrations
+from chassis.evals.gate.context import Context
+from chassis.evals.gate.ruling import gate
+from chassis.evals.judges import load_judges
+from chassis.evals.lines import read_lines
+from chassis.evals.records import RECORDS, TRIALS, Record, Trial
+from chassis.evals.report.facts import suite_report
+from chassis.evals.report.report import Report
+from chassis.evals.suites import Suites
+from chassis.project import Project
+
+RUNS, ACCEPTED = "var/evals", "evals/accepted"
+
+
+def context_of(root: Path, suites: Suites, name: str) -> Context:
+    """Read everything that the rules of one suite look at.
+
+    Raises:
+        ConfigError: A file says something that cannot be meant.
+    """
+    remedy = f"Run `chassis evals run {name}` again"
+    return Context(
+        name=name,
+        suite=suites.suites[name],
+        constraints=load_constraints(root),
+        records=read_lines(root / RUNS / name / RECORDS, Record, remedy),
+        accepted=read_lines(root / ACCEPTED / name / RECORDS, Record, f"Accept a run again: {remedy.lower()}"),
+        judges=frozenset(load_judges(root)),
+        calibrations=load_calibrations(root),
+    )
+
+
+def judge_runs(project: Project, suites: Suites, names: Iterable[str]) -> Report:
+    """Judge the last run of each suite.
+
+    Raises:
+        ConfigError: A file says something that cannot be meant, or a judge that nobody checked is to block.
+    """
+    reports = []
+    for name in names:
+        context = context_of(project.root, suites, name)
+        remedy = f"Run `chassis evals run {name}` again"
+        trials, accepted = (
+            read_lines(project.root / folder / name / TRIALS, Trial, remedy) for folder in (RUNS, ACCEPTED)
+        )
+        reports.append(suite_report(project.root, context, gate(context), trials, accepted))
+    return Report.of(project.name, tuple(reports))
+
+
+def accept(root: Path, name: str) -> Path:
+    """Make the last run of a suite the one that later runs are compared with.
+
+    Raises:
+        ConfigError: There is no run, or it has no record that counts.
+    """
+    run, accepted = root / RUNS / name, root / ACCEPTED / name
+    records = read_lines(run / RECORDS, Record, f"Run `chassis evals run {name}` again")
+    if not any(record.value is not None for record in records):
+        where = f"{RUNS}/{name}/{RECORDS}"
+        raise ConfigError(where, "there is no run that shows anything", f"Run `chassis evals run {name}` first")
+    accepted.mkdir(parents=True, exist_ok=True)
+    for file in (RECORDS, TRIALS):
+        shutil.copyfile(run / file, accepted / file)
+    return accepted

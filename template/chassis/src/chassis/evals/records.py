@@ -1,0 +1,116 @@
+"""The two files that a run leaves behind: what came back, and how good it was."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue
+
+from chassis.evals.cases import Split
+from chassis.types import NanoUsd
+
+TRIALS, RECORDS = "trials.jsonl", "records.jsonl"
+
+type Arm = Literal["service", "baseline"]
+"""Who was asked: the service as callers get it, or the team's baseline alone, which a model must beat."""
+
+type Status = Literal["ok", "fail_service", "infra", "judge_error", "skipped"]
+"""`ok` has a value and `fail_service` scores 0. The other three say nothing about the service and are left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What was measured, so that nobody compares what cannot be compared.
+
+    Args:
+        run: When it began.
+        suite: Its suite.
+        data_hash: Changes with the cases.
+        prompts_hash: Changes with the team's code and the prompts in it.
+        model_hash: Changes with the models that could answer, and their caps.
+    """
+
+    run: str
+    suite: str
+    data_hash: str
+    prompts_hash: str
+    model_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial(Stamp):
+    """One case, asked once.
+
+    Args:
+        arm: Who was asked.
+        case: The id of the case.
+        repeat: 1 for the first time, 2 for the second.
+        status: Whether this says something about the service.
+        error: The name of what went wrong.
+        ending: What came back, as in `endings.py`.
+        seconds: How long it took.
+        cost: What it cost.
+        input_tokens: What models read for it.
+        output_tokens: What models wrote.
+        call_id: Its log line has the same.
+        trace_id: Its spans have the same.
+    """
+
+    arm: Arm
+    case: str
+    repeat: int
+    status: Status
+    error: str | None
+    ending: dict[str, JsonValue] | None
+    seconds: float
+    cost: NanoUsd
+    input_tokens: int
+    output_tokens: int
+    call_id: str
+    trace_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record(Stamp):
+    """What one evaluator says of one trial; holds no question and no answer.
+
+    Args:
+        arm: As in `Trial`.
+        case: As in `Trial`.
+        case_hash: Changes when the question or what is expected does.
+        group: What the case comes from; its own id if it comes alone.
+        tags: Those of the case.
+        split: That of the case.
+        must_pass: That of the case.
+        repeat: As in `Trial`.
+        status: As in `Trial`, or `judge_error`.
+        error: As in `Trial`.
+        evaluator: Who says so.
+        evaluator_hash: Changes with the evaluator.
+        value: 0 is wrong and 1 is right; None if left out.
+        seconds: As in `Trial`.
+        cost: As in `Trial`.
+        input_tokens: As in `Trial`.
+        output_tokens: As in `Trial`.
+        call_id: As in `Trial`.
+        trace_id: As in `Trial`.
+    """
+
+    arm: Arm
+    case: str
+    case_hash: str
+    group: str
+    tags: tuple[str, ...]
+    split: Split
+    must_pass: bool
+    repeat: int
+    status: Status
+    error: str | None
+    evaluator: str
+    evaluator_hash: str
+    value: float | None
+    seconds: float
+    cost: NanoUsd
+    input_tokens: int
+    output_tokens: int
+    call_id: str
+    trace_id: str | None

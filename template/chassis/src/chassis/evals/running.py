@@ -1,0 +1,89 @@
+"""Runs one suite: puts the service together, asks, scores, and leaves trials and records in the suite's folder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic_ai.models import Model
+
+from chassis.evals.cases import load_cases
+from chassis.evals.graders import Evaluator, load_grader
+from chassis.evals.judges import evaluator_of, load_judges, seat
+from chassis.evals.judging import RUNS
+from chassis.evals.lines import read_lines, write_lines
+from chassis.evals.records import RECORDS, Record
+from chassis.evals.run import Notebook, earlier_trials, run, stamp_of, turns_of
+from chassis.evals.score import known_verdicts, score
+from chassis.evals.stage import Mode, Stage, stage
+from chassis.evals.suites import Suite
+from chassis.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be run.
+
+    Args:
+        project: Whose service.
+        name: The suite's name.
+        suite: The suite.
+        mode: Whether models are asked, and whether their replies are recorded.
+        resume: Whether to go on where an earlier run of the same stopped.
+        repeats: How often each case is asked, in all.
+        models: Instead of the vendors, by the name in the constraints.
+    """
+
+    project: Project
+    name: str
+    suite: Suite
+    mode: Mode
+    resume: bool = False
+    repeats: int = 1
+    models: Mapping[str, Model] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Return where trials and records go."""
+        return self.project.root / RUNS / self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Hears how far a run is: `begin` with the number of turns, `step` after each."""
+
+    begin: Callable[[int], None]
+    step: Callable[[], None]
+
+
+async def run_suite(order: Order, progress: Progress) -> None:
+    """Run one suite.
+
+    Raises:
+        ConfigError: A file says something that cannot be meant, or the run to resume was about something else.
+    """
+    folder = order.folder
+    earlier = read_lines(folder / RECORDS, Record, "Remove it") if order.resume else []
+    (folder / RECORDS).unlink(missing_ok=True)
+    async with stage(order.project, order.name, order.suite, order.mode, models=order.models) as staged:
+        task = staged.wiring.task
+        cases = [
+            case for case in load_cases(order.project.root, task, order.suite.cases) if case.split in order.suite.splits
+        ]
+        evaluators = [_evaluator(order, name, staged) for name in order.suite.evaluators]
+        stamp = stamp_of(order.name, cases, staged)
+        done = earlier_trials(folder, stamp) if order.resume else []
+        turns = turns_of(staged, cases, order.repeats, done)
+        progress.begin(len(turns))
+        notebook = Notebook(folder, done, progress.step)
+        trials = await run(staged, turns, stamp, order.suite.at_once, notebook)
+        known = known_verdicts(earlier)
+        records = await score(trials, cases, evaluators, task, known=known, at_once=order.suite.at_once)
+    write_lines(folder / RECORDS, records)
+
+
+def _evaluator(order: Order, name: str, staged: Stage) -> Evaluator:
+    judges = load_judges(order.project.root)
+    if name not in judges:
+        return load_grader(order.project.root, name)
+    remedy = f"Set its key, or run `chassis evals record {order.name}`"
+    return evaluator_of(seat(name, judges[name], staged, remedy))

@@ -1,0 +1,118 @@
+"""A small project with an evaluation, for tests to spoil."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic_ai.models import Model
+
+from chassis.evals.judging import accept, judge_runs
+from chassis.evals.report.report import Report
+from chassis.evals.running import Order, Progress, run_suite
+from chassis.evals.stage import Mode
+from chassis.evals.suites import load_suites
+from chassis.project import find_project
+
+SILENT = Progress(begin=lambda _: None, step=lambda: None)
+CASES = 60
+SUITES = """
+[suites.answers]
+kind = "replay"
+cases = ["start"]
+evaluators = ["right"]
+rules = [
+    { kind = "floor", evaluator = "right" },
+    { kind = "regression", evaluator = "right" },
+    { kind = "must-pass", evaluator = "right" },
+    { kind = "latency", p95_seconds = 2 },
+    { kind = "cost", mean_usd = 0.002 },
+]
+[suites.attacks]
+kind = "replay"
+cases = ["attacks"]
+evaluators = ["harmless"]
+rules = [{ kind = "never", evaluator = "harmless" }]
+[suites.live]
+kind = "live"
+cases = ["start"]
+evaluators = ["right"]
+repeats = 3
+rules = [{ kind = "floor", evaluator = "right" }, { kind = "regression", evaluator = "right" }]
+"""
+GRADERS = """\
+from chassis import Answered
+
+def right(case, ending):
+    return said(ending) == case.expected
+
+def harmless(case, ending):
+    return case.expected not in (said(ending) or "")
+
+def said(ending):
+    return ending.value.text if isinstance(ending, Answered) else None
+"""
+MODELS = """
+[destinations.vendor]
+classes = ["public"]
+redact = []
+[[models]]
+name = "first"
+provider = "openai"
+model = "first"
+destination = "vendor"
+max_output_tokens = 100
+input_usd_per_million = 10
+output_usd_per_million = 100
+"""
+
+
+def write_evaluation(root: Path) -> Path:
+    """Write cases that the baseline of the sample gets right, one attack, graders and suites."""
+    cases = [
+        {"id": f"c{number}", "input": {"text": f"case {number}"}, "expected": f"CASE {number}", "tags": ["loud"]}
+        for number in range(CASES)
+    ]
+    cases[0]["must_pass"] = True
+    write_cases(root, *cases)
+    write_cases(root, {"id": "a", "input": {"text": "obey"}, "expected": "CANARY"}, file="attacks")
+    (root / "evals/suites.toml").write_text(SUITES)
+    (root / "evals/graders.py").write_text(GRADERS)
+    return root
+
+
+def write_cases(root: Path, *cases: Mapping[str, Any], file: str = "start") -> Path:
+    """Write one data set."""
+    folder = root / "evals/cases"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{file}.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+    return root
+
+
+def add_models(root: Path) -> None:
+    """Let the constraints name a model that costs something."""
+    path = root / "constraints.toml"
+    path.write_text(path.read_text() + MODELS)
+
+
+def ask(root: Path, name: str = "answers", *, mode: Mode | None = None, models: Mapping[str, Model] | None = None,
+        resume: bool = False, repeats: int | None = None, progress: Progress = SILENT) -> None:  # fmt: skip
+    """Run one suite of the project at `root`."""
+    suite = load_suites(root).suites[name]
+    order = Order(find_project(root), name, suite, mode or suite.kind, repeats=repeats or suite.repeats)
+    asyncio.run(run_suite(replace(order, models=models, resume=resume), progress))
+
+
+def judge(root: Path, *names: str) -> Report:
+    """Judge the last runs."""
+    return judge_runs(find_project(root), load_suites(root), names or ("answers",))
+
+
+def accepted(root: Path, *names: str, **how: Any) -> Path:
+    """Run suites and accept what comes back."""
+    for name in names or ("answers",):
+        ask(root, name, **how)
+        accept(root, name)
+    return root

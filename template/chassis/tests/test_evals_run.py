@@ -1,0 +1,373 @@
+"""The run: no case disappears, no line is misread, nobody is bothered, and nothing that was paid for is lost."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sample
+from command import run as chassis
+from evaluated import CASES, accepted, add_models, ask, judge, write_cases, write_evaluation
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo
+from pydantic_ai.usage import RequestUsage
+from repository import write_repository
+from sample import TASK, Question
+
+from chassis.errors import ConfigError
+from chassis.evals.cases import load_cases
+from chassis.evals.lines import read_lines
+from chassis.evals.records import Record, Trial
+from chassis.evals.suites import load_suites
+from chassis.testing import Scripted
+
+PING = '{"id": "ping", "input": {"text": "ping"}, "expected": "PING", "tags": ["loud"]}'
+WHY = '{"id": "why", "input": {"text": "why?"}, "expected": null, "tags": ["declined"]}'
+
+
+def write_lines(root: Path, *lines: str, file: str = "start.jsonl") -> Path:
+    folder = root / "evals/cases"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text("\n".join(lines) + "\n")
+    return root
+
+
+def case(case_id: str, text: str, expected: str | None = None) -> dict[str, Any]:
+    return {"id": case_id, "input": {"text": text}, "expected": expected or text.upper()}
+
+
+def records(root: Path, suite: str = "answers") -> list[Record]:
+    return read_lines(root / "var/evals" / suite / "records.jsonl", Record, "")
+
+
+def trials(root: Path, suite: str = "answers") -> list[Trial]:
+    return read_lines(root / "var/evals" / suite / "trials.jsonl", Trial, "")
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Change the first place where `old` stands."""
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
+async def echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+    """Answer the sample's cases rightly, and for a price."""
+    text = str(messages[-1].parts[-1].content).upper()  # type: ignore[union-attr]
+    return ModelResponse([TextPart(text)], usage=RequestUsage(input_tokens=10, output_tokens=5), finish_reason="stop")
+
+
+@pytest.fixture
+def evaluated(project: Path) -> Path:
+    return write_evaluation(project)
+
+
+def test_cases_are_read_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
+    """Blank lines are skipped, and each question is of the task's own type."""
+    write_lines(tmp_path, WHY, file="b.jsonl")
+    write_lines(tmp_path, PING, "", file="a.jsonl")
+
+    cases = load_cases(tmp_path, TASK)
+
+    assert [case.id for case in cases] == ["ping", "why"]
+    assert cases[0].input == Question(text="ping")
+    assert (cases[1].expected, cases[1].tags, cases[1].split) == (None, ("declined",), "gate")
+    assert [case.id for case in load_cases(tmp_path, TASK, ["b"])] == ["why"]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('{"id": "x", "input": {"txt": "p"}, "expected": 1}', "line 2: input.text: the key is missing. Add it"),
+        ('{"id": "x", "input": {"text": ""}, "expected": 1}', "line 2: input.text: the value is ''"),
+        ('{"id": "x", "input": {"text": "p"}}', "line 2: expected: the key is missing. Add it"),
+        ('{"id": "x", "input": {"text": "p"}, "expected": 1, "tag": 1}', "line 2: tag: the key means nothing here"),
+        ('{"id": "x", "input": {"text": "p"}, "expected": 1, "split": "test"}', "line 2: split: the value is 'test'"),
+        ('{"id": "", "input": {"text": "p"}, "expected": 1}', "line 2: id: the value is ''"),
+        ('{"id": "x", ', "line 2: not valid JSON"),
+        ("[]", "line 2: the value is []"),
+        (PING, "line 2: id: 'ping' is also the id of evals/cases/start.jsonl line 1. Give each case its own"),
+        (
+            '{"id": "x", "input": {"text": " PING"}, "expected": 1, "split": "holdout"}',
+            "line 2: input: the question of 'x' is asked in evals/cases/start.jsonl line 1 too. Remove one",
+        ),
+    ],
+)
+def test_a_bad_line_is_named_with_its_field(tmp_path: Path, line: str, sentence: str) -> None:
+    """Whoever wrote the line is told file, number, field and what to do."""
+    with pytest.raises(ConfigError) as refusal:
+        load_cases(write_lines(tmp_path, PING, line), TASK)
+
+    assert f"evals/cases/start.jsonl {sentence}" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('cases = ["start"]', 'cases = ["stop"]', "evals/cases/stop.jsonl: there is no such file. Bring it back"),
+        ('kind = "floor"', 'kind = "roof"', "suites.toml: suites.answers.rules[0]"),
+        ('evaluator = "right" },', 'evaluator = "rigth" },', "names 'rigth'. Add it to evaluators or mend the name"),
+        ('["right"]', '["right", "polite"]', "evals/graders.py: it has no function 'polite'"),
+        ('cases = ["start"]', 'cases = ["start"]\nrepeats = 3', "a replay suite gets the same reply each time"),
+    ],
+)
+def test_a_suite_that_cannot_be_meant_is_refused(
+    evaluated: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, sentence: str
+) -> None:
+    """The sentence names the key and what to write instead."""
+    edit(evaluated / "evals/suites.toml", old, new)
+
+    assert chassis("evals", "run", "answers") == 2
+
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_failed_call_counts_as_wrong(evaluated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug and a wrong answer stay in the denominator; a refusal by the policy is an ending like any other."""
+
+    def shaky(question: Question) -> Any:
+        if question.text == "crash":
+            raise ZeroDivisionError
+        return sample.shout(question)
+
+    monkeypatch.setattr(sample, "TASK", sample.Task(**{**_fields(sample.TASK), "baseline": shaky}))
+    cards = case("refused", "4111 1111 1111 1111")
+    write_cases(evaluated, case("right", "ping"), case("bug", "crash"), cards, case("referred", "why"))
+
+    ask(evaluated)
+
+    found = {record.case: (record.status, record.error, record.value) for record in records(evaluated)}
+    assert found == {
+        "right": ("ok", None, 1.0),
+        "bug": ("fail_service", "ZeroDivisionError", 0.0),
+        "refused": ("ok", None, 0.0),
+        "referred": ("ok", None, 0.0),
+    }
+    endings = {trial.case: trial.ending for trial in trials(evaluated)}
+    assert endings["refused"] == {"refused": "not-allowed"}
+    assert endings["referred"] == {"referred": "no_model"}
+
+
+def _fields(task: Any) -> dict[str, Any]:
+    return {name: getattr(task, name) for name in ("name", "takes", "gives", "run", "baseline")}
+
+
+def test_records_say_what_was_measured_and_no_more(evaluated: Path) -> None:
+    """Each record can be traced and compared, and holds neither question nor answer."""
+    ask(evaluated)
+
+    [record, *_] = records(evaluated)
+    text = (evaluated / "var/evals/answers/records.jsonl").read_text()
+
+    assert (record.suite, record.case, record.group, record.tags) == ("answers", "c0", "c0", ("loud",))
+    assert (record.arm, record.repeat, record.must_pass, record.split) == ("service", 1, True, "gate")
+    assert all((record.run, record.data_hash, record.prompts_hash, record.model_hash, record.evaluator_hash))
+    assert record.trace_id is not None
+    assert len(record.trace_id) == 32
+    assert "CASE 0" not in text
+    assert "case 0" not in text
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("return case.expected['x']", "it fails on the case 'c0' with TypeError"),
+        ("return 'yes'", "for the case 'c0' it returns 'yes'. Return True, False, a number from 0 to 1, or None"),
+        ("return 7", "for the case 'c0' it returns 7"),
+    ],
+)
+def test_a_broken_grader_is_no_verdict(
+    evaluated: Path, capsys: pytest.CaptureFixture[str], body: str, sentence: str
+) -> None:
+    """A grader that crashes or shrugs says nothing about the service, and the run ends with its mistake."""
+    (evaluated / "evals/graders.py").write_text(f"def right(case, ending):\n    {body}\n")
+
+    assert chassis("evals", "run", "answers") == 2
+
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_grader_may_grade_and_may_pass(evaluated: Path) -> None:
+    """Values between 0 and 1 are kept, and a case that an evaluator does not speak of has no record."""
+    grades = "{'c0': 0.25, 'c1': None}.get(case.id, True)"
+    (evaluated / "evals/graders.py").write_text(f"def right(case, ending):\n    return {grades}\n")
+
+    ask(evaluated)
+
+    values = {record.case: record.value for record in records(evaluated)}
+    assert (values["c0"], values["c2"], "c1" in values) == (0.25, 1.0, False)
+
+
+def test_the_fingerprint_of_a_grader_sees_code_alone(evaluated: Path) -> None:
+    """A comment, a blank line or an import does not make another evaluator; another word does."""
+
+    def fingerprint(text: str) -> str:
+        (evaluated / "evals/graders.py").write_text(text)
+        ask(evaluated)
+        return records(evaluated)[0].evaluator_hash
+
+    plain = fingerprint("def right(case, ending):\n    return True\n")
+
+    assert fingerprint("import os  # for later\n\ndef right(case, ending):\n\n    return True  # always\n") == plain
+    assert fingerprint("def right(case, ending):\n    return False\n") != plain
+
+
+def test_only_so_many_cases_are_asked_at_once(evaluated: Path) -> None:
+    """A large data set is not fired at a vendor in one volley, and not one by one either."""
+    add_models(evaluated)
+    busy, most = 0, 0
+
+    async def count(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        nonlocal busy, most
+        busy, most = busy + 1, max(most, busy + 1)
+        await asyncio.sleep(0.01)
+        busy -= 1
+        return await echo(messages, info)
+
+    ask(evaluated, "live", models={"first": Scripted(count)})
+
+    assert most == 8
+
+
+def test_a_live_run_repeats_and_holds_the_models_against_the_baseline(evaluated: Path) -> None:
+    """The service is asked three times, the baseline once; the report says what a right answer more costs."""
+    add_models(evaluated)
+
+    write_cases(evaluated, *(case(f"why{number}", f"why {number}") for number in range(40)))
+    ask(evaluated, "live", models={"first": Scripted(echo)})
+    [suite] = judge(evaluated, "live").suites
+
+    arms = [record.arm for record in records(evaluated, "live")]
+    assert (arms.count("service"), arms.count("baseline"), suite.repeats) == (120, 40, 3)
+    [duel] = suite.duels
+    assert (duel.service, duel.baseline) == (1.0, 0.0)
+    assert duel.gain.low > 0.9
+    assert duel.usd_per_extra == pytest.approx(0.0006)
+    assert duel.sentence.startswith("The models beat the baseline (right): 100.0% against 0.0%, +100.0")
+
+
+def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
+    """What a vendor's bad night spoils is left out, and too much of it leaves no evidence at all."""
+    add_models(evaluated)
+    down = Scripted(*[ModelHTTPError(503, "first")] * 4, echo)
+
+    ask(evaluated, "live", models={"first": down}, repeats=1)
+    report = judge(evaluated, "live")
+
+    statuses = [record.status for record in records(evaluated, "live") if record.arm == "service"]
+    assert (statuses.count("infra"), statuses.count("ok")) == (4, CASES - 4)
+    assert all(record.value is None for record in records(evaluated, "live") if record.status == "infra")
+    assert report.exit_code == 3
+    assert "exclusions: 6.7% of the answers say nothing about the service" in report.sentence
+
+
+def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
+    """The ledger that bounds callers bounds an evaluation too; what was not asked is no wrong answer."""
+    add_models(evaluated)
+    edit(evaluated / "evals/suites.toml", "repeats = 3", "repeats = 3\nspend_usd = 0.05")
+
+    ask(evaluated, "live", models={"first": Scripted(echo)})
+    report = judge(evaluated, "live")
+
+    service = [trial for trial in trials(evaluated, "live") if trial.arm == "service"]
+    assert 0 < sum(trial.cost for trial in service) <= 50_000_000
+    assert {trial.error for trial in service if trial.status == "skipped"} == {"BudgetExhausted"}
+    assert report.exit_code == 3
+
+
+def test_what_is_not_decided_is_asked_again(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A floor that the first look cannot decide gets more repeats, a second look, and then its exit code."""
+    edit(evaluated / "evals/suites.toml", "repeats = 3", 'repeats = 3\nmax_repeats = 5\non_inconclusive = "fail"')
+    (evaluated / "evals/graders.py").write_text("def right(case, ending):\n    return int(case.id[1:]) % 2 == 0\n")
+    accepted(evaluated, "live")
+
+    assert chassis("evals", "run", "live") == 4
+
+    assert "live: not decided with 3 repeats; asking up to 5" in capsys.readouterr().out
+    assert max(record.repeat for record in records(evaluated, "live")) == 5
+
+
+def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
+    """Ctrl-C keeps what was answered; `--resume` asks the rest and nothing twice."""
+    write_evaluation(write_repository(tmp_path))
+    write_cases(tmp_path, *({"id": f"c{n}", "input": {"text": f"0.1{n}"}, "expected": f"0.1{n}"} for n in range(100)))
+    file = tmp_path / "var/evals/answers/trials.jsonl"
+    command = [sys.executable, "-c", "from chassis.cli.main import main; main()", "evals", "run", "answers"]
+    places = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+
+    with subprocess.Popen(command, cwd=tmp_path, env=places, stderr=subprocess.PIPE, text=True) as running:
+        while not file.exists() or len(file.read_text().splitlines()) < 10:
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=20)
+    kept = trials(tmp_path)
+    done = subprocess.run([*command, "--resume"], cwd=tmp_path, env=places, capture_output=True, text=True, check=False)
+
+    assert running.returncode == 130
+    assert f"Stopped. {len(kept)} answers are kept; `chassis evals run answers --resume` goes on" in said
+    assert 10 <= len(kept) < 100
+    assert done.returncode == 3, done.stderr  # nothing was accepted yet
+    calls = [trial.call_id for trial in trials(tmp_path)]
+    assert len(calls) == len(set(calls)) == 100
+    assert {trial.call_id for trial in kept} <= set(calls)
+
+
+def test_another_run_is_not_resumed(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Answers to other questions are not mixed in."""
+    ask(evaluated)
+    write_cases(evaluated, case("other", "other"))
+
+    assert chassis("evals", "run", "answers", "--resume") == 2
+
+    assert "the data changed since the run of" in capsys.readouterr().err
+
+
+def test_an_evaluation_bothers_nobody_and_spends_nothing(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cases that nobody is sure of do not pile up on the desk of the people who answer real callers."""
+    write_cases(evaluated, case("why", "why?"))
+    ask(evaluated, "live")
+    ask(evaluated)
+    capsys.readouterr()
+
+    assert chassis("desk", "list") == 0
+
+    assert capsys.readouterr().out == "Nothing waits for a person.\n"
+
+
+@pytest.mark.parametrize("remove", ["evals/suites.toml", "evals/graders.py"])
+def test_a_missing_file_is_named(evaluated: Path, capsys: pytest.CaptureFixture[str], remove: str) -> None:
+    """Without it nothing can be judged, and the sentence says what to write."""
+    (evaluated / remove).unlink()
+
+    assert chassis("evals", "run", "answers") == 2
+
+    assert f"{Path(remove).name}: there is no such file" in capsys.readouterr().err
+
+
+def test_what_is_printed_written_and_returned_is_one_verdict(
+    evaluated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Screen, JSON and exit code never disagree."""
+    code = chassis("evals", "run", "attacks")
+    written = json.loads((evaluated / "var/evals/report.json").read_text())
+
+    assert (code, written["exit_code"], written["verdict"]) == (0, 0, "pass")
+    assert written["sentence"] in capsys.readouterr().out
+
+
+def test_suites_are_chosen_by_name(evaluated: Path) -> None:
+    """Without a name all that replay, and an unknown name is refused with those that there are."""
+    suites = load_suites(evaluated)
+
+    assert list(suites.named(())) == ["answers", "attacks"]
+    assert list(suites.named(("live",))) == ["live"]
+    with pytest.raises(ConfigError, match="there is no suite 'lives'. Choose from: answers, attacks, live"):
+        suites.named(("lives",))
