@@ -24,7 +24,7 @@ class Found:
 
 
 def find(text: str, kinds: Collection[Sensitive]) -> list[Found]:
-    """Return the sensitive values of these kinds, in order; where two overlap, the kind that is looked for first wins."""
+    """Return the sensitive values of these kinds in order; of two that overlap, the kind that is looked for first."""
     found: list[Found] = []
     for kind, pattern, is_real in DETECTORS:
         if kind not in kinds:
