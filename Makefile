@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test bench tested reference
+.PHONY: help demo check test phoenix bench tested reference
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
-PYTEST = $(RUN) pytest -n $(WORKERS) --dist loadgroup
+PYTEST = $(RUN) pytest -n $(WORKERS) --dist loadfile
 WORKERS ?= 2
 
 help: ## Show this list
@@ -22,7 +22,10 @@ check: ## The quick path: format, lint, types, the chassis' own tests, the law
 
 test: check ## Everything: strict types, and generated services that run their own checks
 	$(RUN) basedpyright
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not phoenix"
+
+phoenix: ## Send a trace to Phoenix, and leave a picture of what people see there in build/phoenix.png
+	$(RUN) pytest -m phoenix
 
 bench: ## What generation, start-up and the guard cost, side by side with the bare libraries
 	$(RUN) python -m benchmarks
