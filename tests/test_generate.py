@@ -23,9 +23,8 @@ QUICK = 6
 
 
 def parameter(number: int, name: str) -> Any:
-    """Return a set of answers whose tests all run in the same process, so that it is generated once."""
-    slow = [pytest.mark.slow] if number >= QUICK else []
-    return pytest.param(SETS[name], id=name, marks=[pytest.mark.xdist_group(name), *slow])
+    """Return a set of answers; those behind the first few are left out of the quick path."""
+    return pytest.param(SETS[name], id=name, marks=[pytest.mark.slow] if number >= QUICK else [])
 
 
 @pytest.fixture(scope="module", params=[parameter(number, name) for number, name in enumerate(SETS)])
