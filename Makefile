@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo check test bench tested
+.PHONY: help demo check test phoenix bench tested reference
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
-PYTEST = $(RUN) pytest -n $(WORKERS) --dist loadgroup
+PYTEST = $(RUN) pytest -n $(WORKERS) --dist loadfile
 WORKERS ?= 2
 
 help: ## Show this list
@@ -13,6 +13,7 @@ demo: ## Generate a service into build/demo, set it up, ask it a question, run i
 	@$(RUN) python scripts/demo.py
 
 check: ## The quick path: format, lint, types, the chassis' own tests, the law
+	$(UV) lock --check --quiet
 	$(RUN) ruff format --check
 	$(RUN) ruff check
 	$(RUN) ty check
@@ -21,12 +22,18 @@ check: ## The quick path: format, lint, types, the chassis' own tests, the law
 
 test: check ## Everything: strict types, and generated services that run their own checks
 	$(RUN) basedpyright
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not phoenix"
+
+phoenix: ## Send a trace to Phoenix, and leave a picture of what people see there in build/phoenix.png
+	$(RUN) pytest -m phoenix
 
 bench: ## What generation, start-up and the guard cost, side by side with the bare libraries
 	$(RUN) python -m benchmarks
 
-tested: ## Lift every library, and write the versions down once the tests pass with them
+tested: ## Lift every library, write the versions down for new projects, and test with them
 	$(UV) lock --upgrade
-	$(MAKE) test
 	$(RUN) python scripts/tested.py
+	$(MAKE) test
+
+reference: ## Write the pages of docs/reference that follow from the code
+	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m reference

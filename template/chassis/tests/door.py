@@ -46,7 +46,7 @@ def open_door(root: Path, *models: Model, **changes: dict[str, Any]) -> Generato
     thread.start()
     wiring, loop, server, key = opened.result()
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{_port(server)}") as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{_port(server)}", timeout=30) as client:
             yield Door(wiring, loop, client, key)
     finally:
         server.should_exit = True

@@ -1,14 +1,17 @@
 """The steps of one model request, each on its own."""
 
 import asyncio
+import math
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from genai_prices import calc_price
+from genai_prices.data_snapshot import get_snapshot
 from pydantic import SecretStr
 from pydantic_ai import Agent
-from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.usage import RequestUsage
 from sample import TASK, Question
@@ -89,7 +92,7 @@ def test_redaction_keeps_one_placeholder_for_one_value_and_undoes_itself() -> No
 )
 def test_no_tokenizer_reads_more_tokens_than_the_bound(text: str) -> None:
     """A byte-level tokenizer spends at least a byte a token, whatever the script."""
-    messages = [ModelRequest([UserPromptPart(text)])]
+    messages: list[ModelMessage] = [ModelRequest([UserPromptPart(text)])]
 
     bound = input_bound(canonical(messages, None, ModelRequestParameters()), messages)
 
@@ -127,6 +130,7 @@ def test_a_reply_that_cannot_be_used_is_a_failure(response: ModelResponse, failu
 
 
 def link(**changes: Any) -> ModelLink:
+    """Return the rules of a model, some of them changed."""
     rules = {"name": "m", "provider": "openai", "model": "gpt-5.5", "destination": "d", "max_output_tokens": 10}
     return ModelLink.model_validate({**rules, **changes})
 
@@ -138,6 +142,27 @@ def test_prices_come_from_the_list_or_from_the_constraints() -> None:
     assert price_of(link())(usage) > 0
     assert price_of(link(input_usd_per_million=2, output_usd_per_million=3))(usage) == 2_000_000_000
     assert price_of(link(provider="local", input_usd_per_million=0, output_usd_per_million=0))(usage) == 0
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
+def test_every_listed_model_costs_what_the_list_says(provider: str) -> None:
+    """Below and above every tier, and with cached tokens: the short way to a price leads to the same amount."""
+    usages = [
+        RequestUsage(input_tokens=1, output_tokens=1),
+        RequestUsage(input_tokens=9_000, output_tokens=900, output_reasoning_tokens=300),
+        RequestUsage(input_tokens=9_000, output_tokens=900, cache_read_tokens=8_000),
+        RequestUsage(input_tokens=300_000, output_tokens=900),
+    ]
+    models = next(known.models for known in get_snapshot().providers if known.id == provider)
+    listed = [model.id for model in models if not model.id.startswith("ft:")]
+
+    def nano_usd(usage: RequestUsage, model: str) -> int:
+        return math.ceil(calc_price(usage, model, provider_id=provider).total_price * 10**9)
+
+    assert len(listed) > 10
+    for model in listed:
+        price = price_of(link(provider=provider, model=model))
+        assert [price(usage) for usage in usages] == [nano_usd(usage, model) for usage in usages]
 
 
 def test_a_model_without_a_price_stops_the_start() -> None:
@@ -183,7 +208,7 @@ def test_vendor_clients_never_retry_and_give_up_in_time(provider: str) -> None:
 
     client: Any = getattr(model, "client")  # noqa: B009 - each vendor's model has one, their base class does not say so
     if provider == "google":
-        options = client._api_client._http_options
+        options = client._api_client._http_options  # noqa: SLF001 - google-genai shows them nowhere else
         assert (options.retry_options.attempts, options.timeout) == (1, 7000)
     else:
         assert (client.max_retries, client.timeout) == (0, 7)

@@ -1,7 +1,7 @@
 """Money: what is promised of holds and settlements, on a real database file."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,8 @@ MONTH = Account("month:2026-11", ceiling=150, retry_after=600)
 
 
 @asynccontextmanager
-async def ledger_in(folder: Path) -> AsyncIterator[Ledger]:
+async def ledger_in(folder: Path) -> AsyncGenerator[Ledger]:
+    """Open a ledger in a folder."""
     database = await Database.open("sqlite:///ledger.db", folder)
     try:
         yield Ledger(database)
@@ -102,7 +103,7 @@ def test_a_lost_hold_stays_charged(tmp_path: Path) -> None:
     assert asyncio.run(story()) == [Balance("day:2026-11-23", 80, 0)]
 
 
-def test_the_periods_are_utc_and_end_when_they_say(tmp_path: Path) -> None:
+def test_the_periods_are_utc_and_end_when_they_say() -> None:
     """A request on the last evening of a year counts against that day and month, and says when they end."""
     accounts = accounts_for("alice", constraints_for_tests(), datetime(2026, 12, 31, 23, 59, 0, tzinfo=UTC))
 

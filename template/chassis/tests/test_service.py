@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic_ai.exceptions import ModelHTTPError
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.usage import RequestUsage
@@ -30,6 +30,8 @@ def walk[T](
     task: Task[Any, Any] = TASK,
     **changes: Any,
 ) -> T:
+    """Wire a service with these doubles and constraints, and return what the story returns."""
+
     async def run() -> T:
         async with wire_for_tests(task, root, *models, **changes) as wiring:
             return await story(wiring)
@@ -37,7 +39,9 @@ def walk[T](
     return asyncio.run(run())
 
 
-def asking(text: str) -> Callable[[Wiring], Awaitable[Any]]:
+def asking(text: str) -> Callable[[Wiring], Coroutine[Any, Any, Any]]:
+    """Return the story of one question."""
+
     async def story(wiring: Wiring) -> Any:
         return await wiring.service.answer(Question(text=text), wiring.service.new_call("alice"))
 
@@ -78,7 +82,7 @@ def test_a_person_answers_when_nobody_is_sure(tmp_path: Path) -> None:
     """The desk keeps the question, the draft and the reason; the person's answer is found under the ticket."""
 
     async def story(wiring: Wiring) -> tuple[Any, Any, Any]:
-        outcome = await wiring.service.answer(Question(text="why?"), wiring.service.new_call("alice"))
+        outcome = await asking("why?")(wiring)
         waiting = await wiring.desk.open_referrals()
         return outcome, waiting[0], await wiring.desk.answer(outcome.referral_id, '{"text": "Because."}', "bob")
 
@@ -94,22 +98,22 @@ def test_a_person_answers_when_nobody_is_sure(tmp_path: Path) -> None:
 def test_what_happens_when_models_fail_is_a_decision(tmp_path: Path, rule: str, expected: type) -> None:
     """`when_wrong.models_failed` decides between the baseline, a person and an error."""
     story = asking("ping")
-    changes = {"when_wrong": {"models_failed": rule}}
+    rules = {"models_failed": rule}
     if issubclass(expected, CallError):
         with pytest.raises(expected):
-            walk(tmp_path, [Scripted(DOWN)], story, **changes)
+            walk(tmp_path, [Scripted(DOWN)], story, when_wrong=rules)
     else:
-        assert isinstance(walk(tmp_path, [Scripted(DOWN)], story, **changes), expected)
+        assert isinstance(walk(tmp_path, [Scripted(DOWN)], story, when_wrong=rules), expected)
 
 
 @pytest.mark.parametrize("ceiling", ["per_request_usd", "per_caller_day_usd", "per_day_usd", "per_month_usd"])
 def test_no_ceiling_is_passed_and_nothing_is_sent(tmp_path: Path, ceiling: str) -> None:
     """The worst case must fit into every ceiling before anything leaves the building."""
     model = Scripted("Four.")
-    rules = {"cost": {ceiling: 0.000001}, "when_wrong": {"budget_exhausted": "refuse"}}
+    rules = {"budget_exhausted": "refuse"}
 
     with pytest.raises(BudgetExhausted):
-        walk(tmp_path, [model], asking("2 + 2?"), **rules)
+        walk(tmp_path, [model], asking("2 + 2?"), cost={ceiling: 0.000001}, when_wrong=rules)
 
     assert model.requests == []
 
@@ -142,7 +146,7 @@ def test_what_was_held_is_settled_to_what_was_used(tmp_path: Path) -> None:
 
 
 def test_a_caller_who_hangs_up_still_pays(tmp_path: Path) -> None:
-    """Nobody can know what the vendor did with a cancelled request, so the worst case is charged, and nothing stays held."""
+    """Nobody knows what the vendor did with a cancelled request: the worst case is charged, and nothing stays held."""
 
     async def hang(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
         await asyncio.sleep(30)
@@ -214,9 +218,9 @@ def test_sensitive_values_never_reach_a_model_and_come_back(tmp_path: Path) -> N
     """The model sees a placeholder; the caller sees the value."""
 
     async def repeat(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-        return ModelResponse(
-            [TextPart(str(messages[0].parts[-1].content))], usage=RequestUsage(input_tokens=1, output_tokens=1)
-        )
+        prompt = messages[0].parts[-1]
+        assert isinstance(prompt, UserPromptPart)
+        return ModelResponse([TextPart(str(prompt.content))], usage=RequestUsage(input_tokens=1, output_tokens=1))
 
     model = Scripted(repeat)
 

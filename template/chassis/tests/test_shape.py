@@ -26,6 +26,7 @@ MAX_LINES = 200
 
 
 def module_of(file: Path) -> str:
+    """Return the dotted name of a file of ours."""
     return ".".join(("chassis", *file.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
 
 
@@ -53,6 +54,7 @@ def _nearest(name: str) -> str | None:
 
 
 def layer_of(module: str) -> int:
+    """Return how far above the ground a module stands."""
     part = module.split(".")[1]
     return next(level for level, parts in enumerate(LAYERS) if part in parts)
 

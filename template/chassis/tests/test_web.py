@@ -221,12 +221,12 @@ def test_too_many_calls_at_once(tmp_path: Path) -> None:
 
     async def slowly(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
         begun.set()
-        await asyncio.to_thread(finish.wait)
+        await asyncio.to_thread(finish.wait, 10)
         return ModelResponse([TextPart("Four.")])
 
     with open_door(tmp_path, Scripted(slowly), limits={"concurrent_calls": 1}) as door, ThreadPoolExecutor() as pool:
         slow = pool.submit(door.ask, "2 + 2?")
-        begun.wait()
+        assert begun.wait(10)
         refused, alive = door.ask("hello"), door.client.get("/healthz")
         finish.set()
 

@@ -4,6 +4,7 @@ Every section is a class here and every key a field with its meaning, its unit a
 default: a file that leaves a key out is refused with the key's name.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -140,7 +141,7 @@ class Constraints(Section):
     limits: Limits
     cache: Cache
     data: Data
-    destinations: dict[str, Destination] = {}
+    destinations: Mapping[str, Destination] = Field(default_factory=dict)
     models: tuple[ModelLink, ...] = ()
     when_wrong: WhenWrong
     desk: DeskRules

@@ -4,7 +4,7 @@ import importlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from chassis.errors import ConfigError
 from chassis.task import Task
@@ -47,7 +47,7 @@ class Project:
         task = getattr(module, name or "TASK", None)
         if not isinstance(task, Task):
             raise ConfigError(where, f"{name!r} in {module_name} is no chassis.Task", REMEDY)
-        return task
+        return cast("Task[Any, Any]", task)
 
 
 def find_project(start: Path | None = None) -> Project:

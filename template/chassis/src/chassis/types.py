@@ -9,7 +9,7 @@ type NanoUsd = int
 
 NANO_PER_USD = 1_000_000_000
 
-type Json = str | int | float | bool | None | list[Json] | dict[str, Json]
+type Json = str | int | float | bool | list[Json] | dict[str, Json] | None
 
 
 def nano_usd(dollars: float) -> NanoUsd:

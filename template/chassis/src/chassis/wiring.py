@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows how everything is put together. Defaults are real, and each can be replaced."""
+"""The composition root: the only place that puts everything together. Defaults are real, and each can be replaced."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager

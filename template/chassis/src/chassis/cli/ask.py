@@ -56,7 +56,8 @@ def _ticket(body: "ReferredBody") -> str:
 def _facts(body: "AnsweredBody[Any] | ReferredBody") -> list[str]:
     facts = [f"trace {body.trace_id}"]
     if body.outcome == "answered":
-        degraded = [f"degraded ({body.setback})"] if body.degraded else []
+        why = f" ({body.setback})" if body.setback else ""
+        degraded = [f"degraded{why}"] if body.degraded else []
         cost = show_usd(nano_usd(body.cost_usd))
         facts = [f"answered by {body.answered_by}", *degraded, f"confidence {body.confidence:.2f}", cost, *facts]
     return facts

@@ -54,6 +54,10 @@ def _start(weights: Path, port: int) -> Any:
     settings.model.path = str(weights)
     settings.port, settings.n_ctx, settings.n_parallel = port, CONTEXT_TOKENS, 1
     settings.use_jinja, settings.warmup, settings.ui, settings.verbosity = True, False, False, 0
+    # Threads wait for each other in a busy loop: on a machine with other work, two take six times as long as one.
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
+    # The same question gets the same answer, and a model this small falls into loops unless repeating has its price.
+    settings.sampling.temp, settings.sampling.penalty_repeat = 0, 1.1
     try:
         return llama.Server(settings)
     except RuntimeError as error:

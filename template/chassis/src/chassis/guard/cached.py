@@ -2,7 +2,8 @@
 
 import hashlib
 
-from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
+from pydantic import TypeAdapter
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
@@ -11,6 +12,8 @@ from chassis.call import Turn
 from chassis.guard.request import canonical
 from chassis.store.replies import Replies
 from chassis.types import Attempt
+
+REPLY = TypeAdapter(ModelResponse)
 
 
 class Cached(WrapperModel):
@@ -48,10 +51,8 @@ class Cached(WrapperModel):
 
 
 def _dump(response: ModelResponse) -> str:
-    return ModelMessagesTypeAdapter.dump_json([response]).decode()
+    return REPLY.dump_json(response).decode()
 
 
 def _load(text: str) -> ModelResponse:
-    response = ModelMessagesTypeAdapter.validate_json(text)[0]
-    assert isinstance(response, ModelResponse), "the cache holds nothing but replies"
-    return response
+    return REPLY.validate_json(text)

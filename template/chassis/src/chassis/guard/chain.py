@@ -119,7 +119,7 @@ class GuardedModel(FallbackModel):
         messages: list[ModelMessage],
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
-        run_context: RunContext[Any] | None = None,
+        run_context: RunContext[Any] | None = None,  # noqa: ARG002 - pydantic-ai passes it; the walk needs none of it
     ) -> AsyncGenerator[StreamedResponse]:
         """Take the same walk and hand the reply over in one piece: a reply is checked before anybody sees it."""
         response = await self.request(messages, model_settings, model_request_parameters)

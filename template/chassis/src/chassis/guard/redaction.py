@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from chassis.constraints import Sensitive
 
+GERMAN_LENGTH, FRENCH_LENGTH = 11, 15
+PHONE_DIGITS = range(8, 16)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -21,7 +24,7 @@ class Found:
 
 
 def find(text: str, kinds: Collection[Sensitive]) -> list[Found]:
-    """Return the sensitive values of these kinds, in order and without overlaps; on an overlap the earlier kind wins."""
+    """Return the sensitive values of these kinds in order; of two that overlap, the kind that is looked for first."""
     found: list[Found] = []
     for kind, pattern, is_real in DETECTORS:
         if kind not in kinds:
@@ -68,9 +71,7 @@ def _digits(text: str) -> list[int]:
 
 
 def _passes_luhn(text: str) -> bool:
-    doubled = [
-        digit * 2 - 9 * (digit > 4) if place % 2 else digit for place, digit in enumerate(reversed(_digits(text)))
-    ]
+    doubled = (sum(divmod(digit * (1 + place % 2), 10)) for place, digit in enumerate(reversed(_digits(text))))
     return sum(doubled) % 10 == 0
 
 
@@ -82,20 +83,20 @@ def _passes_mod_97(text: str) -> bool:
 def _passes_national_checksum(text: str) -> bool:
     """German tax numbers (ISO 7064) and French NIRs (97 - n mod 97) have a checksum; US and UK numbers have none."""
     compact = re.sub(r"\W", "", text).upper()
-    if len(compact) == 11 and compact.isdigit():
+    if len(compact) == GERMAN_LENGTH and compact.isdigit():
         product = 10
         for digit in _digits(compact)[:10]:
             total = (digit + product) % 10 or 10
             product = total * 2 % 11
         return (11 - product) % 10 == int(compact[-1])
-    if len(compact) == 15:
+    if len(compact) == FRENCH_LENGTH:
         body = compact[:13].replace("2A", "19").replace("2B", "18")
         return 97 - int(body) % 97 == int(compact[13:])
     return True
 
 
 def _has_phone_length(text: str) -> bool:
-    return 8 <= len(_digits(text)) <= 15
+    return len(_digits(text)) in PHONE_DIGITS
 
 
 def _always(_: str) -> bool:

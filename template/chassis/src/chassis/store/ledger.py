@@ -1,7 +1,7 @@
 """Money: held before anything is sent, settled to what it cost, exact under concurrency.
 
-An account is a ceiling over a period, and its key carries the period (`day:2026-11-23`), so nothing is ever reset. A hold
-counts against every account at once or against none. What is never settled stays charged: a process that dies
+An account is a ceiling over a period, and its key carries the period (`day:2026-11-23`), so nothing is ever reset. A
+hold counts against every account at once or against none. What is never settled stays charged: a process that dies
 mid-request can only make the service too careful.
 """
 
@@ -66,12 +66,9 @@ class Ledger:
         hold = Hold("h_" + secrets.token_hex(12), tuple(account.key for account in accounts), amount)
         async with self._database.transaction() as tx:
             for account in accounts:
-                await tx.execute(
-                    "INSERT INTO accounts (key, held, spent) VALUES ($1, 0, 0) ON CONFLICT (key) DO NOTHING",
-                    account.key,
-                )
-                fits = await tx.execute(
-                    "UPDATE accounts SET held = held + $2 WHERE key = $1 AND held + spent + $2 <= $3",
+                fits = amount <= account.ceiling and await tx.execute(
+                    "INSERT INTO accounts (key, held, spent) VALUES ($1, $2, 0) ON CONFLICT (key) DO UPDATE"
+                    " SET held = accounts.held + $2 WHERE accounts.held + accounts.spent + $2 <= $3",
                     account.key,
                     amount,
                     account.ceiling,

@@ -1,0 +1,128 @@
+"""What it costs to start, and what a started server holds: a command, an import, an idle service."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from benchmarks.projects import generate
+from benchmarks.rounds import Effort, cpu_of_children, in_turn, lowest
+from benchmarks.tables import Row, Table, python_version
+
+READY = "READY"
+HOLD = f"import atexit, sys; atexit.register(lambda: (print('{READY}', flush=True), sys.stdin.read()))\n"
+"""Lets a program say that it is done and wait, so that its memory can be read."""
+CLI = "from chassis.cli.main import main; main()"
+BARE_SERVER = """
+import sys, uvicorn, fastapi
+app = fastapi.FastAPI()
+app.get("/healthz")(lambda: {})
+uvicorn.run(app, port=int(sys.argv[-1]), log_level="warning")
+"""
+POLL_SECONDS = 0.05
+
+type Child = subprocess.Popen[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """The CPU time and the resident memory of a process at the moment when it is ready."""
+
+    cpu_seconds: float
+    megabytes: float
+
+
+def measure(effort: Effort) -> Table:
+    """Start each contestant in turn."""
+    with TemporaryDirectory() as folder:
+        project = generate(Path(folder))
+        contestants: dict[str, Callable[[], Footprint]] = {
+            "python, nothing imported": partial(finished, project, "pass"),
+            "import chassis": partial(finished, project, "import chassis"),
+            "chassis --help": partial(finished, project, CLI, "--help"),
+            "import pydantic_ai": partial(finished, project, "import pydantic_ai"),
+            "bare FastAPI on uvicorn, serving": partial(serving, project, BARE_SERVER),
+            "chassis serve, serving": partial(serving, project, CLI, "serve", "--port"),
+        }
+        measured = [(name, start()) for name, start in in_turn(contestants, effort.rounds)]
+    cpu = lowest((name, footprint.cpu_seconds) for name, footprint in measured)
+    memory = lowest((name, footprint.megabytes) for name, footprint in measured)
+    return Table(
+        "Starting, and memory when ready",
+        f"{python_version()}; a project of default answers, no key, bytecode cached; least of {effort.rounds} rounds",
+        [Row(name, {"CPU ms": cpu[name] * 1e3, "MB": memory[name]}) for name in contestants],
+    )
+
+
+def finished(project: Path, code: str, *arguments: str) -> Footprint:
+    """Run a program until it is done."""
+
+    def ready(child: Child) -> bool:
+        assert child.stdout is not None
+        return child.stdout.readline().strip() == READY
+
+    return footprint(project, [HOLD + code, *arguments], ready)
+
+
+def serving(project: Path, code: str, *arguments: str) -> Footprint:
+    """Run a server until it answers; its port is the last argument."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/healthz"
+
+    def ready(_: Child) -> bool:
+        try:
+            with urlopen(address):
+                return True
+        except URLError:
+            time.sleep(POLL_SECONDS)
+            return False
+
+    return footprint(project, [code, *arguments, str(port)], ready)
+
+
+def footprint(project: Path, program: list[str], ready: Callable[[Child], bool]) -> Footprint:
+    """Start a program inside a project, wait until it is ready, and stop it.
+
+    Raises:
+        RuntimeError: It ended before.
+    """
+    paths = [str(project / "src"), str(project / "chassis/src"), os.environ.get("PYTHONPATH", "")]
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    before = cpu_of_children()
+    with subprocess.Popen(
+        [sys.executable, "-c", *program],
+        cwd=project,
+        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        try:
+            while not ready(child):
+                if child.poll() is not None:
+                    raise RuntimeError(f"a program ended before it was ready: {child.communicate()[1]}")
+            megabytes = resident_megabytes(child.pid)
+        finally:
+            child.kill()
+    return Footprint(cpu_of_children() - before, megabytes)
+
+
+def resident_megabytes(pid: int) -> float:
+    """Return what a process holds in memory; where there is no /proc, `ps` knows."""
+    status = Path(f"/proc/{pid}/status")
+    if status.exists():
+        kilobytes = re.findall(r"VmRSS:\s+(\d+)", status.read_text(encoding="ascii"))[0]
+    else:
+        kilobytes = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], check=True, capture_output=True).stdout
+    return int(kilobytes) / 1e3

@@ -1,0 +1,44 @@
+"""The questions of `copier.yml`, and few sets of answers in which every two choices of two questions meet."""
+
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+
+QUESTIONS = {
+    name: question
+    for name, question in CONFIG.items()
+    if not name.startswith("_") and question.get("when") is not False
+}
+"""Those that are asked; computed values have `when: false`."""
+
+type Answers = dict[str, str]
+type Pair = tuple[tuple[str, str], tuple[str, str]]
+
+
+def choices(question: dict[str, Any]) -> list[str]:
+    """Return the answers that a question with choices allows."""
+    offered: dict[str, str] | list[str] = question["choices"]
+    return list(offered.values()) if isinstance(offered, dict) else offered
+
+
+def pairs(answers: Answers) -> set[Pair]:
+    """Return every two answers that meet in a set of answers."""
+    return set(combinations(sorted(answers.items()), 2))
+
+
+def pairwise() -> list[Answers]:
+    """Return sets of answers that cover all pairs: each time the set that covers most of those still missing."""
+    offered = {name: choices(question) for name, question in QUESTIONS.items() if "choices" in question}
+    every = [dict(zip(offered, row, strict=True)) for row in product(*offered.values())]
+    missing = set[Pair]().union(*map(pairs, every))
+    chosen: list[Answers] = []
+    while missing:
+        best = max(every, key=lambda answers: len(pairs(answers) & missing))
+        chosen.append(best)
+        missing -= pairs(best)
+    return chosen

@@ -1,0 +1,23 @@
+"""The template, and projects made from it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from generated import Generate, copy_template, generate_into
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the template as it lies in the working tree, without git."""
+    return copy_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def generate(template: Path, tmp_path: Path) -> Generate:
+    """Return a function that generates a project from answers; what is not given takes its default."""
+
+    def project(**answers: Any) -> Path:
+        return generate_into(tmp_path / "project", template, answers)
+
+    return project

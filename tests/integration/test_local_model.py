@@ -1,0 +1,56 @@
+"""`make local-model` runs a real language model, and the service asks it: no key, no bill, no network."""
+
+import re
+from collections.abc import Generator
+from dataclasses import replace
+
+import pytest
+from integration.running import Shell, needs
+from integration.serving import Reply, Service, serve
+
+pytestmark = pytest.mark.slow
+
+LISTENS = "listens at http://127.0.0.1:"
+INSTALLED = f"{LISTENS}|cannot listen there"
+"""It has started, or found that somebody else uses its port on this machine."""
+QUESTIONS = ("When does a day or a month begin?", "Who answers a referral?", "How are updates applied?")
+"""More than one, because so small a model may ramble until its cap cuts it off, and then the baseline answers."""
+
+
+@pytest.fixture(scope="module")
+def asking(project: Shell, no_network: tuple[str, ...]) -> Generator[Service]:
+    """Return a service beside its local model without a network; only what installed the model has had one."""
+    needs("curl")
+    with project.starts("make", "local-model") as first:
+        first.says(INSTALLED)
+    cut_off = replace(project, prefix=no_network)
+    with cut_off.starts("make", "local-model") as model:
+        model.says(LISTENS)
+        with serve(cut_off) as service:
+            yield service
+
+
+@pytest.fixture(scope="module")
+def reply(asking: Service) -> Reply:
+    """Return what came of the first question that the model had an answer to."""
+    return next(reply for reply in map(asking.ask, QUESTIONS) if reply.body["answered_by"] == "local")
+
+
+def test_the_model_answers(asking: Service, reply: Reply) -> None:
+    """The words are the model's, not a quotation; its tokens are counted and cost nothing."""
+    *_, line = asking.logged("call.finished")
+    body = reply.body
+    assert (reply.status, body["setback"], line["call_id"]) == (200, None, body["call_id"])
+    assert body["cost_usd"] == line["cost_usd"] == 0
+    assert min(line["input_tokens"], line["output_tokens"]) > 0
+    assert line["attempts"] == 1
+    assert body["answer"]["text"].strip()
+    assert body["answer"]["text"] not in {source["quote"] for source in body["answer"]["sources"]}
+
+
+def test_the_walk_is_drawn(asking: Service, reply: Reply) -> None:
+    """`chassis trace` shows request, call and model inside each other, with the tokens."""
+    drawn = asking.project.knowing(COLUMNS="200").runs(".venv/bin/chassis", "trace", reply.body["call_id"])
+    places = [drawn.index(step) for step in ("POST /v1/help", "call help", "chat smollm2-135m-instruct")]
+    assert places == sorted(places)
+    assert re.search(r"\d+ tokens in, \d+ out · \$0\.00", drawn)

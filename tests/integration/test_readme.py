@@ -1,0 +1,54 @@
+"""A stranger types what the project's README says, command by command, and gets what it promises."""
+
+import json
+import re
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from generated import generate_into
+from integration.running import Shell, needs
+
+pytestmark = pytest.mark.slow
+
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
+MENTIONED = re.compile(r"`(make|uv run chassis) ([a-z]+(?:[ -][a-z]+)*)[^`]*`")
+
+
+def test_readme(template: Path, newcomers_shell: Shell, no_network_if_possible: tuple[str, ...]) -> None:
+    """Every command of every code block works as it stands; after `make setup` without a network."""
+    needs("curl")
+    project = generate_into(newcomers_shell.folder / "stranger" / "acme-help", template, {})
+    blocks = BLOCK.findall((project / "README.md").read_text(encoding="utf-8"))
+    here, key, printed = replace(newcomers_shell, folder=project.parent), "", dict[str, str]()
+    with ExitStack() as terminals:
+        for command in COMMAND.findall("".join(blocks)):
+            name = " ".join(command.split()[:2])
+            if name.startswith("cd "):
+                here = replace(here, folder=here.folder / name.removeprefix("cd "))
+            elif name == "make serve":
+                serving = terminals.enter_context(here.starts("bash", "-c", command))
+                key = serving.says(r"(ck_\S+)")
+            else:
+                printed[name] = here.runs("bash", "-c", command.replace("ck_…", key))
+            if name == "make setup":
+                here = replace(here, prefix=no_network_if_possible)
+
+    assert "Sources" in printed["make ask"]
+    assert " passed" in printed["make check"]
+    [curled] = [json.loads(text) for name, text in printed.items() if name.startswith("curl ")]
+    assert (curled["outcome"], curled["answered_by"]) == ("answered", "baseline")
+
+
+def test_what_is_mentioned(set_up_project: Shell) -> None:
+    """Every target of make and every command of chassis that the README or the handbook speaks of is there."""
+    pages = [set_up_project.folder / "README.md", *(set_up_project.folder / "documents").glob("*.md")]
+    mentioned = {match for page in pages for match in MENTIONED.findall(page.read_text(encoding="utf-8"))}
+    targets = {target for program, words in mentioned if program == "make" for target in words.split()}
+    listed = set(re.findall(r"^ +make (\S+)", set_up_project.runs("make"), re.MULTILINE))
+    assert targets >= {"setup", "serve", "ask", "check", "evals", "local-model"}
+    assert targets <= listed
+    for command in sorted({words for program, words in mentioned if program != "make"}):
+        set_up_project.runs(".venv/bin/chassis", *command.split(), "--help")

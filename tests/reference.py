@@ -1,0 +1,90 @@
+"""Write the pages of `docs/reference/` that follow from code: the questions, the paths, the errors."""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from answers import ROOT
+from bad_requests import BAD_REQUESTS
+from bad_starts import BAD_STARTS
+from copier import run_copy
+from law import kind_of
+
+PAGES = ROOT / "docs/reference"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [list(head), ["---"] * len(head), *cells]) + "\n"
+
+
+def questions() -> str:
+    """Return the page on what Copier asks."""
+    content = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    asked = {
+        name: about for name, about in content.items() if not name.startswith("_") and about.get("when") is not False
+    }
+    rows = [(f"`{name}`", about["help"], _choices(about), _default(about)) for name, about in asked.items()]
+    return (
+        "# Questions\n\nWhat `copier copy` asks, in its order. Every question has a default, and every answer can be "
+        "given with `--data name=value`.\n\n" + table(("name", "question", "choices", "default"), rows)
+    )
+
+
+def _choices(about: dict[str, Any]) -> str:
+    choices: list[str] | dict[str, str] = about.get("choices", [])
+    values = choices if isinstance(choices, list) else choices.values()
+    return ", ".join(f"`{choice}`" for choice in values)
+
+
+def _default(about: dict[str, Any]) -> str:
+    default = str(about["default"])
+    return "depends on earlier answers" if "{{" in default else f"`{default}`"
+
+
+def paths() -> str:
+    """Return the page on who owns which file of a generated repository."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_copy(str(ROOT), folder, defaults=True, quiet=True, vcs_ref="HEAD")
+        files = sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+    kinds = {
+        kind: [file for file in files if kind_of(file) == kind] for kind in ("yours", "derived", "chassis", "record")
+    }
+    source = [file for file in kinds["chassis"] if file.startswith("chassis/src/")]
+    rows = [(f"`{file}`", kind) for kind, owned in kinds.items() for file in owned if file not in source]
+    return (
+        f"# Paths\n\nThe {len(files)} files of a repository generated with the default answers, and who owns each, as "
+        "`chassis/paths.txt` says. What the kinds mean: [the law of paths](../explanation/the-law-of-paths.md).\n\n"
+        + table(("path", "kind"), [*rows, (f"`chassis/src/` ({len(source)} files)", "chassis")])
+    )
+
+
+def errors() -> str:
+    """Return the page on bad input."""
+    requests = [(bad.what, bad.status, f"`/problems/{bad.slug}`", bad.detail) for bad in BAD_REQUESTS]
+    starts = [(bad.what, bad.exit_code, f"`{' '.join(('chassis', *bad.command))}`", bad.says) for bad in BAD_STARTS]
+    return (
+        "# Errors\n\nBoth tables are test cases: what stands here is what tests read on the wire and on the screen.\n\n"
+        "## Over HTTP\n\n"
+        + table(("what is wrong", "status", "type", "detail"), requests)
+        + "\n## On the command line\n\n"
+        "Exit code 1 means that what was asked for failed, 2 that a file, a variable or the command is wrong.\n\n"
+        + table(("what is wrong", "exit code", "command", "what the screen says"), starts)
+    )
+
+
+WRITERS = {"questions.md": questions, "paths.md": paths, "errors.md": errors}
+"""What each page is made by."""
+
+
+def write() -> None:
+    """Write all pages."""
+    for page, text in WRITERS.items():
+        (PAGES / page).write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

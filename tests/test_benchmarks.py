@@ -1,0 +1,29 @@
+"""The benchmarks still run; how fast anything is, no test asks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from answers import ROOT
+
+
+@pytest.mark.slow
+def test_every_contestant_has_figures(tmp_path: Path) -> None:
+    """One quick round of all topics measures something of each contestant, and writes it down."""
+    figures = tmp_path / "figures.json"
+    subprocess.run([sys.executable, "-m", "benchmarks", "--quick", "--json", str(figures)], cwd=ROOT, check=True)
+
+    tables = json.loads(figures.read_text(encoding="utf-8"))
+    costs = {
+        (row["name"], figure): value
+        for table in tables
+        for row in table["rows"]
+        for figure, value in row["figures"].items()
+        if not figure.startswith("+")  # a difference, which may be anything
+    }
+
+    assert len(tables) == 3
+    assert len(costs) > 30
+    assert [cost for cost, value in costs.items() if value <= 0] == []

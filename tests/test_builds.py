@@ -1,0 +1,92 @@
+"""Generated projects pass their own checks, as on a machine where nobody has an account, a key or a home."""
+
+import os
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from answers import ROOT
+from generated import Generate, rendered
+
+pytestmark = pytest.mark.slow
+
+SETS: list[dict[str, Any]] = [
+    {},
+    {"shape": "blank", "provider": "none", "service_name": "bare-idea", "when_models_fail": "refuse"},
+    {"provider": "anthropic", "data_class": "personal", "monthly_budget_usd": 0, "when_models_fail": "desk"},
+    {"shape": "blank", "provider": "openai-compatible", "python_version": "3.13", "owner_team": "@solo"},
+]
+OURS = ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "UV_PYTHON", "PYTHONDONTWRITEBYTECODE")
+OFFLINE = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+"""Runs a command where there is no network but this machine itself."""
+
+type Make = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Return a function that runs `make` in a project with an empty home, no key, and the cache of uv."""
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if name not in OURS and not name.endswith("_API_KEY")}
+    cache = subprocess.check_output(["uv", "cache", "dir"], text=True).strip()
+    environment = {**kept, "HOME": str(home), "UV_CACHE_DIR": cache, "GIT_CONFIG_GLOBAL": os.devnull}
+
+    def run(project: Path, *targets: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        command = [*prefix, "make", *targets]
+        return subprocess.run(command, cwd=project, env=environment, check=False, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def offline() -> tuple[str, ...]:
+    """Return what to put before a command that must not reach a network, or nothing where that cannot be had."""
+    possible = shutil.which("unshare") and shutil.which("ip")
+    works = possible and subprocess.run([*OFFLINE, "true"], check=False, capture_output=True).returncode == 0
+    return OFFLINE if works else ()
+
+
+@pytest.mark.parametrize("answers", SETS, ids=["default", "blank-none", "anthropic-personal", "blank-own-endpoint"])
+def test_build(generate: Generate, make: Make, offline: tuple[str, ...], answers: dict[str, Any]) -> None:
+    """After one `make setup`, checks and evaluation pass without a network, and change nothing but what git ignores."""
+    project = generate(**answers)
+    setup = make(project, "setup")
+    assert setup.returncode == 0, setup.stdout + setup.stderr
+
+    check = make(project, "check", prefix=offline)
+    assert check.returncode == 0, check.stdout + check.stderr
+    assert " passed" in check.stdout
+    assert "Skipped" not in check.stdout
+    evals = make(project, "evals", prefix=offline)
+    assert evals.returncode == 0, evals.stdout + evals.stderr
+
+    status = subprocess.check_output(["git", "status", "--porcelain"], cwd=project, text=True)
+    assert [line for line in status.splitlines() if not line.startswith("A ")] == []
+
+
+def test_setup_installs_the_tested_set(generate: Generate, make: Make) -> None:
+    """The first lock has exactly the versions that were proved, and the project's own file is left as it was."""
+    project = generate()
+    before = rendered(project)["pyproject.toml"]
+    locked = make(project, "uv.lock")
+    assert locked.returncode == 0, locked.stdout + locked.stderr
+    lines = (ROOT / "template/chassis/tested.txt").read_text(encoding="utf-8").splitlines()
+    tested = dict(line.split("==") for line in lines if not line.startswith("#"))
+    packages = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))["package"]
+    found = {package["name"]: package["version"] for package in packages if "registry" in package["source"]}
+    assert found == {name: tested.get(name) for name in found}
+    assert (project / "pyproject.toml").read_bytes() == before
+
+
+def test_first_steps_are_named(generate: Generate, make: Make) -> None:
+    """`make` alone lists the commands; one that needs an environment says how to get it."""
+    project = generate()
+    assert "make setup" in make(project).stdout
+    early = make(project, "check")
+    assert early.returncode == 2
+    assert "Run: make setup" in early.stderr

@@ -1,0 +1,121 @@
+"""What is generated is right at once: it parses, it is formatted, and the chassis can read it."""
+
+import re
+import subprocess
+import tomllib
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from answers import QUESTIONS, Answers, choices, pairs, pairwise
+from chassis.constraints import load_constraints
+from chassis.owners.ownership import load_ownership
+from chassis.owners.sync import drifted
+from chassis.project import find_project
+from generated import Generate, generate_into, rendered
+from law import kind_of
+
+SETS = {"-".join(answers.values()): answers for answers in pairwise()}
+QUICK = 6
+"""How many sets `make check` generates: the first ones have every choice in them, all together every two."""
+
+
+def parameter(number: int, name: str) -> Any:
+    """Return a set of answers; those behind the first few are left out of the quick path."""
+    return pytest.param(SETS[name], id=name, marks=[pytest.mark.slow] if number >= QUICK else [])
+
+
+@pytest.fixture(scope="module", params=[parameter(number, name) for number, name in enumerate(SETS)])
+def project(request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project for each set of answers."""
+    return generate_into(tmp_path_factory.mktemp("project"), template, request.param)
+
+
+def test_every_choice_is_generated() -> None:
+    """The quick path has every choice of every question; all sets together have every two of them."""
+    offered = {name: set(choices(question)) for name, question in QUESTIONS.items() if "choices" in question}
+    quick = list(SETS.values())[:QUICK]
+    assert {name: {answers[name] for answers in quick} for name in offered} == offered
+    met = set[object]().union(*(pairs(answers) for answers in SETS.values()))
+    assert len(met) == sum(len(offered[one]) * len(offered[other]) for one, other in combinations(offered, 2))
+
+
+def test_formatted_and_linted(project: Path) -> None:
+    """A fresh project is a fixed point of its own formatter and breaks none of its own rules."""
+    assert_clean(project)
+
+
+@pytest.mark.parametrize("shape", ["answer", "blank"])
+@pytest.mark.parametrize("name", ["a-b", "zoo-" + "x" * 36])
+def test_clean_under_any_name(generate: Generate, shape: str, name: str) -> None:
+    """Neither a long name nor one that comes late in the alphabet changes how the code must be laid out."""
+    assert_clean(generate(service_name=name, shape=shape))
+
+
+def assert_clean(project: Path) -> None:
+    """Run the formatter and the linter as `make check` does."""
+    for command in (["ruff", "format", "--check", "--no-cache"], ["ruff", "check", "--no-cache"]):
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_files(project: Path) -> None:
+    """Every file is text without leftovers of the template, ends in one line break and parses."""
+    for path, content in rendered(project).items():
+        text = content.decode()
+        assert kind_of(path) == "chassis" or not re.search(r"{[{%#]", text), path
+        assert not text.endswith("\n\n"), path
+        assert text == "" or text.endswith("\n"), path
+        if path.endswith(".toml"):
+            tomllib.loads(text)
+        if path.endswith((".yaml", ".yml")):
+            yaml.safe_load(text)
+
+
+def test_decisions(project: Path) -> None:
+    """The constraints can be meant, and the derived files are those that `chassis sync` would write."""
+    load_constraints(project)
+    assert drifted(find_project(project), load_ownership(project)) == []
+
+
+def test_answers_arrive(generate: Generate) -> None:
+    """What was asked is what the service is held to."""
+    project = generate(monthly_budget_usd=30, deadline_seconds=7, data_class="personal", when_models_fail="desk")
+    constraints = load_constraints(project)
+    assert [amount for _, amount in constraints.cost] == [0.05, 0.20, 2.00, 30.00]
+    assert constraints.latency.deadline_seconds == 7
+    assert constraints.data.data_class == "personal"
+    assert constraints.when_wrong.models_failed == "desk"
+
+
+@pytest.mark.parametrize("budget", [0, 1, 10, 300, 10_000_000])
+def test_no_part_of_the_budget_exceeds_the_whole(generate: Generate, budget: int) -> None:
+    """A request may cost no more than a caller's day, that no more than a day, and that no more than the month."""
+    amounts = [amount for _, amount in load_constraints(generate(monthly_budget_usd=budget)).cost]
+    assert amounts == sorted(amounts)
+    assert amounts[-1] == budget
+
+
+def test_teams_of_the_same_name(generate: Generate) -> None:
+    """Two teams whose handles end alike stay two teams."""
+    project = generate(owner_team="@acme/ai", deputy_team="@Other/AI")
+    assert drifted(find_project(project), load_ownership(project)) == []
+
+
+def test_own_endpoint(generate: Generate) -> None:
+    """An endpoint of one's own costs what the file says, which is nothing until somebody writes a price."""
+    first = load_constraints(generate(provider="openai-compatible", base_url="http://gpu.example/v1")).models[0]
+    assert (first.base_url, first.input_usd_per_million, first.output_usd_per_million) == (
+        "http://gpu.example/v1",
+        0,
+        0,
+    )
+
+
+@pytest.mark.parametrize("answers", [{}, {"shape": "blank"}])
+def test_deterministic(template: Path, tmp_path: Path, answers: Answers) -> None:
+    """The same answers give the same bytes."""
+    first, second = (rendered(generate_into(tmp_path / name, template, dict(answers))) for name in ("a", "b"))
+    assert first == second

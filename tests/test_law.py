@@ -1,0 +1,77 @@
+"""The law of paths: every path has one owner, and what the template promises for ever."""
+
+from pathlib import Path
+
+import pytest
+from answers import CONFIG, QUESTIONS, ROOT
+from generated import Generate, copy_template, generate_into, rendered
+from jinja2 import UndefinedError
+from law import LAW, kind_of, matches
+
+NAMED = [pattern for _, pattern in LAW if pattern != "*"]
+
+
+def test_kinds() -> None:
+    """There are four kinds, and whatever is not named belongs to the team."""
+    assert {kind for kind, _ in LAW} == {"chassis", "derived", "record", "yours"}
+    assert LAW[-1] == ("yours", "*")
+
+
+@pytest.mark.parametrize("shape", ["answer", "blank"])
+def test_every_line_of_the_law_is_about_something(generate: Generate, shape: str) -> None:
+    """Each named path is rendered, and none is named twice."""
+    paths = rendered(generate(shape=shape))
+    about = {pattern: {path for path in paths if matches(pattern, path)} for pattern in NAMED}
+    assert [pattern for pattern, found in about.items() if not found] == []
+    assert sum(map(len, about.values())) == len(set[str]().union(*about.values()))
+
+
+def test_the_chassis_is_the_same_everywhere(template: Path, tmp_path: Path) -> None:
+    """Answers change nothing in the chassis: not a path, not a byte."""
+    sets: list[dict[str, object]] = [
+        {},
+        {"service_name": "other-name", "shape": "blank", "provider": "none", "python_version": "3.14"},
+        {"owner_team": "@solo", "data_class": "personal", "provider": "google", "when_models_fail": "refuse"},
+    ]
+    chassis = [
+        {path: content for path, content in rendered(project).items() if kind_of(path) == "chassis"}
+        for project in (generate_into(tmp_path / str(number), template, answers) for number, answers in enumerate(sets))
+    ]
+    assert chassis[1:] == [chassis[0]] * 2
+
+
+def test_the_chassis_holds_no_template_syntax() -> None:
+    """Its files are shipped as they are: no suffix, and no braces in a path."""
+    sources = [str(path.relative_to(ROOT / "template")) for path in (ROOT / "template").rglob("*") if path.is_file()]
+    chassis = [path for path in sources if kind_of(path) == "chassis"]
+    assert len(chassis) > 10
+    assert [path for path in chassis if path.endswith(".jinja") or "{" in path] == []
+
+
+def test_nobody_has_to_trust_the_template() -> None:
+    """It has no code to run: no tasks, no extensions, no migrations; one release with them would taint all."""
+    assert {"_tasks", "_jinja_extensions", "_migrations"}.isdisjoint(CONFIG)
+
+
+def test_a_misspelt_answer_stops_the_render(tmp_path: Path) -> None:
+    """A name that no question has is an error, not an empty string."""
+    template = copy_template(tmp_path)
+    (template / "template/typo.txt.jinja").write_text("{{ servise_name }}\n", encoding="utf-8")
+    with pytest.raises(UndefinedError, match="servise_name"):
+        generate_into(tmp_path / "project", template, {})
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_questions(name: str) -> None:
+    """Each asks one thing, has a default for unattended updates, and judges whatever people type freely."""
+    question = QUESTIONS[name]
+    assert question["help"].count("?") == 1
+    assert question["help"].endswith("?")
+    assert question["default"] not in ("", None)
+    assert ("choices" in question) != ("validator" in question)
+
+
+def test_few_questions() -> None:
+    """Two questions depend on the provider; the others everybody answers."""
+    assert len([name for name, question in QUESTIONS.items() if "when" not in question]) == 12
+    assert [name for name, question in QUESTIONS.items() if "when" in question] == ["base_url", "model"]
