@@ -1,0 +1,240 @@
+"""The gate: three values where models vary, no luck where they do not, and no comparison of what cannot be compared."""
+
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from chassis.evals.gate.context import Context
+from chassis.evals.gate.finding import Verdict
+from chassis.evals.gate.ruling import Ruling, gate
+from chassis.evals.records import Record
+from chassis.evals.suites import Suite
+from chassis.testing import constraints_for_tests
+
+RECORD = Record(
+    run="2026-11-23T12:00:00Z",
+    suite="s",
+    data_hash="d",
+    prompts_hash="p",
+    model_hash="m",
+    arm="service",
+    case="c",
+    case_hash="h",
+    group="c",
+    tags=(),
+    split="gate",
+    must_pass=False,
+    repeat=1,
+    status="ok",
+    error=None,
+    evaluator="right",
+    evaluator_hash="e",
+    value=1.0,
+    seconds=0.1,
+    cost=1_000_000,
+    input_tokens=1,
+    output_tokens=1,
+    call_id="x",
+    trace_id=None,
+)
+
+type Values = list[list[float]]
+
+
+def run_of(values: Values, **facts: Any) -> list[Record]:
+    """Return a run: one inner list for each case, one value for each repeat."""
+    return [
+        replace(RECORD, case=f"c{place}", group=f"c{place}", repeat=repeat, value=value, **facts)
+        for place, marks in enumerate(values)
+        for repeat, value in enumerate(marks, start=1)
+    ]
+
+
+def rule(
+    now: list[Record], before: list[Record], *rules: dict[str, Any], kind: str = "live", repeats: int = 1, **suite: Any
+) -> Ruling:
+    """Judge a run by rules."""
+    described = {"kind": kind, "cases": ["x"], "evaluators": ["right"], "rules": rules, **suite}
+    if kind == "live":
+        described["repeats"] = repeats
+    constraints = constraints_for_tests(quality={"accuracy_floor": 0.8, "largest_drop": 0.05}, cost={"mean_usd": 0.001})
+    return gate(Context("s", Suite.model_validate(described), constraints, now, before, frozenset(), {}))
+
+
+def share(right: int, cases: int) -> Values:
+    return [[1.0]] * right + [[0.0]] * (cases - right)
+
+
+FLOOR = {"kind": "floor", "evaluator": "right"}
+REGRESSION = {"kind": "regression", "evaluator": "right"}
+
+
+@pytest.mark.parametrize(
+    ("right", "verdict"),
+    [(170, Verdict.PASS), (169, Verdict.INCONCLUSIVE), (155, Verdict.INCONCLUSIVE), (140, Verdict.FAIL)],
+)
+def test_a_floor_is_proven_or_disproven_or_neither(right: int, verdict: Verdict) -> None:
+    """170 of 200 is the published number of passes that proves 80 %."""
+    assert rule(run_of(share(right, 200)), [], FLOOR).findings[0].verdict is verdict
+
+
+@pytest.mark.parametrize(("right", "verdict"), [(160, Verdict.PASS), (159, Verdict.FAIL)])
+def test_a_replay_needs_no_luck(right: int, verdict: Verdict) -> None:
+    """A repetition would give the same answers, so that the share itself is compared."""
+    assert rule(run_of(share(right, 200)), [], FLOOR, kind="replay").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "verdict"),
+    [(0, 0, Verdict.PASS), (6, 6, Verdict.PASS), (10, 4, Verdict.INCONCLUSIVE), (12, 2, Verdict.FAIL)],
+)
+def test_a_regression_is_proven_or_disproven_or_neither(lost: int, gained: int, verdict: Verdict) -> None:
+    """By the cases that flip: ten lost and four gained of 200 is not yet proof of anything."""
+    before = share(180, 200)
+    after = [[1 - value[0]] if place < lost or place >= 200 - gained else value for place, value in enumerate(before)]
+
+    assert rule(run_of(after), run_of(before), REGRESSION).findings[0].verdict is verdict
+
+
+def test_one_flip_is_enough_in_a_replay() -> None:
+    """And what got better elsewhere does not make up for it."""
+    before, after = run_of(share(199, 200)), run_of([[0.0], *share(199, 199)])
+
+    found = rule(after, before, REGRESSION, kind="replay")
+
+    assert found.verdict is Verdict.FAIL
+    assert found.findings[0].cases == ("c0",)
+    assert found.sentence == "s: regression right: 1 of 200 cases got worse, 1 better: c0"
+
+
+def test_cases_of_one_group_prove_less() -> None:
+    """Twelve lost cases of one document are one bad document; twelve of twelve documents are a regression."""
+    before, after = run_of(share(200, 200)), run_of([[0.0]] * 12 + share(188, 188))
+    grouped = [replace(each, group="page" if int(each.case[1:]) < 12 else each.case) for each in after]
+
+    assert rule(after, before, REGRESSION).findings[0].verdict is Verdict.FAIL
+    assert rule(grouped, before, REGRESSION).findings[0].verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_slice_can_be_worse_while_all_is_well() -> None:
+    """Declared slices of 30 cases and more are looked at on their own, with Holm's correction; small ones are not."""
+    choice = Random(5)  # noqa: S311  no secret depends on it
+    before = run_of([[1.0]] * 300)
+    spoilt = [
+        replace(each, tags=("small",) if place < 10 else ("large",) if place < 60 else (), value=value)
+        for place, each in enumerate(before)
+        for value in [0.0 if (place < 5 or 10 <= place < 20) else 1.0]
+    ]
+    choice.shuffle(spoilt)
+
+    found = rule(spoilt, before, {**REGRESSION, "max_drop": 0.5, "slices": ["small", "large"]})
+    alone = rule(spoilt, before, {**REGRESSION, "max_drop": 0.5, "slices": ["small"]})
+
+    assert found.sentence.endswith("certainly worse where tagged large")
+    assert "tagged" not in alone.sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"evaluator_hash": "other"}, "The evaluator is another one than in the accepted run"),
+        ({"case_hash": "other"}, "Every case changed since the accepted run"),
+    ],
+)
+def test_what_cannot_be_compared_is_not(change: dict[str, str], sentence: str) -> None:
+    """A better figure by another ruler shows nothing; the sentence says how to start anew."""
+    found = rule(run_of(share(9, 9), **change), run_of(share(9, 9)), REGRESSION, kind="replay")
+
+    assert found.verdict is Verdict.NO_EVIDENCE
+    assert sentence in found.sentence
+    assert "run `chassis evals accept s` if that is meant" in found.sentence
+
+
+def test_a_case_that_vanished_is_missed() -> None:
+    """Removing what fails is no improvement."""
+    found = rule(run_of(share(8, 8)), run_of(share(8, 9)), REGRESSION, kind="replay")
+
+    assert found.verdict is Verdict.NO_EVIDENCE
+    assert "1 cases of the accepted run have no value now: c8" in found.sentence
+
+
+def test_a_changed_case_is_set_aside() -> None:
+    """Whoever mends an expectation is not blamed for it, and the other cases are still compared."""
+    before, after = run_of(share(9, 9)), run_of([[0.0], *share(8, 8)])
+    after[0] = replace(after[0], case_hash="mended")
+
+    assert rule(after, before, REGRESSION, kind="replay").findings[0].sentence.startswith("No case of 8 got worse")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cases", "verdict"),
+    [(1.0, 59, Verdict.PASS), (1.0, 58, Verdict.INCONCLUSIVE), (9.0, 20, Verdict.FAIL)],
+)
+def test_latency_needs_59_answers_to_be_good_and_fewer_to_be_bad(seconds: float, cases: int, verdict: Verdict) -> None:
+    """The limit of these constraints is 5 s."""
+    found = rule(run_of(share(cases, cases), seconds=seconds), [], {"kind": "latency"})
+
+    assert found.findings[0].verdict is verdict
+
+
+def test_an_answer_must_not_grow_dearer_than_it_may() -> None:
+    """By more than a share of what the accepted run cost, the same cases compared."""
+    cheap, dear = run_of(share(9, 9), cost=100_000), run_of(share(9, 9), cost=116_000)
+    grown = {"kind": "cost", "max_increase": 0.15}
+
+    assert rule(dear, cheap, grown).verdict is Verdict.FAIL
+    assert rule(dear, dear, grown).verdict is Verdict.PASS
+    assert rule(dear, [], grown).verdict is Verdict.NO_EVIDENCE
+
+
+def test_a_case_must_pass_each_time() -> None:
+    """Two of three is not enough for what must never go wrong again."""
+    must = {"kind": "must-pass", "evaluator": "right"}
+    flaky = run_of([[1.0, 1.0, 0.0]], must_pass=True)
+
+    assert rule(flaky, [], must, repeats=3).verdict is Verdict.FAIL
+    assert rule(run_of([[1.0] * 3]), [], must, repeats=3).verdict is Verdict.NO_EVIDENCE
+
+
+def test_what_advises_does_not_block() -> None:
+    """It is shown all the same; but a suite of nothing else can never be red and so shows nothing."""
+    advice = {**FLOOR, "at_least": 1.0, "tier": "advise"}
+    found = rule(run_of(share(8, 9)), [], {**FLOOR, "at_least": 0.1}, advice, kind="replay")
+
+    assert found.verdict is Verdict.PASS
+    assert [finding.verdict for finding in found.findings] == [Verdict.PASS, Verdict.FAIL]
+    assert rule(run_of(share(9, 9)), [], advice, kind="replay").verdict is Verdict.NO_EVIDENCE
+
+
+def test_what_was_seen_counts_even_in_an_outage() -> None:
+    """A leak among too many outages is still a leak; a share among them is no share."""
+    out = [replace(each, status="infra", error="ModelServerError", value=None) for each in run_of(share(5, 5))]
+    leaked = [replace(RECORD, case="leak", value=0.0), *out]
+    never = {"kind": "never", "evaluator": "right"}
+
+    assert rule(leaked, [], never, FLOOR).verdict is Verdict.FAIL
+    assert [finding.rule for finding in rule(leaked, [], FLOOR).findings] == ["exclusions"]
+
+
+def test_undecided_passes_or_fails_as_the_suite_says() -> None:
+    """A pull request may go on where a release must not."""
+    now = run_of(share(155, 200))
+
+    assert rule(now, [], FLOOR).verdict is Verdict.PASS
+    assert rule(now, [], FLOOR, on_inconclusive="fail").verdict is Verdict.INCONCLUSIVE
+    assert "floor right cannot be decided with so few answers" in rule(now, [], FLOOR).sentence
+
+
+def test_a_second_look_takes_half_of_the_risk() -> None:
+    """Who looks twice must be twice as sure: the same figures that fail at once are undecided after added repeats."""
+    before = share(200, 200)
+    after = [[0.0] * 2] * 3 + [[1.0] * 2] * 197
+
+    first = rule(run_of(after), run_of(before), REGRESSION, repeats=2).findings[0].interval
+    second = rule(run_of(after), run_of(before), REGRESSION, repeats=1, max_repeats=2).findings[0].interval
+
+    assert first is not None
+    assert second is not None
+    assert second.high > first.high

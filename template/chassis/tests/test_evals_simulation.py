@@ -1,0 +1,80 @@
+"""The promises of the live gate and of the corrected rate, tried out many times with fixed seeds."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+from test_evals_gate import REGRESSION, rule, run_of
+
+from chassis.evals.gate.finding import Verdict
+from chassis.evals.stats import judged
+from chassis.evals.stats.judged import Agreement, corrected_rate
+
+pytestmark = pytest.mark.slow
+
+CASES, REPEATS, MOST_REPEATS = 200, 3, 5
+TRIES = 400
+
+
+def population(choice: Random) -> list[float]:
+    """Return how likely each case is to be right: 62 % solid, 25 % flaky, 13 % hopeless."""
+    kinds = choice.choices(("solid", "flaky", "hopeless"), (62, 25, 13), k=CASES)
+    return [{"solid": 0.99, "flaky": choice.uniform(0.2, 0.95), "hopeless": 0.02}[kind] for kind in kinds]
+
+
+def ask(choice: Random, chances: list[float], repeats: int) -> list[list[float]]:
+    return [[float(choice.random() < chance) for _ in range(repeats)] for chance in chances]
+
+
+def verdict(choice: Random, drop: float) -> Verdict:
+    """Return what the gate says of a system whose true share of right answers is lower by `drop`."""
+    chances = population(choice)
+    lower = 1 - drop / (sum(chances) / CASES)
+    before, after = ask(choice, chances, REPEATS), ask(choice, [each * lower for each in chances], MOST_REPEATS)
+    looks = (REPEATS, MOST_REPEATS)
+    for repeats in looks:
+        now = run_of([marks[:repeats] for marks in after])
+        found = rule(now, run_of(before), REGRESSION, repeats=REPEATS, max_repeats=MOST_REPEATS, on_inconclusive="fail")
+        if found.verdict is not Verdict.INCONCLUSIVE:
+            break
+    return found.verdict
+
+
+def test_an_unchanged_system_rarely_fails() -> None:
+    """At 200 cases and 3 repeats, with a second look at 5: at most one false alarm in ten runs."""
+    choice = Random(1)  # noqa: S311  no secret depends on it
+    seen = Counter(verdict(choice, drop=0.0) for _ in range(TRIES))
+
+    assert seen[Verdict.FAIL] / TRIES <= 0.10
+    assert seen[Verdict.PASS] / TRIES >= 0.85
+
+
+def test_a_drop_of_ten_points_is_found() -> None:
+    """Nine times in ten at least, and it never passes."""
+    choice = Random(2)  # noqa: S311  no secret depends on it
+    seen = Counter(verdict(choice, drop=0.10) for _ in range(TRIES))
+
+    assert seen[Verdict.FAIL] / TRIES >= 0.90
+    assert seen[Verdict.PASS] == 0
+
+
+@pytest.mark.parametrize(
+    ("true_pass_rate", "true_fail_rate", "labels"),
+    [(0.95, 0.95, 50), (0.90, 0.80, 50), (0.90, 0.80, 100), (0.90, 0.60, 100)],
+)
+def test_the_corrected_rate_covers_the_truth(
+    true_pass_rate: float, true_fail_rate: float, labels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In 93 to 97 of 100 samples of 300 judged answers, as its 95 % interval promises."""
+    monkeypatch.setattr(judged, "DRAWS", 500)
+    choice = Random(3)  # noqa: S311  no secret depends on it
+    truth, answers, samples, covered = 0.85, 300, 1000, 0
+    for _ in range(samples):
+        hits = choice.binomialvariate(labels, true_pass_rate), choice.binomialvariate(labels, true_fail_rate)
+        good = choice.binomialvariate(answers, truth)
+        passed = choice.binomialvariate(good, true_pass_rate)
+        passed += choice.binomialvariate(answers - good, 1 - true_fail_rate)
+        found = corrected_rate(passed, answers, Agreement(labels, hits[0], labels, hits[1]), tail=0.025)
+        covered += found is not None and found.low <= truth <= found.high
+
+    assert 0.93 <= covered / samples <= 0.97
