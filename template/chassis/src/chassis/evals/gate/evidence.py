@@ -9,6 +9,9 @@ from chassis.evals.stats.paired import Groups, clustered_mean, tango
 from chassis.evals.stats.proportions import wilson
 
 COUNTED = frozenset({"ok", "fail_service"})
+"""The records that have a value."""
+LOST = frozenset({"infra", "skipped"})
+"""The trials that say nothing about the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,11 @@ def trials_of(records: Iterable[Record], arm: Arm = "service") -> list[Record]:
     """Return one record for each time a case was asked, for what all evaluators see alike: time and cost."""
     once = {(record.case, record.repeat): record for record in records if record.arm == arm}
     return list(once.values())
+
+
+def answered(records: Iterable[Record]) -> list[Record]:
+    """Return one record for each trial of the service that ended, well or badly, whatever a judge made of it."""
+    return [trial for trial in trials_of(records) if trial.status not in LOST]
 
 
 def _grouped(values: Mapping[str, float], scores: Scores) -> Groups:

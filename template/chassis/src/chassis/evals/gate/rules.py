@@ -1,7 +1,7 @@
 """The rules that look at one run alone: floor, never, must-pass, latency, cost."""
 
 from chassis.evals.gate.context import Context
-from chassis.evals.gate.evidence import COUNTED, rate, scores_of, trials_of
+from chassis.evals.gate.evidence import answered, rate, scores_of
 from chassis.evals.gate.finding import Finding, Verdict, listed, nothing
 from chassis.evals.stats.interval import Interval
 from chassis.evals.stats.paired import clustered_mean
@@ -57,7 +57,7 @@ def must_pass(rule: MustPass, context: Context) -> Finding:
 
 def latency(rule: Latency, context: Context) -> Finding:
     """The 95th percentile is below the limit, by bounds that assume nothing about how times are spread."""
-    times = [trial.seconds for trial in trials_of(context.records) if trial.status in COUNTED]
+    times = [trial.seconds for trial in answered(context.records)]
     if not times:
         return nothing("latency", "No answer was timed")
     limit = rule.p95_seconds or context.constraints.latency.p95_seconds
@@ -70,7 +70,7 @@ def latency(rule: Latency, context: Context) -> Finding:
 
 def cost(rule: Cost, context: Context) -> Finding:
     """The mean cost of an answer is below the limit, and has not grown by more than it may."""
-    spent = {(trial.case, trial.repeat): trial for trial in trials_of(context.records) if trial.status in COUNTED}
+    spent = {(trial.case, trial.repeat): trial for trial in answered(context.records)}
     if not spent:
         return nothing("cost", "No answer was paid for")
     limit = context.constraints.cost.mean_usd if rule.mean_usd is None else rule.mean_usd
@@ -81,7 +81,7 @@ def cost(rule: Cost, context: Context) -> Finding:
     verdict = _at_most(found, limit, exact=context.is_exact)
     said = f"{_dollars(found.value)} an answer; the limit is {_dollars(limit)}"
     if rule.max_increase is not None:
-        before = [trial for trial in trials_of(context.accepted) if (trial.case, trial.repeat) in spent]
+        before = [trial for trial in answered(context.accepted) if (trial.case, trial.repeat) in spent]
         if not before:
             return nothing("cost", f"No accepted run to compare with; run `chassis evals accept {context.name}`")
         was = sum(trial.cost for trial in before)

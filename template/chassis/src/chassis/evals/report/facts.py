@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 
 from chassis.evals.gate.context import TAIL, Context
-from chassis.evals.gate.evidence import COUNTED, Scores, comparable, difference, rate, scores_of, trials_of
+from chassis.evals.gate.evidence import COUNTED, Scores, answered, comparable, difference, rate, scores_of, trials_of
 from chassis.evals.gate.ruling import Ruling
 from chassis.evals.noise import noise_of
 from chassis.evals.records import Record, Trial
@@ -28,8 +28,8 @@ def suite_report(
     root: Path, context: Context, ruling: Ruling, trials: list[Trial], accepted_trials: list[Trial]
 ) -> SuiteReport:
     """Return everything that is told about one suite."""
-    times = [trial.seconds for trial in trials_of(context.records) if trial.status in COUNTED] or [0.0]
-    everything = [trials_of(context.records, arm) for arm in ("service", "baseline")]
+    times = [trial.seconds for trial in answered(context.records)] or [0.0]
+    service = [record for record in context.records if record.arm == "service"]
     rates = tuple(_rates(context))
     return SuiteReport(
         name=context.name,
@@ -39,9 +39,9 @@ def suite_report(
         run=context.records[0].run if context.records else "",
         accepted_run=context.accepted[0].run if context.accepted else None,
         repeats=context.repeats,
-        excluded=dict(Counter(each.error or "" for each in everything[0] if each.status not in COUNTED)),
+        excluded=dict(Counter(each.error or "" for each in service if each.status not in COUNTED)),
         endings=dict(Counter(_ending(trial) for trial in trials if trial.arm == "service")),
-        spent_usd=in_usd(sum(trial.cost for arm in everything for trial in arm)),
+        spent_usd=in_usd(sum(trial.cost for trial in trials)),
         median_seconds=median(times),
         p95_seconds=quantile_bounds(times, 0.95, TAIL).value,
         findings=ruling.findings,
@@ -131,7 +131,7 @@ def _cases(root: Path, context: Context, trials: list[Trial], accepted_trials: l
     now = {name: scores_of(context.records, name) for name in context.suite.evaluators}
     lines: list[CaseLine] = []
     for case, records in by_case.items():
-        first = records[0]
+        first, asked = records[0], trials_of(records)
         question, expected = texts.get(case, ("", ""))
         values = {name: scores[case].mean for name, scores in now.items() if case in scores}
         old = {name: scores[case].mean for name, scores in accepted.items() if case in scores}
@@ -148,8 +148,8 @@ def _cases(root: Path, context: Context, trials: list[Trial], accepted_trials: l
                 change=_change(values, old, unchanged=hashes == {first.case_hash}),
                 values=values,
                 accepted=old,
-                seconds=median(record.seconds for record in records),
-                usd=in_usd(sum(record.cost for record in trials_of(records)) // max(1, len(trials_of(records)))),
+                seconds=median(trial.seconds for trial in asked),
+                usd=in_usd(sum(trial.cost for trial in asked)) / len(asked),
                 trace_id=bad.trace_id,
                 question=question,
                 expected=expected,

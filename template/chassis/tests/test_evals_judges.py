@@ -1,0 +1,147 @@
+"""Judges: one failure each, counted against people's labels, and without a say until that was done."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import run as chassis
+from evaluated import add_models, ask, judge, write_evaluation
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models import Model
+from pydantic_ai.models.function import AgentInfo
+from test_evals_run import edit, records
+
+from chassis.evals import stage as stages
+from chassis.testing import Scripted
+from chassis.wiring import wire
+
+JUDGE = '[judges.polite]\nmodel = "first"\nfailure = "The answer shouts at the person who asks."\n'
+
+
+async def strict(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    """Answer the sample's questions loudly, and as a judge fail what is loud."""
+    text = str(messages[-1].parts[-1].content)  # type: ignore[union-attr]
+    if "exactly one failure" not in str(info.instructions):
+        return ModelResponse([TextPart(text.upper())])
+    answer = text.partition("<answer>\n")[2].partition("\n</answer>")[0].removeprefix('{"text":')
+    return ModelResponse([TextPart(f"It is in capitals or not.\n**{'FAIL' if answer.isupper() else 'PASS'}**")])
+
+
+@pytest.fixture
+def judged(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a project with a judge, whose model is a double even for the commands."""
+    add_models(write_evaluation(project))
+    (project / "evals/judges.toml").write_text(JUDGE)
+    edit(project / "evals/suites.toml", 'repeats = 3\n', "")
+    live = 'evaluators = ["right"]\nrules = [{ kind = "floor", evaluator = "right" }, { kind = "regression"'
+    polite = 'evaluators = ["right", "polite"]\nrules = [{ kind = "floor", evaluator = "polite" }, { kind = "regression"'
+    edit(project / "evals/suites.toml", live, polite)
+    monkeypatch.setattr(stages, "wire", _wired_with(Scripted(strict)))
+    return project
+
+
+def _wired_with(model: Model) -> Any:
+    return lambda *arguments, **options: wire(*arguments, **{**options, "models": {"first": model}})
+
+
+def write_labels(root: Path, good: int, bad: int) -> None:
+    lines = [{"id": f"g{n}", "question": "q", "answer": "quiet", "good": True} for n in range(good)]
+    lines += [{"id": f"b{n}", "question": "q", "answer": "LOUD", "good": False} for n in range(bad)]
+    folder = root / "evals/labels"
+    folder.mkdir(parents=True)
+    (folder / "polite.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_judge_that_nobody_checked_may_not_block(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The gate refuses, and says how to check it or how to let it only advise."""
+    ask(judged, "live")
+
+    assert chassis("evals", "gate", "live") == 2
+
+    said = capsys.readouterr().err
+    assert "'polite' may not block: the judge was never calibrated" in said
+    assert 'Run `chassis evals calibrate polite`, or write tier = "advise"' in said
+
+
+def test_a_calibrated_judge_blocks(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its agreement with people is kept, and the report shows the rate without its known errors."""
+    write_labels(judged, good=50, bad=50)
+    ask(judged, "live")
+
+    assert chassis("evals", "calibrate", "polite") == 0
+    assert "passes 50 of 50 good answers (TPR 100%)" in capsys.readouterr().out
+
+    assert chassis("evals", "gate", "live") == 1
+    report = judge(judged, "live")
+    assert "floor polite: 0.0% [0.0%, 4.3%] of 60 cases; the floor is 50.0%" in report.sentence
+    polite = next(rate for rate in report.suites[0].rates if rate.evaluator == "polite" and rate.tag is None)
+    assert polite.corrected is not None
+    assert polite.corrected.high < 0.1
+
+
+def test_few_labels_do_not_make_a_judge(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten of ten could be luck: the lower bound is what counts."""
+    write_labels(judged, good=10, bad=10)
+
+    assert chassis("evals", "calibrate", "polite") == 1
+
+    assert "It may not block: 10 of 10 good answers that it passes (TPR 100%, at least 79%)" in capsys.readouterr().out
+
+
+def test_another_judge_is_another_judge(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After its failure was reworded, the labels have to be looked at again."""
+    write_labels(judged, good=50, bad=50)
+    assert chassis("evals", "calibrate", "polite") == 0
+    edit(judged / "evals/judges.toml", "shouts at", "yells at")
+    ask(judged, "live")
+    capsys.readouterr()
+
+    assert chassis("evals", "gate", "live") == 2
+
+    assert "the judge changed since it was calibrated" in capsys.readouterr().err
+
+
+def test_a_judge_that_rambles_is_an_error_of_the_judge(
+    judged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither PASS nor FAIL is no verdict on the service, and too many of them are no evidence."""
+    edit(judged / "evals/suites.toml", '{ kind = "floor", evaluator = "polite" }', '{ kind = "floor", evaluator = "right" }')
+    monkeypatch.setattr(stages, "wire", _wired_with(Scripted("Well, it depends.")))
+
+    ask(judged, "live")
+
+    statuses = {record.evaluator: (record.status, record.error) for record in records(judged, "live")}
+    assert statuses["polite"] == ("judge_error", "NeitherPassNorFail")
+    assert statuses["right"][0] == "ok"
+    assert judge(judged, "live").exit_code == 3
+
+
+def test_verdicts_are_not_paid_for_twice(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is resumed keeps what its judge has said."""
+    ask(judged, "live")
+    model = Scripted(strict)
+    monkeypatch.setattr(stages, "wire", _wired_with(model))
+
+    ask(judged, "live", resume=True)
+
+    assert model.requests == []
+    assert {record.evaluator for record in records(judged, "live")} == {"right", "polite"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("rude",), "there is no judge 'rude'. Choose from: polite"),
+        (("polite",), "evals/labels/polite.jsonl: there is no labelled answer. Label at least 50 good and 50 bad"),
+    ],
+)
+def test_what_a_calibration_lacks_is_named(
+    judged: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
+) -> None:
+    """One sentence, and what to do."""
+    del judged
+
+    assert chassis("evals", "calibrate", *arguments) == 2
+
+    assert sentence in capsys.readouterr().err

@@ -1,0 +1,101 @@
+"""Recorded replies: the same verdict without a network, and never a silent call to a model."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command import run as chassis
+from evaluated import CASES, accepted, add_models, ask, judge, write_cases, write_evaluation
+from pydantic_ai.models import Model
+from pydantic_ai.models.wrapper import WrapperModel
+from test_evals_run import case, echo, records, trials
+
+from chassis.testing import Scripted
+
+RECORDING = "evals/recordings/answers.jsonl"
+
+
+class Unreachable(WrapperModel):
+    """A vendor that a replay must not ask."""
+
+    async def request(self, *_: object) -> None:  # type: ignore[override]
+        """Fail the test."""
+        raise AssertionError("a replay asked a model")
+
+
+@pytest.fixture
+def recorded(project: Path) -> Path:
+    """Write a project with a model whose replies are recorded, and accepted."""
+    add_models(write_evaluation(project))
+    return accepted(project, mode="record", models={"first": Scripted(echo)})
+
+
+def unreachable() -> dict[str, Model]:
+    return {"first": Unreachable(Scripted("never"))}
+
+
+def test_a_recording_replays_the_same_verdict_byte_for_byte(recorded: Path) -> None:
+    """What the models said once is judged again, offline, at the cost and speed that it had."""
+    first = json.loads(judge(recorded).__repr__() and _verdict(recorded))
+    ask(recorded, models=unreachable())
+
+    assert json.loads(_verdict(recorded)) == first
+    assert {trial.ending["answered_by"] for trial in trials(recorded) if trial.arm == "service" and trial.ending} == {
+        "first"
+    }
+    assert sum(record.cost for record in records(recorded)) == CASES * 600_000
+    recording = (recorded / RECORDING).read_text()
+    ask(recorded, models=unreachable())
+    assert (recorded / RECORDING).read_text() == recording
+
+
+def _verdict(root: Path) -> str:
+    """Return the verdict as the report has it."""
+    report = judge(root)
+    findings = [finding.sentence for finding in report.suites[0].findings if finding.rule != "latency"]
+    return json.dumps([report.verdict.name, report.exit_code, report.sentence, findings])
+
+
+def test_a_reply_that_is_not_recorded_is_no_evidence(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The verdict names the command that records, and nobody was asked in secret."""
+    write_cases(recorded, case("new", "a new question"))
+
+    ask(recorded, models=unreachable())
+
+    assert chassis("evals", "gate", "answers") == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 cases need a reply that is not recorded; run `chassis evals record answers`" in said
+    assert [record.error for record in records(recorded) if record.arm == "service"] == ["NotRecorded"]
+
+
+def test_recording_again_asks_only_what_is_new(recorded: Path) -> None:
+    """And forgets what no case needs any more."""
+    model = Scripted(echo)
+    cases = [case(f"c{number}", f"case {number}") for number in range(CASES - 1)]
+    write_cases(recorded, *cases, case("new", "a new question"))
+
+    ask(recorded, mode="record", models={"first": model})
+
+    assert len(model.requests) == 1
+    assert len((recorded / RECORDING).read_text().splitlines()) == CASES
+
+
+def test_without_a_recording_the_baseline_answers(project: Path) -> None:
+    """A key that lies about does not turn a pull request into a bill."""
+    add_models(write_evaluation(project))
+
+    ask(project, models=unreachable())
+
+    assert {record.arm for record in records(project)} == {"service"}
+    assert {trial.ending["answered_by"] for trial in trials(project) if trial.ending} == {"baseline"}
+
+
+def test_a_recording_that_cannot_be_read_is_named(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its line, and the command that writes it anew."""
+    (recorded / RECORDING).write_text('{"model": "first"}\n')
+
+    assert chassis("evals", "run", "answers") == 2
+
+    said = capsys.readouterr().err
+    assert "recordings/answers.jsonl line 1: key: the key is missing" in said
+    assert "run `chassis evals record answers`" in said
