@@ -92,7 +92,7 @@ def _duels(context: Context) -> list[Duel]:
         cases = comparable(baseline, service)
         if cases:
             gain = difference(baseline, service, cases, INTERVAL_TAIL)
-            paid = [trial.cost for trial in trials_of(context.records) if trial.status in COUNTED]
+            paid = [trial.cost for trial in answered(context.records)]
             mean_usd = in_usd(sum(paid)) / len(paid)
             found.append(
                 Duel(

@@ -9,7 +9,7 @@ SIGNS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.NO_EVIDENCE: "🚫", 
 
 def markdown(report: Report) -> str:
     """Return the verdict first, then the rules and what changed, the rest folded away."""
-    parts = [f"## {SIGNS[report.verdict]} Evaluation of {report.project}", _plain(report.sentence)]
+    parts = [f"## {SIGNS[report.verdict]} Evaluation of {_plain(report.project)}", _plain(report.sentence)]
     return "\n\n".join([*parts, *(_suite(suite) for suite in report.suites)]) + "\n"
 
 
@@ -30,6 +30,6 @@ def _table(table: tables.Table) -> str:
 
 def _plain(text: str) -> str:
     """Return text in which nothing that others wrote becomes markup, a mention or a new cell."""
-    for sign in "\\`*_[]<>|@#":
+    for sign in "\\`*_[]<>|#@":
         text = text.replace(sign, {"<": "&lt;", ">": "&gt;", "@": "&#64;"}.get(sign, f"\\{sign}"))
     return text.replace("\n", " ")

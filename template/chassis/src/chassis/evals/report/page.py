@@ -79,7 +79,7 @@ def _case(case: CaseLine) -> str:
         told.append(("Baseline's answer", escape(case.baseline_answer)))
     columns = "".join(f"<div><h4>{name}</h4><pre>{text}</pre></div>" for name, text in told)
     return f"""\
-<details class="case {" ".join(states)}" data-tags="{escape(" ".join(case.tags))}">
+<details{" open" * (case.change == "worse")} class="case {" ".join(states)}" data-tags="{escape(" ".join(case.tags))}">
 <summary><code>{escape(case.id)}</code> <span class="ask">{escape(case.question)}</span>
 <span class="marks">{marks}</span></summary>
 <div class="columns">{columns}</div><p class="meta">{escape(" ".join(case.tags))} · {facts}{trace}</p></details>"""
