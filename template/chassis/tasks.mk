@@ -32,7 +32,7 @@ ask: export Q := $(value Q)
 ask: .venv ## Ask one question: make ask Q="How do I change the budget?"
 	@$(RUN) chassis ask "$$Q"
 
-evals: .venv ## Measure the answers on the cases in evals/
+evals: .venv ## Measure the answers on the cases in evals/, and judge them
 	$(RUN) chassis evals run
 
 # The weights come without the packages around them: only the file is needed.
