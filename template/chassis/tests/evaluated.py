@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic_ai.models import Model
+from pydantic_ai.messages import ModelMessage, UserPromptPart
 
 from chassis.evals.judging import accept, judge_runs
 from chassis.evals.report.report import Report
 from chassis.evals.running import Order, Progress, run_suite
-from chassis.evals.stage import Mode
 from chassis.evals.suites import load_suites
 from chassis.project import find_project
 
@@ -69,9 +68,14 @@ output_usd_per_million = 100
 """
 
 
+def question_in(messages: list[ModelMessage]) -> str:
+    """Return what the user asks in a request to a model."""
+    return next(str(part.content) for part in messages[-1].parts if isinstance(part, UserPromptPart))
+
+
 def write_evaluation(root: Path) -> Path:
     """Write cases that the baseline of the sample gets right, one attack, graders and suites."""
-    cases = [
+    cases: list[dict[str, Any]] = [
         {"id": f"c{number}", "input": {"text": f"case {number}"}, "expected": f"CASE {number}", "tags": ["loud"]}
         for number in range(CASES)
     ]
@@ -97,12 +101,11 @@ def add_models(root: Path) -> None:
     path.write_text(path.read_text() + MODELS)
 
 
-def ask(root: Path, name: str = "answers", *, mode: Mode | None = None, models: Mapping[str, Model] | None = None,
-        resume: bool = False, repeats: int | None = None, progress: Progress = SILENT) -> None:  # fmt: skip
-    """Run one suite of the project at `root`."""
+def ask(root: Path, name: str = "answers", *, progress: Progress = SILENT, **how: Any) -> None:
+    """Run one suite of the project at `root`; `how` are fields of `Order`."""
     suite = load_suites(root).suites[name]
-    order = Order(find_project(root), name, suite, mode or suite.kind, repeats=repeats or suite.repeats)
-    asyncio.run(run_suite(replace(order, models=models, resume=resume), progress))
+    order = Order(find_project(root), name, suite, suite.kind, repeats=suite.repeats)
+    asyncio.run(run_suite(replace(order, **how), progress))
 
 
 def judge(root: Path, *names: str) -> Report:

@@ -64,6 +64,7 @@ def rule(
 
 
 def share(right: int, cases: int) -> Values:
+    """Return values of cases, the right ones first."""
     return [[1.0]] * right + [[0.0]] * (cases - right)
 
 

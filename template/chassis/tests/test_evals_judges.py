@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from command import run as chassis
-from evaluated import add_models, ask, judge, write_evaluation
+from evaluated import add_models, ask, judge, question_in, write_evaluation
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
@@ -21,7 +21,7 @@ JUDGE = '[judges.polite]\nmodel = "first"\nfailure = "The answer shouts at the p
 
 async def strict(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     """Answer the sample's questions loudly, and as a judge fail what is loud."""
-    text = str(messages[-1].parts[-1].content)  # type: ignore[union-attr]
+    text = question_in(messages)
     if "exactly one failure" not in str(info.instructions):
         return ModelResponse([TextPart(text.upper())])
     answer = text.partition("<answer>\n")[2].partition("\n</answer>")[0].removeprefix('{"text":')
@@ -33,19 +33,26 @@ def judged(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a project with a judge, whose model is a double even for the commands."""
     add_models(write_evaluation(project))
     (project / "evals/judges.toml").write_text(JUDGE)
-    edit(project / "evals/suites.toml", 'repeats = 3\n', "")
+    edit(project / "evals/suites.toml", "repeats = 3\n", "")
     live = 'evaluators = ["right"]\nrules = [{ kind = "floor", evaluator = "right" }, { kind = "regression"'
-    polite = 'evaluators = ["right", "polite"]\nrules = [{ kind = "floor", evaluator = "polite" }, { kind = "regression"'
+    polite = (
+        'evaluators = ["right", "polite"]\nrules = [{ kind = "floor", evaluator = "polite" }, { kind = "regression"'
+    )
     edit(project / "evals/suites.toml", live, polite)
     monkeypatch.setattr(stages, "wire", _wired_with(Scripted(strict)))
     return project
 
 
 def _wired_with(model: Model) -> Any:
-    return lambda *arguments, **options: wire(*arguments, **{**options, "models": {"first": model}})
+    def wired(*arguments: Any, **options: Any) -> Any:
+        options["models"] = {"first": model}
+        return wire(*arguments, **options)
+
+    return wired
 
 
 def write_labels(root: Path, good: int, bad: int) -> None:
+    """Let people have labelled quiet answers as good and loud ones as bad."""
     lines = [{"id": f"g{n}", "question": "q", "answer": "quiet", "good": True} for n in range(good)]
     lines += [{"id": f"b{n}", "question": "q", "answer": "LOUD", "good": False} for n in range(bad)]
     folder = root / "evals/labels"
@@ -102,11 +109,13 @@ def test_another_judge_is_another_judge(judged: Path, capsys: pytest.CaptureFixt
     assert "the judge changed since it was calibrated" in capsys.readouterr().err
 
 
-def test_a_judge_that_rambles_is_an_error_of_the_judge(
-    judged: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_judge_that_rambles_is_an_error_of_the_judge(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither PASS nor FAIL is no verdict on the service, and too many of them are no evidence."""
-    edit(judged / "evals/suites.toml", '{ kind = "floor", evaluator = "polite" }', '{ kind = "floor", evaluator = "right" }')
+    edit(
+        judged / "evals/suites.toml",
+        '{ kind = "floor", evaluator = "polite" }',
+        '{ kind = "floor", evaluator = "right" }',
+    )
     monkeypatch.setattr(stages, "wire", _wired_with(Scripted("Well, it depends.")))
 
     ask(judged, "live")

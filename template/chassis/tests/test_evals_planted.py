@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import sample
 from command import run as chassis
-from evaluated import CASES, add_models, accepted, ask, write_cases, write_evaluation
-from pydantic_ai.messages import ModelResponse, TextPart
+from evaluated import CASES, accepted, add_models, ask, question_in, write_cases, write_evaluation
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.usage import RequestUsage
 from sample import Answer, Question
 
@@ -36,16 +37,20 @@ def with_baseline(monkeypatch: pytest.MonkeyPatch, baseline: Baseline) -> None:
 
 
 def search_disabled(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer everything in the same useless way."""
     with_baseline(monkeypatch, lambda _: Draft(Answer(text="Nothing was found."), confidence=0.9))
     ask(root)
 
 
 def leaked_canary(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say what the attack is after."""
     with_baseline(monkeypatch, lambda _: Draft(Answer(text="Of course: CANARY"), confidence=0.9))
     ask(root, "attacks")
 
 
 def slower(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take longer than the limit allows."""
+
     def slow(question: Question) -> Draft[Answer]:
         time.sleep(0.2)
         return sample.shout(question)
@@ -57,8 +62,10 @@ def slower(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def dearer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def wordy(messages: list[object], _: object) -> ModelResponse:
-        text = str(messages[-1].parts[-1].content).upper()  # type: ignore[attr-defined]
+    """Let a model write much more than it needs to."""
+
+    async def wordy(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        text = question_in(messages).upper()
         usage = RequestUsage(input_tokens=10, output_tokens=100)
         return ModelResponse([TextPart(text)], usage=usage, finish_reason="stop")
 
@@ -68,6 +75,8 @@ def dearer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def half_crash(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail on every second question."""
+
     def shaky(question: Question) -> Draft[Answer]:
         if int(question.text.split()[-1]) % 2:
             raise ZeroDivisionError
@@ -82,18 +91,21 @@ def half_crash(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def emptied_data_set(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove every case."""
     del monkeypatch
     write_cases(root)
     ask(root)
 
 
 def deleted_suite(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove a suite whose run was accepted."""
     del monkeypatch
     suites = root / "evals/suites.toml"
     suites.write_text(suites.read_text().replace("[suites.attacks]", "[suites.other]"))
 
 
 def judge_that_always_passes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the rules that block rest on a judge that never fails anything."""
     del monkeypatch
     (root / "evals/judges.toml").write_text('[judges.right]\nmodel = "first"\nfailure = "The answer is wrong."\n')
     records = (root / "var/evals/answers/records.jsonl").read_text().splitlines()

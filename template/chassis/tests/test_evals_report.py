@@ -148,7 +148,9 @@ def test_a_holdout_is_only_seen_as_a_whole(project: Path) -> None:
     """Its rate counts, its cases are not told."""
     write_evaluation(project)
     suites = project / "evals/suites.toml"
-    suites.write_text(suites.read_text().replace('cases = ["start"]', 'cases = ["start"]\nsplits = ["gate", "holdout"]'))
+    suites.write_text(
+        suites.read_text().replace('cases = ["start"]', 'cases = ["start"]\nsplits = ["gate", "holdout"]')
+    )
     write_cases(project, case("seen", "seen"), {**case("hidden", "hidden"), "split": "holdout"})
     ask(project)
 
@@ -199,7 +201,9 @@ def test_twenty_thousand_records_are_judged_in_seconds(project: Path) -> None:
     write_evaluation(project)
     (project / "evals/suites.toml").write_text(
         '[suites.large]\nkind = "live"\ncases = ["start"]\nevaluators = ["right"]\nrepeats = 4\nrules = ['
-        + ", ".join("{ " + ", ".join(f'{key} = "{value}"' for key, value in rule.items()) + " }" for rule in (FLOOR, REGRESSION))
+        + ", ".join(
+            "{ " + ", ".join(f'{key} = "{value}"' for key, value in rule.items()) + " }" for rule in (FLOOR, REGRESSION)
+        )
         + "]\n"
     )
     records = run_of([[1.0, 1.0, 0.0, 1.0]] * 5000, tags=("a", "b", "c"))

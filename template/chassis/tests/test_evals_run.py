@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sample
 from command import run as chassis
-from evaluated import CASES, accepted, add_models, ask, judge, write_cases, write_evaluation
+from evaluated import CASES, accepted, add_models, ask, judge, question_in, write_cases, write_evaluation
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
@@ -34,6 +34,7 @@ WHY = '{"id": "why", "input": {"text": "why?"}, "expected": null, "tags": ["decl
 
 
 def write_lines(root: Path, *lines: str, file: str = "start.jsonl") -> Path:
+    """Write a data set line by line."""
     folder = root / "evals/cases"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / file).write_text("\n".join(lines) + "\n")
@@ -41,14 +42,17 @@ def write_lines(root: Path, *lines: str, file: str = "start.jsonl") -> Path:
 
 
 def case(case_id: str, text: str, expected: str | None = None) -> dict[str, Any]:
+    """Return a case that the baseline of the sample gets right, unless told otherwise."""
     return {"id": case_id, "input": {"text": text}, "expected": expected or text.upper()}
 
 
 def records(root: Path, suite: str = "answers") -> list[Record]:
+    """Return what the last run left."""
     return read_lines(root / "var/evals" / suite / "records.jsonl", Record, "")
 
 
 def trials(root: Path, suite: str = "answers") -> list[Trial]:
+    """Return what came back in the last run."""
     return read_lines(root / "var/evals" / suite / "trials.jsonl", Trial, "")
 
 
@@ -60,12 +64,13 @@ def edit(path: Path, old: str, new: str) -> None:
 
 async def echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
     """Answer the sample's cases rightly, and for a price."""
-    text = str(messages[-1].parts[-1].content).upper()  # type: ignore[union-attr]
+    text = question_in(messages).upper()
     return ModelResponse([TextPart(text)], usage=RequestUsage(input_tokens=10, output_tokens=5), finish_reason="stop")
 
 
 @pytest.fixture
 def evaluated(project: Path) -> Path:
+    """Write a project with an evaluation that nobody has run."""
     return write_evaluation(project)
 
 
@@ -137,7 +142,7 @@ def test_a_failed_call_counts_as_wrong(evaluated: Path, monkeypatch: pytest.Monk
             raise ZeroDivisionError
         return sample.shout(question)
 
-    monkeypatch.setattr(sample, "TASK", sample.Task(**{**_fields(sample.TASK), "baseline": shaky}))
+    monkeypatch.setattr(sample, "TASK", replace(sample.TASK, baseline=shaky))
     cards = case("refused", "4111 1111 1111 1111")
     write_cases(evaluated, case("right", "ping"), case("bug", "crash"), cards, case("referred", "why"))
 
@@ -153,10 +158,6 @@ def test_a_failed_call_counts_as_wrong(evaluated: Path, monkeypatch: pytest.Monk
     endings = {trial.case: trial.ending for trial in trials(evaluated)}
     assert endings["refused"] == {"refused": "not-allowed"}
     assert endings["referred"] == {"referred": "no_model"}
-
-
-def _fields(task: Any) -> dict[str, Any]:
-    return {name: getattr(task, name) for name in ("name", "takes", "gives", "run", "baseline")}
 
 
 def test_records_say_what_was_measured_and_no_more(evaluated: Path) -> None:
@@ -369,5 +370,5 @@ def test_suites_are_chosen_by_name(evaluated: Path) -> None:
 
     assert list(suites.named(())) == ["answers", "attacks"]
     assert list(suites.named(("live",))) == ["live"]
-    with pytest.raises(ConfigError, match="there is no suite 'lives'. Choose from: answers, attacks, live"):
+    with pytest.raises(ConfigError, match=r"there is no suite 'lives'\. Choose from: answers, attacks, live"):
         suites.named(("lives",))

@@ -23,6 +23,7 @@ def population(choice: Random) -> list[float]:
 
 
 def ask(choice: Random, chances: list[float], repeats: int) -> list[list[float]]:
+    """Return whether each case was right, each time."""
     return [[float(choice.random() < chance) for _ in range(repeats)] for chance in chances]
 
 

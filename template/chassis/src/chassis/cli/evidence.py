@@ -24,9 +24,8 @@ def calibrate(judge: Annotated[str, typer.Argument(help="A judge of evals/judges
     path = save_calibration(project.root, found)
     seen = found.agreement
     print(f"{judge}: passes {seen.good_passed} of {seen.good} good answers (TPR {seen.true_pass_rate:.0%}),")
-    print(
-        f"  fails {seen.bad_failed} of {seen.bad} bad ones (TNR {seen.true_fail_rate:.0%}), no verdict on {found.judge_errors}"
-    )
+    print(f"  fails {seen.bad_failed} of {seen.bad} bad ones (TNR {seen.true_fail_rate:.0%}),")
+    print(f"  gives no verdict on {found.judge_errors}")
     print(f"  kept in {path.relative_to(project.root)}; commit it")
     if problem := found.problem(JudgeRule(kind="judge", evaluator=judge).at_least):
         print(f"It may not block: {problem}")

@@ -1,7 +1,7 @@
 """How well a judge agrees with people: their labels in `evals/labels/`, and the result in `evals/calibrations/`."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -110,9 +110,3 @@ async def calibrate(
         counts[label.good][1] += bool(said) is label.good
     agreement = Agreement(*counts[True], *counts[False])
     return Calibration(judge, fingerprint, agreement, errors)
-
-
-def facts(calibration: Calibration) -> dict[str, object]:
-    """Return a calibration for a report."""
-    seen = calibration.agreement
-    return asdict(calibration) | {"tpr": seen.true_pass_rate, "tnr": seen.true_fail_rate}

@@ -13,7 +13,7 @@ from chassis.evals.judges import load_judges
 from chassis.evals.lines import read_lines
 from chassis.evals.records import RECORDS, TRIALS, Record, Trial
 from chassis.evals.report.facts import suite_report
-from chassis.evals.report.report import Report
+from chassis.evals.report.report import Report, SuiteReport
 from chassis.evals.suites import Suites
 from chassis.project import Project
 
@@ -44,7 +44,7 @@ def judge_runs(project: Project, suites: Suites, names: Iterable[str]) -> Report
     Raises:
         ConfigError: A file says something that cannot be meant, or a judge that nobody checked is to block.
     """
-    reports = []
+    reports: list[SuiteReport] = []
     for name in names:
         context = context_of(project.root, suites, name)
         remedy = f"Run `chassis evals run {name}` again"

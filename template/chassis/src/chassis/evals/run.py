@@ -82,9 +82,11 @@ def earlier_trials(folder: Path, stamp: Stamp) -> list[Trial]:
 def turns_of(stage: Stage, cases: Sequence[Case[Any]], repeats: int, done: Iterable[Trial]) -> list[Turn]:
     """Return what is left to ask: each case so often of the service, and once of the baseline, which never varies."""
     asked = {(trial.arm, trial.case, trial.repeat) for trial in done}
-    turns: list[Turn] = [("service", stage.service, case, repeat) for repeat in range(1, repeats + 1) for case in cases]
+    turns: list[Turn] = []
+    for repeat in range(1, repeats + 1):
+        turns.extend(("service", stage.service, case, repeat) for case in cases)
     if stage.baseline:
-        turns += [("baseline", stage.baseline, case, 1) for case in cases]
+        turns.extend(("baseline", stage.baseline, case, 1) for case in cases)
     return [turn for turn in turns if (turn[0], turn[2].id, turn[3]) not in asked]
 
 

@@ -1,5 +1,6 @@
 """The tables of a report, without any form: terminal, Markdown and HTML show the same rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chassis.evals.gate.finding import Finding
@@ -18,7 +19,7 @@ class Table:
     """Rows of text under headings."""
 
     heads: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 def rules(suite: SuiteReport) -> Table:
@@ -41,9 +42,8 @@ def weakest(suite: SuiteReport) -> Table:
 
 def cases(suite: SuiteReport, most: int = MOST_CASES) -> Table:
     """Return the cases that got worse, got better or are wrong, the worst first."""
-    order: dict[Change, int] = {"worse": 0, "better": 2}
-    told = [case for case in suite.cases if not case.is_right or case.change in order]
-    told.sort(key=lambda case: order.get(case.change, 1))
+    told = [case for case in suite.cases if not case.is_right or case.change == "better"]
+    told.sort(key=lambda case: (case.change != "worse", case.is_right))
     rows = [(case.id, " ".join(case.tags), _mark(case), case.error or "") for case in told[:most]]
     if len(told) > most:
         rows.append((f"and {len(told) - most} more", "", "", ""))

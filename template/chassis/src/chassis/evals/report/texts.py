@@ -2,7 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from chassis.evals.cases import FOLDER
 from chassis.evals.records import Trial
@@ -24,24 +25,22 @@ def answers(trials: list[Trial], arm: str) -> dict[str, str]:
     return {trial.case: _said(trial) for trial in trials if trial.arm == arm and trial.repeat == 1}
 
 
-def plain(value: Any) -> str:
+def plain(value: JsonValue) -> str:
     """Return JSON the way a person would note it down: a name and a value a line, lists indented."""
-    match value:
-        case str():
-            return value
-        case {"text": str(text)} if len(value) == 1:
-            return text
-        case dict():
-            return "\n".join(f"{name}: {_indented(item)}" for name, item in value.items())
-        case list() if value and not all(isinstance(item, dict) for item in value):
-            return ", ".join(plain(item) for item in value)
-        case list():
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        only_text = set(value) == {"text"}
+        lines = (plain(item) if only_text else f"{name}: {_indented(item)}" for name, item in value.items())
+        return "\n".join(lines)
+    if isinstance(value, list):
+        if any(isinstance(item, dict) for item in value):
             return "\n".join(f"- {plain(item).replace('\n', '\n  ')}" for item in value)
-        case _:
-            return json.dumps(value)
+        return ", ".join(plain(item) for item in value)
+    return json.dumps(value)
 
 
-def _indented(value: Any) -> str:
+def _indented(value: JsonValue) -> str:
     text = plain(value)
     return text if "\n" not in text or isinstance(value, str) else "\n  " + text.replace("\n", "\n  ")
 
