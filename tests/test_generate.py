@@ -84,7 +84,7 @@ def test_answers_arrive(generate: Generate) -> None:
     """What was asked is what the service is held to."""
     project = generate(monthly_budget_usd=30, deadline_seconds=7, data_class="personal", when_models_fail="desk")
     constraints = load_constraints(project)
-    assert [amount for _, amount in constraints.cost] == [0.05, 0.20, 2.00, 30.00]
+    assert [amount for _, amount in constraints.cost] == [0.01, 0.05, 0.20, 2.00, 30.00]
     assert constraints.latency.deadline_seconds == 7
     assert constraints.data.data_class == "personal"
     assert constraints.when_wrong.models_failed == "desk"

@@ -45,13 +45,13 @@ class Quality(Section):
 class Cost(Section):
     """Ceilings in US dollars, held before anything is sent. Days and months are UTC."""
 
+    mean_usd: Dollars
+    """The only one that is no ceiling: `make evals` fails if an answer costs more than this on average."""
     per_request_usd: Dollars
     """For one call, all its model requests together."""
     per_caller_day_usd: Dollars
     per_day_usd: Dollars
     per_month_usd: Dollars
-    mean_usd: Dollars
-    """Not a ceiling: `make evals` fails if an answer costs more than this on average."""
 
 
 class Limits(Section):
