@@ -73,6 +73,21 @@ def test_recording_again_asks_only_what_is_new(recorded: Path) -> None:
     assert len((recorded / RECORDING).read_text().splitlines()) == CASES
 
 
+def test_a_reply_that_was_paid_for_is_kept(recorded: Path) -> None:
+    """A recording that is stopped half-way asks only the rest when it is made again."""
+    (recorded / RECORDING).unlink()
+    suites = recorded / "evals/suites.toml"
+    suites.write_text(suites.read_text().replace('cases = ["start"]', 'cases = ["start"]\nat_once = 1', 1))
+    stopped = Scripted(*[echo] * 7, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        ask(recorded, mode="record", models={"first": stopped})
+    model = Scripted(echo)
+
+    ask(recorded, mode="record", models={"first": model})
+
+    assert len(model.requests) == CASES - 7
+
+
 def test_without_a_recording_the_baseline_answers(project: Path) -> None:
     """A key that lies about does not turn a pull request into a bill."""
     add_models(write_evaluation(project))

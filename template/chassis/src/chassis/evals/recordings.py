@@ -13,7 +13,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
-from chassis.evals.lines import read_lines, write_lines
+from chassis.evals.lines import line_of, read_lines, write_lines
 from chassis.guard.request import canonical
 
 FOLDER = "evals/recordings"
@@ -77,8 +77,15 @@ class Tape:
         """Return the names of the models that answered."""
         return {model for model, _ in self.known}
 
+    def keep(self, line: Recorded) -> None:
+        """Add a reply, on disk at once: it was paid for, and the run may be stopped."""
+        self.known[line.model, line.key] = line
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line_of(line))
+
     def save(self) -> None:
-        """Keep what this run needed, in an order that makes for small diffs."""
+        """Keep only what this run needed, in an order that makes for small diffs."""
         write_lines(self.path, [self.used[key] for key in sorted(self.used)])
 
 
@@ -116,7 +123,8 @@ class TapedModel(WrapperModel):
             started = time.monotonic()
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
             reply = REPLY.dump_python(response, mode="json")
-            line = self._tape.known[key] = Recorded(*key, round(time.monotonic() - started, 3), reply)
+            line = Recorded(*key, round(time.monotonic() - started, 3), reply)
+            self._tape.keep(line)
         else:
             playback.get().seconds += line.seconds
         self._tape.used[key] = line

@@ -71,7 +71,8 @@ def difference(before: Scores, after: Scores, cases: Sequence[str], tail: float)
         gained = sum(after[case].mean > before[case].mean for case in cases)
         lost = sum(after[case].mean < before[case].mean for case in cases)
         return tango(gained, lost, len(cases), tail)
-    return clustered_mean(changes(before, after, cases), tail)
+    bounds = clustered_mean(changes(before, after, cases), tail)
+    return Interval(max(-1.0, bounds.low), bounds.value, min(1.0, bounds.high))
 
 
 def changes(before: Scores, after: Scores, cases: Sequence[str]) -> Groups:
