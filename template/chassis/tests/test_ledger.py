@@ -10,8 +10,9 @@ import pytest
 
 from chassis.budget import accounts_for
 from chassis.errors import BudgetExhausted, ConfigError
-from chassis.store.database import Database
-from chassis.store.ledger import Account, Balance, Ledger
+from chassis.store.accounts import Account, Balance
+from chassis.store.ledger import Ledger
+from chassis.store.opening import open_database
 from chassis.testing import constraints_for_tests
 from chassis.types import show_usd
 
@@ -22,7 +23,7 @@ MONTH = Account("month:2026-11", ceiling=150, retry_after=600)
 @asynccontextmanager
 async def ledger_in(folder: Path) -> AsyncGenerator[Ledger]:
     """Open a ledger in a folder."""
-    database = await Database.open("sqlite:///ledger.db", folder)
+    database = await open_database("sqlite:///ledger.db", folder)
     try:
         yield Ledger(database)
     finally:
@@ -116,11 +117,11 @@ def test_the_periods_are_utc_and_end_when_they_say() -> None:
 
 def test_a_database_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
     """The variable, the value and what to write instead."""
-    with pytest.raises(ConfigError, match=r"DATABASE_URL: the value is 'mysql://x'. Write sqlite:///var/service.db"):
-        asyncio.run(Database.open("mysql://x", tmp_path))
+    with pytest.raises(ConfigError, match=r"DATABASE_URL: the value begins with 'mysql'. Write sqlite:///var/s"):
+        asyncio.run(open_database("mysql://x", tmp_path))
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="cannot be opened"):
-        asyncio.run(Database.open("sqlite:///file/x.db", tmp_path))
+        asyncio.run(open_database("sqlite:///file/x.db", tmp_path))
 
 
 @pytest.mark.parametrize(

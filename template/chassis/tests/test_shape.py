@@ -14,7 +14,7 @@ LAYERS = (
     ("types", "errors", "clock"),
     ("call", "task", "sections", "constraints", "settings", "project"),
     ("telemetry", "store", "owners"),
-    ("budget", "guard", "policy", "journal"),
+    ("budget", "standing", "watch", "guard", "policy", "journal"),
     ("service",),
     ("wiring",),
     ("web", "evals", "testing"),

@@ -9,6 +9,7 @@ ChassisError
     ├── NotAllowed             422  the policy forbids to process this input
     ├── BudgetExhausted        429  no money left to ask a model
     ├── Overloaded             503  more callers at once than `limits.concurrent_calls`
+    ├── StoreUnavailable       503  the database is locked, full, gone or too slow
     └── ModelsFailed           503  no model gave a usable reply
         ├── DeadlineExceeded   503  ... in the time there was
         └── TooManyModelRequests  503  ... in `limits.model_requests_per_call` tries
@@ -88,6 +89,20 @@ class Overloaded(CallError):
     """More callers at once than `limits.concurrent_calls`."""
 
     status, slug, title = 503, "overloaded", "Too many calls at once"
+
+
+class StoreUnavailable(CallError):
+    """The database cannot be used at present.
+
+    Args:
+        reason: How it is, such as `locked by another process`, `full`, `gone` or `too slow`.
+    """
+
+    status, slug, title = 503, "store-unavailable", "The database does not answer"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The database is {reason}", retry_after=1)
+        self.reason = reason
 
 
 class ModelsFailed(CallError):

@@ -23,9 +23,11 @@ from chassis.store.database import Database
 from chassis.store.desk import Desk
 from chassis.store.keys import ApiKeys
 from chassis.store.ledger import Ledger
+from chassis.store.opening import open_database
 from chassis.store.replies import Replies
 from chassis.task import Task
 from chassis.telemetry.setup import Telemetry, start_telemetry
+from chassis.watch import watching
 
 log = structlog.get_logger()
 
@@ -76,17 +78,21 @@ async def wire(
     contact = contact or load_ownership(project.root).contact
     task = task or project.load_task()
     links = _links(constraints, settings, models)
-    database = await Database.open(settings.database_url, project.root)
+    database = await open_database(settings.database_url, project.root)
     telemetry = start_telemetry(project.name, project.version, settings.chassis_env, project.root / "var")
+    ledger = Ledger(database)
     try:
-        ledger = Ledger(database)
         desk = Desk(database, constraints.desk.due_hours)
         replies = Replies(database, constraints.cache.ttl_seconds)
         guard = Guard(links, constraints, ledger, replies) if links else None
         service = Service(task, constraints, guard, desk, Journal())
         keys = ApiKeys(database)
-        yield Wiring(project, settings, constraints, task, database, keys, ledger, desk, service, telemetry, contact)
+        async with watching(ledger, constraints, telemetry.instruments):
+            yield Wiring(
+                project, settings, constraints, task, database, keys, ledger, desk, service, telemetry, contact
+            )
     finally:
+        await ledger.close()
         await database.close()
         telemetry.shutdown()
 

@@ -25,7 +25,7 @@ app.command(rich_help_panel=USE)(local_model.local_model)
 app.add_typer(keys.app, name="keys", rich_help_panel=PEOPLE)
 app.add_typer(desk.app, name="desk", rich_help_panel=PEOPLE)
 app.add_typer(evals.app, name="evals", rich_help_panel=CARE)
-app.command(rich_help_panel=CARE)(budget.budget)
+app.add_typer(budget.app, name="budget", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(sync.sync)
 
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from chassis.call import Call
 from chassis.evals.cases import Case
 from chassis.service import Service
-from chassis.store.database import Database
 from chassis.store.desk import Desk
+from chassis.store.opening import open_database
 from chassis.types import Outcome
 
 CALLER = "evals"
@@ -44,7 +44,7 @@ class Result[Q: BaseModel, A: BaseModel]:
 async def rehearsal[Q: BaseModel, A: BaseModel](service: Service[Q, A]) -> AsyncGenerator[Service[Q, A]]:
     """Yield the same service with a desk of its own, so that no person is asked a question out of a case."""
     with TemporaryDirectory() as folder:
-        database = await Database.open("sqlite:///desk.db", Path(folder))
+        database = await open_database("sqlite:///desk.db", Path(folder))
         try:
             yield replace(service, desk=Desk(database, service.constraints.desk.due_hours))
         finally:

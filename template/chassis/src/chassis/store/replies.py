@@ -2,8 +2,13 @@
 
 from datetime import timedelta
 
+import structlog
+
 from chassis.clock import now, stamp
+from chassis.errors import StoreUnavailable
 from chassis.store.database import Database
+
+log = structlog.get_logger()
 
 
 class Replies:
@@ -26,7 +31,16 @@ class Replies:
         return (rows[0]["model"], rows[0]["reply"]) if rows else None
 
     async def keep(self, key: str, model: str, reply: str) -> None:
-        """Keep a reply until its time is up, and forget those whose time is."""
+        """Keep a reply until its time is up, and forget those whose time is.
+
+        The reply is there and paid for: a database that cannot keep it must not keep it from the caller.
+        """
+        try:
+            await self._keep(key, model, reply)
+        except StoreUnavailable as error:
+            log.warning("reply.not_kept", reason=error.reason)
+
+    async def _keep(self, key: str, model: str, reply: str) -> None:
         moment = now()
         async with self._database.transaction() as tx:
             await tx.execute("DELETE FROM replies WHERE expires_at <= $1", stamp(moment))

@@ -39,6 +39,7 @@ INPUT_TOKENS = "chassis.input_tokens"
 OUTPUT_TOKENS = "chassis.output_tokens"
 MODEL = "chassis.model"
 COST_USD = "chassis.cost.usd"
+PERIOD = "chassis.period"
 
 # Metrics of the conventions
 OPERATION_DURATION = "gen_ai.client.operation.duration"
@@ -49,6 +50,12 @@ CALL_DURATION = "chassis.call.duration"
 CALLS = "chassis.calls"
 MODEL_ATTEMPTS = "chassis.model.attempts"
 REFERRALS = "chassis.referrals"
+BUDGET_SPENT = "chassis.budget.spent"
+BUDGET_HELD = "chassis.budget.held"
+BUDGET_LEFT = "chassis.budget.left"
+BUDGET_CEILING = "chassis.budget.ceiling"
+BUDGET_FORECAST = "chassis.budget.forecast"
+BUDGET_LOST_HOLDS = "chassis.budget.lost_holds"
 
 # The one log line of each call
 CALL_FINISHED = "call.finished"
