@@ -51,6 +51,7 @@ refuse = []
 low_confidence = "baseline"
 models_failed = "baseline"
 budget_exhausted = "baseline"
+store_down = "refuse"
 [desk]
 due_hours = 1
 """

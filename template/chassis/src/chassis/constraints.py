@@ -117,6 +117,8 @@ class WhenWrong(Section):
     low_confidence: Literal["baseline", "desk"]
     models_failed: Literal["baseline", "desk", "refuse"]
     budget_exhausted: Literal["baseline", "desk", "refuse"]
+    store_down: Literal["baseline", "refuse"]
+    """Without the database no money can be held, so no model is asked, and no question can be laid on the desk."""
 
 
 class DeskRules(Section):

@@ -8,7 +8,7 @@ from pydantic_ai.exceptions import AgentRunError
 
 from chassis.call import Call, Deadline, new_call_id
 from chassis.constraints import Constraints
-from chassis.errors import BudgetExhausted, CallError, DeadlineExceeded, ModelsFailed
+from chassis.errors import BudgetExhausted, CallError, DeadlineExceeded, ModelsFailed, StoreUnavailable
 from chassis.guard.chain import Guard, GuardedModel
 from chassis.journal import Journal
 from chassis.policy import admit
@@ -91,6 +91,8 @@ class Service[Q: BaseModel, A: BaseModel]:
             draft = await self._draft(self.guard, question, call)
         except BudgetExhausted as error:
             return Miss(Setback.BUDGET_EXHAUSTED, None, error)
+        except StoreUnavailable as error:
+            return Miss(Setback.STORE_DOWN, None, error)
         except ModelsFailed as error:
             return Miss(Setback.MODELS_FAILED, None, error)
         if draft.confidence < self.constraints.quality.confidence_floor:
@@ -150,3 +152,5 @@ class Service[Q: BaseModel, A: BaseModel]:
                 return rules.models_failed
             case Setback.BUDGET_EXHAUSTED:
                 return rules.budget_exhausted
+            case Setback.STORE_DOWN:
+                return rules.store_down

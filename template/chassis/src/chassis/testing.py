@@ -42,7 +42,12 @@ CONSTRAINTS: dict[str, Any] = {
         }
         for name in ("first", "second")
     ],
-    "when_wrong": {"low_confidence": "baseline", "models_failed": "baseline", "budget_exhausted": "baseline"},
+    "when_wrong": {
+        "low_confidence": "baseline",
+        "models_failed": "baseline",
+        "budget_exhausted": "baseline",
+        "store_down": "refuse",
+    },
     "desk": {"due_hours": 8},
 }
 """Constraints with two priced models, for tests to change a key or two of."""

@@ -56,6 +56,7 @@ class Setback(StrEnum):
     LOW_CONFIDENCE = "low_confidence"
     MODELS_FAILED = "models_failed"
     BUDGET_EXHAUSTED = "budget_exhausted"
+    STORE_DOWN = "store_down"
 
 
 @dataclass(frozen=True, slots=True)

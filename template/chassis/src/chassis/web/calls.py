@@ -13,6 +13,7 @@ from chassis.errors import (
     NotAllowed,
     NotFound,
     Overloaded,
+    StoreUnavailable,
     TooLarge,
     Unauthenticated,
 )
@@ -22,7 +23,7 @@ from chassis.web.described import CALL_ID, LOCATION, REFERRAL_LINK, Responses, p
 from chassis.web.problems import MISTAKE, InvalidInput, Malformed, WrongMediaType
 from chassis.wiring import Wiring
 
-ALWAYS = (Unauthenticated, TooLarge, InvalidInput, CallError, Overloaded)
+ALWAYS = (Unauthenticated, TooLarge, InvalidInput, CallError, Overloaded, StoreUnavailable)
 
 type ReferralId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
