@@ -10,12 +10,13 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
 
 from chassis.clock import now, stamp
-from chassis.errors import StoreUnavailable
+from chassis.errors import BudgetExhausted, StoreUnavailable
 from chassis.store.accounts import Account, Balance, Hold
 from chassis.store.database import PATIENCE_SECONDS, Connection, Database
 from chassis.store.tills import TILLS
@@ -56,7 +57,7 @@ class Ledger:
         taking = self._begin(self._till.take(hold, accounts))
         try:
             await asyncio.shield(taking)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, StoreUnavailable):
             self._begin(self._give_back(hold, taking))
             raise
         return hold
@@ -67,7 +68,7 @@ class Ledger:
         This comes to its end even if whoever waits for it is cancelled, and it never fails because of the database: a
         hold that cannot be settled stays charged and is counted as lost.
         """
-        settling = self._begin(self._settle(hold, spent))
+        settling = self._begin(self._settle_or_lose(hold, spent))
         if not settling.done():
             await asyncio.wait({settling}, timeout=SETTLE_SECONDS)
         if settling.done():
@@ -115,21 +116,25 @@ class Ledger:
         task.add_done_callback(self._running.discard)
         return task
 
+    async def _settle_or_lose(self, hold: Hold, spent: NanoUsd) -> None:
+        try:
+            await self._settle(hold, spent)
+        except StoreUnavailable as error:
+            log.exception("hold.lost", hold_id=hold.id, amount_usd=in_usd(hold.amount), reason=error.reason)
+
     async def _settle(self, hold: Hold, spent: NanoUsd) -> None:
         for rest in RETRY_SECONDS:
             try:
                 return await self._till.settle(hold, spent)
             except StoreUnavailable:
                 await asyncio.sleep(rest)
-        try:
-            await self._till.settle(hold, spent)
-        except StoreUnavailable as error:
-            log.exception("hold.lost", hold_id=hold.id, amount_usd=in_usd(hold.amount), reason=error.reason)
+        return await self._till.settle(hold, spent)
 
     async def _give_back(self, hold: Hold, taking: asyncio.Task[None]) -> None:
-        """Free what was taken for somebody who is gone."""
-        await asyncio.wait({taking})
-        if not taking.cancelled() and taking.exception() is None:
+        """Free what may have been taken for somebody who is gone, or by a server that did not say so in time."""
+        with suppress(BudgetExhausted, StoreUnavailable):
+            await taking
+        with suppress(StoreUnavailable):
             await self._settle(hold, 0)
 
 

@@ -72,26 +72,25 @@ class SqliteDatabase:
 
     async def fetch(self, sql: str, *values: Value) -> list[Row]:
         """Return the rows that a statement yields."""
-        await self._enter()
+        cursor = await self._begin(sql, values)
         try:
-            return [dict(row) for row in await self._patiently(sql, values)]
+            return [dict(row) for row in cursor]
+        except sqlite3.Error as error:
+            raise _named(error) from error
         finally:
             self._lock.release()
 
     async def execute(self, sql: str, *values: Value) -> int:
         """Return how many rows a statement changed."""
-        await self._enter()
-        try:
-            return (await self._patiently(sql, values)).rowcount
-        finally:
-            self._lock.release()
+        cursor = await self._begin(sql, values)
+        self._lock.release()
+        return cursor.rowcount
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
         """Run statements together or not at all; the write lock is taken at once."""
-        await self._enter()
+        await self._begin("BEGIN IMMEDIATE")
         try:
-            await self._patiently("BEGIN IMMEDIATE")
             yield self._statements
             await self._statements.execute("COMMIT")
         finally:
@@ -103,32 +102,35 @@ class SqliteDatabase:
         """Close the file."""
         self._connection.close()
 
+    async def _begin(self, sql: str, values: tuple[Value, ...] = ()) -> sqlite3.Cursor:
+        """Run a statement and keep the connection for whoever asked; they release `_lock` when they are done."""
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            await self._enter()
+            try:
+                return self._connection.execute(sql, _by_name(values))
+            except BaseException as error:
+                self._lock.release()
+                if not isinstance(error, sqlite3.Error):
+                    raise
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                    raise _named(error) from error
+            await asyncio.sleep(random.uniform(*NAP_SECONDS))  # noqa: S311 - nothing secret about it
+
     async def _enter(self) -> None:
-        """Have the connection for oneself, and make sure that the file is still the one that was opened.
+        """Wait until no other transaction is open here, and make sure that the file is still the one that was opened.
 
         SQLite would go on writing into a deleted file, and the next process would begin a new ledger beside it.
         """
         if self._file is not None and _identity(self._path) != self._file:
             raise StoreUnavailable("gone")
+        if not self._lock.locked():
+            await self._lock.acquire()
+            return
         try:
-            await (
-                asyncio.wait_for(self._lock.acquire(), PATIENCE_SECONDS)
-                if self._lock.locked()
-                else self._lock.acquire()
-            )
+            await asyncio.wait_for(self._lock.acquire(), PATIENCE_SECONDS)
         except TimeoutError as error:
             raise StoreUnavailable("too slow") from error
-
-    async def _patiently(self, sql: str, values: tuple[Value, ...] = ()) -> sqlite3.Cursor:
-        """Run a statement that may have to wait for another process."""
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return self._connection.execute(sql, _by_name(values))
-            except sqlite3.Error as error:
-                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
-                    raise _named(error) from error
-            await asyncio.sleep(random.uniform(*NAP_SECONDS))  # noqa: S311 - nothing secret about it
 
 
 class _Statements:
