@@ -65,8 +65,7 @@ def test_what_the_baseline_is_not_sure_of_is_refused(tmp_path: Path) -> None:
 def test_a_reply_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
     """The database is gone once the model was asked: the answer was paid for, and its caller gets it."""
 
-    async def reply(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        assert (messages, info)
+    async def reply(_messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
         (tmp_path / "service.db").unlink()
         return ModelResponse([TextPart("hello")], finish_reason="stop")
 
