@@ -1,7 +1,7 @@
 """What people and machines are told about money: `chassis budget`, and the gauges."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from chassis.watch import observe
 
 
 @asynccontextmanager
-async def ledger_of(project: Path, minutes_ago: float = 0) -> AsyncIterator[Ledger]:
+async def ledger_of(project: Path, minutes_ago: float = 0) -> AsyncGenerator[Ledger]:
     """Open the project's ledger, with a clock that stands in the past."""
     database = await open_database("sqlite:///var/service.db", project)
     try:

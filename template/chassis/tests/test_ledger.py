@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ MANY = [Account(f"caller-day:{name}:2026-11-23", ceiling=10_000, retry_after=60)
 
 
 @asynccontextmanager
-async def ledger_at(url: str) -> AsyncIterator[Ledger]:
+async def ledger_at(url: str) -> AsyncGenerator[Ledger]:
     """Open a ledger as a service does."""
     database = await open_database(url, Path())
     ledger = Ledger(database)
@@ -121,7 +121,7 @@ def test_96_in_flight_with_shuffled_keys_neither_overspend_nor_deadlock(store_ur
     [
         ("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", ""),
         ("POSTGRES_TAKE", "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits", "true AS fits"),
-        ("POSTGRES_TAKE", "ORDER BY accounts.key FOR UPDATE OF accounts", ""),
+        ("POSTGRES_TAKE", 'ORDER BY accounts.key COLLATE "C" FOR UPDATE OF accounts', ""),
     ],
     ids=["sqlite-condition", "postgresql-condition", "postgresql-lock"],
 )

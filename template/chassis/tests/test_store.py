@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,7 +28,7 @@ DAY = Account("day:2026-11-23", ceiling=100, retry_after=60)
 
 
 @asynccontextmanager
-async def database_at(url: str) -> AsyncIterator[Database]:
+async def database_at(url: str) -> AsyncGenerator[Database]:
     """Open a database as a service does."""
     database = await open_database(url, Path())
     try:

@@ -99,9 +99,10 @@ class Ledger:
         released: list[Hold] = []
         for hold in await self.open_holds(before):
             async with self._database.transaction() as tx:
-                if await _release(tx, hold):
-                    released.append(hold)
-                    log.info("hold.released", hold_id=hold.id, amount_usd=in_usd(hold.amount))
+                ours = await _release(tx, hold)
+            if ours:
+                released.append(hold)
+                log.info("hold.released", hold_id=hold.id, amount_usd=in_usd(hold.amount))
         return released
 
     async def close(self) -> None:

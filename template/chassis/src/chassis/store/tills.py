@@ -2,7 +2,8 @@
 
 Both say the same: all accounts or none, and whoever gets past the condition has the money. SQLite lets one process
 write at a time, so a condition that is checked while writing stays true. PostgreSQL lets many, so one statement locks
-the accounts, always in key order, looks at what they stand at then, and writes.
+the accounts, looks at what they stand at then, and writes. It locks them in key order, by code points as Python sorts
+(hence `COLLATE "C"`): two that lock the same accounts the other way round would wait for each other for ever.
 """
 
 import json
@@ -24,16 +25,16 @@ SQLITE_CHARGE = "UPDATE accounts SET held = held - $2, spent = spent + $3 WHERE 
 
 POSTGRES_OPEN = """
 INSERT INTO accounts (key, held, spent)
-SELECT key, 0, 0 FROM json_each_text($1::json) ORDER BY key ON CONFLICT (key) DO NOTHING
+SELECT key, 0, 0 FROM json_each_text($1::json) ORDER BY key COLLATE "C" ON CONFLICT (key) DO NOTHING
 """
 POSTGRES_TAKE = """
 WITH wanted AS (SELECT key, value::bigint AS ceiling FROM json_each_text($1::json)),
 locked AS MATERIALIZED (
     SELECT accounts.key, accounts.held, accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits
-    FROM accounts JOIN wanted ON wanted.key = accounts.key ORDER BY accounts.key FOR UPDATE OF accounts
+    FROM accounts JOIN wanted ON wanted.key = accounts.key ORDER BY accounts.key COLLATE "C" FOR UPDATE OF accounts
 ),
 verdict AS (
-    SELECT count(*) AS known, min(key) FILTER (WHERE NOT fits) AS short,
+    SELECT count(*) AS known, min(key COLLATE "C") FILTER (WHERE NOT fits) AS short,
         count(*) FILTER (WHERE fits) = (SELECT count(*) FROM wanted) AS all_fit
     FROM locked
 ),
@@ -52,7 +53,7 @@ gone AS (DELETE FROM holds USING safe WHERE id = $1 RETURNING amount),
 locked AS MATERIALIZED (
     SELECT key FROM accounts
     WHERE key IN (SELECT json_array_elements_text($2::json)) AND EXISTS (SELECT 1 FROM gone)
-    ORDER BY key FOR UPDATE
+    ORDER BY key COLLATE "C" FOR UPDATE
 )
 UPDATE accounts SET held = accounts.held - gone.amount, spent = accounts.spent + $3 FROM locked, gone
 WHERE accounts.key = locked.key
