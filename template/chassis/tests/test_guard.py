@@ -22,10 +22,10 @@ from chassis.guard import breaker
 from chassis.guard.breaker import Breaker
 from chassis.guard.chain import GuardedModel
 from chassis.guard.failures import EmptyReply, RefusedReply, Resting, TruncatedReply, UnusableReply
-from chassis.guard.metered import check_reply
 from chassis.guard.prices import price_of
 from chassis.guard.redaction import find, redact, restore
 from chassis.guard.request import canonical, input_bound
+from chassis.guard.usable import check_reply
 from chassis.guard.vendors import connect
 from chassis.settings import Settings
 from chassis.testing import Scripted, wire_for_tests
@@ -126,7 +126,7 @@ def test_the_same_request_has_the_same_bytes_whenever_it_is_sent() -> None:
 def test_a_reply_that_cannot_be_used_is_a_failure(response: ModelResponse, failure: type[UnusableReply]) -> None:
     """Silence, a cut-off reply and a refusal are never taken for answers."""
     with pytest.raises(failure):
-        check_reply("first", response)
+        check_reply(link(), response)
 
 
 def link(**changes: Any) -> ModelLink:
@@ -176,18 +176,20 @@ def test_a_breaker_opens_rests_and_lets_one_probe_through(monkeypatch: pytest.Mo
     monkeypatch.setattr(breaker, "REST_SECONDS", 0.05)
     guarded = Breaker("first")
     for _ in range(5):
+        guarded.check()
         guarded.enter()
         guarded.failed()
     with pytest.raises(Resting):
-        guarded.enter()
+        guarded.check()
 
     time.sleep(0.06)
+    guarded.check()
     guarded.enter()
     with pytest.raises(Resting):
-        guarded.enter()
+        guarded.check()
     guarded.succeeded()
 
-    guarded.enter()
+    guarded.check()
 
 
 @pytest.mark.parametrize("provider", ["openai", "openai-compatible", "local", "anthropic", "google"])

@@ -12,7 +12,7 @@ import chassis
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
     ("types", "errors", "clock"),
-    ("call", "task", "sections", "constraints", "settings", "project"),
+    ("call", "task", "line", "sections", "constraints", "settings", "project"),
     ("telemetry", "store", "owners"),
     ("budget", "standing", "watch", "guard", "policy", "journal"),
     ("service",),
@@ -21,7 +21,7 @@ LAYERS = (
     ("cli",),
 )
 """From the ground up; a module or a folder may import from its own layer and from those below it."""
-STEPS = {"redacted", "cached", "held", "breaking", "timed", "metered"}
+STEPS = {"switched", "redacted", "cached", "held", "queued", "breaking", "retried", "metered", "timed"}
 MAX_LINES = 200
 
 

@@ -54,9 +54,17 @@ class Limits(Section):
     body_bytes: int = Field(gt=0)
     """A larger request body is refused with 413."""
     concurrent_calls: int = Field(gt=0)
-    """More callers at once are refused with 503 and `Retry-After`."""
+    """How many calls are worked on at once."""
+    waiting_calls: int = Field(ge=0)
+    """How many more wait for a place; beyond that they are refused with 503 and `Retry-After`."""
     model_requests_per_call: int = Field(gt=0)
     """Where a looping agent stops."""
+    concurrent_requests_per_model: int = Field(gt=0)
+    """How many requests one model is sent at once, so that a slow one cannot tie up every call."""
+    waiting_requests_per_model: int = Field(ge=0)
+    """How many more wait for it; beyond that the next model is asked."""
+    retries_per_model: int = Field(ge=0, le=3)
+    """How often a request that never arrived, or came too soon, is sent to the same model again."""
 
 
 class Cache(Section):

@@ -1,20 +1,31 @@
 """One question from a caller to an outcome: the model, else the baseline, else a person."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
 from pydantic import BaseModel
-from pydantic_ai.exceptions import AgentRunError
+from pydantic_ai.exceptions import RunTimedOut, UnexpectedModelBehavior, UsageLimitExceeded
 
-from chassis.call import Call, Deadline, new_call_id
+from chassis.call import Call, Deadline, Turn, new_call_id
 from chassis.constraints import Constraints
-from chassis.errors import BudgetExhausted, CallError, DeadlineExceeded, ModelsFailed, StoreUnavailable
+from chassis.errors import (
+    BudgetExhausted,
+    CallError,
+    DeadlineExceeded,
+    ModelsFailed,
+    ModelsOff,
+    StoreUnavailable,
+)
 from chassis.guard.chain import Guard, GuardedModel
 from chassis.journal import Journal
 from chassis.policy import admit
 from chassis.store.desk import Desk
 from chassis.task import Task
 from chassis.types import Answered, Draft, Outcome, Setback
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +61,12 @@ class Service[Q: BaseModel, A: BaseModel]:
     desk: Desk
     journal: Journal
 
-    def new_call(self, caller: str, call_id: str | None = None) -> Call:
-        """Begin a call: its clock starts now."""
+    def new_call(self, caller: str, call_id: str | None = None, since: float | None = None) -> Call:
+        """Begin a call: its clock starts now, or `since` a moment on the monotonic clock."""
         return Call(
             id=call_id or new_call_id(),
             caller=caller,
-            deadline=Deadline.after(self.constraints.latency.deadline_seconds),
+            deadline=Deadline.after(self.constraints.latency.deadline_seconds, since),
             max_turns=self.constraints.limits.model_requests_per_call,
         )
 
@@ -93,6 +104,8 @@ class Service[Q: BaseModel, A: BaseModel]:
             return Miss(Setback.BUDGET_EXHAUSTED, None, error)
         except StoreUnavailable as error:
             return Miss(Setback.STORE_DOWN, None, error)
+        except ModelsOff as error:
+            return Miss(Setback.MODELS_OFF, None, error)
         except ModelsFailed as error:
             return Miss(Setback.MODELS_FAILED, None, error)
         if draft.confidence < self.constraints.quality.confidence_floor:
@@ -103,18 +116,41 @@ class Service[Q: BaseModel, A: BaseModel]:
         limit = asyncio.timeout(call.deadline.for_models())
         try:
             async with limit:
-                return await self.task.run(question, GuardedModel(guard, call))
-        except AgentRunError as error:
-            raise ModelsFailed("No model gave a reply of the right form") from error
+                return await self._run(guard, question, call)
+        except RunTimedOut as error:  # a limit that the team gave its agent
+            raise ModelsFailed("No model gave a usable reply in the time of its agent") from error
         except TimeoutError as error:
             if not limit.expired():
                 raise  # the team's own
             raise DeadlineExceeded("No model gave a usable reply in time") from error
 
+    async def _run(self, guard: Guard, question: Q, call: Call) -> Draft[A]:
+        """Run the task, and once more for each model that kept giving it replies of the wrong form."""
+        begun = len(call.turns)
+        try:
+            return await self.task.run(question, GuardedModel(guard, call))
+        except (UnexpectedModelBehavior, UsageLimitExceeded) as error:
+            model = call.answerer
+            if model is None or len(call.turns) == begun:
+                raise  # no model has said anything, so this is a mistake in code
+            rest = await self._give_up_on(model, guard, call.turns[begun:], type(error).__name__)
+            if rest is None:
+                raise ModelsFailed("No model gave a reply of the right form") from error
+        return await self._run(rest, question, call)
+
+    async def _give_up_on(self, model: str, guard: Guard, turns: Sequence[Turn], error: str) -> Guard | None:
+        """Return the models behind one whose replies, though whole, were of no use to the task."""
+        log.warning("model.failed", model=model, error=error)
+        for turn in turns:
+            turn.blame(error)
+        await guard.replies.forget(turn.reply_key for turn in turns if turn.reply_key)
+        return guard.after(model)
+
     def _answered_by_model(self, draft: Draft[A], call: Call) -> Answered[A]:
-        model = next((attempt.model for attempt in reversed(call.attempts) if attempt.error is None), None)
+        model = call.answerer
         degraded = model is not None and model != self.constraints.models[0].name
-        setback = Setback.MODELS_FAILED if any(attempt.error for attempt in call.attempts) else None
+        failed = degraded or any(attempt.error for attempt in call.attempts)
+        setback = Setback.MODELS_FAILED if failed else None
         return Answered(draft.value, model or "task", draft.confidence, degraded, setback)
 
     async def _ask_baseline(self, question: Q, call: Call, miss: Miss[A]) -> Outcome[A]:
@@ -141,10 +177,10 @@ class Service[Q: BaseModel, A: BaseModel]:
         )
 
     def _rule(self, setback: Setback) -> str:
-        """Return what `when_wrong` says; without any model the baseline is the service, not an emergency."""
+        """Return what `when_wrong` says; where no model is meant to be asked the baseline is the service."""
         rules = self.constraints.when_wrong
         match setback:
-            case Setback.NO_MODEL:
+            case Setback.NO_MODEL | Setback.MODELS_OFF:
                 return "baseline"
             case Setback.LOW_CONFIDENCE:
                 return rules.low_confidence

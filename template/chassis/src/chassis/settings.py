@@ -17,6 +17,8 @@ class Settings(BaseSettings):
     """`production` logs JSON and never creates a key of its own."""
     database_url: str = "sqlite:///var/service.db"
     """Where the ledger, the desk, the cache and the API keys live; a relative path starts at the project."""
+    models_off: bool = False
+    """Takes every model out for as long as the process lives, whatever `chassis models` says."""
     openai_api_key: SecretStr | None = None
     anthropic_api_key: SecretStr | None = None
     gemini_api_key: SecretStr | None = None

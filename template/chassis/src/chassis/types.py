@@ -53,6 +53,7 @@ class Setback(StrEnum):
     """Why the model's draft could not simply be handed to the caller."""
 
     NO_MODEL = "no_model"
+    MODELS_OFF = "models_off"
     LOW_CONFIDENCE = "low_confidence"
     MODELS_FAILED = "models_failed"
     BUDGET_EXHAUSTED = "budget_exhausted"

@@ -15,6 +15,7 @@ from chassis.guard.link import Link
 from chassis.guard.prices import price_of
 from chassis.guard.vendors import NEEDS, connect
 from chassis.journal import Journal
+from chassis.line import Line
 from chassis.owners.ownership import load_ownership
 from chassis.project import Project, find_project
 from chassis.service import Service
@@ -25,6 +26,7 @@ from chassis.store.keys import ApiKeys
 from chassis.store.ledger import Ledger
 from chassis.store.opening import open_database
 from chassis.store.replies import Replies
+from chassis.store.switch import ModelSwitch
 from chassis.task import Task
 from chassis.telemetry.setup import Telemetry, start_telemetry
 from chassis.watch import watching
@@ -43,6 +45,7 @@ class Wiring:
     database: Database
     keys: ApiKeys
     ledger: Ledger
+    switch: ModelSwitch
     desk: Desk
     service: Service[Any, Any]
     telemetry: Telemetry
@@ -84,12 +87,13 @@ async def wire(
     try:
         desk = Desk(database, constraints.desk.due_hours)
         replies = Replies(database, constraints.cache.ttl_seconds)
-        guard = Guard(links, constraints, ledger, replies) if links else None
+        switch = ModelSwitch(database, held_off=settings.models_off)
+        guard = Guard(links, constraints, ledger, replies, switch) if links else None
         service = Service(task, constraints, guard, desk, Journal())
         keys = ApiKeys(database)
         async with watching(ledger, constraints, telemetry.instruments):
             yield Wiring(
-                project, settings, constraints, task, database, keys, ledger, desk, service, telemetry, contact
+                project, settings, constraints, task, database, keys, ledger, switch, desk, service, telemetry, contact
             )
     finally:
         await ledger.close()
@@ -100,6 +104,8 @@ async def wire(
 def _links(constraints: Constraints, settings: Settings, models: Mapping[str, Model] | None) -> tuple[Link, ...]:
     """Return the models of the chain that can be asked; those that cannot are named in the log."""
     links: list[Link] = []
+    limits = constraints.limits
+    destinations = {name: Breaker(f"destination:{name}") for name in constraints.destinations}
     for rules in constraints.models:
         price = price_of(rules)
         if models is None:
@@ -109,5 +115,8 @@ def _links(constraints: Constraints, settings: Settings, models: Mapping[str, Mo
         if vendor is None:
             log.warning("model.unavailable", model=rules.name, reason=f"{NEEDS[rules.provider]} is not set")
         else:
-            links.append(Link(rules, vendor, price, Breaker(rules.name)))
+            breaker = Breaker(f"model:{rules.name}")
+            line = Line(limits.concurrent_requests_per_model, limits.waiting_requests_per_model)
+            destination = destinations[rules.destination]
+            links.append(Link(rules, vendor, price, breaker, destination, line, limits.retries_per_model))
     return tuple(links)

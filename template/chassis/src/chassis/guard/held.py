@@ -39,7 +39,7 @@ class Held(WrapperModel):
         """Hold, ask, settle."""
         turn, call = self._turn, self._turn.call
         turn.input_bound = input_bound(canonical(messages, model_settings, model_request_parameters), messages)
-        worst_case = sum(link.worst_case(turn.input_bound) for link in self._links)
+        worst_case = sum(link.worst_case_with_retries(turn.input_bound) for link in self._links)
         check_call(call.exposure + worst_case, self._constraints)
         hold = await self._ledger.hold(accounts_for(call.caller, self._constraints), worst_case)
         turn.held = worst_case

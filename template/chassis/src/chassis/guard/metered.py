@@ -4,21 +4,24 @@ import time
 
 import structlog
 from pydantic_ai.exceptions import ModelConnectionError, ModelHTTPError
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
-from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from chassis.call import Turn
-from chassis.guard.failures import EmptyReply, RefusedReply, TruncatedReply
 from chassis.guard.link import Link
+from chassis.guard.usable import check_reply
 from chassis.telemetry.chat import ChatSpan
 from chassis.telemetry.context import outgoing_headers
 from chassis.types import Attempt, NanoUsd
 
 OURS = frozenset({"openai-compatible", "local"})
 """The providers that run where we do; only they learn the ids of our traces."""
+
+GAVE_UP_WAITING = frozenset({408, 504})
+"""The HTTP statuses of somebody on the way who stopped waiting; the model may have written its answer all the same."""
 
 log = structlog.get_logger()
 
@@ -27,12 +30,13 @@ class Metered(WrapperModel):
     """Asks one vendor, and writes down what was sent and what it cost.
 
     Args:
-        link: The model with its rules and price.
+        wrapped: The vendor's model, bounded in time.
+        link: Its rules and its price.
         turn: Where the attempt is written down.
     """
 
-    def __init__(self, link: Link, turn: Turn) -> None:
-        super().__init__(link.vendor)
+    def __init__(self, wrapped: Model, link: Link, turn: Turn) -> None:
+        super().__init__(wrapped)
         self._link, self._turn = link, turn
 
     async def request(
@@ -44,7 +48,7 @@ class Metered(WrapperModel):
         """Ask, with the output cap of the constraints.
 
         Raises:
-            UnusableReply: The reply is empty, cut off or refused; it is charged for all the same.
+            UnusableReply: Nothing can be done with the reply; it is charged for all the same.
         """
         cap, started = self._cap(model_settings), time.monotonic()
         response: ModelResponse | None = None
@@ -53,7 +57,7 @@ class Metered(WrapperModel):
                 settings = self._to_send(model_settings, cap)
                 response = await self.wrapped.request(messages, settings, model_request_parameters)
                 span.answered(response)
-                check_reply(self._link.rules.name, response)
+                check_reply(self._link.rules, response, messages)
             except BaseException as error:
                 span.charged(self._note(response, error, time.monotonic() - started))
                 raise
@@ -85,27 +89,12 @@ class Metered(WrapperModel):
         return 0 if _was_not_processed(error) else self._link.worst_case(self._turn.input_bound)
 
 
-def check_reply(model: str, response: ModelResponse) -> None:
-    """Let a reply pass if something can be done with it.
-
-    Raises:
-        UnusableReply: One of its three kinds, by what is wrong.
-    """
-    if response.finish_reason == "content_filter":
-        raise RefusedReply(model, f"{model} refused to answer")
-    if response.finish_reason in {"length", "error"}:
-        raise TruncatedReply(model, f"{model} stopped early ({response.finish_reason})")
-    said = any(part.content.strip() for part in response.parts if isinstance(part, TextPart))
-    if not said and not any(isinstance(part, ToolCallPart) for part in response.parts):
-        raise EmptyReply(model, f"{model} said nothing")
-
-
 def _was_not_processed(error: BaseException | None) -> bool:
     """Tell requests that never arrived or were turned down, which cost nothing, from those of which nobody can know."""
     match error:
         case ModelConnectionError(phase="pool" | "connect"):
             return True
-        case ModelHTTPError():
-            return True
+        case ModelHTTPError(status_code=status):
+            return status not in GAVE_UP_WAITING
         case _:
             return False

@@ -1,5 +1,6 @@
 """The cache: a model's reply may be used again for the same request of the same caller, for a while."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
@@ -52,3 +53,8 @@ class Replies:
                 reply,
                 stamp(moment + self._ttl),
             )
+
+    async def forget(self, keys: Iterable[str]) -> None:
+        """Drop replies that turned out to be useless."""
+        for key in keys:
+            await self._database.execute("DELETE FROM replies WHERE key = $1", key)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from opentelemetry import metrics, trace
-from opentelemetry.metrics import Counter, Histogram, MeterProvider
+from opentelemetry.metrics import Counter, Histogram, MeterProvider, UpDownCounter
 from opentelemetry.metrics import _Gauge as Gauge  # pyright: ignore[reportPrivateUsage] - it has no other name yet
 from opentelemetry.trace import Span, SpanKind, Tracer, TracerProvider
 from opentelemetry.util.types import AttributeValue
@@ -29,6 +29,9 @@ class Instruments:
     tracer: Tracer
     call_duration: Histogram
     calls: Counter
+    degraded: Counter
+    resting: UpDownCounter
+    models_off: UpDownCounter
     cost: Counter
     attempts: Counter
     referrals: Counter
@@ -64,6 +67,11 @@ def instruments_of(tracers: TracerProvider, meters: MeterProvider) -> Instrument
         tracer=tracers.get_tracer(SCOPE),
         call_duration=histogram(names.CALL_DURATION, "s", "Duration of calls.", SECONDS),
         calls=meter.create_counter(names.CALLS, "{call}", "Calls, by how they ended and who answered."),
+        degraded=meter.create_counter(
+            names.DEGRADED_CALLS, "{call}", "Calls that the first model should have answered."
+        ),
+        resting=meter.create_up_down_counter(names.RESTING, "1", "1 while a model or a destination rests."),
+        models_off=meter.create_up_down_counter(names.MODELS_OFF, "1", "1 while people have the models switched off."),
         cost=meter.create_counter(names.COST_USD, "{USD}", "What models were paid, in US dollars."),
         attempts=meter.create_counter(names.MODEL_ATTEMPTS, "{attempt}", "Requests sent to models."),
         referrals=meter.create_counter(names.REFERRALS, "{referral}", "Calls handed to a person."),

@@ -38,7 +38,7 @@ def calls_router(wiring: Wiring) -> APIRouter:
 
 def _add_ask(router: APIRouter, wiring: Wiring) -> None:
     async def ask(question: BaseModel, caller: Caller, request: Request) -> Response:
-        call = wiring.service.new_call(caller, request.state.call_id)
+        call = wiring.service.new_call(caller, request.state.call_id, request.state.arrived_at)
         try:
             outcome = await wiring.service.answer(question, call)
         except CallError:

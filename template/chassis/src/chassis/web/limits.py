@@ -1,10 +1,13 @@
 """How much may come in: the size of one body, and how many calls at once."""
 
+import time
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.constraints import Limits
+from chassis.constraints import Constraints
 from chassis.errors import CallError, Overloaded, TooLarge
+from chassis.line import Line, LineFull
 from chassis.web.problems import problem
 
 EXEMPT = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -12,15 +15,17 @@ EXEMPT = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class LimitRequests:
-    """Refuses a body over `limits.body_bytes` and a call over `limits.concurrent_calls`.
+    """Refuses a body over `limits.body_bytes`, and a call when there is no place for it, not even to wait.
 
-    The body is read before the call takes its place, so that a slow upload keeps nobody out.
+    The body is read before the call takes its place, so that a slow upload keeps nobody out. A call that waits uses up
+    its own time, and at most half of it: the other half must do for the answer.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, constraints: Constraints) -> None:
         self._app = app
-        self._limits = limits
-        self._calls = 0
+        self._limits = constraints.limits
+        self._longest_wait = constraints.latency.deadline_seconds / 2
+        self._line = Line(self._limits.concurrent_calls, self._limits.waiting_calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or refuse it."""
@@ -51,13 +56,13 @@ class LimitRequests:
                 return bytes(body)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._calls >= self._limits.concurrent_calls:
-            raise Overloaded(f"{self._limits.concurrent_calls} calls are under way, which is the limit", retry_after=1)
-        self._calls += 1
+        scope["state"]["arrived_at"] = time.monotonic()
         try:
-            await self._app(scope, receive, send)
-        finally:
-            self._calls -= 1
+            async with self._line.place(self._longest_wait):
+                await self._app(scope, receive, send)
+        except LineFull:
+            places = f"{self._limits.concurrent_calls} calls are under way and others wait"
+            raise Overloaded(f"{places}; there is no place for this one", retry_after=1) from None
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The body has more than {self._limits.body_bytes} bytes, which is the limit")
