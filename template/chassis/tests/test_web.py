@@ -224,7 +224,10 @@ def test_too_many_calls_at_once(tmp_path: Path) -> None:
         await asyncio.to_thread(finish.wait, 10)
         return ModelResponse([TextPart("Four.")])
 
-    with open_door(tmp_path, Scripted(slowly), limits={"concurrent_calls": 1, "waiting_calls": 0}) as door, ThreadPoolExecutor() as pool:
+    with (
+        open_door(tmp_path, Scripted(slowly), limits={"concurrent_calls": 1, "waiting_calls": 0}) as door,
+        ThreadPoolExecutor() as pool,
+    ):
         slow = pool.submit(door.ask, "2 + 2?")
         assert begun.wait(10)
         refused, alive = door.ask("hello"), door.client.get("/healthz")
