@@ -154,20 +154,18 @@ class FaultyVendor:
 @contextmanager
 def faulty_vendor() -> Generator[FaultyVendor]:
     """Listen while the context lasts."""
-    opened: Future[tuple[FaultyVendor, asyncio.AbstractEventLoop]] = Future()
+    opened: Future[tuple[FaultyVendor, Callable[[], None]]] = Future()
     thread = Thread(target=lambda: asyncio.run(_listen(opened)), daemon=True)
     thread.start()
-    vendor, loop = opened.result()
+    vendor, stop = opened.result()
     yield vendor
-    for task in asyncio.all_tasks(loop):
-        loop.call_soon_threadsafe(task.cancel)
+    stop()
     thread.join()
 
 
 async def _listen(opened: Future[Any]) -> None:
-    vendor = FaultyVendor(0)
+    vendor, told_to_stop, loop = FaultyVendor(0), asyncio.Event(), asyncio.get_running_loop()
     server = await asyncio.start_server(vendor.converse, "127.0.0.1", 0)
     vendor.port = server.sockets[0].getsockname()[1]
-    opened.set_result((vendor, asyncio.get_running_loop()))
-    with suppress(asyncio.CancelledError):
-        await asyncio.sleep(FOREVER)
+    opened.set_result((vendor, lambda: loop.call_soon_threadsafe(told_to_stop.set)))
+    await told_to_stop.wait()

@@ -32,6 +32,8 @@ from chassis.testing import Scripted, wire_for_tests
 from chassis.types import Setback
 from chassis.wiring import Wiring
 
+pytestmark = pytest.mark.usefixtures("lines")
+
 REFUSED = ModelConnectionError("first", "refused", phase="connect")
 
 
@@ -43,12 +45,16 @@ def rate_limited(retry_after: float | None) -> ModelAPIError:
 
 
 def story[T](
-    root: Path, models: list[Model], tell: Callable[[Wiring], Awaitable[T]], task: Task[Any, Any] = TASK, **changes: Any
+    root: Path,
+    scripted: list[Model],
+    tell: Callable[[Wiring], Awaitable[T]],
+    task: Task[Any, Any] = TASK,
+    **changes: Any,
 ) -> T:
     """Live through something with a service."""
 
     async def run() -> T:
-        async with wire_for_tests(task, root, *models, **changes) as wiring:
+        async with wire_for_tests(task, root, *scripted, **changes) as wiring:
             return await tell(wiring)
 
     return asyncio.run(run())
@@ -80,7 +86,7 @@ async def slowly(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
     ],
 )
 def test_a_retry_comes_after_what_the_vendor_asks_and_a_random_pause(
-    error: ModelAPIError, is_last: bool, least: float
+    error: ModelAPIError, *, is_last: bool, least: float
 ) -> None:
     """Full jitter on top of `Retry-After`; the range of the jitter doubles."""
     random.seed(1)
@@ -104,7 +110,7 @@ def test_a_retry_comes_after_what_the_vendor_asks_and_a_random_pause(
         ModelAPIError("first", "no JSON"),
     ],
 )
-def test_what_would_fail_again_is_not_sent_again(error: ModelAPIError, is_last: bool) -> None:
+def test_what_would_fail_again_is_not_sent_again(error: ModelAPIError, *, is_last: bool) -> None:
     """A rejected request, an empty account and a vendor's own word are final."""
     assert pause_before_retry(error, 0, is_last=is_last) is None
 
@@ -225,19 +231,17 @@ def test_a_destination_that_cannot_be_reached_rests_as_a_whole(tmp_path: Path) -
         ModelHTTPError(503, "first", headers={"Retry-After": "600"}),
     ],
 )
-def test_a_model_that_is_known_to_be_of_no_use_rests_at_once(
-    tmp_path: Path, error: ModelAPIError, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_that_is_known_to_be_of_no_use_rests_at_once(tmp_path: Path, error: ModelAPIError) -> None:
     """An account without quota and a long `Retry-After` need no five failures, and no probe after half a minute."""
     first = Scripted(error)
 
-    async def tell(wiring: Wiring) -> None:
-        await ask(wiring)
-        monkeypatch.setattr(breaker.time, "monotonic", lambda began=time.monotonic(): began + 2 * breaker.REST_SECONDS)
-        await ask(wiring)
+    async def tell(wiring: Wiring) -> float:
+        for _ in range(3):
+            await ask(wiring)
+        assert wiring.service.guard is not None
+        return (wiring.service.guard.links[0].breaker.rests_until or 0) - time.monotonic()
 
-    story(tmp_path, [first, Scripted("ok")], tell)
-
+    assert story(tmp_path, [first, Scripted("ok")], tell) == pytest.approx(600 if error.retry_after else 900, abs=5)
     assert len(first.requests) == 1
 
 
@@ -252,7 +256,8 @@ def test_a_probe_that_hangs_up_leaves_room_for_the_next(tmp_path: Path, monkeypa
             await ask(wiring)
         await asyncio.sleep(0.06)
         probe = asyncio.create_task(ask(wiring))
-        await asyncio.sleep(0.05)
+        while len(first.requests) == len(down):  # noqa: ASYNC110 - until the probe is on its way
+            await asyncio.sleep(0.01)
         probe.cancel()
         await asyncio.wait([probe])
         return (await ask(wiring)).answered_by
@@ -278,7 +283,7 @@ def filled_in(**form: Any) -> ModelResponse:
 
 
 def test_a_model_that_breaks_the_schema_gives_way_to_the_next(tmp_path: Path) -> None:
-    """It may mend its answer as often as the agent lets it; then the next model begins afresh, and the cache forgets."""
+    """It may mend its answer as often as its agent lets it; then the next begins afresh, and the cache forgets."""
     first, second = Scripted(filled_in(words=4)), Scripted(filled_in(text="Four."))
 
     async def tell(wiring: Wiring) -> tuple[Any, Any, list[str | None], int]:
@@ -336,11 +341,17 @@ def test_the_same_request_in_flight_is_sent_once(tmp_path: Path) -> None:
 
 def test_a_request_in_flight_is_not_lost_with_its_caller(tmp_path: Path) -> None:
     """When the caller whose request was sent hangs up, one of those who wait sends it again."""
-    first = Scripted(slowly)
+    sent = asyncio.Event()
+
+    async def slow_to_answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        sent.set()
+        return await slowly(messages, info)
+
+    first = Scripted(slow_to_answer)
 
     async def tell(wiring: Wiring) -> list[str]:
         leaving, *staying = [asyncio.create_task(ask(wiring)) for _ in range(4)]
-        await asyncio.sleep(0.05)
+        await sent.wait()
         leaving.cancel()
         return [(await call).answered_by for call in staying]
 
@@ -363,7 +374,7 @@ def test_what_a_tool_is_given_is_part_of_the_request() -> None:
 
 
 def test_the_switch_takes_the_models_out_of_every_replica_within_a_second(tmp_path: Path) -> None:
-    """Two services on one database: a second after the switch no model is asked, cached or not; the baseline answers."""
+    """Two services on one database: a second after the switch no model answers, not even from the cache."""
     models = [Scripted("ok"), Scripted("ok")]
 
     async def run() -> list[tuple[str, Any]]:
@@ -401,9 +412,11 @@ def test_the_switch_is_read_at_most_once_a_second(tmp_path: Path) -> None:
 
 def test_a_loop_stops_when_the_models_are_switched_off(tmp_path: Path) -> None:
     """A task that is in the middle of its work gets no further reply; the desk carries on."""
+    halfway = asyncio.Event()
 
     async def two_steps(question: Question, model: Model) -> Draft[Answer]:
         await TASK.run(question, model)
+        halfway.set()
         await asyncio.sleep(switch.LOOK_SECONDS)
         return await TASK.run(question, model)
 
@@ -412,7 +425,7 @@ def test_a_loop_stops_when_the_models_are_switched_off(tmp_path: Path) -> None:
 
     async def tell(wiring: Wiring) -> Any:
         call = asyncio.create_task(ask(wiring, text="why?"))
-        await asyncio.sleep(0.2)
+        await halfway.wait()
         await wiring.switch.turn_off("alice")
         return (await call).setback, [waiting.setback for waiting in await wiring.desk.open_referrals()]
 

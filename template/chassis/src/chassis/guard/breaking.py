@@ -76,12 +76,9 @@ class Breaking(WrapperModel):
                 self._model.failed(_known_rest(error))
 
 
-def _known_rest(error: Exception) -> float | None:
+def _known_rest(error: ModelAPIError | UnexpectedModelBehavior) -> float | None:
     """Return how long the model is known to be of no use, or None if a single failure says nothing about the next."""
-    match error:
-        case ModelQuotaExceededError():
-            return min(error.retry_after or QUOTA_SECONDS, LONGEST_SECONDS)
-        case ModelAPIError(retry_after=float(seconds)) if seconds > breaker.REST_SECONDS:
-            return min(seconds, LONGEST_SECONDS)
-        case _:
-            return None
+    asked_for = (error.retry_after or 0) if isinstance(error, ModelAPIError) else 0
+    if isinstance(error, ModelQuotaExceededError):
+        return min(asked_for or QUOTA_SECONDS, LONGEST_SECONDS)
+    return min(asked_for, LONGEST_SECONDS) if asked_for > breaker.REST_SECONDS else None
