@@ -28,12 +28,12 @@ from chassis.wiring import wire
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("lines")]
 LLMOCK = "llmock==0.2.2"
-DEADLINE_SECONDS, STARTING_SECONDS = 4.0, 4.0
+DEADLINE_SECONDS = 4.0
 VENDORS = {
     "openai": ("OPENAI_BASE_URL", "/v1", "gpt-4o-mini"),
     "openai-compatible": (None, "/v1", "gpt-4o-mini"),
-    "anthropic": ("ANTHROPIC_BASE_URL", "", "claude-haiku-4-5"),
-    "google": ("GOOGLE_GEMINI_BASE_URL", "", "gemini-2.5-flash"),
+    "anthropic": ("ANTHROPIC_BASE_URL", "/anthropic", "claude-haiku-4-5"),
+    "google": ("GOOGLE_GEMINI_BASE_URL", "/gemini", "gemini-2.5-flash"),
 }
 """Where each SDK looks for another address, what stands behind it, and a model to ask for."""
 FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
@@ -107,18 +107,17 @@ def test_the_verdict_is_clean(
     if variable:
         monkeypatch.setenv(variable, f"{llmock.base_url}".rstrip("/") + path)
 
-    began = time.monotonic()
-    outcome = asyncio.run(ask(provider, f"{llmock.base_url}".rstrip("/"), tmp_path))
-    seconds, verdict = time.monotonic() - began, llmock.get("/_llmock/verdict").json()
+    outcome, seconds = asyncio.run(ask(provider, f"{llmock.base_url}".rstrip("/"), tmp_path))
+    verdict = llmock.get("/_llmock/verdict").json()
 
     assert outcome.answered_by == answered_by
-    assert verdict["findings"] == []
-    assert verdict["attempts"] > 0
-    assert seconds < DEADLINE_SECONDS + STARTING_SECONDS
+    assert (verdict["findings"], verdict["passed"]) == ([], True)
+    assert verdict["attempts"] > 0 or fault == "no answer in time"  # it counts what it has answered
+    assert seconds <= DEADLINE_SECONDS * 1.05
 
 
-async def ask(provider: str, address: str, root: Path) -> Any:
-    """Ask through one model of a provider."""
+async def ask(provider: str, address: str, root: Path) -> tuple[Any, float]:
+    """Ask through one model of a provider, and return who answered and after how many seconds."""
     _, path, model = VENDORS[provider]
     entry = {
         "name": "first",
@@ -143,4 +142,6 @@ async def ask(provider: str, address: str, root: Path) -> Any:
     project = Project(root, "sample", "1.0.0", "sample.task:TASK")
     with override_allow_model_requests(allow_model_requests=True):
         async with wire(project, task=TASK, constraints=constraints, settings=settings, contact="a@b.example") as wired:
-            return await wired.service.answer(Question(text="2 + 2?"), wired.service.new_call("alice"))
+            began = time.monotonic()
+            outcome = await wired.service.answer(Question(text="2 + 2?"), wired.service.new_call("alice"))
+            return outcome, time.monotonic() - began
