@@ -18,7 +18,7 @@ from faulty_vendor import (
 
 NOTHING, USAGE, WORST = "nothing", "what it used", "the worst case"
 """What the first model is charged."""
-DEADLINE_SECONDS = 2.0
+DEADLINE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,8 @@ class Fault:
         first: How the first model behaves, or its address where it has none.
         second: How the model behind it behaves.
         question: What is asked.
+        store: What is done to the database meanwhile: `locked`, `slow`, `full` or `gone`.
+        store_down: What `when_wrong.store_down` says.
     """
 
     what: str
@@ -57,6 +59,8 @@ class Fault:
     first: Behaviour | str = well
     second: Behaviour = well
     question: str = "2 + 2?"
+    store: str | None = None
+    store_down: str = "refuse"
 
 
 def failed(error: str, *more: str, **changes: Any) -> Ending:
@@ -204,6 +208,20 @@ OF_CODE = (
     ),
 )
 
+UNAVAILABLE = Ending(status=503, by="store-unavailable", setback=None, logged=("call.finished store-unavailable",))
+OF_STORES = (
+    Fault("locked by another process for 0.5 s", Ending(by="first", setback=None, charged=USAGE), store="slow"),
+    Fault("locked by another process", UNAVAILABLE, store="locked"),
+    Fault(
+        "locked by another process, where the rule is `baseline`",
+        Ending(by="baseline", setback="store_down"),
+        store="locked",
+        store_down="baseline",
+    ),
+    Fault("no room left", UNAVAILABLE, store="full"),
+    Fault("its file is gone", Ending(status=503, by="store-unavailable", setback=None), store="gone"),
+)
+
 TOLD_TO_GO = Fault(
     "SIGTERM while calls are under way and others wait",
     Ending(by="first", setback=None, charged=USAGE, logged=("service.draining", "service.stopped")),
@@ -219,5 +237,6 @@ FAULTS = {
     "One model fails": OF_VENDORS,
     "All models fail": OF_ALL_VENDORS,
     "Code fails": OF_CODE,
+    "The database fails": OF_STORES,
     "The process ends": OF_PROCESSES,
 }

@@ -2,11 +2,14 @@
 
 import re
 import socket
+import sqlite3
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from door import Door, open_door_of
@@ -20,6 +23,7 @@ from repository import CONSTRAINTS, write_repository
 from sample import Answer, Question, shout
 
 from chassis import Draft, Task
+from chassis.errors import StoreUnavailable
 from chassis.project import Project
 from chassis.settings import Settings
 from chassis.store.ledger import Balance
@@ -30,6 +34,8 @@ from chassis.wiring import wire
 USED = nano_usd(10 * 10 / 1e6 + 5 * 100 / 1e6)
 """What 10 tokens in and 5 out cost at the test's prices."""
 OURS = re.compile(r"[a-z]+\.[a-z_]+")
+STORE = "service.db"
+LOCKED_SECONDS = 0.5
 QUIET = ("call.finished", "store.migrated", "key.created")
 
 
@@ -70,9 +76,10 @@ class Run:
 def run(fault: Fault, vendor: FaultyVendor, root: Path, lines: Lines) -> Run:
     """Let one thing go wrong."""
     with open_faulty(fault, vendor, root) as door:
-        started = time.perf_counter()
-        response = door.ask(fault.question)
-        seconds = time.perf_counter() - started
+        with _damaged(fault.store, door, root / STORE):
+            started = time.perf_counter()
+            response = door.ask(fault.question)
+            seconds = time.perf_counter() - started
         balances = door.run(door.wiring.ledger.balances())
     month = next((item for item in balances if item.key.startswith("month")), Balance("month", held=0, spent=0))
     body: dict[str, Any] = response.json()
@@ -101,8 +108,9 @@ def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Doo
         destinations={name: {"classes": ["internal"], "redact": []} for name in addresses},
         latency={"deadline_seconds": DEADLINE_SECONDS},
         limits={"model_requests_per_call": 6},
+        when_wrong={"store_down": fault.store_down},
     )
-    settings = Settings(database_url="sqlite:///service.db", openai_compatible_api_key=SecretStr("key"))
+    settings = Settings(database_url=f"sqlite:///{STORE}", openai_compatible_api_key=SecretStr("key"))
     project = Project(root, "sample", "1.0.0", "sample.task:TASK")
 
     def wire_faulty() -> Any:
@@ -110,6 +118,33 @@ def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Doo
 
     with override_allow_model_requests(allow_model_requests=True), open_door_of(wire_faulty) as door:
         yield door
+
+
+@contextmanager
+def _damaged(how: str | None, door: Door, file: Path) -> Generator[None]:
+    """Do something to the database, and undo it afterwards."""
+    match how:
+        case "locked" | "slow":
+            other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+            other.execute("BEGIN IMMEDIATE")
+            if how == "slow":
+                Timer(LOCKED_SECONDS, other.rollback).start()
+            yield
+            other.rollback()
+        case "full":
+            [pages] = door.run(door.wiring.database.fetch("PRAGMA page_count"))[0].values()
+            door.run(door.wiring.database.execute(f"PRAGMA max_page_count = {pages}"))
+            with suppress(StoreUnavailable):
+                for number in count():
+                    fill = "INSERT INTO accounts (key, held, spent) VALUES ($1, 0, 0)"
+                    door.run(door.wiring.database.execute(fill, str(number)))
+            yield
+        case "gone":
+            away = file.rename(file.with_suffix(".away"))
+            yield
+            away.rename(file)
+        case _:
+            yield
 
 
 def no_such_host(host: str, *_: Any, **__: Any) -> Any:

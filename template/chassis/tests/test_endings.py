@@ -13,9 +13,9 @@ from faulty_service import USED, write_faulty_repository
 from faulty_vendor import FaultyVendor, dawdle, faulty_vendor, hang, well
 from processes import first_match, process
 
-from chassis.store.database import Database
 from chassis.store.desk import Desk, Referral
 from chassis.store.ledger import Balance, Ledger
+from chassis.store.opening import open_database
 
 PLACES, WAITING = 4, 4
 
@@ -37,7 +37,7 @@ def left_behind(root: Path) -> tuple[list[Balance], list[Referral]]:
     """Read what a process that is gone has left in its database."""
 
     async def read() -> tuple[list[Balance], list[Referral]]:
-        database = await Database.open("sqlite:///var/service.db", root)
+        database = await open_database("sqlite:///var/service.db", root)
         try:
             return await Ledger(database).balances(), await Desk(database, 1).open_referrals()
         finally:

@@ -5,7 +5,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from faults import DEADLINE_SECONDS, OF_ALL_VENDORS, OF_CODE, OF_VENDORS, Fault
+from faults import DEADLINE_SECONDS, OF_ALL_VENDORS, OF_CODE, OF_STORES, OF_VENDORS, Fault
 from faulty_service import no_such_host, run
 from faulty_vendor import FaultyVendor, faulty_vendor
 from listening import Lines
@@ -31,7 +31,7 @@ def _no_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
-@pytest.mark.parametrize("fault", [*OF_VENDORS, *OF_ALL_VENDORS, *OF_CODE], ids=lambda fault: fault.what)
+@pytest.mark.parametrize("fault", [*OF_VENDORS, *OF_ALL_VENDORS, *OF_CODE, *OF_STORES], ids=lambda fault: fault.what)
 def test_a_fault_ends_as_the_table_says(fault: Fault, vendor: FaultyVendor, tmp_path: Path, lines: Lines) -> None:
     """The caller gets what the table says, in time; the money is charged as it says, and nothing stays held."""
     ran = run(fault, vendor, tmp_path, lines)

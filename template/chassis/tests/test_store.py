@@ -86,7 +86,7 @@ def test_replicas_that_start_at_once_make_the_tables_once(store_url: str) -> Non
             await database.close()
         return [row["name"] for row in rows]
 
-    assert asyncio.run(story()) == ["0001_start.sql", "0002_open_holds.sql"]
+    assert asyncio.run(story()) == ["0001_start.sql", "0002_open_holds.sql", "0003_switch.sql"]
 
 
 def test_keys_referrals_and_replies_are_kept(store_url: str) -> None:

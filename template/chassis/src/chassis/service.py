@@ -100,14 +100,8 @@ class Service[Q: BaseModel, A: BaseModel]:
             return Miss(Setback.NO_MODEL, None, ModelsFailed("No model is configured"))
         try:
             draft = await self._draft(self.guard, question, call)
-        except BudgetExhausted as error:
-            return Miss(Setback.BUDGET_EXHAUSTED, None, error)
-        except StoreUnavailable as error:
-            return Miss(Setback.STORE_DOWN, None, error)
-        except ModelsOff as error:
-            return Miss(Setback.MODELS_OFF, None, error)
-        except ModelsFailed as error:
-            return Miss(Setback.MODELS_FAILED, None, error)
+        except (BudgetExhausted, StoreUnavailable, ModelsFailed) as error:
+            return Miss(_setback_of(error), None, error)
         if draft.confidence < self.constraints.quality.confidence_floor:
             return Miss(Setback.LOW_CONFIDENCE, draft, ModelsFailed("No model was sure enough"))
         return self._answered_by_model(draft, call)
@@ -190,3 +184,15 @@ class Service[Q: BaseModel, A: BaseModel]:
                 return rules.budget_exhausted
             case Setback.STORE_DOWN:
                 return rules.store_down
+
+
+def _setback_of(error: BudgetExhausted | StoreUnavailable | ModelsFailed) -> Setback:
+    match error:
+        case BudgetExhausted():
+            return Setback.BUDGET_EXHAUSTED
+        case StoreUnavailable():
+            return Setback.STORE_DOWN
+        case ModelsOff():
+            return Setback.MODELS_OFF
+        case _:
+            return Setback.MODELS_FAILED

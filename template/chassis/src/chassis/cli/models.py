@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chassis.cli.store import open_database
+from chassis.cli.store import database_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,7 +55,7 @@ def _with_switch[T](act: "Callable[[ModelSwitch], Awaitable[T]]") -> T:
     from chassis.store.switch import ModelSwitch
 
     async def run() -> T:
-        async with open_database(find_project()) as database:
+        async with database_of(find_project()) as database:
             return await act(ModelSwitch(database))
 
     return asyncio.run(run())
