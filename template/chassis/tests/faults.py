@@ -219,7 +219,11 @@ OF_STORES = (
         store_down="baseline",
     ),
     Fault("no room left", UNAVAILABLE, store="full"),
-    Fault("its file is gone", Ending(status=503, by="store-unavailable", setback=None), store="gone"),
+    Fault(
+        "its file is gone",
+        Ending(status=503, by="store-unavailable", setback=None, logged=("database.unreachable gone",)),
+        store="gone",
+    ),
 )
 
 TOLD_TO_GO = Fault(
