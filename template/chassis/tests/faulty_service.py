@@ -147,9 +147,21 @@ def _damaged(how: str | None, door: Door, file: Path) -> Generator[None]:
             yield
 
 
-def no_such_host(host: str, *_: Any, **__: Any) -> Any:
-    """Say what a resolver says about a name that does not exist."""
-    raise socket.gaierror(socket.EAI_NONAME, f"{host}: Name or service not known")
+@contextmanager
+def resolving_nowhere() -> Generator[None]:
+    """Let every name in `.invalid` be unknown at once, as a resolver says it; tests may have none."""
+    known = socket.getaddrinfo
+
+    def resolve(host: Any, *args: Any, **options: Any) -> Any:
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, f"{host}: Name or service not known")
+        return known(host, *args, **options)
+
+    socket.getaddrinfo = resolve
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = known
 
 
 def _charged(spent: int, answered_by: str | None) -> str:

@@ -1,12 +1,11 @@
 """Every row of the fault table, with the real SDK of a vendor against a vendor that misbehaves."""
 
-import socket
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from faults import DEADLINE_SECONDS, OF_ALL_VENDORS, OF_CODE, OF_STORES, OF_VENDORS, Fault
-from faulty_service import no_such_host, run
+from faulty_service import resolving_nowhere, run
 from faulty_vendor import FaultyVendor, faulty_vendor
 from listening import Lines
 
@@ -15,20 +14,9 @@ MOST_SECONDS = DEADLINE_SECONDS * 1.05
 
 @pytest.fixture(scope="module")
 def vendor() -> Generator[FaultyVendor]:
-    """Keep one vendor for all faults."""
-    with faulty_vendor() as listening:
+    """Keep one vendor for all faults, in a world where some names are unknown."""
+    with faulty_vendor() as listening, resolving_nowhere():
         yield listening
-
-
-@pytest.fixture(autouse=True)
-def _no_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `.invalid` be unknown at once, as it is wherever there is a resolver."""
-    known = socket.getaddrinfo
-
-    def resolve(host: str, *args: object, **options: object) -> object:
-        return (no_such_host if str(host).endswith(".invalid") else known)(host, *args, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
 @pytest.mark.parametrize("fault", [*OF_VENDORS, *OF_ALL_VENDORS, *OF_CODE, *OF_STORES], ids=lambda fault: fault.what)
