@@ -1,4 +1,4 @@
-"""The labelled corpus that redaction is measured on: `python corpus.py` writes it, `load` reads it.
+"""The labelled corpus that redaction is measured on: `python -m sensitive.corpus` writes it, `load` reads it.
 
 Every sentence is one line of `corpus.jsonl`, its values marked in place: `Write to ⟦email:ada@example.org⟧.` The sign ¦
 stands inside keys and passwords, so that no scanner takes the invented for the real; reading takes it out again.
@@ -6,12 +6,13 @@ stands inside keys and passwords, so that no scanner takes the invented for the 
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from zlib import crc32
+
+from chassis.sensitive import Sensitive
 
 HERE = Path(__file__).parent
 FILE = HERE / "corpus.jsonl"
@@ -19,16 +20,17 @@ SEED = 20260401
 RENDERINGS = 4
 """How often a sentence with a slot is written, each time with other values."""
 
-KINDS = {
-    "email": ("email",),
-    "phone": ("phone_us", "phone_uk", "phone_de", "phone_fr", "phone_cn", "phone_jp", "phone_world"),
-    "card": ("card", "amex", "card19"),
-    "iban": ("iban",),
-    "national_id": ("ssn", "ssn_plain", "nino", "steuer_id", "svnr", "nir"),
-    "ip": ("ipv4", "ipv6"),
-    "secret": ("api_key", "openai_key", "anthropic_key", "github_key", "slack_key", "stripe_key", "slack_hook", "azure_key",
-               "hex_key", "aws_id", "aws_secret_line", "bearer", "basic", "jwt", "private_key", "password", "url_password"),
-}  # fmt: skip
+KINDS: dict[Sensitive, str] = {
+    "email": "email",
+    "phone": "phone_us phone_uk phone_de phone_fr phone_cn phone_jp phone_world",
+    "card": "card amex card19",
+    "iban": "iban",
+    "national_id": "ssn ssn_plain nino steuer_id svnr nir",
+    "ip": "ipv4 ipv6",
+    "secret": "api_key openai_key anthropic_key github_key slack_key stripe_key slack_hook azure_key hex_key aws_id "
+    "bearer basic jwt private_key password url_password",
+}
+"""The kind of what each maker makes."""
 MARK = re.compile(r"⟦(\w+):(.*?)⟧", re.DOTALL)
 
 
@@ -38,7 +40,7 @@ class Label:
 
     start: int
     end: int
-    kind: str
+    kind: Sensitive
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +92,21 @@ def _sentences(random: Random) -> Iterator[tuple[str, str, str]]:
 
 
 def _slots() -> dict[str, Callable[[Random], str]]:
-    import credentials  # noqa: PLC0415 - those who only read need no makers
-    import decoys
-    import makers
+    """Return what fills each slot."""
+    from sensitive import credentials, decoys, makers
 
-    makes: dict[str, Callable[[Random], str]] = {**vars(decoys), **vars(credentials), **vars(makers)}
+    makes: dict[str, Callable[[Random], str]] = {**vars(credentials), **vars(makers)}
     makes |= {f"{vendor}_key": _key_of(vendor) for vendor in ("openai", "anthropic", "github", "slack", "stripe")}
-    labelled = {slot: _labelled(kind, makes[slot]) for kind, names in KINDS.items() for slot in names if slot in makes}
-    secret_line = {
-        "aws_secret_line": lambda random: "aws_secret_access_key=" + _mark("secret", credentials.aws_secret(random))
+    labelled = {slot: _labelled(kind, makes[slot]) for kind, slots in KINDS.items() for slot in slots.split()}
+    return {
+        **{name: make for name, make in vars(decoys).items() if callable(make)},
+        **labelled,
+        "aws_secret_line": lambda random: "aws_secret_access_key=" + _mark("secret", credentials.aws_secret(random)),
     }
-    return {**{name: make for name, make in vars(decoys).items() if callable(make)}, **labelled, **secret_line}
 
 
 def _key_of(vendor: str) -> Callable[[Random], str]:
-    import credentials  # noqa: PLC0415
+    from sensitive import credentials
 
     return lambda random: credentials.api_key(random, vendor)
 
@@ -119,4 +121,3 @@ def _mark(kind: str, value: str) -> str:
 
 if __name__ == "__main__":
     FILE.write_text(written(), encoding="utf-8")
-    sys.exit(0)

@@ -2,15 +2,14 @@
 
 import base64
 import json
+from collections.abc import Callable
 from random import Random
-from string import ascii_letters, ascii_lowercase, ascii_uppercase
+from string import ascii_letters, ascii_uppercase
 from string import digits as numerals
 
 ALNUM = ascii_letters + numerals
 URL_SAFE = ALNUM + "-_"
 HEX = numerals + "abcdef"
-KEYS = ("openai", "anthropic", "github", "gitlab", "google", "stripe", "slack", "sendgrid", "npm", "pypi", "huggingface",
-        "digitalocean", "telegram", "databricks", "mailgun", "own")  # fmt: skip
 WORDS = ("Sommer", "tiger", "Kaffee", "blue", "Winter", "horse", "maison", "Drache")
 
 
@@ -19,46 +18,36 @@ def some(random: Random, alphabet: str, count: int) -> str:
     return "".join(random.choices(alphabet, k=count))
 
 
+KEYS: dict[str, Callable[[Random], str]] = {
+    "openai": lambda random: "sk-" + random.choice(("proj-", "svcacct-", "")) + some(random, ALNUM, 48),
+    "anthropic": lambda random: "sk-ant-api03-" + some(random, URL_SAFE, 93) + "AA",
+    "github": lambda random: random.choice(
+        ("ghp_" + some(random, ALNUM, 36), "github_pat_" + some(random, ALNUM, 22) + "_" + some(random, ALNUM, 59))
+    ),
+    "gitlab": lambda random: "glpat-" + some(random, URL_SAFE, 20),
+    "google": lambda random: random.choice(
+        ("AIza" + some(random, URL_SAFE, 35), "GOCSPX-" + some(random, URL_SAFE, 28))
+    ),
+    "stripe": lambda random: random.choice(("sk_live_", "rk_live_", "sk_test_", "whsec_")) + some(random, ALNUM, 32),
+    "slack": lambda random: "-".join(
+        ("xox" + random.choice("bp"), some(random, numerals, 12), some(random, numerals, 12), some(random, ALNUM, 24))
+    ),
+    "sendgrid": lambda random: f"SG.{some(random, URL_SAFE, 22)}.{some(random, URL_SAFE, 43)}",
+    "npm": lambda random: "npm_" + some(random, ALNUM, 36),
+    "pypi": lambda random: "pypi-AgEIcHlwaS5vcmc" + some(random, URL_SAFE, 120),
+    "huggingface": lambda random: "hf_" + some(random, ascii_letters, 34),
+    "digitalocean": lambda random: "dop_v1_" + some(random, HEX, 64),
+    "telegram": lambda random: some(random, "123456789", 10) + ":AA" + some(random, URL_SAFE, 33),
+    "databricks": lambda random: "dapi" + some(random, HEX, 32),
+    "mailgun": lambda random: "key-" + some(random, HEX, 32),
+    "own": lambda random: "ck_" + some(random, URL_SAFE, 32),
+}
+"""Keys in the shape of each vendor, and of this chassis."""
+
+
 def api_key(random: Random, vendor: str | None = None) -> str:
     """Return a key of one vendor, any if none is named."""
-    match vendor or random.choice(KEYS):
-        case "openai":
-            return "sk-" + random.choice(("proj-", "svcacct-", "")) + some(random, URL_SAFE[:62], 48)
-        case "anthropic":
-            return "sk-ant-api03-" + some(random, URL_SAFE, 93) + "AA"
-        case "github":
-            return random.choice(
-                (
-                    "ghp_" + some(random, ALNUM, 36),
-                    "github_pat_" + some(random, ALNUM, 22) + "_" + some(random, ALNUM, 59),
-                )
-            )
-        case "gitlab":
-            return "glpat-" + some(random, URL_SAFE, 20)
-        case "google":
-            return random.choice(("AIza" + some(random, URL_SAFE, 35), "GOCSPX-" + some(random, URL_SAFE, 28)))
-        case "stripe":
-            return random.choice(("sk_live_", "rk_live_", "sk_test_", "whsec_")) + some(random, ALNUM, 32)
-        case "slack":
-            return f"xox{random.choice('bp')}-{some(random, numerals, 12)}-{some(random, numerals, 12)}-{some(random, ALNUM, 24)}"
-        case "sendgrid":
-            return f"SG.{some(random, URL_SAFE, 22)}.{some(random, URL_SAFE, 43)}"
-        case "npm":
-            return "npm_" + some(random, ALNUM, 36)
-        case "pypi":
-            return "pypi-AgEIcHlwaS5vcmc" + some(random, URL_SAFE, 120)
-        case "huggingface":
-            return "hf_" + some(random, ascii_letters, 34)
-        case "digitalocean":
-            return "dop_v1_" + some(random, HEX, 64)
-        case "telegram":
-            return some(random, "123456789", 10) + ":AA" + some(random, URL_SAFE, 33)
-        case "databricks":
-            return "dapi" + some(random, HEX, 32)
-        case "mailgun":
-            return "key-" + some(random, HEX, 32)
-        case _:
-            return "ck_" + some(random, URL_SAFE, 32)
+    return KEYS[vendor or random.choice(tuple(KEYS))](random)
 
 
 def aws_id(random: Random) -> str:
@@ -107,9 +96,8 @@ def jwt(random: Random) -> str:
 
 def private_key(random: Random) -> str:
     """Return a PEM private key (RFC 7468, or OpenSSH's own), its body random bytes."""
-    kind = random.choice(
-        ("RSA PRIVATE KEY", "PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
-    )
+    kinds = ("RSA ", "", "EC ", "OPENSSH ", "ENCRYPTED ")
+    kind = random.choice(kinds) + "PRIVATE KEY"
     body = base64.b64encode(random.randbytes(180)).decode()
     lines = (f"-----BEGIN {kind}-----", *(body[i : i + 64] for i in range(0, len(body), 64)), f"-----END {kind}-----")
     return random.choice(("\n", "\n", "\\n")).join(lines)

@@ -4,10 +4,9 @@ import base64
 from random import Random
 from string import ascii_uppercase
 
-import checksums
-import makers
-from credentials import ALNUM, HEX, some
-from makers import digits
+from sensitive import checksums, makers
+from sensitive.credentials import ALNUM, HEX, some
+from sensitive.makers import digits
 
 
 def wrong(number: str, at: int = -1) -> str:

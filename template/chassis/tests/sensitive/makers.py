@@ -1,45 +1,96 @@
 """Makers of invented values in the public formats that people write: addresses, numbers, accounts, ids."""
+# ruff: noqa: PLR2004 - a format is made of numbers
 
 import re
 from collections.abc import Callable
 from random import Random
 
-import checksums
+from sensitive import checksums
 
 type Maker = Callable[[Random], str]
 
 LOCAL_PARTS = (
-    "ada", "j.doe", "mary-jane", "o'neil", "first.last+shop", "SALES", "x", "n_okafor99", "jürgen", "r2d2", "m.a.b.c",
-    "info", "e.lefèvre", "tanaka_yuki", "li.wei", "no-reply+ticket=4711", "1984", "anna/berg", "q&a", "_root",
-)  # fmt: skip
+    *(
+        "ada",
+        "j.doe",
+        "mary-jane",
+        "o'neil",
+        "first.last+shop",
+        "SALES",
+        "x",
+        "n_okafor99",
+        "jürgen",
+        "r2d2",
+        "m.a.b.c",
+    ),
+    *("info", "e.lefèvre", "tanaka_yuki", "li.wei", "no-reply+ticket=4711", "1984", "anna/berg", "q&a", "_root"),
+)
 DOMAINS = (
-    "example.com", "mail.example.org", "acme.example", "example.co.uk", "a-b.example.net", "EXAMPLE.DE", "x.example",
-    "bücher.example", "xn--bcher-kva.example", "dept.uni.example.edu", "example.museum", "例え.example", "sub1.sub2.example.fr",
-)  # fmt: skip
+    *("example.com", "mail.example.org", "acme.example", "example.co.uk", "a-b.example.net", "EXAMPLE.DE", "x.example"),
+    *("bücher.example", "xn--bcher-kva.example", "dept.uni.example.edu", "example.museum", "例え.example"),
+    "sub1.sub2.example.fr",
+)
 ODD_ADDRESSES = ('"john doe"@example.com', "postmaster@[192.0.2.25]", "用户@例え.example")
 
-US = ("({a}) {b}-{c}", "{a}-{b}-{c}", "{a}.{b}.{c}", "{a} {b} {c}", "+1 {a} {b} {c}", "+1-{a}-{b}-{c}", "+1{a}{b}{c}",
-      "1-{a}-{b}-{c}", "{a}{b}{c}", "+1 ({a}) {b}-{c}", "({a}){b}-{c}", "001 {a} {b} {c}")  # fmt: skip
+US = (
+    *("({a}) {b}-{c}", "{a}-{b}-{c}", "{a}.{b}.{c}", "{a} {b} {c}", "+1 {a} {b} {c}", "+1-{a}-{b}-{c}", "+1{a}{b}{c}"),
+    *("1-{a}-{b}-{c}", "{a}{b}{c}", "+1 ({a}) {b}-{c}", "({a}){b}-{c}", "001 {a} {b} {c}"),
+)
 UK_FIXED = (("20", "7946 0{}"), ("20", "79460{}"), ("113", "496 0{}"), ("1632", "960{}"), ("161", "496 0{}"))
 UK_MOBILE = ("07700 900{}", "07700900{}", "+447700900{}", "+44 7700 900{}", "+44 (0)7700 900{}", "0044 7700 900 {}")
 DE_FIXED = (("30", "23125"), ("69", "90009"), ("40", "66969"), ("221", "4710"), ("89", "99998"))
-DE = ("0{a} {b} {c}", "0{a}/{b}{c}", "0{a}/{b}-{c}", "0{a}-{b}{c}", "(0{a}) {b}{c}", "0{a} {b}-{c}", "+49 {a} {b}{c}",
-      "+49 (0){a} {b}-{c}", "+49 (0) {a} / {b} {c}", "0049 {a} {b}{c}", "+49{a}{b}{c}", "0{a}{b}{c}")  # fmt: skip
+DE = (
+    *("0{a} {b} {c}", "0{a}/{b}{c}", "0{a}/{b}-{c}", "0{a}-{b}{c}", "(0{a}) {b}{c}", "0{a} {b}-{c}", "+49 {a} {b}{c}"),
+    *("+49 (0){a} {b}-{c}", "+49 (0) {a} / {b} {c}", "0049 {a} {b}{c}", "+49{a}{b}{c}", "0{a}{b}{c}"),
+)
 DE_MOBILE = (("171", "39200"), ("152", "28817"), ("176", "04069"), ("160", "98765"))
 FR_STARTS = ("199 00", "261 91", "353 01", "465 71", "536 49", "639 98")
 JP = ("03-{a}-{b}", "090-{a}-{b}", "080-{a}-{b}", "+81 3-{a}-{b}", "+81-90-{a}-{b}", "090{a}{b}", "(03) {a}-{b}")
 CN = ("13{a}", "13{b} {c} {d}", "13{b}-{c}-{d}", "+86 13{b} {c} {d}", "+8613{a}", "010-{e}", "0755-{e}", "(021) {e}")
-WORLD = ("+91 98765 4{}", "+61 2 5550 {:.4}", "+39 06 4{}", "+55 11 9{} {:.4}", "+353 20 91{:.5}", "+48 22 {:.3} {:.2} {:.2}",
-         "+31 20 5{}", "+34 91{}", "+41 44 668 {:.2} {:.2}", "+43 1 5{}", "+46 8 4{}", "+971 50 5{}", "+27 21 5{}")  # fmt: skip
+WORLD = (
+    *(
+        "+91 98765 4{}",
+        "+61 2 5550 {:.4}",
+        "+39 06 4{}",
+        "+55 11 9{} {:.4}",
+        "+353 20 91{:.5}",
+        "+48 22 {:.3} {:.2} {:.2}",
+    ),
+    *("+31 20 5{}", "+34 91{}", "+41 44 668 {:.2} {:.2}", "+43 1 5{}", "+46 8 4{}", "+971 50 5{}", "+27 21 5{}"),
+)
 
-CARDS = (("4", 16), ("51", 16), ("55", 16), ("2221", 16), ("2720", 16), ("6011", 16), ("65", 16), ("3528", 16), ("62", 16),
-         ("36", 14), ("6759", 16), ("4", 13))  # fmt: skip
+CARDS = (
+    *(("4", 16), ("51", 16), ("55", 16), ("2221", 16), ("2720", 16), ("6011", 16), ("65", 16), ("3528", 16)),
+    *(("62", 16), ("36", 14), ("6759", 16), ("4", 13)),
+)
 IBANS = {
-    "DE": "18n", "GB": "4a14n", "FR": "10n11c2n", "NL": "4a10n", "ES": "20n", "IT": "1a10n12c", "CH": "5n12c", "AT": "16n",
-    "BE": "12n", "PL": "24n", "SE": "20n", "NO": "11n", "DK": "14n", "FI": "14n", "PT": "21n", "IE": "4a14n", "LU": "3n13c",
-    "MT": "4a5n18c", "GR": "7n16c", "CZ": "20n", "HU": "24n", "RO": "4a16c", "TR": "6n16c", "AE": "19n", "BR": "23n1a1c",
+    "DE": "18n",
+    "GB": "4a14n",
+    "FR": "10n11c2n",
+    "NL": "4a10n",
+    "ES": "20n",
+    "IT": "1a10n12c",
+    "CH": "5n12c",
+    "AT": "16n",
+    "BE": "12n",
+    "PL": "24n",
+    "SE": "20n",
+    "NO": "11n",
+    "DK": "14n",
+    "FI": "14n",
+    "PT": "21n",
+    "IE": "4a14n",
+    "LU": "3n13c",
+    "MT": "4a5n18c",
+    "GR": "7n16c",
+    "CZ": "20n",
+    "HU": "24n",
+    "RO": "4a16c",
+    "TR": "6n16c",
+    "AE": "19n",
+    "BR": "23n1a1c",
     "SA": "2n18c",
-}  # fmt: skip
+}
 """The account part by country, as the IBAN registry writes it: n digits, a capital letters, c either."""
 
 
@@ -147,9 +198,8 @@ def ssn_parts(random: Random, joint: str) -> str:
 
 def nino(random: Random) -> str:
     """Return a British National Insurance number: no D F I Q U V, no O second, none of the unused prefixes."""
-    while (prefix := random.choice("ABCEGHJKLMNOPRSTWXYZ") + random.choice("ABCEGHJKLMNPRSTWXYZ")) in {
-        "BG", "GB", "KN", "NK", "NT", "TN", "ZZ",
-    }:  # fmt: skip
+    unused = {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"}
+    while (prefix := random.choice("ABCEGHJKLMNOPRSTWXYZ") + random.choice("ABCEGHJKLMNPRSTWXYZ")) in unused:
         continue
     parts = (prefix, *(digits(random, 2) for _ in range(3)), random.choice("ABCD"))
     return random.choice((" ".join(parts), "".join(parts), "".join(parts).lower()))
@@ -194,9 +244,11 @@ def ipv4(random: Random) -> str:
 def ipv6(random: Random) -> str:
     """Return an address kept for documentation, a local one, or a mapped one, in the spellings of RFC 4291."""
     a, b, c, d = (f"{random.randint(1, 0xFFFF):x}" for _ in range(4))
-    forms = (f"2001:db8::{a}", f"2001:db8:{a}:{b}::1", f"2001:0db8:0000:0000:{a:0>4}:{b:0>4}:{c:0>4}:{d:0>4}",
-             f"fe80::{a}:{b}:{c}:{d}", f"::ffff:192.0.2.{random.randint(1, 254)}", f"2001:DB8:0:0:8:800:{a.upper()}:417A",
-             f"fd12:3456:789a:{a}::{b}", f"2001:db8:{a}:{b}:{c}:{d}:1:2")  # fmt: skip
+    forms = (
+        *(f"2001:db8::{a}", f"2001:db8:{a}:{b}::1", f"2001:0db8:0000:0000:{a:0>4}:{b:0>4}:{c:0>4}:{d:0>4}"),
+        *(f"fe80::{a}:{b}:{c}:{d}", f"::ffff:192.0.2.{random.randint(1, 254)}", f"2001:DB8:0:0:8:800:{a.upper()}:417A"),
+        *(f"fd12:3456:789a:{a}::{b}", f"2001:db8:{a}:{b}:{c}:{d}:1:2"),
+    )
     return random.choice(forms)
 
 
