@@ -11,7 +11,7 @@ import chassis
 
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
-    ("types", "errors", "clock"),
+    ("types", "errors", "clock", "sensitive", "placeholders"),
     ("call", "task", "sections", "constraints", "settings", "project"),
     ("telemetry", "store", "owners"),
     ("budget", "guard", "policy", "journal"),

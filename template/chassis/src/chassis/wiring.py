@@ -16,6 +16,7 @@ from chassis.guard.prices import price_of
 from chassis.guard.vendors import NEEDS, connect
 from chassis.journal import Journal
 from chassis.owners.ownership import load_ownership
+from chassis.policy import check_recognisers
 from chassis.project import Project, find_project
 from chassis.service import Service
 from chassis.settings import Settings, load_settings
@@ -75,6 +76,7 @@ async def wire(
     constraints = constraints or load_constraints(project.root)
     contact = contact or load_ownership(project.root).contact
     task = task or project.load_task()
+    check_recognisers(constraints, task.recognisers)
     links = _links(constraints, settings, models)
     database = await Database.open(settings.database_url, project.root)
     telemetry = start_telemetry(project.name, project.version, settings.chassis_env, project.root / "var")
@@ -82,7 +84,7 @@ async def wire(
         ledger = Ledger(database)
         desk = Desk(database, constraints.desk.due_hours)
         replies = Replies(database, constraints.cache.ttl_seconds)
-        guard = Guard(links, constraints, ledger, replies) if links else None
+        guard = Guard(links, constraints, ledger, replies, task.recognisers) if links else None
         service = Service(task, constraints, guard, desk, Journal())
         keys = ApiKeys(database)
         yield Wiring(project, settings, constraints, task, database, keys, ledger, desk, service, telemetry, contact)

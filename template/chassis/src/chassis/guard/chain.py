@@ -13,7 +13,7 @@ from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.settings import ModelSettings
 
 from chassis.call import Call, Turn
-from chassis.constraints import Constraints, Sensitive
+from chassis.constraints import Constraints
 from chassis.errors import ModelsFailed
 from chassis.guard.breaking import Breaking
 from chassis.guard.cached import Cached
@@ -21,7 +21,10 @@ from chassis.guard.held import Held
 from chassis.guard.link import Link
 from chassis.guard.metered import Metered
 from chassis.guard.redacted import Redacted
+from chassis.guard.redaction import Finder
 from chassis.guard.timed import Timed
+from chassis.policy import check_destination
+from chassis.sensitive import Recogniser
 from chassis.store.ledger import Ledger
 from chassis.store.replies import Replies
 
@@ -35,18 +38,27 @@ class Guard:
         constraints: The ceilings and the destinations' rules.
         ledger: Where money is held.
         replies: The cache.
+        recognisers: The task's own, for what no pattern can find.
+
+    Raises:
+        ConfigError: A model listens where this data may not be sent.
     """
 
     links: tuple[Link, ...]
     constraints: Constraints
     ledger: Ledger
     replies: Replies
+    recognisers: tuple[Recogniser, ...] = ()
+
+    def __post_init__(self) -> None:
+        for link in self.links:
+            check_destination(link.rules, self.constraints)
 
     @property
-    def redactions(self) -> frozenset[Sensitive]:
-        """Return what any destination of the chain wants replaced: a later model may get the same request."""
+    def finder(self) -> Finder:
+        """Return what looks for all that any destination of the chain wants replaced: a later model gets the same."""
         destinations = (self.constraints.destinations[link.rules.destination] for link in self.links)
-        return frozenset(kind for destination in destinations for kind in destination.redact)
+        return Finder(frozenset(kind for place in destinations for kind in place.redact), self.recognisers)
 
     @property
     def chain_id(self) -> str:
@@ -76,7 +88,7 @@ def chain(guard: Guard, turn: Turn) -> Model:
             guard.chain_id,
             turn,
         ),
-        guard.redactions,
+        guard.finder,
         turn,
     )
 
