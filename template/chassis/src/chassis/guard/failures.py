@@ -3,13 +3,14 @@
 pydantic_ai.ModelAPIError   the vendor's own errors: 401, 429, 500, refused connection ...
 ├── TimedOut                the model's share of the deadline ran out
 ├── Resting                 its breaker is open; nothing was sent
+├── EgressRefused           it is not, or no longer, where the constraints say
 └── UnusableReply           it answered, but with nothing that can be used
     ├── EmptyReply          no text and no tool call
     ├── TruncatedReply      cut off at the output cap, or before the vendor said it was finished
     └── RefusedReply        stopped by the vendor's content filter
 """
 
-from pydantic_ai.exceptions import ModelAPIError
+from pydantic_ai.exceptions import ModelAPIError, ModelConnectionError
 
 
 class TimedOut(ModelAPIError):
@@ -18,6 +19,10 @@ class TimedOut(ModelAPIError):
 
 class Resting(ModelAPIError):
     """The model's breaker is open; nothing was sent."""
+
+
+class EgressRefused(ModelConnectionError):
+    """The request would have gone somewhere else than the constraints say; a phase of `connect` means that none did."""
 
 
 class UnusableReply(ModelAPIError):
