@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from listening import Lines, production_lines
+from pydantic_ai import models
 from repository import CONSTRAINTS, write_repository
 
 
@@ -27,6 +28,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def real_requests() -> Generator[None]:
+    """Let models of this test send: what they reach are servers of its own."""
+    with models.override_allow_model_requests(allow_model_requests=True):
+        yield
 
 
 @pytest.fixture

@@ -2,22 +2,17 @@
 
 import asyncio
 import socket
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx2
 import pytest
 from listening import Lines
 from pydantic import SecretStr
-from pydantic_ai import models
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 from pydantic_ai.models import Model, ModelRequestParameters
+from recording import recording, saying
 from sample import TASK, Question
 
 from chassis.constraints import ModelLink, Provider
@@ -30,50 +25,6 @@ from chassis.testing import wire_for_tests
 from chassis.types import Answered
 
 PROVIDERS: tuple[Provider, ...] = ("openai", "anthropic", "google", "openai-compatible", "local")
-
-
-@dataclass
-class Upstream:
-    """A server that keeps what it is sent."""
-
-    port: int
-    requests: list[bytes] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        """Return its address."""
-        return f"http://127.0.0.1:{self.port}"
-
-
-@contextmanager
-def listening(status: int = 500, **headers: str) -> Generator[Upstream]:
-    """Answer every request with one status and these headers."""
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            """Keep one request."""
-            upstream.requests.append(self.rfile.read(int(self.headers["Content-Length"] or 0)))
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the standard library's
-            """Keep the test's output clean."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        upstream = Upstream(server.server_port)
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield upstream
-        server.shutdown()
-
-
-@pytest.fixture
-def real_requests() -> Generator[None]:
-    """Let models of this test send: what they reach are servers of its own."""
-    with models.override_allow_model_requests(allow_model_requests=True):
-        yield
 
 
 def vendor_at(provider: Provider, url: str, monkeypatch: pytest.MonkeyPatch, *, private: bool = False) -> Model:
@@ -115,11 +66,11 @@ def test_no_vendor_can_send_a_request_on_to_somebody_else(
     provider: Provider, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A redirect is not followed by any SDK, whatever it would follow by itself; the refusal has a name."""
-    with listening(200) as elsewhere, listening(status, Location=f"{elsewhere.url}/v1?q=1") as upstream:
+    with recording(saying(200)) as elsewhere, recording(saying(status, Location=f"{elsewhere.url}/v1?q=1")) as upstream:
         with pytest.raises(EgressRefused, match=r"^http://127\.0\.0\.1:\d+ redirects to http://127\.0\.0\.1:\d+$"):
             asyncio.run(ask(vendor_at(provider, upstream.url, monkeypatch)))
 
-        assert (len(upstream.requests), elsewhere.requests) == (1, [])
+        assert (len(upstream.received), elsewhere.received) == (1, [])
 
 
 @pytest.mark.usefixtures("real_requests")
@@ -144,14 +95,16 @@ def test_a_name_that_leads_into_a_private_network_is_refused_before_a_byte_is_se
 @pytest.mark.usefixtures("real_requests")
 def test_a_private_network_can_be_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     """With `private = true` the same name is asked, and what it answers is an ordinary error of the vendor."""
-    with listening(500) as upstream:
+    with recording(saying(500)) as upstream:
         resolve_to_this_machine(monkeypatch)
-        model = vendor_at("openai-compatible", f"http://vendor.example:{upstream.port}", monkeypatch, private=True)
+        model = vendor_at(
+            "openai-compatible", f"http://vendor.example:{httpx2.URL(upstream.url).port}", monkeypatch, private=True
+        )
 
         with pytest.raises(ModelHTTPError, match="500"):
             asyncio.run(ask(model))
 
-        assert len(upstream.requests) == 1
+        assert len(upstream.received) == 1
 
 
 def resolve_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,13 +123,13 @@ def resolve_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_client_reaches_one_address_only(url: str) -> None:
     """Another port, scheme or host is refused before anything is connected."""
-    with listening(200) as upstream, listening(200) as other:
+    with recording(saying(200)) as upstream, recording(saying(200)) as other:
         client = client_for(Place.at(upstream.url, private=False), timeout=2)
 
         with pytest.raises(Refusal, match="is not http://127"):
-            asyncio.run(client.post(url.format(other.port), content=b"x"))
+            asyncio.run(client.post(url.format(httpx2.URL(other.url).port), content=b"x"))
 
-        assert (upstream.requests, other.requests) == ([], [])
+        assert (upstream.received, other.received) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -239,7 +192,7 @@ def test_a_refusal_is_a_failure_of_that_model_and_costs_nothing(
             assert isinstance(outcome, Answered)
             return outcome.answered_by, call.cost
 
-    with listening(307, Location="http://elsewhere.example/") as upstream:
+    with recording(saying(307, Location="http://elsewhere.example/")) as upstream:
         answered_by, cost = asyncio.run(story(upstream.url))
 
     assert (answered_by, cost) == ("baseline", 0)

@@ -34,7 +34,7 @@ class Finder:
     recognisers: tuple[Recogniser, ...] = ()
 
     def find(self, text: str) -> list[Found]:
-        """Return what is sensitive in a text, in order and without overlaps.
+        """Return what is sensitive in a text, in order and without overlaps: where two overlap, the rest of the later.
 
         Raises:
             ValueError: A recogniser found something outside the text.
@@ -43,13 +43,8 @@ class Finder:
             return []
         taken = bytearray(len(text))
         found: list[Found] = []
-        for item in self._by_patterns(text):
-            if not any(taken[item.start : item.end]):
-                found.append(item)
-                taken[item.start : item.end] = b"\1" * (item.end - item.start)
-        for item in self._by_recognisers(text):
-            free = [match.span() for match in FREE.finditer(taken, item.start, item.end)]
-            found += [Found(item.kind, *span) for span in free]
+        for item in (*self._by_patterns(text), *self._by_recognisers(text)):
+            found += [Found(item.kind, *free.span()) for free in FREE.finditer(taken, item.start, item.end)]
             taken[item.start : item.end] = b"\1" * (item.end - item.start)
         return sorted(found, key=lambda item: item.start)
 
@@ -65,12 +60,13 @@ class Finder:
         return "".join([*pieces, text[position:]])
 
     def _by_patterns(self, text: str) -> Iterator[Found]:
+        """Yield what the patterns find; what one has found, the next ones do not see any more."""
         plain = text.translate(PLAIN) if ODD.search(text) else text
         lowered = plain.lower()
-        for kind, detectors in DETECTORS.items():
-            if kind in self.kinds:
-                for detect in detectors:
-                    yield from detect(plain, lowered)
+        for detect in (detect for kind, detectors in DETECTORS.items() if kind in self.kinds for detect in detectors):
+            found = list(detect(plain, lowered))
+            yield from found
+            plain = _without(plain, found)
 
     def _by_recognisers(self, text: str) -> Iterable[Found]:
         for recognise in self.recognisers:
@@ -79,3 +75,12 @@ class Finder:
                     raise ValueError(f"{recognise!r} found {item}, but the text has {len(text)} characters")
                 if item.kind in self.kinds:
                     yield item
+
+
+def _without(text: str, found: list[Found]) -> str:
+    """Return a text of the same length in which nothing stands at these places."""
+    pieces, position = [], 0
+    for item in found:
+        pieces += [text[position : item.start], "\0" * (item.end - item.start)]
+        position = item.end
+    return "".join([*pieces, text[position:]]) if found else text

@@ -8,9 +8,11 @@ from chassis.sensitive import Found
 
 BEFORE = r"(?<![A-Za-z0-9_.,/+-]{0})"
 AFTER = r"(?![A-Za-z0-9_]|[.,:/-]\d)"
+BETWEEN = r"(?:[ .-]| ?[()/] ?[()/]? ?)?"
+"""What people put between the digits of one number; a full stop and a space end it."""
 ZERO, ONE = "0" + BEFORE.format("0"), "1" + BEFORE.format("1")
-INTERNATIONAL = re.compile(r"\+(?<![A-Za-z0-9_+]\+)[1-9](?:[ .()/-]{0,4}\d){6,15}(?![A-Za-z0-9])", re.ASCII)
-DIALLED_ABROAD = re.compile(rf"{ZERO}(?<!\d 0)0[1-9](?:[ .()/-]{{0,4}}\d){{8,14}}{AFTER}", re.ASCII)
+INTERNATIONAL = re.compile(rf"\+(?<![A-Za-z0-9_+]\+)[1-9](?:{BETWEEN}\d){{6,15}}(?![A-Za-z0-9])", re.ASCII)
+DIALLED_ABROAD = re.compile(rf"{ZERO}(?<!\d 0)0[1-9](?:{BETWEEN}\d){{8,14}}{AFTER}", re.ASCII)
 NORTH_AMERICA = re.compile(
     rf"[(1-9]{BEFORE.format('[(1-9]')}(?:(?<=1)[ .-]?\(?[2-9]|(?<=\()[2-9]|(?<=[2-9]))\d\d(?:\) ?|[ .-])"
     rf"[2-9]\d\d[ .-]\d{{4}}{AFTER}",
