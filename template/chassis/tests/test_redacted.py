@@ -86,7 +86,7 @@ def test_a_whole_tool_loop_runs_on_placeholders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("as_text", [False, True], ids=["object", "string"])
 def test_arguments_are_restored_wherever_they_stand(tmp_path: Path, as_text: bool) -> None:  # noqa: FBT001 - a parameter
-    """Vendors hand arguments over as an object or as JSON in a string; quotes and line ends in a value break neither."""
+    """Vendors hand arguments over as an object or as JSON in a string; quotes and line ends in a value hurt neither."""
     odd = '"john doe"@example.com'
     key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END PRIVATE KEY-----"
     got: list[Any] = []
