@@ -79,7 +79,8 @@ class Finder:
 
 def _without(text: str, found: list[Found]) -> str:
     """Return a text of the same length in which nothing stands at these places."""
-    pieces, position = [], 0
+    pieces: list[str] = []
+    position = 0
     for item in found:
         pieces += [text[position : item.start], "\0" * (item.end - item.start)]
         position = item.end
