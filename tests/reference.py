@@ -93,7 +93,7 @@ def redaction() -> str:
         + table(head, rows())
         + "\nA finding is right only if kind, first and last character are. A leak is a value of which any character "
         "is left when every kind is redacted. `make check` fails if a figure falls.\n\n"
-        "Read the figures as an upper bound: people who know the formats wrote both sides. Not found are, as far as "
+        "Read the figures as an upper bound: the same author wrote both sides. Not found are, as far as "
         "known: names and postal addresses (plug in [a recogniser](../how-to/recognise-names.md)), addresses "
         "spelled out (`ada at example dot com`), numbers in words, American social security numbers in one piece "
         "without the word, phone numbers of other habits than US, UK, DE, FR, CN and JP without `+` or a word such as "
