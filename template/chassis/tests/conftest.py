@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from listening import Lines, production_lines
+from pydantic_ai import models
 from repository import CONSTRAINTS, write_repository
 from servers import NoServer, Server, any_server
 
@@ -47,6 +48,13 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/store.db"
     server: Server = request.getfixturevalue("postgres")
     return server.fresh()
+
+
+@pytest.fixture
+def real_requests() -> Generator[None]:
+    """Let models of this test send: what they reach are servers of its own."""
+    with models.override_allow_model_requests(allow_model_requests=True):
+        yield
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import chassis
 
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
-    ("types", "errors", "clock"),
+    ("types", "errors", "clock", "sensitive", "placeholders"),
     ("call", "task", "line", "sections", "constraints", "settings", "project"),
     ("telemetry", "store", "owners"),
     ("budget", "standing", "watch", "guard", "policy", "journal"),

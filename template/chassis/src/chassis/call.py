@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from chassis.errors import DeadlineExceeded, TooManyModelRequests
+from chassis.placeholders import Placeholders
 from chassis.types import Attempt, NanoUsd
 
 
@@ -84,7 +85,7 @@ class Call:
     deadline: Deadline
     max_turns: int
     turns: "list[Turn]" = field(default_factory=list)
-    placeholders: dict[str, str] = field(default_factory=dict)
+    placeholders: Placeholders = field(default_factory=Placeholders)
 
     def turn(self) -> "Turn":
         """Begin the next model request.

@@ -11,12 +11,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from chassis.sections import Section, load_toml
+from chassis.sensitive import Sensitive
 from chassis.types import NanoUsd, nano_usd
 
 FILE = "constraints.toml"
 
 type DataClass = Literal["public", "internal", "confidential", "personal"]
-type Sensitive = Literal["email", "phone", "card", "iban", "national_id", "ip", "secret"]
 type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
 type Fraction = Annotated[float, Field(ge=0, le=1)]
 type Dollars = Annotated[float, Field(ge=0)]
@@ -106,6 +106,8 @@ class ModelLink(Section):
     """The cap sent with every request; reasoning tokens count."""
     base_url: str | None = None
     """Only for `openai-compatible`: where it listens, ending in `/v1`."""
+    private: bool = False
+    """Whether the name in `base_url` leads into a private network; a model that says no is never asked there."""
     input_usd_per_million: Dollars | None = None
     output_usd_per_million: Dollars | None = None
     """Both, if genai-prices does not know the model; 0 for a model of your own."""
@@ -116,6 +118,8 @@ class ModelLink(Section):
             raise ValueError("one price without the other; give both input_usd_per_million and output_usd_per_million")
         if (self.provider == "openai-compatible") != (self.base_url is not None):
             raise ValueError("base_url and provider = 'openai-compatible' go together; give both or neither")
+        if self.private and self.base_url is None:
+            raise ValueError("private means nothing without base_url; remove it")
         return self
 
 

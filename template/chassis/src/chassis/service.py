@@ -78,7 +78,7 @@ class Service[Q: BaseModel, A: BaseModel]:
             Exception: Whatever the team's own code raised; it is never retried and never hidden.
         """
         with self.journal.entry(self.task.name, call) as entry:
-            admit(question, self.constraints.data)
+            admit(question, self.constraints.data, self.task.recognisers)
             entry.outcome = outcome = await self._outcome(question, call)
             return outcome
 

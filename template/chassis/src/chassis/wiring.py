@@ -17,6 +17,7 @@ from chassis.guard.vendors import NEEDS, connect
 from chassis.journal import Journal
 from chassis.line import Line
 from chassis.owners.ownership import load_ownership
+from chassis.policy import check_recognisers
 from chassis.project import Project, find_project
 from chassis.service import Service
 from chassis.settings import Settings, load_settings
@@ -80,6 +81,7 @@ async def wire(
     constraints = constraints or load_constraints(project.root)
     contact = contact or load_ownership(project.root).contact
     task = task or project.load_task()
+    check_recognisers(constraints, task.recognisers)
     links = _links(constraints, settings, models)
     database = await open_database(settings.database_url, project.root)
     telemetry = start_telemetry(project.name, project.version, settings.chassis_env, project.root / "var")
@@ -88,7 +90,7 @@ async def wire(
         desk = Desk(database, constraints.desk.due_hours)
         replies = Replies(database, constraints.cache.ttl_seconds)
         switch = ModelSwitch(database, held_off=settings.models_off)
-        guard = Guard(links, constraints, ledger, replies, switch) if links else None
+        guard = Guard(links, constraints, ledger, replies, switch, task.recognisers) if links else None
         service = Service(task, constraints, guard, desk, Journal())
         keys = ApiKeys(database)
         async with watching(ledger, constraints, telemetry.instruments):

@@ -13,7 +13,7 @@ from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.settings import ModelSettings
 
 from chassis.call import Call, Share, Turn
-from chassis.constraints import Constraints, Sensitive
+from chassis.constraints import Constraints
 from chassis.errors import ModelsFailed
 from chassis.guard.breaking import Breaking
 from chassis.guard.cached import Cached, Landed
@@ -23,9 +23,12 @@ from chassis.guard.link import Link
 from chassis.guard.metered import Metered
 from chassis.guard.queued import Queued
 from chassis.guard.redacted import Redacted
+from chassis.guard.redaction import Finder
 from chassis.guard.retried import Retried
 from chassis.guard.switched import Switched
 from chassis.guard.timed import Timed
+from chassis.policy import check_destination
+from chassis.sensitive import Recogniser
 from chassis.store.ledger import Ledger
 from chassis.store.replies import Replies
 from chassis.store.switch import ModelSwitch
@@ -41,7 +44,11 @@ class Guard:
         ledger: Where money is held.
         replies: The cache.
         switch: Whether people let models be asked.
+        recognisers: The task's own, for what no pattern can find.
         flights: What this process is asking at this moment.
+
+    Raises:
+        ConfigError: A model listens where this data may not be sent.
     """
 
     links: tuple[Link, ...]
@@ -49,7 +56,12 @@ class Guard:
     ledger: Ledger
     replies: Replies
     switch: ModelSwitch
+    recognisers: tuple[Recogniser, ...] = ()
     flights: Flights[Landed] = field(default_factory=Flights[Landed])
+
+    def __post_init__(self) -> None:
+        for link in self.links:
+            check_destination(link.rules, self.constraints)
 
     def after(self, model: str) -> "Guard | None":
         """Return a guard with only the models behind that one in the chain, or None if it was the last."""
@@ -58,10 +70,10 @@ class Guard:
         return replace(self, links=rest) if rest else None
 
     @property
-    def redactions(self) -> frozenset[Sensitive]:
-        """Return what any destination of the chain wants replaced: a later model may get the same request."""
+    def finder(self) -> Finder:
+        """Return what looks for all that any destination of the chain wants replaced: a later model gets the same."""
         destinations = (self.constraints.destinations[link.rules.destination] for link in self.links)
-        return frozenset(kind for destination in destinations for kind in destination.redact)
+        return Finder(frozenset(kind for place in destinations for kind in place.redact), self.recognisers)
 
     @property
     def chain_id(self) -> str:
@@ -106,7 +118,7 @@ def chain(guard: Guard, turn: Turn) -> Model:
                 guard.chain_id,
                 turn,
             ),
-            guard.redactions,
+            guard.finder,
             turn,
         ),
         guard.switch,

@@ -4,6 +4,7 @@ pydantic_ai.ModelAPIError   the vendor's own errors: 401, 429, 500, refused conn
 ├── TimedOut                the model's share of the deadline ran out
 ├── Resting                 its breaker is open; nothing was sent
 ├── Crowded                 too many requests wait for it already; nothing was sent
+├── EgressRefused           it is not, or no longer, where the constraints say
 └── UnusableReply           it answered, but with nothing that can be used
     ├── EmptyReply          no text and no tool call
     ├── TruncatedReply      cut off at the output cap, or by an error
@@ -12,7 +13,7 @@ pydantic_ai.ModelAPIError   the vendor's own errors: 401, 429, 500, refused conn
     └── LoopingReply        the same tool with the same arguments, again and again
 """
 
-from pydantic_ai.exceptions import ModelAPIError
+from pydantic_ai.exceptions import ModelAPIError, ModelConnectionError
 
 
 class TimedOut(ModelAPIError):
@@ -25,6 +26,10 @@ class Resting(ModelAPIError):
 
 class Crowded(ModelAPIError):
     """Too many requests wait for the model already; nothing was sent."""
+
+
+class EgressRefused(ModelConnectionError):
+    """The request would have gone somewhere else than the constraints say; a phase of `connect` means that none did."""
 
 
 class UnusableReply(ModelAPIError):
