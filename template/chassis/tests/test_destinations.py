@@ -76,7 +76,7 @@ def test_a_guard_that_is_made_by_hand_checks_again(
                 place = places.pop(name)
                 if classes is not None:
                     places[name] = place.model_copy(update={"classes": classes})
-            Guard(sound.links, unchecked(data_class, places), sound.ledger, sound.replies)
+            Guard(sound.links, unchecked(data_class, places), sound.ledger, sound.replies, sound.switch)
 
     with pytest.raises(ConfigError) as refusal:
         asyncio.run(story())
