@@ -193,6 +193,15 @@ def test_not_ready_without_a_database(tmp_path: Path, lines: Lines) -> None:
     assert [line["call_id"] for line in lines.named("request.failed")] == [asked.json()["call_id"]]
 
 
+def test_every_refusal_leaves_a_line(door: Door, lines: Lines) -> None:
+    """Whoever is refused gets a call id that can be looked up, even if nobody knows who they are."""
+    response = door.ask("hello", key="ck_guessed")
+
+    (line,) = lines.named("request.refused")
+    assert (line["call_id"], line["status"]) == (response.headers["X-Call-Id"], 401)
+    assert line["problem"] == "unauthenticated"
+
+
 def test_a_mistake_of_the_team_is_told_to_nobody(tmp_path: Path, lines: Lines) -> None:
     """An error that nobody foresaw is a 500 with an id to look for in the log, and nothing of its message."""
     with open_door(tmp_path, Scripted(RuntimeError("the password is xyzzy"))) as door:

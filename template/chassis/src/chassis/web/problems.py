@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
@@ -71,6 +72,8 @@ class Problem(BaseModel):
     """Only with `invalid-input`: what is wrong, field by field."""
 
 
+log = structlog.get_logger()
+
 FROM_FRAMEWORK: Mapping[int, tuple[type[CallError], str]] = {
     400: (Malformed, "The body cannot be read as JSON; send one JSON object in UTF-8"),
     404: (NotFound, "There is no such address; /docs lists those there are"),
@@ -97,7 +100,8 @@ def problem(
     headers: Mapping[str, str] | None = None,
     errors: Sequence[FieldProblem] | None = None,
 ) -> Response:
-    """Return the response that tells a caller about `error`."""
+    """Return the response that tells a caller about `error`, and leave a line for whoever looks for its call id."""
+    log.info("request.refused", call_id=call_id, status=error.status, problem=error.slug)
     body = Problem(
         type=f"/problems/{error.slug}",
         title=error.title,
