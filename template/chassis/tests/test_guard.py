@@ -159,6 +159,13 @@ def test_vendor_clients_never_retry_and_give_up_in_time(provider: str) -> None:
         assert (client.max_retries, client.timeout) == (0, 7)
 
 
+def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CI without the secret sets the variable to nothing; that must not stop the start."""
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+
+    assert Settings().openai_api_key is None
+
+
 def test_without_its_key_a_vendor_is_not_connected() -> None:
     """No key, no client, no error: the chain goes on without it."""
     assert connect(link(), Settings(openai_api_key=None), timeout=7) is None

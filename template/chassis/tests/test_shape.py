@@ -15,6 +15,7 @@ LAYERS = (
     ("call", "task", "line", "sections", "constraints", "settings", "project"),
     ("telemetry", "store", "owners"),
     ("budget", "standing", "watch", "guard", "policy", "journal"),
+    ("drafting",),
     ("service",),
     ("wiring",),
     ("web", "evals", "testing"),

@@ -166,7 +166,7 @@ def test_the_description_has_the_tasks_own_types(door: Door) -> None:
     assert ask["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Question"}
     assert schemas["Question"]["properties"]["text"]["maxLength"] == 500
     assert schemas["Answer"]["properties"]["text"]["type"] == "string"
-    assert sorted(ask["responses"]) == ["200", "202", "400", "401", "413", "415", "422", "429", "500", "503"]
+    assert sorted(ask["responses"]) == ["200", "202", "400", "401", "408", "413", "415", "422", "429", "500", "503"]
     assert ask["responses"]["422"]["content"] == {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
     }

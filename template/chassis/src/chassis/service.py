@@ -1,24 +1,22 @@
 """One question from a caller to an outcome: the model, else the baseline, else a person."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 from pydantic import BaseModel
-from pydantic_ai.exceptions import RunTimedOut, UnexpectedModelBehavior, UsageLimitExceeded
 
-from chassis.call import Call, Deadline, Turn, new_call_id
+from chassis.call import Call, Deadline, new_call_id
 from chassis.constraints import Constraints
+from chassis.drafting import draft_by_model, typed
 from chassis.errors import (
     BudgetExhausted,
     CallError,
-    DeadlineExceeded,
     ModelsFailed,
     ModelsOff,
     StoreUnavailable,
 )
-from chassis.guard.chain import Guard, GuardedModel
+from chassis.guard.chain import Guard
 from chassis.journal import Journal
 from chassis.policy import admit
 from chassis.store.desk import Desk
@@ -99,46 +97,12 @@ class Service[Q: BaseModel, A: BaseModel]:
         if self.guard is None:
             return Miss(Setback.NO_MODEL, None, ModelsFailed("No model is configured"))
         try:
-            draft = await self._draft(self.guard, question, call)
+            draft = await draft_by_model(self.task, self.guard, question, call)
         except (BudgetExhausted, StoreUnavailable, ModelsFailed) as error:
             return Miss(_setback_of(error), None, error)
         if draft.confidence < self.constraints.quality.confidence_floor:
             return Miss(Setback.LOW_CONFIDENCE, draft, ModelsFailed("No model was sure enough"))
         return self._answered_by_model(draft, call)
-
-    async def _draft(self, guard: Guard, question: Q, call: Call) -> Draft[A]:
-        limit = asyncio.timeout(call.deadline.for_models())
-        try:
-            async with limit:
-                return await self._run(guard, question, call)
-        except RunTimedOut as error:  # a limit that the team gave its agent
-            raise ModelsFailed("No model gave a usable reply in the time of its agent") from error
-        except TimeoutError as error:
-            if not limit.expired():
-                raise  # the team's own
-            raise DeadlineExceeded("No model gave a usable reply in time") from error
-
-    async def _run(self, guard: Guard, question: Q, call: Call) -> Draft[A]:
-        """Run the task, and once more for each model that kept giving it replies of the wrong form."""
-        begun = len(call.turns)
-        try:
-            return await self.task.run(question, GuardedModel(guard, call))
-        except (UnexpectedModelBehavior, UsageLimitExceeded) as error:
-            model = call.answerer
-            if model is None or len(call.turns) == begun:
-                raise  # no model has said anything, so this is a mistake in code
-            rest = await self._give_up_on(model, guard, call.turns[begun:], type(error).__name__)
-            if rest is None:
-                raise ModelsFailed("No model gave a reply of the right form") from error
-        return await self._run(rest, question, call)
-
-    async def _give_up_on(self, model: str, guard: Guard, turns: Sequence[Turn], error: str) -> Guard | None:
-        """Return the models behind one whose replies, though whole, were of no use to the task."""
-        log.warning("model.failed", model=model, error=error)
-        for turn in turns:
-            turn.blame(error)
-        await guard.replies.forget(turn.reply_key for turn in turns if turn.reply_key)
-        return guard.after(model)
 
     def _answered_by_model(self, draft: Draft[A], call: Call) -> Answered[A]:
         model = call.answerer
@@ -151,7 +115,7 @@ class Service[Q: BaseModel, A: BaseModel]:
         limit = asyncio.timeout(call.deadline.remaining())
         try:
             async with limit:
-                draft = await asyncio.to_thread(self.task.baseline, question)
+                draft = typed(self.task, await asyncio.to_thread(self.task.baseline, question))
         except TimeoutError:
             if not limit.expired():
                 raise  # the team's own

@@ -5,13 +5,15 @@ from typing import Literal
 
 from dotenv import load_dotenv
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.errors import ConfigError
 
 
 class Settings(BaseSettings):
-    """The environment, typed; a variable set in the environment wins over the same one in `.env`."""
+    """The environment, typed; it wins over `.env`, and a variable that is empty counts as not set."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     chassis_env: Literal["development", "production"] = "development"
     """`production` logs JSON and never creates a key of its own."""

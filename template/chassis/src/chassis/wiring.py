@@ -1,7 +1,7 @@
 """The composition root: the only place that puts everything together. Defaults are real, and each can be replaced."""
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,10 +83,13 @@ async def wire(
     task = task or project.load_task()
     check_recognisers(constraints, task.recognisers)
     links = _links(constraints, settings, models)
-    database = await open_database(settings.database_url, project.root)
-    telemetry = start_telemetry(project.name, project.version, settings.chassis_env, project.root / "var")
-    ledger = Ledger(database)
-    try:
+    async with AsyncExitStack() as open_parts:
+        telemetry = start_telemetry(project.name, project.version, settings.chassis_env, project.root / "var")
+        open_parts.callback(telemetry.shutdown)
+        database = await open_database(settings.database_url, project.root)
+        open_parts.push_async_callback(database.close)
+        ledger = Ledger(database)
+        open_parts.push_async_callback(ledger.close)
         desk = Desk(database, constraints.desk.due_hours)
         replies = Replies(database, constraints.cache.ttl_seconds)
         switch = ModelSwitch(database, held_off=settings.models_off)
@@ -97,10 +100,6 @@ async def wire(
             yield Wiring(
                 project, settings, constraints, task, database, keys, ledger, switch, desk, service, telemetry, contact
             )
-    finally:
-        await ledger.close()
-        await database.close()
-        telemetry.shutdown()
 
 
 def _links(constraints: Constraints, settings: Settings, models: Mapping[str, Model] | None) -> tuple[Link, ...]:

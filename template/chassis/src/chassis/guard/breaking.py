@@ -2,7 +2,9 @@
 
 from pydantic_ai.exceptions import (
     ModelAPIError,
+    ModelAuthenticationError,
     ModelConnectionError,
+    ModelNotFoundError,
     ModelQuotaExceededError,
     ModelRequestRejectedError,
     UnexpectedModelBehavior,
@@ -48,6 +50,9 @@ class Breaking(WrapperModel):
         self._model.enter()
         try:
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
+        except (ModelAuthenticationError, ModelNotFoundError) as error:
+            self._blame(error)  # a wrong key or name turns down every request, not just this one
+            raise
         except (ModelRequestRejectedError, UnusableReply):
             self._well()  # the vendor is well; it is this one request that it cannot serve
             raise

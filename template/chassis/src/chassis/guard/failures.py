@@ -10,6 +10,7 @@ pydantic_ai.ModelAPIError   the vendor's own errors: 401, 429, 500, refused conn
     ├── TruncatedReply      cut off at the output cap, or by an error
     ├── RefusedReply        stopped by the vendor's content filter, or refused by the model
     ├── OversizedReply      far longer than the output cap allows
+    ├── BrokenReply         not what the vendor's own library can read
     └── LoopingReply        the same tool with the same arguments, again and again
 """
 
@@ -34,6 +35,10 @@ class EgressRefused(ModelConnectionError):
 
 class UnusableReply(ModelAPIError):
     """The model answered, but with nothing that can be used."""
+
+
+class BrokenReply(UnusableReply):
+    """A reply that the vendor's own library cannot read."""
 
 
 class EmptyReply(UnusableReply):

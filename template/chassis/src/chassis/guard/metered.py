@@ -11,6 +11,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from chassis.call import Turn
+from chassis.guard.failures import BrokenReply
 from chassis.guard.link import Link
 from chassis.guard.usable import check_reply
 from chassis.telemetry.chat import ChatSpan
@@ -55,7 +56,7 @@ class Metered(WrapperModel):
         with ChatSpan(self._link.rules, cap) as span:
             try:
                 settings = self._to_send(model_settings, cap)
-                response = await self.wrapped.request(messages, settings, model_request_parameters)
+                response = await self._ask(messages, settings, model_request_parameters)
                 span.answered(response)
                 check_reply(self._link.rules, response, messages)
             except BaseException as error:
@@ -63,6 +64,16 @@ class Metered(WrapperModel):
                 raise
             span.charged(self._note(response, None, time.monotonic() - started))
         return response
+
+    async def _ask(
+        self, messages: list[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
+    ) -> ModelResponse:
+        try:
+            return await self.wrapped.request(messages, settings, parameters)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            # None of our code runs in there: the vendor's library stumbled over what the vendor sent.
+            name, stumble = self._link.rules.name, type(error).__name__
+            raise BrokenReply(name, f"{name} sent what its own library cannot read ({stumble})") from error
 
     def _cap(self, settings: ModelSettings | None) -> int:
         cap = self._link.rules.max_output_tokens
@@ -78,14 +89,14 @@ class Metered(WrapperModel):
     def _note(self, response: ModelResponse | None, error: BaseException | None, seconds: float) -> NanoUsd:
         name, failure = self._link.rules.name, type(error).__name__ if error else None
         usage = response.usage if response else RequestUsage()
-        cost = self._link.price(usage) if response else self._cost_of(error)
+        cost = self._link.price(usage) if usage.input_tokens else self._cost_of(error)
         self._turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
         if failure is not None:
             log.warning("model.failed", model=name, error=failure, seconds=round(seconds, 3))
         return cost
 
     def _cost_of(self, error: BaseException | None) -> NanoUsd:
-        """Return what a request without a reply is charged: nothing if it was not processed, else the worst case."""
+        """Return what is charged if nobody says what was used: nothing if it was not processed, else the worst case."""
         return 0 if _was_not_processed(error) else self._link.worst_case(self._turn.input_bound)
 
 

@@ -20,10 +20,10 @@ from chassis.errors import (
 from chassis.web.auth import Caller, keyed_route
 from chassis.web.bodies import REFERRALS, AnsweredBody, ReferralBody, ReferredBody, body_of, typed_by
 from chassis.web.described import CALL_ID, LOCATION, REFERRAL_LINK, Responses, problems
-from chassis.web.problems import MISTAKE, InvalidInput, Malformed, WrongMediaType
+from chassis.web.problems import MISTAKE, InvalidInput, Malformed, TooSlow, WrongMediaType
 from chassis.wiring import Wiring
 
-ALWAYS = (Unauthenticated, TooLarge, InvalidInput, CallError, Overloaded, StoreUnavailable)
+ALWAYS = (Unauthenticated, TooSlow, TooLarge, InvalidInput, CallError, Overloaded, StoreUnavailable)
 
 type ReferralId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 

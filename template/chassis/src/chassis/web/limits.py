@@ -1,5 +1,6 @@
-"""How much may come in: the size of one body, and how many calls at once."""
+"""How much may come in: the size of one body, the time it takes, and how many calls at once."""
 
+import asyncio
 import time
 
 from starlette.datastructures import Headers
@@ -8,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis.constraints import Constraints
 from chassis.errors import CallError, Overloaded, TooLarge
 from chassis.line import Line, LineFull
-from chassis.web.problems import problem
+from chassis.web.problems import TooSlow, problem
 
 EXEMPT = frozenset({"/healthz", "/readyz", "/metrics"})
 """Whoever watches the service gets an answer also when it is full."""
@@ -24,6 +25,7 @@ class LimitRequests:
     def __init__(self, app: ASGIApp, constraints: Constraints) -> None:
         self._app = app
         self._limits = constraints.limits
+        self._longest_upload = constraints.latency.deadline_seconds
         self._longest_wait = constraints.latency.deadline_seconds / 2
         self._line = Line(self._limits.concurrent_calls, self._limits.waiting_calls)
 
@@ -33,11 +35,18 @@ class LimitRequests:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._read(scope, receive)
+            body = await self._read_in_time(scope, receive)
             if body is not None:
                 await self._enter(scope, _replayed(body, receive), send)
-        except (TooLarge, Overloaded) as error:
+        except (TooLarge, TooSlow, Overloaded) as error:
             await _refuse(error, scope, receive, send)
+
+    async def _read_in_time(self, scope: Scope, receive: Receive) -> bytes | None:
+        try:
+            async with asyncio.timeout(self._longest_upload):
+                return await self._read(scope, receive)
+        except TimeoutError:
+            raise TooSlow(f"The body took longer than {self._longest_upload:g} s; send it faster") from None
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """Return the body, or None if the client hung up before its end."""

@@ -29,6 +29,12 @@ class WrongMethod(CallError):
     status, slug, title = 405, "wrong-method", "This address does not take that method"
 
 
+class TooSlow(CallError):
+    """The body did not arrive in the time that a whole call may take."""
+
+    status, slug, title = 408, "too-slow", "The request body came too slowly"
+
+
 class WrongMediaType(CallError):
     """The body is labelled as something other than JSON."""
 
