@@ -157,7 +157,7 @@ def resolving_nowhere() -> Generator[None]:
             raise socket.gaierror(socket.EAI_NONAME, f"{host}: Name or service not known")
         return known(host, *args, **options)
 
-    socket.getaddrinfo = resolve
+    socket.getaddrinfo = resolve  # ty: ignore[invalid-assignment]
     try:
         yield
     finally:

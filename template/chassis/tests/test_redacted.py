@@ -216,7 +216,7 @@ def test_two_calls_know_nothing_of_each_other(tmp_path: Path) -> None:
         ) as wiring:
             texts = ["I am ada@example.com.", "I am bo@example.com.", "I am nobody."]
             outcomes = [await wiring.service.answer(Question(text=t), wiring.service.new_call("alice")) for t in texts]
-            return [outcome.value.text for outcome in outcomes]  # ty: ignore[possibly-missing-attribute]
+            return [outcome.value.text for outcome in outcomes]  # ty: ignore[missing-union-attribute]
 
     assert asyncio.run(story()) == [
         "Hello ada@example.com and [EMAIL_2].",
@@ -226,7 +226,7 @@ def test_two_calls_know_nothing_of_each_other(tmp_path: Path) -> None:
 
 
 async def _echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-    return ModelResponse([TextPart(str(messages[-1].parts[-1].content))])  # ty: ignore[unresolved-attribute]
+    return ModelResponse([TextPart(str(messages[-1].parts[-1].content))])  # ty: ignore[missing-union-attribute]
 
 
 def test_a_long_conversation_keeps_every_value_apart(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ async def draft_by_model[Q: BaseModel, A: BaseModel](
         raise DeadlineExceeded("No model gave a usable reply in time") from error
 
 
-def typed[A: BaseModel](task: Task[BaseModel, A], draft: Draft[A]) -> Draft[A]:
+def typed[Q: BaseModel, A: BaseModel](task: Task[Q, A], draft: Draft[A]) -> Draft[A]:
     """Let a draft pass if it holds what the task promises; no type checker has looked at a team's code for us.
 
     Raises:

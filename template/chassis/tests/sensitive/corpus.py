@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import cast
 from zlib import crc32
 
 from chassis.sensitive import Sensitive
@@ -73,7 +74,7 @@ def _parsed(row: dict[str, str | int | bool]) -> Sentence:
     marked, text, labels, at = str(row["text"]).replace("¦", ""), "", [], 0
     for found in MARK.finditer(marked):
         text += marked[at : found.start()]
-        labels.append(Label(len(text), len(text) + len(found[2]), found[1]))
+        labels.append(Label(len(text), len(text) + len(found[2]), cast("Sensitive", found[1])))
         text, at = text + found[2], found.end()
     return Sentence(int(row["id"]), str(row["language"]), bool(row["unseen"]), text + marked[at:], tuple(labels))
 
