@@ -26,6 +26,7 @@ from sample import TASK, Question
 from chassis.errors import NotAllowed
 from chassis.guard.chain import GuardedModel
 from chassis.testing import Scripted, wire_for_tests
+from chassis.types import Answered
 
 ADDRESS, CARD = "ada@example.com", "4111 1111 1111 1111"
 KINDS = ["email", "phone", "card", "iban", "national_id", "ip", "secret"]
@@ -88,7 +89,7 @@ def test_a_whole_tool_loop_runs_on_placeholders(tmp_path: Path) -> None:
 def test_arguments_are_restored_wherever_they_stand(tmp_path: Path, as_text: bool) -> None:  # noqa: FBT001 - a parameter
     """Vendors hand arguments over as an object or as JSON in a string; quotes and line ends in a value hurt neither."""
     odd = '"john doe"@example.com'
-    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END PRIVATE KEY-----"
+    key = "-----{} PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----{} PRIVATE KEY-----".format("BEGIN", "END")
     got: list[Any] = []
 
     async def work(model: Model) -> str:
@@ -216,7 +217,7 @@ def test_two_calls_know_nothing_of_each_other(tmp_path: Path) -> None:
         ) as wiring:
             texts = ["I am ada@example.com.", "I am bo@example.com.", "I am nobody."]
             outcomes = [await wiring.service.answer(Question(text=t), wiring.service.new_call("alice")) for t in texts]
-            return [outcome.value.text for outcome in outcomes]  # ty: ignore[missing-union-attribute]
+            return [outcome.value.text for outcome in outcomes if isinstance(outcome, Answered)]
 
     assert asyncio.run(story()) == [
         "Hello ada@example.com and [EMAIL_2].",
@@ -226,7 +227,9 @@ def test_two_calls_know_nothing_of_each_other(tmp_path: Path) -> None:
 
 
 async def _echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-    return ModelResponse([TextPart(str(messages[-1].parts[-1].content))])  # ty: ignore[missing-union-attribute]
+    prompt = messages[-1].parts[-1]
+    assert isinstance(prompt, UserPromptPart)
+    return ModelResponse([TextPart(str(prompt.content))])
 
 
 def test_a_long_conversation_keeps_every_value_apart(tmp_path: Path) -> None:

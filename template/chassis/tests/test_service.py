@@ -287,8 +287,11 @@ def test_a_task_group_of_the_team_s_hides_no_failure_of_a_model(tmp_path: Path) 
     """What went wrong with models counts as that, also when it comes out of two tasks at once."""
 
     async def both(question: Question, model: Model) -> Draft[Answer]:
+        async def once() -> Draft[Answer]:
+            return await TASK.run(question, model)
+
         async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(TASK.run(question, model)) for _ in range(2)]
+            asked = [group.create_task(once()) for _ in range(2)]
         return asked[0].result()
 
     doubled = Task(name="echo", takes=Question, gives=Answer, run=both, baseline=TASK.baseline)
@@ -315,6 +318,7 @@ def test_what_a_vendor_s_library_cannot_read_is_a_failure_of_the_model(tmp_path:
     async def story(wiring: Wiring) -> tuple[Any, bool]:
         call = wiring.service.new_call("alice")
         outcome = await wiring.service.answer(Question(text="2 + 2?"), call)
+        assert isinstance(outcome, Answered)
         return outcome.answered_by, call.attempts[0].cost > 10_000_000
 
     assert walk(tmp_path, [Scripted(mistake), Scripted("Four.")], story) == ("second", True)

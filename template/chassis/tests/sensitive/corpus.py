@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import cast
+from typing import Any
 from zlib import crc32
 
 from chassis.sensitive import Sensitive
@@ -70,13 +70,15 @@ def written() -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _parsed(row: dict[str, str | int | bool]) -> Sentence:
-    marked, text, labels, at = str(row["text"]).replace("¦", ""), "", [], 0
+def _parsed(row: dict[str, Any]) -> Sentence:
+    marked, text, at = row["text"].replace("¦", ""), "", 0
+    kinds: dict[str, Sensitive] = {kind: kind for kind in KINDS}
+    labels: list[Label] = []
     for found in MARK.finditer(marked):
         text += marked[at : found.start()]
-        labels.append(Label(len(text), len(text) + len(found[2]), cast("Sensitive", found[1])))
+        labels.append(Label(len(text), len(text) + len(found[2]), kinds[found[1]]))
         text, at = text + found[2], found.end()
-    return Sentence(int(row["id"]), str(row["language"]), bool(row["unseen"]), text + marked[at:], tuple(labels))
+    return Sentence(row["id"], row["language"], row["unseen"], text + marked[at:], tuple(labels))
 
 
 def _sentences(random: Random) -> Iterator[tuple[str, str, str]]:

@@ -18,6 +18,7 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from chassis.call import Share
+from chassis.guard.failures import EgressRefused
 
 FIRST_PAUSE_SECONDS = 0.25
 """The longest pause before the first retry; it doubles with each, and the real one is random, from 0 up to it."""
@@ -78,8 +79,8 @@ def _may_pass(error: ModelAPIError, *, is_last: bool) -> bool:
     if isinstance(error, ModelHTTPError) and error.provider_retry_hint is False:
         return False
     match error:
-        case ModelTimeoutError():
-            return False  # it has had its time
+        case ModelTimeoutError() | EgressRefused():
+            return False  # the one has had its time, the other will be refused again
         case ModelConnectionError(phase="pool" | "connect"):
             return True
         case ModelRateLimitError():
