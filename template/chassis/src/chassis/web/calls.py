@@ -38,6 +38,7 @@ def calls_router(wiring: Wiring) -> APIRouter:
 
 def _add_ask(router: APIRouter, wiring: Wiring) -> None:
     async def ask(question: BaseModel, caller: Caller, request: Request) -> Response:
+        request.state.journaled = True  # from here on the call's own line says how it ended
         call = wiring.service.new_call(caller, request.state.call_id, request.state.arrived_at)
         try:
             outcome = await wiring.service.answer(question, call)

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis.constraints import Constraints
 from chassis.errors import CallError, Overloaded, TooLarge
 from chassis.line import Line, LineFull
-from chassis.web.problems import TooSlow, problem
+from chassis.web.problems import TooSlow, refusal
 
 EXEMPT = frozenset({"/healthz", "/readyz", "/metrics"})
 """Whoever watches the service gets an answer also when it is full."""
@@ -78,7 +78,7 @@ class LimitRequests:
 
 
 async def _refuse(error: CallError, scope: Scope, receive: Receive, send: Send) -> None:
-    await problem(error, scope["state"]["call_id"])(scope, receive, send)
+    await refusal(error, scope["state"]["call_id"])(scope, receive, send)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
