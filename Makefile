@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept help demo check test phoenix bench tested reference
+.PHONY: accept help demo check test phoenix bench tested reference faults
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -37,6 +37,9 @@ tested: ## Lift every library, write the versions down for new projects, and tes
 
 reference: ## Write the pages of docs/reference that follow from the code
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m reference
+
+faults: ## Let everything go wrong once, and write docs/reference/faults.md
+	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m fault_page
 
 accept: ## Run the starter evaluation of each shape, and write down what new services are compared with
 	$(RUN) python scripts/accept.py

@@ -106,7 +106,7 @@ BAD_STARTS = (
     ),
     BadStart(
         "a database of another kind",
-        "DATABASE_URL: the value is 'mysql://db/x'. Write sqlite:///var/service.db",
+        "DATABASE_URL: the value begins with 'mysql'. Write sqlite:///var/service.db",
         variables={"DATABASE_URL": "mysql://db/x"},
     ),
     BadStart(

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from listening import Lines, production_lines
+from pydantic_ai import models
 from repository import CONSTRAINTS, write_repository
+from servers import NoServer, Server, any_server
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +29,32 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[Server]:
+    """Give the session one PostgreSQL server, and each test that wants one a database of its own on it."""
+    try:
+        with any_server() as server:
+            yield server
+    except NoServer as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Run the test twice: on a new file, and on a new database of a real server."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/store.db"
+    server: Server = request.getfixturevalue("postgres")
+    return server.fresh()
+
+
+@pytest.fixture
+def real_requests() -> Generator[None]:
+    """Let models of this test send: what they reach are servers of its own."""
+    with models.override_allow_model_requests(allow_model_requests=True):
+        yield
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """A service behind a real HTTP server in a thread of its own, for tests to knock at."""
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -38,11 +38,16 @@ class Door:
         return self.client.post("/v1/echo", json={"text": text}, headers=authorization | headers)
 
 
-@contextmanager
-def open_door(root: Path, *models: Model, **changes: dict[str, Any]) -> Generator[Door]:
+def open_door(root: Path, *models: Model, **changes: dict[str, Any]) -> AbstractContextManager[Door]:
     """Serve the sample task while the context lasts."""
+    return open_door_of(lambda: wire_for_tests(TASK, root, *models, **changes))
+
+
+@contextmanager
+def open_door_of(wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> Generator[Door]:
+    """Serve a service while the context lasts."""
     opened: Future[tuple[Wiring, asyncio.AbstractEventLoop, uvicorn.Server, str]] = Future()
-    thread = Thread(target=lambda: asyncio.run(_serve(opened, root, *models, **changes)))
+    thread = Thread(target=lambda: asyncio.run(_serve(opened, wire)))
     thread.start()
     wiring, loop, server, key = opened.result()
     try:
@@ -53,8 +58,8 @@ def open_door(root: Path, *models: Model, **changes: dict[str, Any]) -> Generato
         thread.join()
 
 
-async def _serve(opened: Future[Any], root: Path, *models: Model, **changes: dict[str, Any]) -> None:
-    async with wire_for_tests(TASK, root, *models, **changes) as wiring:
+async def _serve(opened: Future[Any], wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> None:
+    async with wire() as wiring:
         config = uvicorn.Config(build_app(wiring), port=0, log_config=None, access_log=False, lifespan="off", ws="none")
         server = uvicorn.Server(config)
         key = await wiring.keys.create("alice")

@@ -44,7 +44,11 @@ mean_usd = 1
 [limits]
 body_bytes = 1000
 concurrent_calls = 4
+waiting_calls = 4
 model_requests_per_call = 1
+concurrent_requests_per_model = 4
+waiting_requests_per_model = 4
+retries_per_model = 0
 [cache]
 ttl_seconds = 0
 [data]
@@ -54,6 +58,7 @@ refuse = []
 low_confidence = "baseline"
 models_failed = "baseline"
 budget_exhausted = "baseline"
+store_down = "refuse"
 [desk]
 due_hours = 1
 """

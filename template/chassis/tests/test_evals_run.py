@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,16 @@ from pydantic_ai.usage import RequestUsage
 from repository import write_repository
 from sample import TASK, Question
 
-from chassis.errors import ConfigError
+from chassis.errors import ConfigError, DeadlineExceeded, ModelsOff, StoreUnavailable
 from chassis.evals.cases import load_cases
 from chassis.evals.lines import read_lines
+from chassis.evals.outages import verdict_on
 from chassis.evals.records import Record, Trial
 from chassis.evals.suites import load_suites
 from chassis.testing import Scripted
+from chassis.types import Referred, Setback
 
+MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
 PING = '{"id": "ping", "input": {"text": "ping"}, "expected": "PING", "tags": ["loud"]}'
 WHY = '{"id": "why", "input": {"text": "why?"}, "expected": null, "tags": ["declined"]}'
 
@@ -223,6 +227,7 @@ def test_the_fingerprint_of_a_grader_sees_code_alone(evaluated: Path) -> None:
 def test_only_so_many_cases_are_asked_at_once(evaluated: Path) -> None:
     """A large data set is not fired at a vendor in one volley, and not one by one either."""
     add_models(evaluated)
+    edit(evaluated / "evals/suites.toml", "repeats = 3", "at_once = 3")
     busy, most = 0, 0
 
     async def count(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -234,7 +239,7 @@ def test_only_so_many_cases_are_asked_at_once(evaluated: Path) -> None:
 
     ask(evaluated, "live", models={"first": Scripted(count)})
 
-    assert most == 8
+    assert most == 3
 
 
 def test_a_live_run_repeats_and_holds_the_models_against_the_baseline(evaluated: Path) -> None:
@@ -372,3 +377,22 @@ def test_suites_are_chosen_by_name(evaluated: Path) -> None:
     assert list(suites.named(("live",))) == ["live"]
     with pytest.raises(ConfigError, match=r"there is no suite 'lives'\. Choose from: answers, attacks, live"):
         suites.named(("lives",))
+
+
+@pytest.mark.parametrize(
+    ("ending", "failure", "verdict"),
+    [
+        (None, ZeroDivisionError(), ("fail_service", "ZeroDivisionError")),
+        (None, DeadlineExceeded("slow"), ("fail_service", "DeadlineExceeded")),
+        (None, StoreUnavailable("down"), ("infra", "StoreUnavailable")),
+        (None, ModelsOff("off"), ("skipped", "ModelsOff")),
+        (Referred("r", Setback.BUDGET_EXHAUSTED, MOMENT), None, ("skipped", "BudgetExhausted")),
+        (Referred("r", Setback.LOW_CONFIDENCE, MOMENT), None, ("ok", None)),
+    ],
+)
+def test_what_ended_a_trial_says_whether_it_counts(
+    ending: Referred | None, failure: Exception | None, verdict: tuple[str, str | None]
+) -> None:
+    """Our bugs count against the service; a switch, a budget and a broken store say nothing about its answers."""
+    assert verdict_on(ending, failure, [], missing=False) == verdict
+    assert verdict_on(ending, failure, [], missing=True) == ("skipped", "NotRecorded")

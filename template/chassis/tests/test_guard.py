@@ -16,75 +16,18 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.usage import RequestUsage
 from sample import TASK, Question
 
-from chassis.constraints import ModelLink, Sensitive
+from chassis.constraints import ModelLink
 from chassis.errors import ConfigError
 from chassis.guard import breaker
 from chassis.guard.breaker import Breaker
 from chassis.guard.chain import GuardedModel
 from chassis.guard.failures import EmptyReply, RefusedReply, Resting, TruncatedReply, UnusableReply
-from chassis.guard.metered import check_reply
 from chassis.guard.prices import price_of
-from chassis.guard.redaction import find, redact, restore
 from chassis.guard.request import canonical, input_bound
+from chassis.guard.usable import check_reply
 from chassis.guard.vendors import connect
 from chassis.settings import Settings
 from chassis.testing import Scripted, wire_for_tests
-
-ALL: tuple[Sensitive, ...] = ("email", "phone", "card", "iban", "national_id", "ip", "secret")
-
-
-@pytest.mark.parametrize(
-    ("kind", "value"),
-    [
-        ("email", "ann.o-neil+x@mail.example.co.uk"),
-        ("card", "4111 1111 1111 1111"),
-        ("card", "378282246310005"),
-        ("iban", "DE89 3704 0044 0532 0130 00"),
-        ("iban", "GB29NWBK60161331926819"),
-        ("national_id", "078-05-1120"),
-        ("national_id", "QQ123456C".replace("QQ", "AB")),
-        ("national_id", "86 095 742 719"),
-        ("national_id", "2 55 08 14 168 025 38"),
-        ("ip", "203.0.113.7"),
-        ("ip", "2001:db8::8a2e:370:7334"),
-        ("secret", "sk-proj-abcdefghijklmnop1234"),
-        ("secret", "AKIAIOSFODNN7EXAMPLE"),
-        ("phone", "+49 30 901820"),
-        ("phone", "(030) 901-82000"),
-    ],
-)
-def test_sensitive_values_are_found_for_what_they_are(kind: Sensitive, value: str) -> None:
-    """A value inside a sentence is found whole, and as the right kind even when every kind is looked for."""
-    text = f"Please note {value}, thanks."
-
-    assert [(item.kind, text[item.start : item.end]) for item in find(text, ALL)] == [(kind, value)]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Order 4111 1111 1111 1112 is not a card: its checksum is wrong.",
-        "Version 3.12.1 came on 2026-11-23 at 15:04:05.",
-        "DE89 3704 0044 0532 0130 01 fails the IBAN check, 86 095 742 718 the German one.",
-        "The budget is $300.00 a month, 20.00 a day, for 10000 users.",
-        "std::vector and chassis::guard are names.",
-    ],
-)
-def test_look_alikes_are_left_alone(text: str) -> None:
-    """Numbers that fail their checksum, dates, versions and amounts are not sensitive."""
-    assert find(text, ALL) == []
-
-
-def test_redaction_keeps_one_placeholder_for_one_value_and_undoes_itself() -> None:
-    """A value that appears twice, now and in a later message, is the same placeholder each time."""
-    placeholders: dict[str, str] = {}
-    text = "a@x.example wrote to b@x.example, and a@x.example again"
-
-    redacted = redact(text, ALL, placeholders)
-
-    assert redacted == "[EMAIL_1] wrote to [EMAIL_2], and [EMAIL_1] again"
-    assert redact("b@x.example", ALL, placeholders) == "[EMAIL_2]"
-    assert restore(redacted, placeholders) == text
 
 
 @pytest.mark.parametrize(
@@ -126,7 +69,7 @@ def test_the_same_request_has_the_same_bytes_whenever_it_is_sent() -> None:
 def test_a_reply_that_cannot_be_used_is_a_failure(response: ModelResponse, failure: type[UnusableReply]) -> None:
     """Silence, a cut-off reply and a refusal are never taken for answers."""
     with pytest.raises(failure):
-        check_reply("first", response)
+        check_reply(link(), response)
 
 
 def link(**changes: Any) -> ModelLink:
@@ -176,18 +119,20 @@ def test_a_breaker_opens_rests_and_lets_one_probe_through(monkeypatch: pytest.Mo
     monkeypatch.setattr(breaker, "REST_SECONDS", 0.05)
     guarded = Breaker("first")
     for _ in range(5):
+        guarded.check()
         guarded.enter()
         guarded.failed()
     with pytest.raises(Resting):
-        guarded.enter()
+        guarded.check()
 
     time.sleep(0.06)
+    guarded.check()
     guarded.enter()
     with pytest.raises(Resting):
-        guarded.enter()
+        guarded.check()
     guarded.succeeded()
 
-    guarded.enter()
+    guarded.check()
 
 
 @pytest.mark.parametrize("provider", ["openai", "openai-compatible", "local", "anthropic", "google"])
@@ -212,6 +157,13 @@ def test_vendor_clients_never_retry_and_give_up_in_time(provider: str) -> None:
         assert (options.retry_options.attempts, options.timeout) == (1, 7000)
     else:
         assert (client.max_retries, client.timeout) == (0, 7)
+
+
+def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CI without the secret sets the variable to nothing; that must not stop the start."""
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+
+    assert Settings().openai_api_key is None
 
 
 def test_without_its_key_a_vendor_is_not_connected() -> None:

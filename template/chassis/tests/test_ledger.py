@@ -1,39 +1,54 @@
-"""Money: what is promised of holds and settlements, on a real database file."""
+"""Money: what is promised of holds and settlements, on a real file and on a real server."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from chassis.budget import accounts_for
-from chassis.errors import BudgetExhausted, ConfigError
-from chassis.store.database import Database
-from chassis.store.ledger import Account, Balance, Ledger
+from chassis.clock import now
+from chassis.errors import BudgetExhausted, StoreUnavailable
+from chassis.store import tills
+from chassis.store.accounts import Account, Balance, Hold
+from chassis.store.ledger import Ledger
+from chassis.store.opening import open_database
 from chassis.testing import constraints_for_tests
 from chassis.types import show_usd
 
 DAY = Account("day:2026-11-23", ceiling=100, retry_after=60)
 MONTH = Account("month:2026-11", ceiling=150, retry_after=600)
+MANY = [Account(f"caller-day:{name}:2026-11-23", ceiling=10_000, retry_after=60) for name in "abcdef"]
 
 
 @asynccontextmanager
-async def ledger_in(folder: Path) -> AsyncGenerator[Ledger]:
-    """Open a ledger in a folder."""
-    database = await Database.open("sqlite:///ledger.db", folder)
+async def ledger_at(url: str) -> AsyncGenerator[Ledger]:
+    """Open a ledger as a service does."""
+    database = await open_database(url, Path())
+    ledger = Ledger(database)
     try:
-        yield Ledger(database)
+        yield ledger
     finally:
+        await ledger.close()
         await database.close()
 
 
-def test_a_hold_counts_at_once_and_settles_to_what_was_spent(tmp_path: Path) -> None:
+async def taken(ledger: Ledger, accounts: list[Account], amount: int) -> Hold | None:
+    """Return a hold, or None if the budget is used up."""
+    try:
+        return await ledger.hold(accounts, amount)
+    except BudgetExhausted:
+        return None
+
+
+def test_a_hold_counts_at_once_and_settles_to_what_was_spent(store_url: str) -> None:
     """The worst case is taken first, and the difference comes back."""
 
     async def story() -> list[list[Balance]]:
-        async with ledger_in(tmp_path) as ledger:
+        async with ledger_at(store_url) as ledger:
             hold = await ledger.hold([DAY, MONTH], 80)
             held = await ledger.balances()
             await ledger.settle(hold, 30)
@@ -45,62 +60,210 @@ def test_a_hold_counts_at_once_and_settles_to_what_was_spent(tmp_path: Path) -> 
     assert settled == [Balance("day:2026-11-23", 0, 30), Balance("month:2026-11", 0, 30)]
 
 
-def test_a_hold_that_does_not_fit_everywhere_is_made_nowhere(tmp_path: Path) -> None:
-    """One full account refuses the request and leaves the others as they were."""
+def test_a_hold_that_does_not_fit_everywhere_is_made_nowhere(store_url: str) -> None:
+    """One full account refuses the request, is named, and the others stay as they were."""
 
     async def story() -> list[Balance]:
-        async with ledger_in(tmp_path) as ledger:
+        async with ledger_at(store_url) as ledger:
             await ledger.hold([DAY], 60)
             with pytest.raises(BudgetExhausted, match=r"'day' of \$0.00 has less than"):
                 await ledger.hold([MONTH, DAY], 60)
-            return await ledger.balances()
+            return [balance for balance in await ledger.balances() if balance.held]
 
     assert asyncio.run(story()) == [Balance("day:2026-11-23", 60, 0)]
 
 
-def test_settling_twice_charges_once(tmp_path: Path) -> None:
-    """A retried settlement changes nothing."""
+def test_settling_twice_charges_once(store_url: str) -> None:
+    """A retried settlement changes nothing, one after the other or all at once."""
 
     async def story() -> list[Balance]:
-        async with ledger_in(tmp_path) as ledger:
+        async with ledger_at(store_url) as ledger:
             hold = await ledger.hold([DAY], 80)
-            await ledger.settle(hold, 30)
+            await asyncio.gather(*(ledger.settle(hold, 30) for _ in range(10)))
             await ledger.settle(hold, 70)
             return await ledger.balances()
 
     assert asyncio.run(story()) == [Balance("day:2026-11-23", 0, 30)]
 
 
-def test_two_processes_on_one_file_never_overspend(tmp_path: Path) -> None:
-    """Two databases on the same file see each other's holds: of 40 holds of 10, ten fit under 100."""
+def crowd(url: str) -> tuple[int, list[Balance]]:
+    """Let two replicas spend, 96 requests at once over many accounts in any order; return what was spent, and where."""
 
-    async def spend(ledger: Ledger) -> bool:
-        try:
-            await ledger.hold([MONTH, DAY], 10)
-        except BudgetExhausted:
-            return False
-        return True
+    async def spend(ledger: Ledger, chance: random.Random) -> int:
+        accounts = chance.sample(MANY, k=4)
+        hold = await taken(ledger, accounts, 999)
+        if hold is None:
+            return 0
+        await asyncio.sleep(chance.uniform(0, 0.002))
+        await ledger.settle(hold, 998)
+        return 998 * len(accounts)
 
     async def story() -> tuple[int, list[Balance]]:
-        async with ledger_in(tmp_path) as one, ledger_in(tmp_path) as other:
-            results = await asyncio.gather(*(spend(ledger) for _ in range(20) for ledger in (one, other)))
-            return sum(results), await one.balances()
+        async with ledger_at(url) as one, ledger_at(url) as other:
+            chance = random.Random(1)  # noqa: S311 - the same shuffle each time
+            spent = await asyncio.gather(*(spend(ledger, chance) for _ in range(48) for ledger in (one, other)))
+            return sum(spent), await one.balances()
 
-    assert asyncio.run(story()) == (10, [Balance("day:2026-11-23", 100, 0), Balance("month:2026-11", 100, 0)])
+    return asyncio.run(story())
 
 
-def test_a_lost_hold_stays_charged(tmp_path: Path) -> None:
-    """A process that dies between hold and settlement makes the service too careful, never too generous."""
+def test_96_in_flight_with_shuffled_keys_neither_overspend_nor_deadlock(store_url: str) -> None:
+    """Whoever locks accounts does so in key order, and looks at them only then."""
+    spent, balances = crowd(store_url)
 
-    async def story() -> list[Balance]:
-        async with ledger_in(tmp_path) as ledger:
-            await ledger.hold([DAY], 80)
-        async with ledger_in(tmp_path) as reopened:
+    assert max(balance.spent for balance in balances) <= MANY[0].ceiling
+    assert sum(balance.spent for balance in balances) == spent > 0
+    assert [balance.held for balance in balances] == [0] * len(MANY)
+
+
+@pytest.mark.parametrize(
+    ("statement", "condition", "instead"),
+    [
+        ("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", ""),
+        ("POSTGRES_TAKE", "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits", "true AS fits"),
+        ("POSTGRES_TAKE", 'ORDER BY accounts.key COLLATE "C" FOR UPDATE OF accounts', ""),
+    ],
+    ids=["sqlite-condition", "postgresql-condition", "postgresql-lock"],
+)
+def test_without_the_atomic_condition_it_would_overspend(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    statement: str,
+    condition: str,
+    instead: str,
+) -> None:
+    """The test above can fail: it does as soon as the condition, or the lock that keeps it true, is taken away."""
+    whole: str = getattr(tills, statement)
+    assert condition in whole
+    monkeypatch.setattr(tills, statement, whole.replace(condition, instead))
+    url = (
+        f"sqlite:///{request.getfixturevalue('tmp_path')}/store.db"
+        if statement.startswith("SQLITE")
+        else request.getfixturevalue("postgres").fresh()
+    )
+
+    try:
+        _, balances = crowd(url)
+    except StoreUnavailable:
+        return  # without the lock in key order some of them deadlock before they can overspend
+
+    assert max(balance.spent for balance in balances) > MANY[0].ceiling
+
+
+def test_a_lost_hold_stays_charged_until_it_is_released(store_url: str) -> None:
+    """A process that dies between hold and settlement makes the service too careful until a person says otherwise."""
+
+    async def story() -> tuple[list[Hold], list[Hold], list[Balance]]:
+        async with ledger_at(store_url) as ledger:
+            hold = await ledger.hold([DAY, MONTH], 80)
+        async with ledger_at(store_url) as reopened:
             with pytest.raises(BudgetExhausted):
                 await reopened.hold([DAY], 21)
-            return await reopened.balances()
+            assert await reopened.open_holds(hold.opened_at) == []
+            lost = await reopened.open_holds(now() + timedelta(seconds=1))
+            assert lost == [hold]
+            released = await reopened.release(now() + timedelta(seconds=1))
+            assert await reopened.release(now() + timedelta(seconds=1)) == []
+            return lost, released, await reopened.balances()
 
-    assert asyncio.run(story()) == [Balance("day:2026-11-23", 80, 0)]
+    lost, released, balances = asyncio.run(story())
+
+    assert released == lost
+    assert balances == [Balance("day:2026-11-23", 0, 0), Balance("month:2026-11", 0, 0)]
+
+
+def test_a_settlement_after_the_release_is_charged(store_url: str) -> None:
+    """The money was spent: that somebody took the process for dead does not bring it back."""
+
+    async def story() -> list[Balance]:
+        async with ledger_at(store_url) as ledger:
+            hold = await ledger.hold([DAY], 80)
+            await ledger.release(now() + timedelta(seconds=1))
+            await ledger.settle(hold, 30)
+            await ledger.settle(hold, 30)
+            return await ledger.balances()
+
+    assert asyncio.run(story()) == [Balance("day:2026-11-23", 0, 30)]
+
+
+def test_whoever_hangs_up_while_money_is_held_holds_nothing(store_url: str) -> None:
+    """Cancelled at any moment between the request and the hold, the money comes back."""
+
+    async def story() -> list[Balance]:
+        async with ledger_at(store_url) as ledger:
+            await ledger.hold([DAY], 0)
+            for pause in range(20):
+                caller = asyncio.create_task(ledger.hold([DAY], 80))
+                await asyncio.sleep(pause / 10_000)
+                caller.cancel()
+                [outcome] = await asyncio.gather(caller, return_exceptions=True)
+                if isinstance(outcome, Hold):
+                    await ledger.settle(outcome, 0)
+                await ledger.close()
+            return await ledger.balances()
+
+    assert asyncio.run(story()) == [Balance("day:2026-11-23", 0, 0)]
+
+
+def test_a_cancelled_settlement_is_made_all_the_same(store_url: str) -> None:
+    """A caller who hangs up while money is settled changes nothing."""
+
+    async def story() -> list[Balance]:
+        async with ledger_at(store_url) as ledger:
+            hold = await ledger.hold([DAY], 80)
+            settling = asyncio.create_task(ledger.settle(hold, 30))
+            await asyncio.sleep(0)
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
+            await ledger.close()
+            return await ledger.balances()
+
+    assert asyncio.run(story()) == [Balance("day:2026-11-23", 0, 30)]
+
+
+def test_after_midnight_the_old_day_is_charged(store_url: str) -> None:
+    """The period is part of the hold, so a settlement that comes in the new year belongs to the old one."""
+    constraints = constraints_for_tests()
+    before, after = datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2027, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+    async def story() -> list[Balance]:
+        async with ledger_at(store_url) as ledger:
+            old = await ledger.hold(accounts_for("alice", constraints, before), 80)
+            new = await ledger.hold(accounts_for("alice", constraints, after), 70)
+            await ledger.settle(old, 8)
+            await ledger.settle(new, 7)
+            return await ledger.balances()
+
+    assert [(balance.key, balance.held, balance.spent) for balance in asyncio.run(story())] == [
+        ("caller-day:alice:2026-12-31", 0, 8),
+        ("caller-day:alice:2027-01-01", 0, 7),
+        ("day:2026-12-31", 0, 8),
+        ("day:2027-01-01", 0, 7),
+        ("month:2026-12", 0, 8),
+        ("month:2027-01", 0, 7),
+    ]
+
+
+def test_replicas_whose_clocks_differ_keep_every_ceiling(store_url: str) -> None:
+    """For one it is already tomorrow: each day and the month still bear only their own ceiling."""
+    slow, fast = datetime(2026, 11, 23, 23, 59, 50, tzinfo=UTC), datetime(2026, 11, 24, 0, 0, 10, tzinfo=UTC)
+    constraints = constraints_for_tests(cost={"per_day_usd": 1e-7, "per_month_usd": 1.5e-7})
+
+    async def story() -> list[Balance]:
+        async with ledger_at(store_url) as one, ledger_at(store_url) as other:
+            calls = [
+                taken(ledger, accounts_for("alice", constraints, moment), 10)
+                for _ in range(12)
+                for ledger, moment in ((one, slow), (other, fast))
+            ]
+            await asyncio.gather(*calls)
+            return [balance for balance in await one.balances() if not balance.key.startswith("caller")]
+
+    yesterday, today, month = asyncio.run(story())
+
+    assert (yesterday.key, today.key, month) == ("day:2026-11-23", "day:2026-11-24", Balance("month:2026-11", 150, 0))
+    assert max(yesterday.held, today.held) <= 100
+    assert yesterday.held + today.held == 150
 
 
 def test_the_periods_are_utc_and_end_when_they_say() -> None:
@@ -112,15 +275,6 @@ def test_the_periods_are_utc_and_end_when_they_say() -> None:
         ("day:2026-12-31", 60),
         ("month:2026-12", 60),
     ]
-
-
-def test_a_database_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
-    """The variable, the value and what to write instead."""
-    with pytest.raises(ConfigError, match=r"DATABASE_URL: the value is 'mysql://x'. Write sqlite:///var/service.db"):
-        asyncio.run(Database.open("mysql://x", tmp_path))
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="cannot be opened"):
-        asyncio.run(Database.open("sqlite:///file/x.db", tmp_path))
 
 
 @pytest.mark.parametrize(

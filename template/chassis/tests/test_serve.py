@@ -1,44 +1,14 @@
 """`chassis serve` as a process of its own: how it starts, and how it goes."""
 
-import os
-import re
 import socket
-import subprocess
-import sys
-from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+from processes import first_match, process
 from repository import write_repository
 
 from chassis.telemetry.spans import FILE, SpanStore
-
-
-@contextmanager
-def process(root: Path, *arguments: str, **environment: str) -> Generator[subprocess.Popen[str]]:
-    """Run `chassis serve` in the repository at `root`."""
-    command = [sys.executable, "-c", "from chassis.cli.main import main; main()", "serve", *arguments]
-    path = os.pathsep.join([str(root), *sys.path])
-    started = subprocess.Popen(
-        command,
-        cwd=root,
-        env=os.environ | {"PYTHONPATH": path} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.wait()
-
-
-def first_match(stream: Iterable[str], pattern: str) -> str:
-    """Return the group of the first line that fits."""
-    return next(match[1] for line in stream if (match := re.search(pattern, line)))
 
 
 def test_a_service_that_is_told_to_go_finishes_what_it_began(tmp_path: Path) -> None:

@@ -127,9 +127,9 @@ def test_the_ceiling_of_a_call_counts_all_its_requests_together(tmp_path: Path) 
         return await TASK.run(question, model)
 
     asking_often = Task(name="echo", takes=Question, gives=Answer, run=loop, baseline=TASK.baseline)
-    model = Scripted("again")
+    model, tight = Scripted("again"), {"cost": {"per_request_usd": 0.02}, "limits": {"retries_per_model": 0}}
 
-    outcome = walk(tmp_path, [model], asking("ping"), task=asking_often, cost={"per_request_usd": 0.02})
+    outcome = walk(tmp_path, [model], asking("ping"), task=asking_often, **tight)
 
     assert outcome.setback is Setback.BUDGET_EXHAUSTED
     assert 0 < len(model.requests) < 4
@@ -180,7 +180,7 @@ def test_one_deadline_bounds_a_hanging_chain(tmp_path: Path) -> None:
     )
 
     assert outcome.answered_by == "baseline"
-    assert attempts == [("first", "CancelledError"), ("second", "CancelledError")]
+    assert attempts == [("first", "TimedOut"), ("second", "TimedOut")]
     assert remaining > 0
 
 
@@ -281,3 +281,56 @@ def test_an_error_in_the_team_s_code_is_never_hidden(tmp_path: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         walk(tmp_path, [Scripted("ok")], asking("ping"), task=broken)
+
+
+def test_a_task_group_of_the_team_s_hides_no_failure_of_a_model(tmp_path: Path) -> None:
+    """What went wrong with models counts as that, also when it comes out of two tasks at once."""
+
+    async def both(question: Question, model: Model) -> Draft[Answer]:
+        async def once() -> Draft[Answer]:
+            return await TASK.run(question, model)
+
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(once()) for _ in range(2)]
+        return asked[0].result()
+
+    doubled = Task(name="echo", takes=Question, gives=Answer, run=both, baseline=TASK.baseline)
+
+    assert walk(tmp_path, [Scripted(DOWN)], asking("ping"), task=doubled).answered_by == "baseline"
+
+
+def test_a_draft_of_the_wrong_type_is_a_mistake(tmp_path: Path) -> None:
+    """A caller is never handed what the task did not promise."""
+
+    async def lie(_: Question, __: Model) -> Draft[Any]:
+        return Draft("just words", 0.9)
+
+    lying = Task(name="echo", takes=Question, gives=Answer, run=lie, baseline=TASK.baseline)
+
+    with pytest.raises(TypeError, match="drafted a str, not a Answer"):
+        walk(tmp_path, [Scripted("ok")], asking("ping"), task=lying)
+
+
+@pytest.mark.parametrize("mistake", [IndexError(), KeyError("choices"), ValueError(), TypeError(), AttributeError()])
+def test_what_a_vendor_s_library_cannot_read_is_a_failure_of_the_model(tmp_path: Path, mistake: Exception) -> None:
+    """The next model is asked, and as nobody knows what the first one did, its worst case is charged."""
+
+    async def story(wiring: Wiring) -> tuple[Any, bool]:
+        call = wiring.service.new_call("alice")
+        outcome = await wiring.service.answer(Question(text="2 + 2?"), call)
+        assert isinstance(outcome, Answered)
+        return outcome.answered_by, call.attempts[0].cost > 10_000_000
+
+    assert walk(tmp_path, [Scripted(mistake), Scripted("Four.")], story) == ("second", True)
+
+
+def test_a_reply_without_usage_costs_the_worst_case(tmp_path: Path) -> None:
+    """A vendor that does not say what it used is not taken to have worked for nothing."""
+    silent = ModelResponse([TextPart("Four.")], usage=RequestUsage(details={"unknown": 1}))
+
+    async def story(wiring: Wiring) -> bool:
+        call = wiring.service.new_call("alice")
+        await wiring.service.answer(Question(text="2 + 2?"), call)
+        return call.cost > 10_000_000
+
+    assert walk(tmp_path, [Scripted(silent)], story)

@@ -11,17 +11,18 @@ import chassis
 
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
-    ("types", "errors", "clock"),
-    ("call", "task", "sections", "constraints", "settings", "project"),
+    ("types", "errors", "clock", "sensitive", "placeholders"),
+    ("call", "task", "line", "sections", "constraints", "settings", "project"),
     ("telemetry", "store", "owners"),
-    ("budget", "guard", "policy", "journal"),
+    ("budget", "standing", "watch", "guard", "policy", "journal"),
+    ("drafting",),
     ("service",),
     ("wiring",),
     ("web", "evals", "testing"),
     ("cli",),
 )
 """From the ground up; a module or a folder may import from its own layer and from those below it."""
-STEPS = {"redacted", "cached", "held", "breaking", "timed", "metered"}
+STEPS = {"switched", "redacted", "cached", "held", "queued", "breaking", "retried", "metered", "timed"}
 MAX_LINES = 200
 
 

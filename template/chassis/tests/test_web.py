@@ -153,7 +153,7 @@ def test_who_watches_needs_no_key(door: Door) -> None:
 
     assert {path: page.status_code for path, page in pages.items()} == dict.fromkeys(pages, 200)
     assert pages["/healthz"].json() == {"status": "alive"}
-    assert pages["/readyz"].json() == {"status": "ready"}
+    assert pages["/readyz"].json() == {"status": "ready", "models": "none"}
     assert "chassis_calls" in pages["/metrics"].text
 
 
@@ -166,7 +166,7 @@ def test_the_description_has_the_tasks_own_types(door: Door) -> None:
     assert ask["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Question"}
     assert schemas["Question"]["properties"]["text"]["maxLength"] == 500
     assert schemas["Answer"]["properties"]["text"]["type"] == "string"
-    assert sorted(ask["responses"]) == ["200", "202", "400", "401", "413", "415", "422", "429", "500", "503"]
+    assert sorted(ask["responses"]) == ["200", "202", "400", "401", "408", "413", "415", "422", "429", "500", "503"]
     assert ask["responses"]["422"]["content"] == {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
     }
@@ -191,6 +191,15 @@ def test_not_ready_without_a_database(tmp_path: Path, lines: Lines) -> None:
     assert ready.json()["type"] == "/problems/not-ready"
     assert asked.status_code == 500
     assert [line["call_id"] for line in lines.named("request.failed")] == [asked.json()["call_id"]]
+
+
+def test_every_refusal_leaves_a_line(door: Door, lines: Lines) -> None:
+    """Whoever is refused gets a call id that can be looked up, even if nobody knows who they are."""
+    response = door.ask("hello", key="ck_guessed")
+
+    (line,) = lines.named("request.refused")
+    assert (line["call_id"], line["status"]) == (response.headers["X-Call-Id"], 401)
+    assert line["problem"] == "unauthenticated"
 
 
 def test_a_mistake_of_the_team_is_told_to_nobody(tmp_path: Path, lines: Lines) -> None:
@@ -224,7 +233,10 @@ def test_too_many_calls_at_once(tmp_path: Path) -> None:
         await asyncio.to_thread(finish.wait, 10)
         return ModelResponse([TextPart("Four.")])
 
-    with open_door(tmp_path, Scripted(slowly), limits={"concurrent_calls": 1}) as door, ThreadPoolExecutor() as pool:
+    with (
+        open_door(tmp_path, Scripted(slowly), limits={"concurrent_calls": 1, "waiting_calls": 0}) as door,
+        ThreadPoolExecutor() as pool,
+    ):
         slow = pool.submit(door.ask, "2 + 2?")
         assert begun.wait(10)
         refused, alive = door.ask("hello"), door.client.get("/healthz")

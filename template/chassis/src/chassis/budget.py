@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from chassis.clock import now
 from chassis.constraints import Constraints
 from chassis.errors import BudgetExhausted
-from chassis.store.ledger import Account
+from chassis.store.accounts import Account
 from chassis.types import NanoUsd, show_usd
 
 
@@ -14,12 +14,11 @@ def accounts_for(caller: str, constraints: Constraints, moment: datetime | None 
     moment = moment or now()
     day, month = f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"
     midnight = _seconds_until(moment, _start_of_day(moment) + timedelta(days=1))
-    next_month = (_start_of_day(moment).replace(day=1) + timedelta(days=32)).replace(day=1)
     ceilings = constraints.ceilings
     return [
         Account(f"caller-day:{caller}:{day}", ceilings["per_caller_day"], midnight),
         Account(f"day:{day}", ceilings["per_day"], midnight),
-        Account(f"month:{month}", ceilings["per_month"], _seconds_until(moment, next_month)),
+        Account(f"month:{month}", ceilings["per_month"], _seconds_until(moment, start_of_next_month(moment))),
     ]
 
 
@@ -32,6 +31,16 @@ def check_call(worst_case: NanoUsd, constraints: Constraints) -> None:
     ceiling = constraints.ceilings["per_request"]
     if worst_case > ceiling:
         raise BudgetExhausted(f"This call could cost {show_usd(worst_case)}; the ceiling is {show_usd(ceiling)}")
+
+
+def start_of_month(moment: datetime) -> datetime:
+    """Return the first moment of the month."""
+    return _start_of_day(moment).replace(day=1)
+
+
+def start_of_next_month(moment: datetime) -> datetime:
+    """Return the first moment after the month."""
+    return start_of_month(start_of_month(moment) + timedelta(days=32))
 
 
 def _start_of_day(moment: datetime) -> datetime:

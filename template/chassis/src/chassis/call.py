@@ -2,9 +2,10 @@
 
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chassis.errors import DeadlineExceeded, TooManyModelRequests
+from chassis.placeholders import Placeholders
 from chassis.types import Attempt, NanoUsd
 
 
@@ -26,9 +27,10 @@ class Deadline:
     reserve: float
 
     @classmethod
-    def after(cls, seconds: float) -> "Deadline":
-        """Return the deadline `seconds` from now, a tenth of it (at most a second) reserved."""
-        return cls(time.monotonic() + seconds, reserve=min(1.0, seconds / 10))
+    def after(cls, seconds: float, since: float | None = None) -> "Deadline":
+        """Return the deadline `seconds` from now or `since`, a tenth of it (at most a second) reserved."""
+        begun = time.monotonic() if since is None else since
+        return cls(begun + seconds, reserve=min(1.0, seconds / 10))
 
     def remaining(self) -> float:
         """Return the seconds left, never below 0."""
@@ -44,6 +46,27 @@ class Deadline:
         if seconds <= 0:
             raise DeadlineExceeded("The time for this call is used up")
         return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one model may use of the time that is left for models.
+
+    Args:
+        deadline: The call's.
+        sharers: How many models of the chain, this one included, are still to be asked.
+    """
+
+    deadline: Deadline
+    sharers: int
+
+    def seconds(self) -> float:
+        """Return the seconds that the model may use from now on.
+
+        Raises:
+            DeadlineExceeded: There are none.
+        """
+        return self.deadline.for_models() / self.sharers
 
 
 @dataclass(slots=True)
@@ -62,7 +85,7 @@ class Call:
     deadline: Deadline
     max_turns: int
     turns: "list[Turn]" = field(default_factory=list)
-    placeholders: dict[str, str] = field(default_factory=dict)
+    placeholders: Placeholders = field(default_factory=Placeholders)
 
     def turn(self) -> "Turn":
         """Begin the next model request.
@@ -79,6 +102,11 @@ class Call:
     def attempts(self) -> list[Attempt]:
         """Return what was sent to models so far, oldest first."""
         return [attempt for turn in self.turns for attempt in turn.attempts]
+
+    @property
+    def answerer(self) -> str | None:
+        """Return the model that gave the last reply which was of use, if any did."""
+        return next((attempt.model for attempt in reversed(self.attempts) if attempt.error is None), None)
 
     @property
     def cost(self) -> NanoUsd:
@@ -100,14 +128,20 @@ class Turn:
         input_bound: No model can read more tokens than this from the request; 0 until the request is priced.
         held: What is set aside for this turn at the moment.
         attempts: What was sent, oldest first.
+        reply_key: Where the cache keeps the reply, if it does.
     """
 
     call: Call
     input_bound: int = 0
     held: NanoUsd = 0
     attempts: list[Attempt] = field(default_factory=list)
+    reply_key: str | None = None
 
     @property
     def cost(self) -> NanoUsd:
         """Return what this turn has cost so far."""
         return sum(attempt.cost for attempt in self.attempts)
+
+    def blame(self, error: str) -> None:
+        """Note that the reply, which looked well, was of no use to the task."""
+        self.attempts[:] = [replace(attempt, error=attempt.error or error) for attempt in self.attempts]

@@ -11,12 +11,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from chassis.sections import Section, load_toml
+from chassis.sensitive import Sensitive
 from chassis.types import NanoUsd, nano_usd
 
 FILE = "constraints.toml"
 
 type DataClass = Literal["public", "internal", "confidential", "personal"]
-type Sensitive = Literal["email", "phone", "card", "iban", "national_id", "ip", "secret"]
 type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
 type Fraction = Annotated[float, Field(ge=0, le=1)]
 type Dollars = Annotated[float, Field(ge=0)]
@@ -60,9 +60,17 @@ class Limits(Section):
     body_bytes: int = Field(gt=0)
     """A larger request body is refused with 413."""
     concurrent_calls: int = Field(gt=0)
-    """More callers at once are refused with 503 and `Retry-After`."""
+    """How many calls are worked on at once."""
+    waiting_calls: int = Field(ge=0)
+    """How many more wait for a place; beyond that they are refused with 503 and `Retry-After`."""
     model_requests_per_call: int = Field(gt=0)
     """Where a looping agent stops."""
+    concurrent_requests_per_model: int = Field(gt=0)
+    """How many requests one model is sent at once, so that a slow one cannot tie up every call."""
+    waiting_requests_per_model: int = Field(ge=0)
+    """How many more wait for it; beyond that the next model is asked."""
+    retries_per_model: int = Field(ge=0, le=3)
+    """How often a request that never arrived, or came too soon, is sent to the same model again."""
 
 
 class Cache(Section):
@@ -104,6 +112,8 @@ class ModelLink(Section):
     """The cap sent with every request; reasoning tokens count."""
     base_url: str | None = None
     """Only for `openai-compatible`: where it listens, ending in `/v1`."""
+    private: bool = False
+    """Whether the name in `base_url` leads into a private network; a model that says no is never asked there."""
     input_usd_per_million: Dollars | None = None
     output_usd_per_million: Dollars | None = None
     """Both, if genai-prices does not know the model; 0 for a model of your own."""
@@ -114,6 +124,8 @@ class ModelLink(Section):
             raise ValueError("one price without the other; give both input_usd_per_million and output_usd_per_million")
         if (self.provider == "openai-compatible") != (self.base_url is not None):
             raise ValueError("base_url and provider = 'openai-compatible' go together; give both or neither")
+        if self.private and self.base_url is None:
+            raise ValueError("private means nothing without base_url; remove it")
         return self
 
 
@@ -123,6 +135,8 @@ class WhenWrong(Section):
     low_confidence: Literal["baseline", "desk"]
     models_failed: Literal["baseline", "desk", "refuse"]
     budget_exhausted: Literal["baseline", "desk", "refuse"]
+    store_down: Literal["baseline", "refuse"]
+    """Without the database no money can be held, so no model is asked, and no question can be laid on the desk."""
 
 
 class DeskRules(Section):

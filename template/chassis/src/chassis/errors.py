@@ -8,10 +8,12 @@ ChassisError
     ├── TooLarge               413  the body is over `limits.body_bytes`
     ├── NotAllowed             422  the policy forbids to process this input
     ├── BudgetExhausted        429  no money left to ask a model
-    ├── Overloaded             503  more callers at once than `limits.concurrent_calls`
+    ├── Overloaded             503  more callers at once than `limits` has places for
+    ├── StoreUnavailable       503  the database is locked, full, gone or too slow
     └── ModelsFailed           503  no model gave a usable reply
         ├── DeadlineExceeded   503  ... in the time there was
-        └── TooManyModelRequests  503  ... in `limits.model_requests_per_call` tries
+        ├── TooManyModelRequests  503  ... in `limits.model_requests_per_call` tries
+        └── ModelsOff          503  ... because people have switched them off
 
 What one model did wrong (`guard/failures.py`) is not here: it only makes the next model be asked.
 """
@@ -85,9 +87,23 @@ class BudgetExhausted(CallError):
 
 
 class Overloaded(CallError):
-    """More callers at once than `limits.concurrent_calls`."""
+    """More callers at once than `limits.concurrent_calls` and `limits.waiting_calls` have places for."""
 
     status, slug, title = 503, "overloaded", "Too many calls at once"
+
+
+class StoreUnavailable(CallError):
+    """The database cannot be used at present.
+
+    Args:
+        reason: How it is, such as `locked by another process`, `full`, `gone` or `too slow`.
+    """
+
+    status, slug, title = 503, "store-unavailable", "The database does not answer"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The database is {reason}", retry_after=1)
+        self.reason = reason
 
 
 class ModelsFailed(CallError):
@@ -102,3 +118,7 @@ class DeadlineExceeded(ModelsFailed):
 
 class TooManyModelRequests(ModelsFailed):
     """The task asked models more often than `limits.model_requests_per_call`."""
+
+
+class ModelsOff(ModelsFailed):
+    """The models are switched off: `chassis models off`, or `MODELS_OFF` in the environment."""

@@ -14,7 +14,7 @@ from chassis.call import Call
 from chassis.errors import CallError
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments, current
-from chassis.types import NANO_PER_USD, Answered, Referred
+from chassis.types import NANO_PER_USD, Answered, Referred, Setback
 
 log = structlog.get_logger()
 
@@ -106,6 +106,9 @@ class Journal:
         answerer = {names.ANSWERED_BY: ending.answered_by or "", names.DEGRADED: bool(ending.degraded)}
         self.instruments.call_duration.record(seconds, known)
         self.instruments.calls.add(1, known | answerer)
+        if _is_degraded(ending):
+            why = {names.SETBACK: ending.setback or "", names.ANSWERED_BY: ending.answered_by or ending.outcome}
+            self.instruments.degraded.add(1, {names.TASK: task} | why)
         if ending.outcome == "referred":
             self.instruments.referrals.add(1, {names.TASK: task, names.SETBACK: ending.setback or ""})
         for attempt in call.attempts:
@@ -128,6 +131,12 @@ def _ending_by(error: BaseException) -> Ending:
     if isinstance(error, CallError):
         return Ending("refused", error=error.slug)
     return Ending("failed", error=type(error).__name__)
+
+
+def _is_degraded(ending: Ending) -> bool:
+    """Tell whether the first model should have answered and something kept it from doing so."""
+    referred_for_want_of_a_model = ending.outcome == "referred" and ending.setback != Setback.LOW_CONFIDENCE
+    return bool(ending.degraded) or referred_for_want_of_a_model
 
 
 def _spent(call: Call) -> dict[str, float]:

@@ -32,12 +32,16 @@ class Project:
         """Import the team's task.
 
         Raises:
-            ConfigError: There is no such module or name, or it is no `Task`. Errors inside the team's code pass.
+            ConfigError: There is no such module or name, it is no `Task`, or its file is not Python. What the
+                team's code raises passes.
         """
         module_name, _, name = self.task_path.partition(":")
         where = f"pyproject.toml: tool.chassis.task = {self.task_path!r}"
         try:
             module = importlib.import_module(module_name)
+        except SyntaxError as error:
+            where = f"{Path(error.filename or module_name).name}, line {error.lineno}"
+            raise ConfigError(where, f"not valid Python ({error.msg})", "Mend the line") from None
         except ModuleNotFoundError as error:
             if error.name is None or not module_name.startswith(error.name):
                 raise

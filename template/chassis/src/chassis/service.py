@@ -3,18 +3,27 @@
 import asyncio
 from dataclasses import dataclass
 
+import structlog
 from pydantic import BaseModel
-from pydantic_ai.exceptions import AgentRunError
 
 from chassis.call import Call, Deadline, new_call_id
 from chassis.constraints import Constraints
-from chassis.errors import BudgetExhausted, CallError, DeadlineExceeded, ModelsFailed
-from chassis.guard.chain import Guard, GuardedModel
+from chassis.drafting import draft_by_model, typed
+from chassis.errors import (
+    BudgetExhausted,
+    CallError,
+    ModelsFailed,
+    ModelsOff,
+    StoreUnavailable,
+)
+from chassis.guard.chain import Guard
 from chassis.journal import Journal
 from chassis.policy import admit
 from chassis.store.desk import Desk
 from chassis.task import Task
 from chassis.types import Answered, Draft, Outcome, Setback
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +59,12 @@ class Service[Q: BaseModel, A: BaseModel]:
     desk: Desk
     journal: Journal
 
-    def new_call(self, caller: str, call_id: str | None = None) -> Call:
-        """Begin a call: its clock starts now."""
+    def new_call(self, caller: str, call_id: str | None = None, since: float | None = None) -> Call:
+        """Begin a call: its clock starts now, or `since` a moment on the monotonic clock."""
         return Call(
             id=call_id or new_call_id(),
             caller=caller,
-            deadline=Deadline.after(self.constraints.latency.deadline_seconds),
+            deadline=Deadline.after(self.constraints.latency.deadline_seconds, since),
             max_turns=self.constraints.limits.model_requests_per_call,
         )
 
@@ -67,7 +76,7 @@ class Service[Q: BaseModel, A: BaseModel]:
             Exception: Whatever the team's own code raised; it is never retried and never hidden.
         """
         with self.journal.entry(self.task.name, call) as entry:
-            admit(question, self.constraints.data)
+            admit(question, self.constraints.data, self.task.recognisers)
             entry.outcome = outcome = await self._outcome(question, call)
             return outcome
 
@@ -88,38 +97,25 @@ class Service[Q: BaseModel, A: BaseModel]:
         if self.guard is None:
             return Miss(Setback.NO_MODEL, None, ModelsFailed("No model is configured"))
         try:
-            draft = await self._draft(self.guard, question, call)
-        except BudgetExhausted as error:
-            return Miss(Setback.BUDGET_EXHAUSTED, None, error)
-        except ModelsFailed as error:
-            return Miss(Setback.MODELS_FAILED, None, error)
+            draft = await draft_by_model(self.task, self.guard, question, call)
+        except (BudgetExhausted, StoreUnavailable, ModelsFailed) as error:
+            return Miss(_setback_of(error), None, error)
         if draft.confidence < self.constraints.quality.confidence_floor:
             return Miss(Setback.LOW_CONFIDENCE, draft, ModelsFailed("No model was sure enough"))
         return self._answered_by_model(draft, call)
 
-    async def _draft(self, guard: Guard, question: Q, call: Call) -> Draft[A]:
-        limit = asyncio.timeout(call.deadline.for_models())
-        try:
-            async with limit:
-                return await self.task.run(question, GuardedModel(guard, call))
-        except AgentRunError as error:
-            raise ModelsFailed("No model gave a reply of the right form") from error
-        except TimeoutError as error:
-            if not limit.expired():
-                raise  # the team's own
-            raise DeadlineExceeded("No model gave a usable reply in time") from error
-
     def _answered_by_model(self, draft: Draft[A], call: Call) -> Answered[A]:
-        model = next((attempt.model for attempt in reversed(call.attempts) if attempt.error is None), None)
+        model = call.answerer
         degraded = model is not None and model != self.constraints.models[0].name
-        setback = Setback.MODELS_FAILED if any(attempt.error for attempt in call.attempts) else None
+        failed = degraded or any(attempt.error for attempt in call.attempts)
+        setback = Setback.MODELS_FAILED if failed else None
         return Answered(draft.value, model or "task", draft.confidence, degraded, setback)
 
     async def _ask_baseline(self, question: Q, call: Call, miss: Miss[A]) -> Outcome[A]:
         limit = asyncio.timeout(call.deadline.remaining())
         try:
             async with limit:
-                draft = await asyncio.to_thread(self.task.baseline, question)
+                draft = typed(self.task, await asyncio.to_thread(self.task.baseline, question))
         except TimeoutError:
             if not limit.expired():
                 raise  # the team's own
@@ -139,10 +135,10 @@ class Service[Q: BaseModel, A: BaseModel]:
         )
 
     def _rule(self, setback: Setback) -> str:
-        """Return what `when_wrong` says; without any model the baseline is the service, not an emergency."""
+        """Return what `when_wrong` says; where no model is meant to be asked the baseline is the service."""
         rules = self.constraints.when_wrong
         match setback:
-            case Setback.NO_MODEL:
+            case Setback.NO_MODEL | Setback.MODELS_OFF:
                 return "baseline"
             case Setback.LOW_CONFIDENCE:
                 return rules.low_confidence
@@ -150,3 +146,17 @@ class Service[Q: BaseModel, A: BaseModel]:
                 return rules.models_failed
             case Setback.BUDGET_EXHAUSTED:
                 return rules.budget_exhausted
+            case Setback.STORE_DOWN:
+                return rules.store_down
+
+
+def _setback_of(error: BudgetExhausted | StoreUnavailable | ModelsFailed) -> Setback:
+    match error:
+        case BudgetExhausted():
+            return Setback.BUDGET_EXHAUSTED
+        case StoreUnavailable():
+            return Setback.STORE_DOWN
+        case ModelsOff():
+            return Setback.MODELS_OFF
+        case _:
+            return Setback.MODELS_FAILED

@@ -5,18 +5,22 @@ from typing import Literal
 
 from dotenv import load_dotenv
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.errors import ConfigError
 
 
 class Settings(BaseSettings):
-    """The environment, typed; a variable set in the environment wins over the same one in `.env`."""
+    """The environment, typed; it wins over `.env`, and a variable that is empty counts as not set."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     chassis_env: Literal["development", "production"] = "development"
     """`production` logs JSON and never creates a key of its own."""
     database_url: str = "sqlite:///var/service.db"
     """Where the ledger, the desk, the cache and the API keys live; a relative path starts at the project."""
+    models_off: bool = False
+    """Takes every model out for as long as the process lives, whatever `chassis models` says."""
     openai_api_key: SecretStr | None = None
     anthropic_api_key: SecretStr | None = None
     gemini_api_key: SecretStr | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from chassis.sensitive import Recogniser
 from chassis.types import Draft
 
 if TYPE_CHECKING:  # importing pydantic-ai takes a second that `chassis --help` need not pay
@@ -23,6 +24,7 @@ class Task[Q: BaseModel, A: BaseModel]:
         gives: The type of an answer.
         run: Drafts an answer with a guarded model; loops, tools and several requests are all allowed.
         baseline: Drafts an answer without any model. It answers when no model can, and is what a model must beat.
+        recognisers: Find what no pattern can, such as names, wherever `constraints.toml` says to refuse or redact them.
 
     Raises:
         ValueError: `name` could not be part of an address.
@@ -33,6 +35,7 @@ class Task[Q: BaseModel, A: BaseModel]:
     gives: type[A]
     run: "Callable[[Q, Model], Awaitable[Draft[A]]]"
     baseline: Callable[[Q], Draft[A]]
+    recognisers: tuple[Recogniser, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):

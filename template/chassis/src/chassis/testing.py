@@ -25,8 +25,16 @@ type Reply = str | ModelResponse | BaseException | Callable[[list[ModelMessage],
 CONSTRAINTS: dict[str, Any] = {
     "latency": {"deadline_seconds": 5, "p95_seconds": 5},
     "quality": {"confidence_floor": 0.5, "accuracy_floor": 0.8, "largest_drop": 0.05},
-    "cost": {"per_request_usd": 1, "per_caller_day_usd": 10, "per_day_usd": 100, "per_month_usd": 1000, "mean_usd": 1},
-    "limits": {"body_bytes": 10_000, "concurrent_calls": 8, "model_requests_per_call": 4},
+    "cost": {"mean_usd": 1, "per_request_usd": 1, "per_caller_day_usd": 10, "per_day_usd": 100, "per_month_usd": 1000},
+    "limits": {
+        "body_bytes": 10_000,
+        "concurrent_calls": 8,
+        "waiting_calls": 8,
+        "model_requests_per_call": 4,
+        "concurrent_requests_per_model": 8,
+        "waiting_requests_per_model": 8,
+        "retries_per_model": 1,
+    },
     "cache": {"ttl_seconds": 0},
     "data": {"class": "internal", "refuse": ["card"]},
     "destinations": {"vendor": {"classes": ["internal"], "redact": ["email", "secret"]}},
@@ -42,7 +50,12 @@ CONSTRAINTS: dict[str, Any] = {
         }
         for name in ("first", "second")
     ],
-    "when_wrong": {"low_confidence": "baseline", "models_failed": "baseline", "budget_exhausted": "baseline"},
+    "when_wrong": {
+        "low_confidence": "baseline",
+        "models_failed": "baseline",
+        "budget_exhausted": "baseline",
+        "store_down": "refuse",
+    },
     "desk": {"due_hours": 8},
 }
 """Constraints with two priced models, for tests to change a key or two of."""

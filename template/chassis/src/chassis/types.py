@@ -53,9 +53,11 @@ class Setback(StrEnum):
     """Why the model's draft could not simply be handed to the caller."""
 
     NO_MODEL = "no_model"
+    MODELS_OFF = "models_off"
     LOW_CONFIDENCE = "low_confidence"
     MODELS_FAILED = "models_failed"
     BUDGET_EXHAUSTED = "budget_exhausted"
+    STORE_DOWN = "store_down"
 
 
 @dataclass(frozen=True, slots=True)

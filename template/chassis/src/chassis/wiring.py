@@ -1,7 +1,7 @@
 """The composition root: the only place that puts everything together. Defaults are real, and each can be replaced."""
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from chassis.guard.link import Link
 from chassis.guard.prices import price_of
 from chassis.guard.vendors import NEEDS, connect
 from chassis.journal import Journal
+from chassis.line import Line
 from chassis.owners.ownership import load_ownership
+from chassis.policy import check_recognisers
 from chassis.project import Project, find_project
 from chassis.service import Service
 from chassis.settings import Settings, load_settings
@@ -23,9 +25,12 @@ from chassis.store.database import Database
 from chassis.store.desk import Desk
 from chassis.store.keys import ApiKeys
 from chassis.store.ledger import Ledger
+from chassis.store.opening import open_database
 from chassis.store.replies import Replies
+from chassis.store.switch import ModelSwitch
 from chassis.task import Task
 from chassis.telemetry.setup import Telemetry, start_telemetry
+from chassis.watch import watching
 
 log = structlog.get_logger()
 
@@ -41,6 +46,7 @@ class Wiring:
     database: Database
     keys: ApiKeys
     ledger: Ledger
+    switch: ModelSwitch
     desk: Desk
     service: Service[Any, Any]
     telemetry: Telemetry
@@ -75,25 +81,32 @@ async def wire(
     constraints = constraints or load_constraints(project.root)
     contact = contact or load_ownership(project.root).contact
     task = task or project.load_task()
+    check_recognisers(constraints, task.recognisers)
     links = _links(constraints, settings, models)
-    database = await Database.open(settings.database_url, project.root)
-    telemetry = start_telemetry(project.name, project.version, settings.chassis_env, project.root / "var")
-    try:
+    async with AsyncExitStack() as open_parts:
+        telemetry = start_telemetry(project.name, project.version, settings.chassis_env, project.root / "var")
+        open_parts.callback(telemetry.shutdown)
+        database = await open_database(settings.database_url, project.root)
+        open_parts.push_async_callback(database.close)
         ledger = Ledger(database)
+        open_parts.push_async_callback(ledger.close)
         desk = Desk(database, constraints.desk.due_hours)
         replies = Replies(database, constraints.cache.ttl_seconds)
-        guard = Guard(links, constraints, ledger, replies) if links else None
+        switch = ModelSwitch(database, held_off=settings.models_off)
+        guard = Guard(links, constraints, ledger, replies, switch, task.recognisers) if links else None
         service = Service(task, constraints, guard, desk, Journal())
         keys = ApiKeys(database)
-        yield Wiring(project, settings, constraints, task, database, keys, ledger, desk, service, telemetry, contact)
-    finally:
-        await database.close()
-        telemetry.shutdown()
+        async with watching(ledger, constraints, telemetry.instruments):
+            yield Wiring(
+                project, settings, constraints, task, database, keys, ledger, switch, desk, service, telemetry, contact
+            )
 
 
 def _links(constraints: Constraints, settings: Settings, models: Mapping[str, Model] | None) -> tuple[Link, ...]:
     """Return the models of the chain that can be asked; those that cannot are named in the log."""
     links: list[Link] = []
+    limits = constraints.limits
+    destinations = {name: Breaker(f"destination:{name}") for name in constraints.destinations}
     for rules in constraints.models:
         price = price_of(rules)
         if models is None:
@@ -103,5 +116,8 @@ def _links(constraints: Constraints, settings: Settings, models: Mapping[str, Mo
         if vendor is None:
             log.warning("model.unavailable", model=rules.name, reason=f"{NEEDS[rules.provider]} is not set")
         else:
-            links.append(Link(rules, vendor, price, Breaker(rules.name)))
+            breaker = Breaker(f"model:{rules.name}")
+            line = Line(limits.concurrent_requests_per_model, limits.waiting_requests_per_model)
+            destination = destinations[rules.destination]
+            links.append(Link(rules, vendor, price, breaker, destination, line, limits.retries_per_model))
     return tuple(links)

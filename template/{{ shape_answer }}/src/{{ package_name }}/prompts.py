@@ -17,7 +17,8 @@ If the passages do not contain the answer, write {UNKNOWN} and nothing else."""
 def request(question: str, passages: Sequence[Passage]) -> str:
     """Return the passages, every line of theirs marked as a quotation, and the question below them."""
     quoted = "\n\n".join(
-        f"Passage {number}\n" + indent(f"{passage.document}: {passage.heading}\n{passage.text}", "> ")
+        f"Passage {number}\n"
+        + indent(f"{passage.document}: {passage.heading}".removesuffix(": ") + f"\n{passage.text}", "> ")
         for number, passage in enumerate(passages, start=1)
     )
     return f"{quoted}\n\nQuestion: {question}"

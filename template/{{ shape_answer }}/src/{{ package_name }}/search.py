@@ -77,6 +77,12 @@ class Search:
         pairs = [passage.sentences[at : at + 2] for at in range(max(1, len(passage.sentences) - 1))]
         return "\n".join(max(pairs, key=lambda pair: self._weight(asked & pieces(" ".join(pair)))))
 
+    def support(self, answer: str, passages: Sequence[Passage]) -> float:
+        """Return how much of what an answer says stands in the passages, by weight, from 0 to 1."""
+        said = pieces(answer)
+        given = pieces(" ".join(f"{passage.heading} {passage.text}" for passage in passages))
+        return self._weight(said & given) / self._weight(said) if said else 0.0
+
     def _confidence(self, asked: set[str], row: int, bm25: float) -> float:
         """Return how likely a passage answers: because its text fits the question, or because its heading asks it too.
 

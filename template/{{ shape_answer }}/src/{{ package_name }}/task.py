@@ -52,12 +52,15 @@ class Answer(BaseModel):
 
     def __str__(self) -> str:
         """Return the answer as a terminal shows it."""
-        sources = (f"  {source.document}: {source.heading}" for source in self.sources)
+        sources = (f"  {source.document}: {source.heading}".removesuffix(": ") for source in self.sources)
         return "\n".join([self.text, "", "Sources", *sources] if self.sources else [self.text])
 
 
 async def answer(question: Question, model: Model) -> Draft[Answer]:
-    """Let the model answer from the passages that fit best; it can be no surer than the search that found them."""
+    """Let the model answer from the passages that fit best.
+
+    It can be no surer than the search that found them, nor than its words are found in them: what it made up is not.
+    """
     found = SEARCH.find(question.text, limit=PASSAGES_FOR_A_MODEL)
     if not found:
         return Draft(Answer(text=NOTHING_FOUND), confidence=0)  # no model need be paid to read nothing
@@ -65,7 +68,8 @@ async def answer(question: Question, model: Model) -> Draft[Answer]:
     result = await Agent(model, instructions=prompts.INSTRUCTIONS).run(prompts.request(question.text, passages))
     if prompts.UNKNOWN in result.output:
         return Draft(Answer(text=NOTHING_FOUND), confidence=0)
-    return Draft(Answer(text=result.output, sources=sources(passages)), confidence=found[0].confidence)
+    confidence = min(found[0].confidence, SEARCH.support(result.output, passages))
+    return Draft(Answer(text=result.output, sources=sources(passages)), confidence)
 
 
 def baseline(question: Question) -> Draft[Answer]:

@@ -1,46 +1,97 @@
-"""`chassis budget`: what is spent, held and left."""
+"""`chassis budget`: what is spent, held, left and lost, and how the month will end."""
 
 import asyncio
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from chassis.budget import accounts_for
-from chassis.cli.store import open_database
+from chassis.cli.store import database_of
 from chassis.clock import now
 from chassis.constraints import Constraints, load_constraints
+from chassis.errors import ConfigError
 from chassis.project import Project, find_project
-from chassis.store.ledger import Account, Balance, Ledger
+from chassis.standing import forecast, lost_before, standing_of, still_charged
+from chassis.store.accounts import Account, Balance, Hold
+from chassis.store.ledger import Ledger
 from chassis.types import show_usd
 
 CALLER_DAY = "caller-day:"
+Minutes = Annotated[float, typer.Option("--older-than", metavar="MINUTES", help="Leave alone what is younger.")]
+
+app = typer.Typer(help="Show what is spent, held and left today and this month (UTC).", invoke_without_command=True)
 
 
-def budget() -> None:
+@app.callback()
+def budget(context: typer.Context) -> None:
     """Show what is spent, held and left today and this month (UTC)."""
+    if context.invoked_subcommand is not None:
+        return
     project = find_project()
-    constraints = load_constraints(project.root)
-    balances = asyncio.run(_balances(project))
+    constraints, moment = load_constraints(project.root), now()
+
+    async def look(ledger: Ledger) -> tuple[list[Balance], list[Hold]]:
+        return await ledger.balances(), await ledger.open_holds(lost_before(constraints, moment))
+
+    balances, lost = _in_ledger(project, look)
+    _show(constraints, {balance.key: balance for balance in balances}, lost, moment)
+
+
+@app.command()
+def release(older_than: Minutes = 60) -> None:
+    """Free what processes that died had set aside, as if nothing had been spent."""
+    project = find_project()
+    constraints, moment = load_constraints(project.root), now()
+    before = moment - timedelta(minutes=older_than)
+    if before > lost_before(constraints, moment):
+        least = (moment - lost_before(constraints, moment)) / timedelta(minutes=1)
+        raise ConfigError(
+            "--older-than", f"{older_than:g} minutes may be a call under way", f"Give at least {least:.1f}"
+        )
+    released = _in_ledger(project, lambda ledger: ledger.release(before))
+    typer.echo(f"Released {_together(released)}." if released else "No hold is lost that long.")
+
+
+def _show(constraints: Constraints, balances: Mapping[str, Balance], lost: list[Hold], moment: datetime) -> None:
     table = Table("account", "spent", "held", "left", "ceiling")
-    for account in _accounts(balances, constraints, now()):
-        balance = balances.get(account.key, Balance(account.key, held=0, spent=0))
-        left = max(0, account.ceiling - balance.spent - balance.held)
-        amounts = (balance.spent, balance.held, left, account.ceiling)
+    for account in _accounts(balances, constraints, moment):
+        standing = standing_of(account, balances)
+        amounts = (standing.spent, standing.held, standing.left, standing.ceiling)
         table.add_row(account.key, *(show_usd(amount) for amount in amounts))
     Console().print(table)
+    month = standing_of(accounts_for("", constraints, moment)[-1], balances)
+    end = forecast(month.spent, moment)
+    typer.echo(f"Forecast to the end of the month: {show_usd(end)} of {show_usd(month.ceiling)}")
+    charged = still_charged(lost, month.key)
+    typer.echo(f"Lost with their processes: {_together(charged)}")
+    if charged:
+        typer.echo(
+            f"They stay charged. The oldest is of {charged[0].opened_at:%Y-%m-%d %H:%M} UTC; "
+            "`uv run chassis budget release` frees them."
+        )
 
 
-async def _balances(project: Project) -> dict[str, Balance]:
-    async with open_database(project) as database:
-        return {balance.key: balance for balance in await Ledger(database).balances()}
+def _together(holds: list[Hold]) -> str:
+    plural = "" if len(holds) == 1 else "s"
+    return f"{len(holds)} hold{plural}, {show_usd(sum(hold.amount for hold in holds))}"
 
 
-def _accounts(balances: Mapping[str, Balance], constraints: Constraints, moment: datetime) -> list[Account]:
+def _accounts(balances: Iterable[str], constraints: Constraints, moment: datetime) -> list[Account]:
     """Return the accounts of all callers together, used or not, then those of the callers who asked today."""
     today = f":{moment:%Y-%m-%d}"
     asked = (key for key in balances if key.startswith(CALLER_DAY) and key.endswith(today))
     callers = [key.removeprefix(CALLER_DAY).removesuffix(today) for key in asked]
     _, *together = accounts_for("", constraints, moment)
     return together + [accounts_for(caller, constraints, moment)[0] for caller in callers]
+
+
+def _in_ledger[T](project: Project, act: Callable[[Ledger], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with database_of(project) as database:
+            return await act(Ledger(database))
+
+    return asyncio.run(run())

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from chassis.cli.store import open_database
+from chassis.cli.store import database_of
 from chassis.cli.typed import read_typed, show_json
 from chassis.clock import now
 from chassis.constraints import load_constraints
@@ -87,7 +87,7 @@ def _at_desk[T](project: Project, act: Callable[[Desk], Awaitable[T]]) -> T:
     due_hours = load_constraints(project.root).desk.due_hours
 
     async def run() -> T:
-        async with open_database(project) as database:
+        async with database_of(project) as database:
             return await act(Desk(database, due_hours))
 
     return asyncio.run(run())

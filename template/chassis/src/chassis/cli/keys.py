@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chassis.cli.store import open_database
+from chassis.cli.store import database_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,7 +52,7 @@ def _with_keys[T](act: "Callable[[ApiKeys], Awaitable[T]]") -> T:
     from chassis.store.keys import ApiKeys
 
     async def run() -> T:
-        async with open_database(find_project()) as database:
+        async with database_of(find_project()) as database:
             return await act(ApiKeys(database))
 
     return asyncio.run(run())

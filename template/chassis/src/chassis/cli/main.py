@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from chassis.cli import ask, budget, desk, evals, keys, local_model, serve, sync, trace
+from chassis.cli import ask, budget, desk, evals, keys, local_model, models, serve, sync, trace
 from chassis.errors import CallError, ChassisError, ConfigError
 
 USE, PEOPLE, CARE = "Use the service", "Callers and people", "Take care of it"
@@ -25,7 +25,8 @@ app.command(rich_help_panel=USE)(local_model.local_model)
 app.add_typer(keys.app, name="keys", rich_help_panel=PEOPLE)
 app.add_typer(desk.app, name="desk", rich_help_panel=PEOPLE)
 app.add_typer(evals.app, name="evals", rich_help_panel=CARE)
-app.command(rich_help_panel=CARE)(budget.budget)
+app.add_typer(budget.app, name="budget", rich_help_panel=CARE)
+app.add_typer(models.app, name="models", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(sync.sync)
 
 

@@ -6,19 +6,20 @@ from contextlib import asynccontextmanager
 from chassis.project import Project
 from chassis.settings import load_settings
 from chassis.store.database import Database
+from chassis.store.opening import open_database
 from chassis.telemetry.logs import configure_logs
 
 
 @asynccontextmanager
-async def open_database(project: Project) -> AsyncGenerator[Database]:
+async def database_of(project: Project) -> AsyncGenerator[Database]:
     """Open the project's database, and close it again.
 
     Raises:
-        ConfigError: `DATABASE_URL` is wrong, or the file it names cannot be opened.
+        ConfigError: `DATABASE_URL` is wrong, or the database it names cannot be opened.
     """
     settings = load_settings(project.root)
     configure_logs(production=settings.chassis_env == "production")
-    database = await Database.open(settings.database_url, project.root)
+    database = await open_database(settings.database_url, project.root)
     try:
         yield database
     finally:

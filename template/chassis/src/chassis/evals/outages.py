@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chassis.errors import BudgetExhausted, ModelsFailed
+from chassis.errors import BudgetExhausted, ModelsFailed, ModelsOff, StoreUnavailable
 from chassis.evals.endings import Ending, Refused
 from chassis.evals.records import Status
 from chassis.types import Attempt, Referred, Setback
@@ -23,17 +23,27 @@ def verdict_on(
         attempts: The requests that were sent to models.
         missing: Whether a recorded reply was not there.
     """
-    if missing:
-        return "skipped", "NotRecorded"
-    if _setback(ending) is Setback.BUDGET_EXHAUSTED or isinstance(failure, BudgetExhausted):
-        return "skipped", "BudgetExhausted"
-    models_failed = _setback(ending) is Setback.MODELS_FAILED or isinstance(failure, ModelsFailed)
+    if (spared := _not_asked(ending, failure, missing=missing)) is not None:
+        return "skipped", spared
+    setback = _setback(ending)
+    if setback is Setback.STORE_DOWN or isinstance(failure, StoreUnavailable):
+        return "infra", "StoreUnavailable"
     outages = [attempt.error for attempt in attempts if attempt.error and not _is_ours(attempt.error)]
-    if models_failed and outages:
+    if outages and (setback is Setback.MODELS_FAILED or isinstance(failure, ModelsFailed)):
         return "infra", outages[0].lstrip("_")
-    if failure is not None:
-        return "fail_service", type(failure).__name__
-    return "ok", None
+    return ("ok", None) if failure is None else ("fail_service", type(failure).__name__)
+
+
+def _not_asked(ending: Ending[Any] | None, failure: Exception | None, *, missing: bool) -> str | None:
+    """Return why no model was asked though one was meant to be, if so."""
+    setback = _setback(ending)
+    if missing:
+        return "NotRecorded"
+    if setback is Setback.BUDGET_EXHAUSTED or isinstance(failure, BudgetExhausted):
+        return "BudgetExhausted"
+    if setback is Setback.MODELS_OFF or isinstance(failure, ModelsOff):
+        return "ModelsOff"
+    return None
 
 
 def _setback(ending: Ending[Any] | None) -> Setback | None:

@@ -21,8 +21,8 @@ from chassis.guard.vendors import connect
 from chassis.project import Project
 from chassis.service import Service
 from chassis.settings import Settings, load_settings
-from chassis.store.database import Database
 from chassis.store.desk import Desk
+from chassis.store.opening import open_database
 from chassis.wiring import Wiring, wire
 
 type Mode = Literal["replay", "live", "record"]
@@ -78,7 +78,7 @@ async def stage(
             settings = _offline(settings, Path(folder))
         if mode != "live":
             models = _taped(constraints, settings, tape, models, may_ask=mode == "record")
-        database = await Database.open("sqlite:///desk.db", Path(folder))
+        database = await open_database("sqlite:///desk.db", Path(folder))
         try:
             async with wire(project, constraints=constraints, settings=settings, models=models) as wiring:
                 desk = Desk(database, constraints.desk.due_hours)
@@ -113,7 +113,12 @@ def _offline(settings: Settings, folder: Path) -> Settings:
     """Return settings with which every model can be made and none reached, and a database that is thrown away."""
     keys = dict.fromkeys(KEYS, SecretStr("recorded"))
     return settings.model_copy(
-        update={**keys, "local_model_url": NOWHERE, "database_url": f"sqlite:///{folder / 'replay.db'}"}
+        update={
+            **keys,
+            "local_model_url": NOWHERE,
+            "database_url": f"sqlite:///{folder / 'replay.db'}",
+            "models_off": False,
+        }
     )
 
 

@@ -1,8 +1,8 @@
 """The walk of one model request, shown whole in one expression."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic_ai import RunContext
@@ -12,18 +12,26 @@ from pydantic_ai.models import CompletedStreamedResponse, Model, ModelRequestPar
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.settings import ModelSettings
 
-from chassis.call import Call, Turn
-from chassis.constraints import Constraints, Sensitive
+from chassis.call import Call, Share, Turn
+from chassis.constraints import Constraints
 from chassis.errors import ModelsFailed
 from chassis.guard.breaking import Breaking
-from chassis.guard.cached import Cached
+from chassis.guard.cached import Cached, Landed
+from chassis.guard.flights import Flights
 from chassis.guard.held import Held
 from chassis.guard.link import Link
 from chassis.guard.metered import Metered
+from chassis.guard.queued import Queued
 from chassis.guard.redacted import Redacted
+from chassis.guard.redaction import Finder
+from chassis.guard.retried import Retried
+from chassis.guard.switched import Switched
 from chassis.guard.timed import Timed
+from chassis.policy import check_destination
+from chassis.sensitive import Recogniser
 from chassis.store.ledger import Ledger
 from chassis.store.replies import Replies
+from chassis.store.switch import ModelSwitch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,50 +43,91 @@ class Guard:
         constraints: The ceilings and the destinations' rules.
         ledger: Where money is held.
         replies: The cache.
+        switch: Whether people let models be asked.
+        recognisers: The task's own, for what no pattern can find.
+        flights: What this process is asking at this moment.
+
+    Raises:
+        ConfigError: A model listens where this data may not be sent.
     """
 
     links: tuple[Link, ...]
     constraints: Constraints
     ledger: Ledger
     replies: Replies
+    switch: ModelSwitch
+    recognisers: tuple[Recogniser, ...] = ()
+    flights: Flights[Landed] = field(default_factory=Flights[Landed])
+
+    def __post_init__(self) -> None:
+        for link in self.links:
+            check_destination(link.rules, self.constraints)
+
+    def after(self, model: str) -> "Guard | None":
+        """Return a guard with only the models behind that one in the chain, or None if it was the last."""
+        place = [link.rules.name for link in self.links].index(model)
+        rest = self.links[place + 1 :]
+        return replace(self, links=rest) if rest else None
 
     @property
-    def redactions(self) -> frozenset[Sensitive]:
-        """Return what any destination of the chain wants replaced: a later model may get the same request."""
+    def finder(self) -> Finder:
+        """Return what looks for all that any destination of the chain wants replaced: a later model gets the same."""
         destinations = (self.constraints.destinations[link.rules.destination] for link in self.links)
-        return frozenset(kind for destination in destinations for kind in destination.redact)
+        return Finder(frozenset(kind for place in destinations for kind in place.redact), self.recognisers)
 
     @property
     def chain_id(self) -> str:
         """Return a text that changes whenever the models of the chain do."""
-        return ",".join(f"{link.vendor.model_id}@{link.rules.max_output_tokens}" for link in self.links)
+        rules = (link.rules for link in self.links)
+        return ",".join(f"{rule.destination}/{rule.model}@{rule.base_url}#{rule.max_output_tokens}" for rule in rules)
 
 
 def chain(guard: Guard, turn: Turn) -> Model:
     """Return the model that one request is sent to: every guard, outermost first."""
-    deadline, count = turn.call.deadline, len(guard.links)
-    return Redacted(
-        Cached(
-            Held(
-                FallbackModel(
-                    *(
-                        Breaking(Timed(Metered(link, turn), deadline, sharers=count - place), link.breaker)
-                        for place, link in enumerate(guard.links)
+    return Switched(
+        Redacted(
+            Cached(
+                Held(
+                    FallbackModel(
+                        *(
+                            Queued(
+                                Breaking(
+                                    Retried(
+                                        Metered(Timed(link.vendor, share), link, turn),
+                                        link.retries,
+                                        share,
+                                    ),
+                                    link.breaker,
+                                    link.destination,
+                                ),
+                                link.line,
+                                share,
+                                link.rules.name,
+                            )
+                            for link, share in _shares(guard.links, turn)
+                        ),
+                        fallback_on=(ModelAPIError, UnexpectedModelBehavior),
                     ),
-                    fallback_on=(ModelAPIError, UnexpectedModelBehavior),
+                    guard.links,
+                    guard.constraints,
+                    guard.ledger,
+                    turn,
                 ),
-                guard.links,
-                guard.constraints,
-                guard.ledger,
+                guard.replies,
+                guard.flights,
+                guard.chain_id,
                 turn,
             ),
-            guard.replies,
-            guard.chain_id,
+            guard.finder,
             turn,
         ),
-        guard.redactions,
-        turn,
+        guard.switch,
     )
+
+
+def _shares(links: tuple[Link, ...], turn: Turn) -> Iterator[tuple[Link, Share]]:
+    """Return each model with its share: it divides the time that is left with those behind it."""
+    return ((link, Share(turn.call.deadline, len(links) - place)) for place, link in enumerate(links))
 
 
 class GuardedModel(FallbackModel):
@@ -104,7 +153,8 @@ class GuardedModel(FallbackModel):
         """Take the walk.
 
         Raises:
-            ModelsFailed: No model of the chain gave a usable reply, or the call's time or turns are used up.
+            ModelsFailed: No model of the chain gave a usable reply, the call's time or turns are used up, or the models
+                are switched off.
             BudgetExhausted: The worst case does not fit into a budget; nothing was sent.
         """
         turn = self._call.turn()

@@ -1,7 +1,5 @@
 """Sets the worst case aside before anything is sent, and settles to what it cost, whatever happens between."""
 
-import asyncio
-
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
@@ -41,7 +39,7 @@ class Held(WrapperModel):
         """Hold, ask, settle."""
         turn, call = self._turn, self._turn.call
         turn.input_bound = input_bound(canonical(messages, model_settings, model_request_parameters), messages)
-        worst_case = sum(link.worst_case(turn.input_bound) for link in self._links)
+        worst_case = sum(link.worst_case_with_retries(turn.input_bound) for link in self._links)
         check_call(call.exposure + worst_case, self._constraints)
         hold = await self._ledger.hold(accounts_for(call.caller, self._constraints), worst_case)
         turn.held = worst_case
@@ -49,5 +47,4 @@ class Held(WrapperModel):
             return await self.wrapped.request(messages, model_settings, model_request_parameters)
         finally:
             turn.held = 0
-            # A caller who hangs up cancels this task; the money must be settled all the same.
-            await asyncio.shield(asyncio.ensure_future(self._ledger.settle(hold, turn.cost)))
+            await self._ledger.settle(hold, turn.cost)  # to its end, even if a caller who hung up cancels this

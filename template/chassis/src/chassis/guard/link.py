@@ -8,18 +8,36 @@ from pydantic_ai.usage import RequestUsage
 from chassis.constraints import ModelLink
 from chassis.guard.breaker import Breaker
 from chassis.guard.prices import Price
+from chassis.line import Line
 from chassis.types import NanoUsd
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A model, its rules from `constraints.toml`, its price and its breaker."""
+    """One model with what the calls of the process share about it.
+
+    Args:
+        rules: Its entry in `constraints.toml`.
+        vendor: The model itself.
+        price: What its tokens cost.
+        breaker: Its own.
+        destination: The breaker of all models at its destination.
+        line: Where requests wait for it.
+        retries: How often a request may be sent to it again.
+    """
 
     rules: ModelLink
     vendor: Model
     price: Price
     breaker: Breaker
+    destination: Breaker
+    line: Line
+    retries: int
 
     def worst_case(self, input_bound: int) -> NanoUsd:
-        """Return the most that one request of at most `input_bound` tokens can cost."""
+        """Return the most that sending one request of at most `input_bound` tokens once can cost."""
         return self.price(RequestUsage(input_tokens=input_bound, output_tokens=self.rules.max_output_tokens))
+
+    def worst_case_with_retries(self, input_bound: int) -> NanoUsd:
+        """Return the most that one request can cost if it is sent again as often as it may be."""
+        return self.worst_case(input_bound) * (1 + self.retries)

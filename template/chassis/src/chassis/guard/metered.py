@@ -4,21 +4,25 @@ import time
 
 import structlog
 from pydantic_ai.exceptions import ModelConnectionError, ModelHTTPError
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
-from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from chassis.call import Turn
-from chassis.guard.failures import EmptyReply, RefusedReply, TruncatedReply
+from chassis.guard.failures import BrokenReply
 from chassis.guard.link import Link
+from chassis.guard.usable import check_reply
 from chassis.telemetry.chat import ChatSpan
 from chassis.telemetry.context import outgoing_headers
 from chassis.types import Attempt, NanoUsd
 
 OURS = frozenset({"openai-compatible", "local"})
 """The providers that run where we do; only they learn the ids of our traces."""
+
+GAVE_UP_WAITING = frozenset({408, 504})
+"""The HTTP statuses of somebody on the way who stopped waiting; the model may have written its answer all the same."""
 
 log = structlog.get_logger()
 
@@ -27,12 +31,13 @@ class Metered(WrapperModel):
     """Asks one vendor, and writes down what was sent and what it cost.
 
     Args:
-        link: The model with its rules and price.
+        wrapped: The vendor's model, bounded in time.
+        link: Its rules and its price.
         turn: Where the attempt is written down.
     """
 
-    def __init__(self, link: Link, turn: Turn) -> None:
-        super().__init__(link.vendor)
+    def __init__(self, wrapped: Model, link: Link, turn: Turn) -> None:
+        super().__init__(wrapped)
         self._link, self._turn = link, turn
 
     async def request(
@@ -44,21 +49,31 @@ class Metered(WrapperModel):
         """Ask, with the output cap of the constraints.
 
         Raises:
-            UnusableReply: The reply is empty, cut off or refused; it is charged for all the same.
+            UnusableReply: Nothing can be done with the reply; it is charged for all the same.
         """
         cap, started = self._cap(model_settings), time.monotonic()
         response: ModelResponse | None = None
         with ChatSpan(self._link.rules, cap) as span:
             try:
                 settings = self._to_send(model_settings, cap)
-                response = await self.wrapped.request(messages, settings, model_request_parameters)
+                response = await self._ask(messages, settings, model_request_parameters)
                 span.answered(response)
-                check_reply(self._link.rules.name, response)
+                check_reply(self._link.rules, response, messages)
             except BaseException as error:
                 span.charged(self._note(response, error, time.monotonic() - started))
                 raise
             span.charged(self._note(response, None, time.monotonic() - started))
         return response
+
+    async def _ask(
+        self, messages: list[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
+    ) -> ModelResponse:
+        try:
+            return await self.wrapped.request(messages, settings, parameters)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            # None of our code runs in there: the vendor's library stumbled over what the vendor sent.
+            name, stumble = self._link.rules.name, type(error).__name__
+            raise BrokenReply(name, f"{name} sent what its own library cannot read ({stumble})") from error
 
     def _cap(self, settings: ModelSettings | None) -> int:
         cap = self._link.rules.max_output_tokens
@@ -74,30 +89,15 @@ class Metered(WrapperModel):
     def _note(self, response: ModelResponse | None, error: BaseException | None, seconds: float) -> NanoUsd:
         name, failure = self._link.rules.name, type(error).__name__ if error else None
         usage = response.usage if response else RequestUsage()
-        cost = self._link.price(usage) if response else self._cost_of(error)
+        cost = self._link.price(usage) if usage.input_tokens else self._cost_of(error)
         self._turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
         if failure is not None:
             log.warning("model.failed", model=name, error=failure, seconds=round(seconds, 3))
         return cost
 
     def _cost_of(self, error: BaseException | None) -> NanoUsd:
-        """Return what a request without a reply is charged: nothing if it was not processed, else the worst case."""
+        """Return what is charged if nobody says what was used: nothing if it was not processed, else the worst case."""
         return 0 if _was_not_processed(error) else self._link.worst_case(self._turn.input_bound)
-
-
-def check_reply(model: str, response: ModelResponse) -> None:
-    """Let a reply pass if something can be done with it.
-
-    Raises:
-        UnusableReply: One of its three kinds, by what is wrong.
-    """
-    if response.finish_reason == "content_filter":
-        raise RefusedReply(model, f"{model} refused to answer")
-    if response.finish_reason in {"length", "error"}:
-        raise TruncatedReply(model, f"{model} stopped early ({response.finish_reason})")
-    said = any(part.content.strip() for part in response.parts if isinstance(part, TextPart))
-    if not said and not any(isinstance(part, ToolCallPart) for part in response.parts):
-        raise EmptyReply(model, f"{model} said nothing")
 
 
 def _was_not_processed(error: BaseException | None) -> bool:
@@ -105,7 +105,7 @@ def _was_not_processed(error: BaseException | None) -> bool:
     match error:
         case ModelConnectionError(phase="pool" | "connect"):
             return True
-        case ModelHTTPError():
-            return True
+        case ModelHTTPError(status_code=status):
+            return status not in GAVE_UP_WAITING
         case _:
             return False

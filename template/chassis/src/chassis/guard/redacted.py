@@ -1,6 +1,10 @@
-"""Nothing sensitive leaves: what goes out carries placeholders, what comes back has the values again."""
+"""Nothing sensitive leaves: what goes out carries placeholders, what comes back has the values again.
 
-from collections.abc import Collection
+Everything in a message counts as words, except the few keys that hold names, ids and times: a part of a new kind is
+searched too. What cannot be searched, such as a picture, does not leave where anything is to be redacted.
+"""
+
+import json
 from dataclasses import replace
 
 from pydantic_ai.messages import (
@@ -8,20 +12,30 @@ from pydantic_ai.messages import (
     ModelMessagesTypeAdapter,
     ModelResponse,
     ModelResponsePart,
+    NativeToolCallPart,
     TextPart,
     ToolCallPart,
 )
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
 
 from chassis.call import Turn
-from chassis.constraints import Sensitive
-from chassis.guard.redaction import redact, restore
+from chassis.errors import NotAllowed
+from chassis.guard.redaction import Finder
+from chassis.placeholders import Placeholders
 from chassis.types import Json
 
-SPOKEN = frozenset({"content", "instructions", "args"})
-"""The keys of a message under which words travel; the rest are kinds, ids and times."""
+ENVELOPE = frozenset(
+    {"id", "kind", "media_type", "metadata", "name", "outcome", "part_kind", "provider_details", "provider_name"}
+    | {"signature", "timestamp", "tool_call_id", "tool_kind", "tool_name"}
+)
+"""The keys of a part under which no words travel."""
+ATTACHED = frozenset({"audio-url", "binary", "document-url", "image-url", "uploaded-file", "video-url"})
+"""The kinds of content that hold something other than text, or say where it is."""
+WRITTEN = frozenset({"description", "title", "enum", "const", "default", "examples"})
+"""The keys of a tool's schema under which words travel."""
 
 
 class Redacted(WrapperModel):
@@ -29,14 +43,13 @@ class Redacted(WrapperModel):
 
     Args:
         wrapped: The rest of the walk.
-        kinds: What to replace: everything that any destination of the chain wants replaced.
+        finder: Looks for everything that any destination of the chain wants replaced.
         turn: Carries the placeholders, which last for the whole call.
     """
 
-    def __init__(self, wrapped: Model, kinds: Collection[Sensitive], turn: Turn) -> None:
+    def __init__(self, wrapped: Model, finder: Finder, turn: Turn) -> None:
         super().__init__(wrapped)
-        self._kinds = kinds
-        self._placeholders = turn.call.placeholders
+        self._words = _Words(finder, turn.call.placeholders)
 
     async def request(
         self,
@@ -44,40 +57,116 @@ class Redacted(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """Redact, ask, restore."""
-        spoken = self._redact(ModelMessagesTypeAdapter.dump_python(messages, mode="json"), inside=False)
-        response = await self.wrapped.request(
-            ModelMessagesTypeAdapter.validate_python(spoken),
-            model_settings,
-            self._without_values(model_request_parameters),
+        """Redact, ask, restore.
+
+        Raises:
+            NotAllowed: A message has an attachment that cannot be searched.
+        """
+        words = self._words
+        if not words.finder.kinds:
+            return await self.wrapped.request(messages, model_settings, model_request_parameters)
+        plain = [words.of_message(message) for message in ModelMessagesTypeAdapter.dump_python(messages, mode="json")]
+        spoken, parameters = (
+            ModelMessagesTypeAdapter.validate_python(plain),
+            words.of_parameters(model_request_parameters),
         )
-        return replace(response, parts=[self._restored(part) for part in response.parts])
+        response = await self.wrapped.request(spoken, model_settings, parameters)
+        in_json = model_request_parameters.output_mode in {"native", "prompted"}
+        return replace(response, parts=[words.restored(part, in_json=in_json) for part in response.parts])
 
-    def _redact(self, value: Json, *, inside: bool) -> Json:
-        match value:
-            case str() if inside:
-                return redact(value, self._kinds, self._placeholders)
-            case list():
-                return [self._redact(item, inside=inside) for item in value]
-            case {"kind": "binary"}:
-                return value
-            case dict():
-                return {key: self._redact(item, inside=inside or key in SPOKEN) for key, item in value.items()}
-            case _:
-                return value
 
-    def _without_values(self, parameters: ModelRequestParameters) -> ModelRequestParameters:
-        parts = [
-            replace(part, content=redact(part.content, self._kinds, self._placeholders))
-            for part in parameters.instruction_parts or []
-        ]
-        return replace(parameters, instruction_parts=parts or parameters.instruction_parts)
+class _Words:
+    """Takes the values out of a request, and puts them back into a reply."""
 
-    def _restored(self, part: ModelResponsePart) -> ModelResponsePart:
+    def __init__(self, finder: Finder, placeholders: Placeholders) -> None:
+        self.finder, self._placeholders = finder, placeholders
+
+    def of_message(self, message: dict[str, Json]) -> dict[str, Json]:
+        """Return a message whose parts and instructions hold no values."""
+        parts = message["parts"] if isinstance(message["parts"], list) else []
+        spoken: dict[str, Json] = {"parts": [self._of_part(part) for part in parts if isinstance(part, dict)]}
+        if isinstance(message.get("instructions"), str):
+            spoken["instructions"] = self._plain(message["instructions"])
+        return {**message, **spoken}
+
+    def of_parameters(self, parameters: ModelRequestParameters) -> ModelRequestParameters:
+        """Return parameters whose instructions and tools hold no values."""
+        parts = [replace(part, content=self._text(part.content)) for part in parameters.instruction_parts or []]
+        return replace(
+            parameters,
+            instruction_parts=parts or parameters.instruction_parts,
+            function_tools=[self._of_tool(tool) for tool in parameters.function_tools],
+            output_tools=[self._of_tool(tool) for tool in parameters.output_tools],
+        )
+
+    def restored(self, part: ModelResponsePart, *, in_json: bool) -> ModelResponsePart:
+        """Return a part of a reply with the values again; what a model thinks stays as its vendor signed it."""
         match part:
             case TextPart():
-                return replace(part, content=restore(part.content, self._placeholders))
-            case ToolCallPart(args=str() as args):
-                return replace(part, args=restore(args, self._placeholders))
+                return replace(part, content=self._placeholders.restore(part.content, in_json=in_json))
+            case ToolCallPart(args=str() as args) | NativeToolCallPart(args=str() as args):
+                return replace(part, args=self._placeholders.restore(args, in_json=True))
+            case ToolCallPart(args=dict() as args) | NativeToolCallPart(args=dict() as args):
+                return replace(part, args=json.loads(self._placeholders.restore(json.dumps(args), in_json=True)))
             case _:
                 return part
+
+    def _of_part(self, part: dict[str, Json]) -> dict[str, Json]:
+        return {
+            key: value if key in ENVELOPE else self._arguments(value) if key == "args" else self._plain(value)
+            for key, value in part.items()
+        }
+
+    def _of_tool(self, tool: ToolDefinition) -> ToolDefinition:
+        schema = self._of_schema(tool.parameters_json_schema)
+        description = tool.description and self._text(tool.description)
+        return replace(tool, description=description, parameters_json_schema=schema)
+
+    def _of_schema(self, schema: dict[str, Json]) -> dict[str, Json]:
+        return {key: self._plain(value) if key in WRITTEN else self._below(value) for key, value in schema.items()}
+
+    def _below(self, value: Json) -> Json:
+        match value:
+            case dict():
+                return self._of_schema(value)
+            case list():
+                return [self._below(item) for item in value]
+            case _:
+                return value
+
+    def _arguments(self, value: Json) -> Json:
+        """Return a tool's arguments without values; some vendors hand them over as JSON in a string."""
+        if not isinstance(value, str):
+            return self._plain(value)
+        try:
+            return json.dumps(self._plain(json.loads(value)), ensure_ascii=False)
+        except json.JSONDecodeError:
+            return self._text(value)
+
+    def _plain(self, value: Json) -> Json:
+        match value:
+            case str():
+                return self._text(value)
+            case bool() | None:
+                return value
+            case int():
+                return value if self._text(str(value)) == str(value) else self._text(str(value))
+            case list():
+                return [self._plain(item) for item in value]
+            case {"kind": str(kind)} if kind in ATTACHED:
+                raise NotAllowed(f"An attachment ({kind}) cannot be searched for what destinations.*.redact names")
+            case dict():
+                return {self._text(key): self._under(key, item) for key, item in value.items()}
+            case _:
+                return value
+
+    def _under(self, key: str, value: Json) -> Json:
+        """Return a value without what is sensitive in it; the key that it stands under may be what gives it away."""
+        if not isinstance(value, str):
+            return self._plain(value)
+        head = f"{key}: "
+        both = self._text(head + value)
+        return both.removeprefix(head) if both.startswith(head) else self._text(value)
+
+    def _text(self, text: str) -> str:
+        return self.finder.redact(text, self._placeholders)

@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 from chassis.types import Json
 
 PASSING = frozenset({"timestamp", "run_id", "conversation_id"})
-"""Keys of a message that differ each time it is sent and change nothing in the reply."""
+"""Keys of a message and of its parts that differ each time it is sent and change nothing in the reply."""
 
 TOKENS_PER_MESSAGE = 16
 """Generous room for the separators that vendors put around a message."""
@@ -20,8 +20,9 @@ def canonical(
     messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
 ) -> bytes:
     """Return the same bytes for the same request, whenever and by whichever process it is sent."""
-    plain = to_jsonable_python((messages, settings, parameters), fallback=lambda value: type(value).__qualname__)
-    return json.dumps(_lasting(plain), sort_keys=True, ensure_ascii=False).encode()
+    sent, *rest = to_jsonable_python((messages, settings, parameters), fallback=lambda value: type(value).__qualname__)
+    lasting = [_lasting(message) | {"parts": [_lasting(part) for part in message["parts"]]} for message in sent]
+    return json.dumps([lasting, *rest], sort_keys=True, ensure_ascii=False).encode()
 
 
 def input_bound(request: bytes, messages: list[ModelMessage]) -> int:
@@ -32,11 +33,6 @@ def input_bound(request: bytes, messages: list[ModelMessage]) -> int:
     return len(request) + TOKENS_PER_MESSAGE * len(messages)
 
 
-def _lasting(value: Json) -> Json:
-    match value:
-        case dict():
-            return {key: _lasting(item) for key, item in value.items() if key not in PASSING}
-        case list():
-            return [_lasting(item) for item in value]
-        case _:
-            return value
+def _lasting(item: dict[str, Json]) -> dict[str, Json]:
+    """Leave out what passes; only here, for a tool may well be given a `timestamp` of its own."""
+    return {key: value for key, value in item.items() if key not in PASSING}

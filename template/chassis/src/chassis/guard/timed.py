@@ -7,7 +7,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
-from chassis.call import Deadline
+from chassis.call import Share
 from chassis.guard.failures import TimedOut
 
 
@@ -16,13 +16,12 @@ class Timed(WrapperModel):
 
     Args:
         wrapped: The model.
-        deadline: The call's.
-        sharers: How many models of the chain, this one included, share what is left.
+        share: The model's share of the deadline.
     """
 
-    def __init__(self, wrapped: Model, deadline: Deadline, sharers: int) -> None:
+    def __init__(self, wrapped: Model, share: Share) -> None:
         super().__init__(wrapped)
-        self._deadline, self._sharers = deadline, sharers
+        self._share = share
 
     async def request(
         self,
@@ -31,9 +30,11 @@ class Timed(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """Ask, and wait no longer than the share."""
-        share = self._deadline.for_models() / self._sharers
+        limit = asyncio.timeout(seconds := self._share.seconds())
         try:
-            async with asyncio.timeout(share):
+            async with limit:
                 return await self.wrapped.request(messages, model_settings, model_request_parameters)
         except TimeoutError:
-            raise TimedOut(self.model_name, f"{self.model_name} took longer than its {share:.2f} s") from None
+            if not limit.expired():
+                raise  # somebody else's
+            raise TimedOut(self.model_name, f"{self.model_name} took longer than its {seconds:.2f} s") from None

@@ -1,13 +1,18 @@
 """The vendors: the only file that knows their SDKs, each imported only if a model of the chain needs it.
 
 Every client is made with an explicit timeout and without retries of its own: the chain decides what is tried again.
+Each sends with a client of `egress.py`, which reaches the vendor's address and no other; no variable can change it.
 """
 
+from collections.abc import Callable
+
+from httpx2 import AsyncClient
 from pydantic import SecretStr
 from pydantic_ai.models import Model
 
-from chassis.constraints import FILE, ModelLink
+from chassis.constraints import FILE, ModelLink, Provider
 from chassis.errors import ConfigError
+from chassis.guard.egress import Outbound, Place, client_for
 from chassis.settings import Settings
 
 NEEDS = {
@@ -18,6 +23,13 @@ NEEDS = {
     "local": "LOCAL_MODEL_URL",
 }
 """The variable without which a provider's models cannot be asked."""
+
+ADDRESSES = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "google": "https://generativelanguage.googleapis.com",
+}
+"""Where the vendors listen, as their SDKs have it."""
 
 
 def connect(link: ModelLink, settings: Settings, timeout: float) -> Model | None:
@@ -31,57 +43,73 @@ def connect(link: ModelLink, settings: Settings, timeout: float) -> Model | None
     Raises:
         ConfigError: The provider's SDK is not installed.
     """
+    key, base_url = _key_and_address(link, settings)
+    if key is None or base_url is None:
+        return None
+    place = Place.at(base_url, private=link.private or link.provider == "local")
     try:
-        match link.provider:
-            case "openai":
-                return _openai(link.model, settings.openai_api_key, None, timeout)
-            case "openai-compatible":
-                return _openai(link.model, settings.openai_compatible_api_key, link.base_url, timeout)
-            case "local":
-                url = settings.local_model_url
-                return _openai(link.model, SecretStr("local") if url else None, url, timeout)
-            case "anthropic":
-                return _anthropic(link.model, settings.anthropic_api_key, timeout)
-            case "google":
-                return _google(link.model, settings.gemini_api_key, timeout)
+        vendor = MAKERS[link.provider](link.model, key.get_secret_value(), base_url, client_for(place, timeout))
     except ImportError:
         raise ConfigError(
             f"{FILE}: the model {link.name!r}",
             f"the SDK of provider {link.provider!r} is not installed",
             f"Run `uv add 'chassis[{link.provider}]'`",
         ) from None
+    return Outbound(vendor)
 
 
-def _openai(model: str, key: SecretStr | None, base_url: str | None, timeout: float) -> Model | None:
-    if key is None:
-        return None
+def _key_and_address(link: ModelLink, settings: Settings) -> tuple[SecretStr | None, str | None]:
+    address = ADDRESSES.get(link.provider, link.base_url)
+    match link.provider:
+        case "openai":
+            return settings.openai_api_key, address
+        case "anthropic":
+            return settings.anthropic_api_key, address
+        case "google":
+            return settings.gemini_api_key, address
+        case "openai-compatible":
+            return settings.openai_compatible_api_key, address
+        case "local":
+            return SecretStr("local"), settings.local_model_url
+
+
+def _openai(model: str, key: str, base_url: str, client: AsyncClient) -> Model:
     from openai import AsyncOpenAI
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    client = AsyncOpenAI(api_key=key.get_secret_value(), base_url=base_url, timeout=timeout, max_retries=0)
-    return OpenAIChatModel(model, provider=OpenAIProvider(openai_client=client))
+    sdk = AsyncOpenAI(api_key=key, base_url=base_url, http_client=client, timeout=_seconds(client), max_retries=0)
+    return OpenAIChatModel(model, provider=OpenAIProvider(openai_client=sdk))
 
 
-def _anthropic(model: str, key: SecretStr | None, timeout: float) -> Model | None:
-    if key is None:
-        return None
+def _anthropic(model: str, key: str, base_url: str, client: AsyncClient) -> Model:
     from anthropic import AsyncAnthropic
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
-    client = AsyncAnthropic(api_key=key.get_secret_value(), timeout=timeout, max_retries=0)
-    return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=client))
+    sdk = AsyncAnthropic(api_key=key, base_url=base_url, http_client=client, timeout=_seconds(client), max_retries=0)
+    return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=sdk))
 
 
-def _google(model: str, key: SecretStr | None, timeout: float) -> Model | None:
-    if key is None:
-        return None
+def _google(model: str, key: str, base_url: str, client: AsyncClient) -> Model:
     from google.genai import Client
     from google.genai.types import HttpOptions, HttpRetryOptions
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider
 
-    options = HttpOptions(timeout=round(timeout * 1000), retry_options=HttpRetryOptions(attempts=1))
-    client = Client(api_key=key.get_secret_value(), http_options=options)
-    return GoogleModel(model, provider=GoogleProvider(client=client))
+    retries, timeout = HttpRetryOptions(attempts=1), round(_seconds(client) * 1000)
+    options = HttpOptions(base_url=base_url, httpx_async_client=client, timeout=timeout, retry_options=retries)
+    return GoogleModel(model, provider=GoogleProvider(client=Client(api_key=key, http_options=options)))
+
+
+def _seconds(client: AsyncClient) -> float:
+    return client.timeout.read or 0
+
+
+MAKERS: dict[Provider, Callable[[str, str, str, AsyncClient], Model]] = {
+    "openai": _openai,
+    "openai-compatible": _openai,
+    "local": _openai,
+    "anthropic": _anthropic,
+    "google": _google,
+}

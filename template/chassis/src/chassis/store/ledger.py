@@ -1,112 +1,147 @@
 """Money: held before anything is sent, settled to what it cost, exact under concurrency.
 
-An account is a ceiling over a period, and its key carries the period (`day:2026-11-23`), so nothing is ever reset. A
-hold counts against every account at once or against none. What is never settled stays charged: a process that dies
-mid-request can only make the service too careful.
+An account is a ceiling over a period, and its key carries the period (`day:2026-11-23`), so nothing is ever reset,
+and a hold that is settled after midnight is charged to the day on which it was made. A hold counts against every
+account at once or against none. What is never settled stays charged: a process that dies mid-request can only make the
+service too careful, until a person releases what it left behind.
 """
 
+import asyncio
 import json
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
 
 from chassis.clock import now, stamp
-from chassis.errors import BudgetExhausted
-from chassis.store.database import Database
-from chassis.types import NanoUsd, show_usd
+from chassis.errors import BudgetExhausted, StoreUnavailable
+from chassis.store.accounts import Account, Balance, Hold
+from chassis.store.database import PATIENCE_SECONDS, Connection, Database
+from chassis.store.tills import TILLS
+from chassis.types import NanoUsd, in_usd
 
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A ceiling that one request counts against.
-
-    Args:
-        key: What is counted, with its period, such as `caller-day:alice:2026-11-23`.
-        ceiling: The most that may be held and spent together, in nano-USD.
-        retry_after: Seconds until the period ends.
-    """
-
-    key: str
-    ceiling: NanoUsd
-    retry_after: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Money set aside for one request, in nano-USD, on each of `keys`."""
-
-    id: str
-    keys: tuple[str, ...]
-    amount: NanoUsd
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """What one account stands at, in nano-USD."""
-
-    key: str
-    held: NanoUsd
-    spent: NanoUsd
+SETTLE_SECONDS = 0.5
+"""How long an answer waits for its settlement; a slow database must not keep it from the caller."""
+RETRY_SECONDS = (0.2, 1.0, 5.0)
+"""The rests before trying again to settle while the database is unavailable; after that the hold is lost."""
+log = structlog.get_logger()
 
 
 class Ledger:
-    """The accounts and holds in the database."""
+    """The accounts and holds in the database.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    Args:
+        database: Where they are.
+        clock: The time of day; a test may name it.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime] = now) -> None:
+        self._database, self._clock = database, clock
+        self._till = TILLS[database.dialect](database)
+        self._running: set[asyncio.Task[object]] = set()
 
     async def hold(self, accounts: Sequence[Account], amount: NanoUsd) -> Hold:
         """Set `amount` aside on every account.
 
+        Whoever is cancelled while they wait for this holds nothing.
+
         Raises:
             BudgetExhausted: One of the accounts has less left; nothing is held then.
+            StoreUnavailable: The database cannot say, so nothing may be sent.
         """
-        # Always in key order: two processes that lock the same accounts the other way round would wait for ever.
         accounts = sorted(accounts, key=lambda account: account.key)
-        hold = Hold("h_" + secrets.token_hex(12), tuple(account.key for account in accounts), amount)
-        async with self._database.transaction() as tx:
-            for account in accounts:
-                fits = amount <= account.ceiling and await tx.execute(
-                    "INSERT INTO accounts (key, held, spent) VALUES ($1, $2, 0) ON CONFLICT (key) DO UPDATE"
-                    " SET held = accounts.held + $2 WHERE accounts.held + accounts.spent + $2 <= $3",
-                    account.key,
-                    amount,
-                    account.ceiling,
-                )
-                if not fits:
-                    raise _exhausted(account, amount)
-            await tx.execute(
-                "INSERT INTO holds (id, keys, amount, opened_at) VALUES ($1, $2, $3, $4)",
-                hold.id,
-                json.dumps(hold.keys),
-                amount,
-                stamp(now()),
-            )
+        keys = tuple(account.key for account in accounts)
+        hold = Hold("h_" + secrets.token_hex(12), keys, amount, self._clock())
+        taking = self._begin(self._till.take(hold, accounts))
+        try:
+            await asyncio.shield(taking)
+        except (asyncio.CancelledError, StoreUnavailable):
+            self._begin(self._give_back(hold, taking))
+            raise
         return hold
 
     async def settle(self, hold: Hold, spent: NanoUsd) -> None:
-        """Charge what the request cost and free the rest. Settling a hold again changes nothing."""
-        async with self._database.transaction() as tx:
-            first = await tx.execute(
-                "UPDATE holds SET spent = $2, settled_at = $3 WHERE id = $1 AND settled_at IS NULL",
-                hold.id,
-                spent,
-                stamp(now()),
-            )
-            for key in hold.keys if first else ():
-                await tx.execute(
-                    "UPDATE accounts SET held = held - $2, spent = spent + $3 WHERE key = $1", key, hold.amount, spent
-                )
+        """Charge what the request cost and free the rest. Settling a hold again changes nothing.
 
-    async def balances(self) -> list[Balance]:
-        """Return every account that was ever used, by key."""
-        rows = await self._database.fetch("SELECT key, held, spent FROM accounts ORDER BY key")
+        This comes to its end even if whoever waits for it is cancelled, and it never fails because of the database: a
+        hold that cannot be settled stays charged and is counted as lost.
+        """
+        settling = self._begin(self._settle_or_lose(hold, spent))
+        if not settling.done():
+            await asyncio.wait({settling}, timeout=SETTLE_SECONDS)
+        if settling.done():
+            settling.result()
+
+    async def balances(self, *keys: str) -> list[Balance]:
+        """Return these accounts, or every account that was ever used, by key."""
+        named = f"WHERE key IN ({', '.join(f'${place}' for place, _ in enumerate(keys, start=1))})" if keys else ""
+        rows = await self._database.fetch(f"SELECT key, held, spent FROM accounts {named} ORDER BY key", *keys)  # noqa: S608 - only numbers were put in
         return [Balance(row["key"], row["held"], row["spent"]) for row in rows]
 
+    async def open_holds(self, before: datetime) -> list[Hold]:
+        """Return what was held before a moment and is held still, oldest first."""
+        rows = await self._database.fetch(
+            "SELECT id, keys, amount, opened_at FROM holds WHERE amount > 0 AND opened_at < $1 ORDER BY opened_at, id",
+            stamp(before),
+        )
+        return [
+            Hold(row["id"], tuple(json.loads(row["keys"])), row["amount"], datetime.fromisoformat(row["opened_at"]))
+            for row in rows
+        ]
 
-def _exhausted(account: Account, amount: NanoUsd) -> BudgetExhausted:
-    scope = account.key.partition(":")[0].replace("-", " per ")
-    return BudgetExhausted(
-        f"The budget {scope!r} of {show_usd(account.ceiling)} has less than {show_usd(amount)} left",
-        retry_after=account.retry_after,
-    )
+    async def release(self, before: datetime) -> list[Hold]:
+        """Free what was held before a moment and is held still, as if nothing had been spent; return what that was.
+
+        A note of it stays, so that a settlement that comes after all is charged.
+        """
+        released: list[Hold] = []
+        for hold in await self.open_holds(before):
+            async with self._database.transaction() as tx:
+                ours = await _release(tx, hold)
+            if ours:
+                released.append(hold)
+                log.info("hold.released", hold_id=hold.id, amount_usd=in_usd(hold.amount))
+        return released
+
+    async def close(self) -> None:
+        """Wait for the settlements under way, but not for ever."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=PATIENCE_SECONDS)
+
+    def _begin[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        """Start what has to come to its end whatever happens to the call that needs it."""
+        task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)  # SQLite is done before it returns
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _settle_or_lose(self, hold: Hold, spent: NanoUsd) -> None:
+        try:
+            await self._settle(hold, spent)
+        except StoreUnavailable as error:
+            log.exception("hold.lost", hold_id=hold.id, amount_usd=in_usd(hold.amount), reason=error.reason)
+
+    async def _settle(self, hold: Hold, spent: NanoUsd) -> None:
+        for rest in RETRY_SECONDS:
+            try:
+                return await self._till.settle(hold, spent)
+            except StoreUnavailable:
+                await asyncio.sleep(rest)
+        return await self._till.settle(hold, spent)
+
+    async def _give_back(self, hold: Hold, taking: asyncio.Task[None]) -> None:
+        """Free what may have been taken for somebody who is gone, or by a server that did not say so in time."""
+        with suppress(BudgetExhausted, StoreUnavailable):
+            await taking
+        with suppress(StoreUnavailable):
+            await self._settle(hold, 0)
+
+
+async def _release(tx: Connection, hold: Hold) -> bool:
+    """Free one hold, unless somebody settles or releases it at this moment."""
+    ours = await tx.execute("UPDATE holds SET amount = 0 WHERE id = $1 AND amount > 0", hold.id)
+    for key in hold.keys if ours else ():  # in key order, like everybody who locks accounts
+        await tx.execute("UPDATE accounts SET held = held - $2 WHERE key = $1", key, hold.amount)
+    return ours > 0

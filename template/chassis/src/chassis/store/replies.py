@@ -1,9 +1,15 @@
 """The cache: a model's reply may be used again for the same request of the same caller, for a while."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 
+import structlog
+
 from chassis.clock import now, stamp
+from chassis.errors import StoreUnavailable
 from chassis.store.database import Database
+
+log = structlog.get_logger()
 
 
 class Replies:
@@ -26,7 +32,16 @@ class Replies:
         return (rows[0]["model"], rows[0]["reply"]) if rows else None
 
     async def keep(self, key: str, model: str, reply: str) -> None:
-        """Keep a reply until its time is up, and forget those whose time is."""
+        """Keep a reply until its time is up, and forget those whose time is.
+
+        The reply is there and paid for: a database that cannot keep it must not keep it from the caller.
+        """
+        try:
+            await self._keep(key, model, reply)
+        except StoreUnavailable as error:
+            log.warning("reply.not_kept", reason=error.reason)
+
+    async def _keep(self, key: str, model: str, reply: str) -> None:
         moment = now()
         async with self._database.transaction() as tx:
             await tx.execute("DELETE FROM replies WHERE expires_at <= $1", stamp(moment))
@@ -38,3 +53,8 @@ class Replies:
                 reply,
                 stamp(moment + self._ttl),
             )
+
+    async def forget(self, keys: Iterable[str]) -> None:
+        """Drop replies that turned out to be useless."""
+        for key in keys:
+            await self._database.execute("DELETE FROM replies WHERE key = $1", key)

@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from opentelemetry import metrics, trace
-from opentelemetry.metrics import Counter, Histogram, MeterProvider
+from opentelemetry.metrics import Counter, Histogram, MeterProvider, UpDownCounter
+from opentelemetry.metrics import _Gauge as Gauge  # pyright: ignore[reportPrivateUsage] - it has no other name yet
 from opentelemetry.trace import Span, SpanKind, Tracer, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
@@ -28,11 +29,20 @@ class Instruments:
     tracer: Tracer
     call_duration: Histogram
     calls: Counter
+    degraded: Counter
+    resting: UpDownCounter
+    models_off: UpDownCounter
     cost: Counter
     attempts: Counter
     referrals: Counter
     operation_duration: Histogram
     token_usage: Histogram
+    budget_spent: Gauge
+    budget_held: Gauge
+    budget_left: Gauge
+    budget_ceiling: Gauge
+    budget_forecast: Gauge
+    budget_lost_holds: Gauge
 
     def span(
         self, name: str, attributes: Mapping[str, AttributeValue] | None = None, kind: SpanKind = SpanKind.INTERNAL
@@ -50,15 +60,29 @@ def instruments_of(tracers: TracerProvider, meters: MeterProvider) -> Instrument
     def histogram(name: str, unit: str, description: str, boundaries: tuple[float, ...]) -> Histogram:
         return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=boundaries)
 
+    def dollars(name: str, description: str) -> Gauge:
+        return meter.create_gauge(name, "{USD}", description)
+
     return Instruments(
         tracer=tracers.get_tracer(SCOPE),
         call_duration=histogram(names.CALL_DURATION, "s", "Duration of calls.", SECONDS),
         calls=meter.create_counter(names.CALLS, "{call}", "Calls, by how they ended and who answered."),
+        degraded=meter.create_counter(
+            names.DEGRADED_CALLS, "{call}", "Calls that the first model should have answered."
+        ),
+        resting=meter.create_up_down_counter(names.RESTING, "1", "1 while a model or a destination rests."),
+        models_off=meter.create_up_down_counter(names.MODELS_OFF, "1", "1 while people have the models switched off."),
         cost=meter.create_counter(names.COST_USD, "{USD}", "What models were paid, in US dollars."),
         attempts=meter.create_counter(names.MODEL_ATTEMPTS, "{attempt}", "Requests sent to models."),
         referrals=meter.create_counter(names.REFERRALS, "{referral}", "Calls handed to a person."),
         operation_duration=histogram(names.OPERATION_DURATION, "s", "GenAI operation duration.", SECONDS),
         token_usage=histogram(names.TOKEN_USAGE, "{token}", "Number of input and output tokens used.", TOKENS),
+        budget_spent=dollars(names.BUDGET_SPENT, "Spent in this period."),
+        budget_held=dollars(names.BUDGET_HELD, "Set aside for requests under way, and for lost ones."),
+        budget_left=dollars(names.BUDGET_LEFT, "What can still be held in this period."),
+        budget_ceiling=dollars(names.BUDGET_CEILING, "The ceiling of this period."),
+        budget_forecast=dollars(names.BUDGET_FORECAST, "Spent by the end of the month if it goes on like this."),
+        budget_lost_holds=meter.create_gauge(names.BUDGET_LOST_HOLDS, "{hold}", "Holds lost with their processes."),
     )
 
 

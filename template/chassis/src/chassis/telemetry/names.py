@@ -38,7 +38,9 @@ ATTEMPTS = "chassis.attempts"
 INPUT_TOKENS = "chassis.input_tokens"
 OUTPUT_TOKENS = "chassis.output_tokens"
 MODEL = "chassis.model"
+SUBJECT = "chassis.subject"
 COST_USD = "chassis.cost.usd"
+PERIOD = "chassis.period"
 
 # Metrics of the conventions
 OPERATION_DURATION = "gen_ai.client.operation.duration"
@@ -47,8 +49,17 @@ TOKEN_USAGE = "gen_ai.client.token.usage"  # noqa: S105 - the same
 # Metrics of our own; the money is in `COST_USD`, as on the spans
 CALL_DURATION = "chassis.call.duration"
 CALLS = "chassis.calls"
+DEGRADED_CALLS = "chassis.calls.degraded"
 MODEL_ATTEMPTS = "chassis.model.attempts"
+RESTING = "chassis.resting"
+MODELS_OFF = "chassis.models.off"
 REFERRALS = "chassis.referrals"
+BUDGET_SPENT = "chassis.budget.spent"
+BUDGET_HELD = "chassis.budget.held"
+BUDGET_LEFT = "chassis.budget.left"
+BUDGET_CEILING = "chassis.budget.ceiling"
+BUDGET_FORECAST = "chassis.budget.forecast"
+BUDGET_LOST_HOLDS = "chassis.budget.lost_holds"
 
 # The one log line of each call
 CALL_FINISHED = "call.finished"

@@ -26,7 +26,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         telemetry=wiring.telemetry.for_fastapi(),
         middleware=[  # outermost first
             Middleware(Envelope),
-            Middleware(LimitRequests, wiring.constraints.limits),
+            Middleware(LimitRequests, wiring.constraints),
         ],
     )
     app.state.draining = False

@@ -3,16 +3,19 @@
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from chassis.errors import Unauthenticated
+from chassis.errors import StoreUnavailable, Unauthenticated
 from chassis.store.keys import ApiKeys
 
 SCHEME = HTTPBearer(
     scheme_name="key", description="A key from `chassis keys create CALLER`; it begins with `ck_`.", auto_error=False
 )
+
+log = structlog.get_logger()
 
 
 def keyed_route(keys: ApiKeys) -> type[APIRoute]:
@@ -34,12 +37,20 @@ def keyed_route(keys: ApiKeys) -> type[APIRoute]:
 async def _authenticated(request: Request, keys: ApiKeys) -> str:
     match [value.split() for value in request.headers.getlist("authorization")]:
         case [[scheme, key]] if scheme.lower() == "bearer":
-            caller = await keys.caller_of(key)
+            caller = await _holder(key, keys, request.state.call_id)
             if caller is None:
                 raise Unauthenticated("This key was never issued, or it was revoked")
             return caller
         case _:
             raise Unauthenticated("Send the header `Authorization: Bearer <key>` once, with a key that begins with ck_")
+
+
+async def _holder(key: str, keys: ApiKeys, call_id: str) -> str | None:
+    try:
+        return await keys.caller_of(key)
+    except StoreUnavailable as error:  # no call has begun that would write it down
+        log.warning("database.unreachable", error=error.reason, call_id=call_id)
+        raise
 
 
 async def _caller(request: Request, _key: Annotated[HTTPAuthorizationCredentials | None, Security(SCHEME)]) -> str:

@@ -66,6 +66,13 @@ class StatusBody(Body):
     status: Literal["alive", "ready"]
 
 
+class ReadyBody(StatusBody):
+    """The state of a process that takes calls."""
+
+    models: Literal["on", "off", "none"]
+    """Whether models are asked, are switched off, or none is configured with its key."""
+
+
 def typed_by[B: BaseModel](body: type[B], gives: type[BaseModel]) -> type[B]:
     """Return `body[gives]`, which no type checker can read because `gives` is only known at run time."""
     generic: Any = body

@@ -13,16 +13,17 @@ from chassis.errors import (
     NotAllowed,
     NotFound,
     Overloaded,
+    StoreUnavailable,
     TooLarge,
     Unauthenticated,
 )
 from chassis.web.auth import Caller, keyed_route
 from chassis.web.bodies import REFERRALS, AnsweredBody, ReferralBody, ReferredBody, body_of, typed_by
 from chassis.web.described import CALL_ID, LOCATION, REFERRAL_LINK, Responses, problems
-from chassis.web.problems import MISTAKE, InvalidInput, Malformed, WrongMediaType
+from chassis.web.problems import MISTAKE, InvalidInput, Malformed, TooSlow, WrongMediaType
 from chassis.wiring import Wiring
 
-ALWAYS = (Unauthenticated, TooLarge, InvalidInput, CallError, Overloaded)
+ALWAYS = (Unauthenticated, TooSlow, TooLarge, InvalidInput, CallError, Overloaded, StoreUnavailable)
 
 type ReferralId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
@@ -37,7 +38,8 @@ def calls_router(wiring: Wiring) -> APIRouter:
 
 def _add_ask(router: APIRouter, wiring: Wiring) -> None:
     async def ask(question: BaseModel, caller: Caller, request: Request) -> Response:
-        call = wiring.service.new_call(caller, request.state.call_id)
+        request.state.journaled = True  # from here on the call's own line says how it ended
+        call = wiring.service.new_call(caller, request.state.call_id, request.state.arrived_at)
         try:
             outcome = await wiring.service.answer(question, call)
         except CallError:

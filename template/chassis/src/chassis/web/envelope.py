@@ -30,7 +30,10 @@ class Envelope:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)[HEADER] = call_id
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = call_id
+                if scope["app"].state.draining:
+                    headers["Connection"] = "close"  # the next request should find another replica
             await send(message)
 
         try:

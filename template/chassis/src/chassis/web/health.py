@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from chassis.errors import CallError
 from chassis.store.database import Database
-from chassis.web.bodies import StatusBody
+from chassis.web.bodies import ReadyBody, StatusBody
 from chassis.web.described import CALL_ID, problems
 from chassis.web.problems import NotReady
 from chassis.wiring import Wiring
@@ -27,11 +27,13 @@ def health_router(wiring: Wiring) -> APIRouter:
     @router.get(
         "/readyz", summary="Does it take calls?", responses={200: {"headers": CALL_ID}, **problems(CallError, NotReady)}
     )
-    async def readyz(request: Request) -> StatusBody:
+    async def readyz(request: Request) -> ReadyBody:
         if request.app.state.draining:
             raise NotReady("The service is shutting down")
         await _reach(wiring.database)
-        return StatusBody(status="ready")
+        if wiring.service.guard is None:
+            return ReadyBody(status="ready", models="none")
+        return ReadyBody(status="ready", models="off" if await wiring.switch.is_off() else "on")
 
     @router.get(
         "/metrics",

@@ -1,26 +1,33 @@
-"""How much may come in: the size of one body, and how many calls at once."""
+"""How much may come in: the size of one body, the time it takes, and how many calls at once."""
+
+import asyncio
+import time
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.constraints import Limits
+from chassis.constraints import Constraints
 from chassis.errors import CallError, Overloaded, TooLarge
-from chassis.web.problems import problem
+from chassis.line import Line, LineFull
+from chassis.web.problems import TooSlow, refusal
 
 EXEMPT = frozenset({"/healthz", "/readyz", "/metrics"})
 """Whoever watches the service gets an answer also when it is full."""
 
 
 class LimitRequests:
-    """Refuses a body over `limits.body_bytes` and a call over `limits.concurrent_calls`.
+    """Refuses a body over `limits.body_bytes`, and a call when there is no place for it, not even to wait.
 
-    The body is read before the call takes its place, so that a slow upload keeps nobody out.
+    The body is read before the call takes its place, so that a slow upload keeps nobody out. A call that waits uses up
+    its own time, and at most half of it: the other half must do for the answer.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, constraints: Constraints) -> None:
         self._app = app
-        self._limits = limits
-        self._calls = 0
+        self._limits = constraints.limits
+        self._longest_upload = constraints.latency.deadline_seconds
+        self._longest_wait = constraints.latency.deadline_seconds / 2
+        self._line = Line(self._limits.concurrent_calls, self._limits.waiting_calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or refuse it."""
@@ -28,11 +35,18 @@ class LimitRequests:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._read(scope, receive)
+            body = await self._read_in_time(scope, receive)
             if body is not None:
                 await self._enter(scope, _replayed(body, receive), send)
-        except (TooLarge, Overloaded) as error:
+        except (TooLarge, TooSlow, Overloaded) as error:
             await _refuse(error, scope, receive, send)
+
+    async def _read_in_time(self, scope: Scope, receive: Receive) -> bytes | None:
+        try:
+            async with asyncio.timeout(self._longest_upload):
+                return await self._read(scope, receive)
+        except TimeoutError:
+            raise TooSlow(f"The body took longer than {self._longest_upload:g} s; send it faster") from None
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """Return the body, or None if the client hung up before its end."""
@@ -51,20 +65,20 @@ class LimitRequests:
                 return bytes(body)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._calls >= self._limits.concurrent_calls:
-            raise Overloaded(f"{self._limits.concurrent_calls} calls are under way, which is the limit", retry_after=1)
-        self._calls += 1
+        scope["state"]["arrived_at"] = time.monotonic()
         try:
-            await self._app(scope, receive, send)
-        finally:
-            self._calls -= 1
+            async with self._line.place(self._longest_wait):
+                await self._app(scope, receive, send)
+        except LineFull:
+            places = f"{self._limits.concurrent_calls} calls are under way and others wait"
+            raise Overloaded(f"{places}; there is no place for this one", retry_after=1) from None
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"The body has more than {self._limits.body_bytes} bytes, which is the limit")
 
 
 async def _refuse(error: CallError, scope: Scope, receive: Receive, send: Send) -> None:
-    await problem(error, scope["state"]["call_id"])(scope, receive, send)
+    await refusal(error, scope["state"]["call_id"])(scope, receive, send)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
@@ -26,6 +28,12 @@ class WrongMethod(CallError):
     """The address exists, but not for this method."""
 
     status, slug, title = 405, "wrong-method", "This address does not take that method"
+
+
+class TooSlow(CallError):
+    """The body did not arrive in the time that a whole call may take."""
+
+    status, slug, title = 408, "too-slow", "The request body came too slowly"
 
 
 class WrongMediaType(CallError):
@@ -71,6 +79,8 @@ class Problem(BaseModel):
     """Only with `invalid-input`: what is wrong, field by field."""
 
 
+log = structlog.get_logger()
+
 FROM_FRAMEWORK: Mapping[int, tuple[type[CallError], str]] = {
     400: (Malformed, "The body cannot be read as JSON; send one JSON object in UTF-8"),
     404: (NotFound, "There is no such address; /docs lists those there are"),
@@ -114,15 +124,22 @@ def problem(
     return Response(body.model_dump_json(exclude_none=True), error.status, all_headers, MEDIA_TYPE)
 
 
+def refusal(error: CallError, call_id: str, **more: Any) -> Response:
+    """Return the response to a request that never became a call, and leave a line for whoever looks its id up."""
+    log.info("request.refused", call_id=call_id, status=error.status, problem=error.slug)
+    return problem(error, call_id, **more)
+
+
 async def _on_call_error(request: Request, error: CallError) -> Response:
-    return problem(error, request.state.call_id)
+    journaled = getattr(request.state, "journaled", False)
+    return (problem if journaled else refusal)(error, request.state.call_id)
 
 
-async def _on_framework_refusal(request: Request, refusal: HTTPException) -> Response:
-    kind, detail = FROM_FRAMEWORK[refusal.status_code]
-    allowed = (refusal.headers or {}).get("Allow")
+async def _on_framework_refusal(request: Request, refused: HTTPException) -> Response:
+    kind, detail = FROM_FRAMEWORK[refused.status_code]
+    allowed = (refused.headers or {}).get("Allow")
     headers = {"Allow": ", ".join(sorted(allowed.split(", ")))} if allowed else {}
-    return problem(kind(detail), request.state.call_id, headers)
+    return refusal(kind(detail), request.state.call_id, headers=headers)
 
 
 async def _on_invalid_input(request: Request, invalid: RequestValidationError) -> Response:
@@ -131,11 +148,11 @@ async def _on_invalid_input(request: Request, invalid: RequestValidationError) -
     if first["type"] == "json_invalid":
         reason = first.get("ctx", {}).get("error")
         error = Malformed(f"The body is not JSON: {reason} at character {first['loc'][-1]}")
-        return problem(error, request.state.call_id)
+        return refusal(error, request.state.call_id)
     errors = [FieldProblem(field=_field(detail["loc"]), message=_message(detail)) for detail in details[:MOST_ERRORS]]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     error = InvalidInput(f"{errors[0].field}: {errors[0].message}{more}")
-    return problem(error, request.state.call_id, errors=errors)
+    return refusal(error, request.state.call_id, errors=errors)
 
 
 def _field(location: Sequence[int | str]) -> str:

@@ -1,0 +1,52 @@
+"""Keeps the gauges of the budgets true while a service runs."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+
+from chassis.budget import accounts_for
+from chassis.clock import now
+from chassis.constraints import Constraints
+from chassis.errors import StoreUnavailable
+from chassis.standing import forecast, lost_before, standing_of, still_charged
+from chassis.store.ledger import Ledger
+from chassis.telemetry import names
+from chassis.telemetry.instruments import Instruments
+from chassis.types import in_usd
+
+EVERY_SECONDS = 15.0
+"""Between two looks: as often as a Prometheus server asks."""
+
+
+@asynccontextmanager
+async def watching(ledger: Ledger, constraints: Constraints, instruments: Instruments) -> AsyncGenerator[None]:
+    """Look at the budgets now and again, until the context is left."""
+    task = asyncio.create_task(_watch(ledger, constraints, instruments))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def observe(ledger: Ledger, constraints: Constraints, instruments: Instruments) -> None:
+    """Write the standing of the day and the month to the gauges. Callers have too many names to be told apart there."""
+    moment = now()
+    _, day, month = accounts_for("", constraints, moment)
+    balances = {balance.key: balance for balance in await ledger.balances(day.key, month.key)}
+    for period, account in (("day", day), ("month", month)):
+        standing, where = standing_of(account, balances), {names.PERIOD: period}
+        instruments.budget_spent.set(in_usd(standing.spent), where)
+        instruments.budget_held.set(in_usd(standing.held), where)
+        instruments.budget_left.set(in_usd(standing.left), where)
+        instruments.budget_ceiling.set(in_usd(standing.ceiling), where)
+    instruments.budget_forecast.set(in_usd(forecast(standing_of(month, balances).spent, moment)))
+    lost = await ledger.open_holds(lost_before(constraints, moment))
+    instruments.budget_lost_holds.set(len(still_charged(lost, month.key)))
+
+
+async def _watch(ledger: Ledger, constraints: Constraints, instruments: Instruments) -> None:
+    while True:
+        with suppress(StoreUnavailable):  # the gauges keep what they said last; calls and /readyz tell that it is down
+            await observe(ledger, constraints, instruments)
+        await asyncio.sleep(EVERY_SECONDS)

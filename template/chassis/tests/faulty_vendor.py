@@ -1,0 +1,171 @@
+"""A vendor of models that misbehaves on request: OpenAI's HTTP on plain sockets, in a thread of its own."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any
+
+type Behaviour = Callable[["Exchange"], Awaitable[None]]
+FOREVER = 3600.0
+TLS_HELLO = b"\x16"
+REASONS = {200: "OK"}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request, to be answered or not.
+
+    Args:
+        number: Which request for this fault it is, from 1.
+        writer: The connection, or what is left of it.
+    """
+
+    number: int
+    writer: asyncio.StreamWriter
+
+    async def send(
+        self, status: int, body: bytes, headers: dict[str, str] | None = None, cut: int | None = None
+    ) -> None:
+        """Answer; `cut` bytes of the body at most, although all of them are announced."""
+        fields = {"Content-Type": "application/json", "Content-Length": str(len(body))} | (headers or {})
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        self.writer.write(f"HTTP/1.1 {status} {REASONS.get(status, 'Fault')}\r\n{head}\r\n".encode() + body[:cut])
+        await self.writer.drain()
+
+
+def status(code: int, error: dict[str, Any] | None = None, **headers: str) -> Behaviour:
+    """Refuse with an HTTP status, an OpenAI error and headers whose names have `_` for `-`."""
+    body = json.dumps({"error": {"message": "no", "type": "fault", "code": None} | (error or {})}).encode()
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(code, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+    return behave
+
+
+def raw(body: bytes, content_type: str = "application/json", cut: int | None = None) -> Behaviour:
+    """Answer 200 with just these bytes."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(200, body, {"Content-Type": content_type}, cut)
+        if cut is not None:
+            exchange.writer.close()
+
+    return behave
+
+
+def completion(finish_reason: str = "stop", **message: Any) -> bytes:
+    """Return a chat completion that used 10 tokens in and 5 out."""
+    return json.dumps(
+        {
+            "id": "c1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "faulty",
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": finish_reason,
+                    "message": {"role": "assistant", "content": None} | message,
+                }
+            ],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+        }
+    ).encode()
+
+
+def calling(tool: str, arguments: str) -> bytes:
+    """Return a completion that calls a tool."""
+    call = {"id": "t1", "type": "function", "function": {"name": tool, "arguments": arguments}}
+    return completion("tool_calls", tool_calls=[call])
+
+
+WELL = calling("final_result", '{"text": "Four."}')
+well = raw(WELL)
+
+
+async def hang(_: Exchange) -> None:
+    """Never answer."""
+    await asyncio.sleep(FOREVER)
+
+
+async def drip(exchange: Exchange) -> None:
+    """Answer one byte at a time, so that no pause is long."""
+    await exchange.send(200, WELL, cut=0)
+    for byte in WELL:
+        exchange.writer.write(bytes([byte]))
+        await exchange.writer.drain()
+        await asyncio.sleep(0.1)
+
+
+async def hang_up(exchange: Exchange) -> None:
+    """Close the connection without a word."""
+    exchange.writer.close()
+
+
+async def dawdle(exchange: Exchange) -> None:
+    """Answer well, after a second."""
+    await asyncio.sleep(1)
+    await well(exchange)
+
+
+def once(first: Behaviour) -> Behaviour:
+    """Misbehave the first time only."""
+
+    async def behave(exchange: Exchange) -> None:
+        await (first if exchange.number == 1 else well)(exchange)
+
+    return behave
+
+
+@dataclass
+class FaultyVendor:
+    """Listens on a free port; what stands before `/v1` in an address decides how it behaves."""
+
+    port: int
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    requests: Counter[str] = field(default_factory=Counter)
+
+    def url(self, name: str, behaviour: Behaviour) -> str:
+        """Return the address at which it behaves like this."""
+        self.behaviours[name], self.requests[name] = behaviour, 0
+        return f"http://127.0.0.1:{self.port}/{name}/v1"
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take requests off one connection until somebody closes it."""
+        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            while not writer.is_closing():
+                start = await reader.readexactly(1)
+                if start == TLS_HELLO:
+                    break
+                head = (start + await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0]))
+                name = head.split("/")[1]
+                self.requests[name] += 1
+                await self.behaviours[name](Exchange(self.requests[name], writer))
+        writer.close()
+
+
+@contextmanager
+def faulty_vendor() -> Generator[FaultyVendor]:
+    """Listen while the context lasts."""
+    opened: Future[tuple[FaultyVendor, Callable[[], None]]] = Future()
+    thread = Thread(target=lambda: asyncio.run(_listen(opened)), daemon=True)
+    thread.start()
+    vendor, stop = opened.result()
+    yield vendor
+    stop()
+    thread.join()
+
+
+async def _listen(opened: Future[Any]) -> None:
+    vendor, told_to_stop, loop = FaultyVendor(0), asyncio.Event(), asyncio.get_running_loop()
+    server = await asyncio.start_server(vendor.converse, "127.0.0.1", 0)
+    vendor.port = server.sockets[0].getsockname()[1]
+    opened.set_result((vendor, lambda: loop.call_soon_threadsafe(told_to_stop.set)))
+    await told_to_stop.wait()

@@ -1,0 +1,34 @@
+"""`chassis serve` as a process of its own, for tests that start it, watch it and end it."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def process(root: Path, *arguments: str, **environment: str) -> Generator[subprocess.Popen[str]]:
+    """Run `chassis serve` in the repository at `root`."""
+    command = [sys.executable, "-c", "from chassis.cli.main import main; main()", "serve", *arguments]
+    path = os.pathsep.join([str(root), *sys.path])
+    started = subprocess.Popen(  # noqa: S603 - our own interpreter
+        command,
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": path} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+
+
+def first_match(stream: Iterable[str], pattern: str) -> str:
+    """Return the group of the first line that fits."""
+    return next(match[1] for line in stream if (match := re.search(pattern, line)))

@@ -1,0 +1,130 @@
+"""What people and machines are told about money: `chassis budget`, and the gauges."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from command import run
+from listening import started
+from prometheus_client.parser import text_string_to_metric_families
+
+from chassis.budget import accounts_for
+from chassis.clock import now
+from chassis.constraints import Constraints, load_constraints
+from chassis.standing import forecast
+from chassis.store.ledger import Ledger
+from chassis.store.opening import open_database
+from chassis.telemetry.setup import Telemetry
+from chassis.types import nano_usd
+from chassis.watch import observe
+
+
+@asynccontextmanager
+async def ledger_of(project: Path, minutes_ago: float = 0) -> AsyncGenerator[Ledger]:
+    """Open the project's ledger, with a clock that stands in the past."""
+    database = await open_database("sqlite:///var/service.db", project)
+    try:
+        yield Ledger(database, clock=lambda: now() - timedelta(minutes=minutes_ago))
+    finally:
+        await database.close()
+
+
+def spend(project: Path, constraints: Constraints) -> None:
+    """Spend a quarter of a dollar, and lose half of one two hours ago."""
+
+    async def story() -> None:
+        async with ledger_of(project, minutes_ago=120) as ledger:
+            accounts = accounts_for("alice", constraints)
+            await ledger.settle(await ledger.hold(accounts, nano_usd(0.5)), nano_usd(0.25))
+            await ledger.hold(accounts, nano_usd(0.5))
+
+    asyncio.run(story())
+
+
+def test_budget_shows_what_is_spent_held_left_and_lost(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line for each account, the forecast, and what was lost with the way to free it."""
+    spend(project, load_constraints(project))
+
+    assert run("budget") == 0
+
+    out = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+    today = f"{now():%Y-%m-%d}"
+    assert rows == [
+        [key, "$0.25", "$0.50", "$0.25", "$1.00"]
+        for key in (f"day:{today}", f"month:{today[:7]}", f"caller-day:alice:{today}")
+    ]
+    assert "Forecast to the end of the month: $" in out
+    assert "Lost with their processes: 1 hold, $0.50" in out
+    assert "`uv run chassis budget release` frees them" in out
+
+
+def test_lost_holds_are_released_by_command_only(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command frees what is old enough, once; looking at the budget frees nothing."""
+    spend(project, load_constraints(project))
+    run("budget")
+
+    assert run("budget", "release", "--older-than", "180") == 0
+    assert run("budget", "release") == 0
+    assert run("budget", "release") == 0
+    said = capsys.readouterr().out.splitlines()[-3:]
+    run("budget")
+
+    assert said == ["No hold is lost that long.", "Released 1 hold, $0.50.", "No hold is lost that long."]
+    assert "Lost with their processes: 0 holds, $0.00" in capsys.readouterr().out
+
+
+def test_a_call_under_way_cannot_be_released(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing younger than a call can be is lost, with a minute for clocks that differ."""
+    spend(project, load_constraints(project))
+
+    assert run("budget", "release", "--older-than", "1") == 2
+
+    assert capsys.readouterr().err == "--older-than: 1 minutes may be a call under way. Give at least 1.2\n"
+
+
+@pytest.mark.parametrize(
+    ("day", "hour", "expected"),
+    [(1, 1, 3_000), (2, 0, 3_000), (16, 0, 200), (30, 12, 101)],
+    ids=["first-hour", "second-day", "half", "last-day"],
+)
+def test_the_forecast_goes_on_as_the_month_began(day: int, hour: int, expected: int) -> None:
+    """What was spent so far, stretched to the whole month; the first day counts as a whole one."""
+    assert forecast(100, datetime(2026, 11, day, hour, tzinfo=UTC)) == expected
+
+
+def gauges(telemetry: Telemetry) -> dict[tuple[str, str], float]:
+    """Return every budget gauge as /metrics shows it, by name and period."""
+    page, _ = telemetry.metrics_page()
+    return {
+        (sample.name, sample.labels.get("chassis_period", "")): sample.value
+        for family in text_string_to_metric_families(page.decode())
+        for sample in family.samples
+        if sample.name.startswith("chassis_budget")
+    }
+
+
+def test_the_gauges_say_the_same(project: Path) -> None:
+    """Spent, held, left and ceiling of the day and the month, the forecast, and how many holds are lost."""
+    constraints = load_constraints(project)
+    spend(project, constraints)
+    telemetry = started(project)
+
+    async def story() -> None:
+        async with ledger_of(project) as ledger:
+            await observe(ledger, constraints, telemetry.instruments)
+
+    asyncio.run(story())
+    seen = gauges(telemetry)
+    telemetry.shutdown()
+
+    assert seen.pop(("chassis_budget_forecast", "")) >= 0.25
+    assert seen.pop(("chassis_budget_lost_holds", "")) == 1
+    assert seen == {
+        (f"chassis_budget_{name}", period): value
+        for name, value in {"spent": 0.25, "held": 0.5, "left": 0.25, "ceiling": 1}.items()
+        for period in ("day", "month")
+    }

@@ -1,0 +1,202 @@
+"""Where requests may go, on real sockets: to the address of the model, and nowhere else."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from listening import Lines
+from pydantic import SecretStr
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelRequest, UserPromptPart
+from pydantic_ai.models import Model, ModelRequestParameters
+from recording import recording, saying
+from sample import TASK, Question
+
+from chassis.constraints import ModelLink, Provider
+from chassis.guard import vendors
+from chassis.guard.egress import Place, Refusal, client_for
+from chassis.guard.failures import EgressRefused
+from chassis.guard.vendors import connect
+from chassis.settings import Settings
+from chassis.testing import wire_for_tests
+from chassis.types import Answered
+
+PROVIDERS: tuple[Provider, ...] = ("openai", "anthropic", "google", "openai-compatible", "local")
+
+
+def vendor_at(provider: Provider, url: str, monkeypatch: pytest.MonkeyPatch, *, private: bool = False) -> Model:
+    """Connect a model whose vendor listens at this address."""
+    own = provider == "openai-compatible"
+    link = ModelLink(
+        name="first",
+        provider=provider,
+        model="gpt-5.4-mini-2026-03-17",
+        destination="vendor",
+        max_output_tokens=10,
+        base_url=f"{url}/v1" if own else None,
+        private=private and own,
+    )
+    key = SecretStr("key")
+    settings = Settings(
+        openai_api_key=key,
+        anthropic_api_key=key,
+        gemini_api_key=key,
+        openai_compatible_api_key=key,
+        local_model_url=f"{url}/v1",
+    )
+    if provider in vendors.ADDRESSES:
+        monkeypatch.setitem(vendors.ADDRESSES, provider, url)
+    model = connect(link, settings, timeout=5)
+    assert model is not None
+    return model
+
+
+async def ask(model: Model) -> None:
+    """Send one request."""
+    await model.request([ModelRequest([UserPromptPart("a secret")])], {"max_tokens": 10}, ModelRequestParameters())
+
+
+@pytest.mark.usefixtures("real_requests")
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_vendor_can_send_a_request_on_to_somebody_else(
+    provider: Provider, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A redirect is not followed by any SDK, whatever it would follow by itself; the refusal has a name."""
+    with recording(saying(200)) as elsewhere, recording(saying(status, Location=f"{elsewhere.url}/v1?q=1")) as upstream:
+        with pytest.raises(EgressRefused, match=r"^http://127\.0\.0\.1:\d+ redirects to http://127\.0\.0\.1:\d+$"):
+            asyncio.run(ask(vendor_at(provider, upstream.url, monkeypatch)))
+
+        assert (len(upstream.received), elsewhere.received) == (1, [])
+
+
+@pytest.mark.usefixtures("real_requests")
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google", "openai-compatible"])
+def test_a_name_that_leads_into_a_private_network_is_refused_before_a_byte_is_sent(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address that was connected to decides, so that no answer of a name server can talk the client round."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        resolve_to_this_machine(monkeypatch)
+        model = vendor_at(provider, f"http://vendor.example:{server.getsockname()[1]}", monkeypatch)
+
+        with pytest.raises(EgressRefused, match=r"vendor\.example is at 127\.0\.0\.1, which is a private address"):
+            asyncio.run(ask(model))
+
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(2)
+            assert connection.recv(1) == b"", "the line is closed again, and nothing came over it"
+
+
+@pytest.mark.usefixtures("real_requests")
+def test_a_private_network_can_be_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `private = true` the same name is asked, and what it answers is an ordinary error of the vendor."""
+    with recording(saying(500)) as upstream:
+        resolve_to_this_machine(monkeypatch)
+        model = vendor_at(
+            "openai-compatible", f"http://vendor.example:{httpx2.URL(upstream.url).port}", monkeypatch, private=True
+        )
+
+        with pytest.raises(ModelHTTPError, match="500"):
+            asyncio.run(ask(model))
+
+        assert len(upstream.received) == 1
+
+
+def resolve_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer for `vendor.example` as a name server would that somebody has got hold of."""
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, *args: Any, **options: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        return real("127.0.0.1" if name == "vendor.example" else host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:{}/", "https://127.0.0.1:{}/", "http://localhost:{}/", "http://169.254.169.254/latest"]
+)
+def test_a_client_reaches_one_address_only(url: str) -> None:
+    """Another port, scheme or host is refused before anything is connected."""
+    with recording(saying(200)) as upstream, recording(saying(200)) as other:
+        client = client_for(Place.at(upstream.url, private=False), timeout=2)
+
+        with pytest.raises(Refusal, match="is not http://127"):
+            asyncio.run(client.post(url.format(httpx2.URL(other.url).port), content=b"x"))
+
+        assert (upstream.received, other.received) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("address", "private", "allowed"),
+    [
+        ("93.184.215.14", False, True),
+        ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", False, True),
+        ("10.0.0.5", False, False),
+        ("10.0.0.5", True, True),
+        ("172.16.0.1", False, False),
+        ("192.168.1.1", False, False),
+        ("127.0.0.1", False, False),
+        ("::1", False, False),
+        ("fd00::1", False, False),
+        ("fd00::1", True, True),
+        ("100.64.0.1", False, False),
+        ("100.64.0.1", True, True),
+        ("::ffff:10.0.0.5", False, False),
+        ("0.0.0.0", False, False),  # noqa: S104 - nothing binds there
+        ("169.254.169.254", True, False),
+        ("169.254.1.1", True, False),
+        ("::ffff:169.254.169.254", True, False),
+        ("fe80::1%eth0", True, False),
+        ("fd00:ec2::254", True, False),
+        ("100.100.100.200", True, False),
+    ],
+)
+def test_private_addresses_need_a_declaration_and_metadata_has_none(address: str, private: bool, allowed: bool) -> None:  # noqa: FBT001 - parameters
+    """Link-local addresses, where clouds hand out credentials, are refused even in a private network."""
+    place = Place.at("https://vendor.example/v1", private=private)
+
+    if allowed:
+        assert place.check_address(address) is None
+    else:
+        with pytest.raises(Refusal, match="which is a private address"):
+            place.check_address(address)
+
+
+def test_no_variable_of_the_environment_diverts_a_vendor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDKs read addresses from variables of their own; here only the constraints say where a model listens."""
+    for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
+        monkeypatch.setenv(name, "http://elsewhere.example")
+
+    for provider, address in vendors.ADDRESSES.items():
+        model = vendor_at(provider, address, monkeypatch)  # ty: ignore[invalid-argument-type]
+        assert httpx2.URL(str(model.base_url)).host == httpx2.URL(address).host
+
+
+@pytest.mark.usefixtures("real_requests")
+def test_a_refusal_is_a_failure_of_that_model_and_costs_nothing(
+    tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next model is asked or the baseline answers, the log says why, and nothing is charged."""
+
+    async def story(url: str) -> tuple[str, int]:
+        model = vendor_at("openai", url, monkeypatch)
+        async with wire_for_tests(TASK, tmp_path, model) as wiring:
+            call = wiring.service.new_call("alice")
+            outcome = await wiring.service.answer(Question(text="hello"), call)
+            assert isinstance(outcome, Answered)
+            return outcome.answered_by, call.cost
+
+    with recording(saying(307, Location="http://elsewhere.example/")) as upstream:
+        answered_by, cost = asyncio.run(story(upstream.url))
+
+    assert (answered_by, cost) == ("baseline", 0)
+    assert [line["error"] for line in lines.named("model.failed")] == ["EgressRefused"]
+    assert [line["reason"] for line in lines.named("egress.refused")] == [
+        f"{upstream.url} redirects to http://elsewhere.example"
+    ]

@@ -1,0 +1,104 @@
+"""How the process ends, on purpose or not, and what it leaves behind: the rows of the fault table about processes."""
+
+import asyncio
+import time
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+from faults import KILLED, TOLD_TO_GO, USAGE, WORST
+from faulty_service import USED, write_faulty_repository
+from faulty_vendor import FaultyVendor, dawdle, faulty_vendor, hang, well
+from processes import first_match, process
+
+from chassis.store.desk import Desk, Referral
+from chassis.store.ledger import Balance, Ledger
+from chassis.store.opening import open_database
+
+PLACES, WAITING = 4, 4
+
+
+@pytest.fixture
+def vendor() -> Generator[FaultyVendor]:
+    """Listen as a vendor."""
+    with faulty_vendor() as listening:
+        yield listening
+
+
+def ask(address: str, key: str, text: str = "2 + 2?") -> httpx2.Response:
+    """Ask over HTTP."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx2.post(f"{address}/v1/echo", json={"text": text}, headers=headers, timeout=30)
+
+
+def left_behind(root: Path) -> tuple[list[Balance], list[Referral]]:
+    """Read what a process that is gone has left in its database."""
+
+    async def read() -> tuple[list[Balance], list[Referral]]:
+        database = await open_database("sqlite:///var/service.db", root)
+        try:
+            return await Ledger(database).balances(), await Desk(database, 1).open_referrals()
+        finally:
+            await database.close()
+
+    return asyncio.run(read())
+
+
+def test_no_call_is_lost_when_the_process_is_told_to_go(vendor: FaultyVendor, tmp_path: Path) -> None:
+    """Calls under way, calls that wait, and calls that come after SIGTERM are all answered and paid for."""
+    write_faulty_repository(tmp_path, vendor.url("first", dawdle))
+    with process(tmp_path, "--port", "0") as service, ThreadPoolExecutor(12) as pool:
+        assert service.stdout
+        assert service.stderr
+        address = first_match(service.stdout, r"listens on (http://[\d.:]+)")
+        key = first_match(service.stdout, r"(ck_\S+)")
+        before = [pool.submit(ask, address, key) for _ in range(PLACES + WAITING - 2)]  # leave room for two more
+        while vendor.requests["first"] < PLACES:
+            time.sleep(0.01)
+        service.terminate()
+        first_match(service.stderr, r"(service\.draining)")
+        after = [pool.submit(ask, address, key) for _ in range(2)]
+        answers = [call.result() for call in (*before, *after)]
+        log, code = service.stderr.read(), service.wait()
+
+    balances, _ = left_behind(tmp_path)
+    ending = TOLD_TO_GO.ending
+    assert [answer.status_code for answer in answers] == [ending.status] * len(answers)
+    assert {answer.json()["answered_by"] for answer in answers} == {ending.by}
+    assert {answer.headers.get("connection") for answer in answers[-2:]} == {"close"}
+    assert ending.charged == USAGE
+    assert {(balance.held, balance.spent) for balance in balances} == {(0, USED * len(answers))}
+    assert (code, ending.logged[-1] in log) == (0, True)
+
+
+def test_a_killed_process_leaves_its_books_in_order(vendor: FaultyVendor, tmp_path: Path) -> None:
+    """A request under way stays held at its worst case, referrals still wait, and the next process goes on."""
+    write_faulty_repository(tmp_path, vendor.url("first", hang))
+    with process(tmp_path, "--port", "0", MODELS_OFF="true") as service:
+        assert service.stdout
+        address = first_match(service.stdout, r"listens on (http://[\d.:]+)")
+        key = first_match(service.stdout, r"(ck_\S+)")
+        referred = ask(address, key, "why?")
+    with process(tmp_path, "--port", "0") as service, ThreadPoolExecutor(1) as pool:
+        assert service.stdout
+        address = first_match(service.stdout, r"listens on (http://[\d.:]+)")
+        lost = pool.submit(ask, address, key)
+        while not vendor.requests["first"]:
+            time.sleep(0.01)
+        service.kill()
+        with pytest.raises(httpx2.TransportError):
+            lost.result()
+    balances, waiting = left_behind(tmp_path)
+    vendor.url("first", well)
+    with process(tmp_path, "--port", "0") as service:
+        assert service.stdout
+        answered = ask(first_match(service.stdout, r"listens on (http://[\d.:]+)"), key)
+    after, _ = left_behind(tmp_path)
+
+    assert KILLED.ending.charged == WORST
+    assert {(balance.held > USED, balance.spent) for balance in balances} == {(True, 0)}
+    assert [referral.id for referral in waiting] == [referred.json()["referral_id"]]
+    assert answered.json()["answered_by"] == "first"
+    assert [(item.held, item.spent) for item in after] == [(item.held, USED) for item in balances]

@@ -1,0 +1,286 @@
+"""Every history of money that Hypothesis can think of, on a real file and on a real server.
+
+`LEDGER_HISTORIES` says how many for each database; `make test` tells ten thousand.
+"""
+
+import asyncio
+import os
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from servers import Server
+
+from chassis.budget import accounts_for
+from chassis.errors import BudgetExhausted
+from chassis.store import tills
+from chassis.store.accounts import Hold
+from chassis.store.database import Database
+from chassis.store.ledger import Ledger
+from chassis.store.opening import open_database
+from chassis.testing import constraints_for_tests
+
+QUICK, SLOW = 25, 10_000
+STEPS = 20
+REPLICAS = 3
+CONSTRAINTS = constraints_for_tests(
+    cost={"per_caller_day_usd": 50e-9, "per_day_usd": 80e-9, "per_month_usd": 200e-9, "per_request_usd": 1}
+)
+"""Ceilings of 50, 80 and 200 nano-dollars, so that they are reached within a few steps."""
+START = datetime.fromisoformat("2026-11-29T12:00:00+00:00")
+LONG = timedelta(hours=1)
+"""Older than this is lost."""
+histories = count()
+
+
+@dataclass
+class Expected:
+    """What one account must stand at."""
+
+    ceiling: int
+    held: int = 0
+    spent: int = 0
+
+
+@dataclass
+class Replica:
+    """One process: its ledger, how wrong its clock is, and what it has under way."""
+
+    ledger: Ledger
+    skew: timedelta
+    now: datetime = START
+    holds: list[Hold] = field(default_factory=list)
+
+    def clock(self) -> datetime:
+        """Return the time of day as this process has it."""
+        return self.now + self.skew
+
+
+class History(RuleBasedStateMachine):
+    """A model of three replicas and their accounts; after each step the database must stand as the model does."""
+
+    database: Database
+    runner: "asyncio.Runner"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = next(histories)
+        self.accounts: dict[str, Expected] = {}
+        self.lost: list[Hold] = []
+        self.settled: list[tuple[Hold, int]] = []
+        self.crashed = False
+        self.replicas = [self._replica(place) for place in range(REPLICAS)]
+
+    def _replica(self, place: int) -> Replica:
+        replica = Replica(Ledger(self.database), timedelta(seconds=20 * (place - 1)))
+        replica.ledger = Ledger(self.database, replica.clock)
+        return replica
+
+    def _caller(self, name: str) -> str:
+        return f"{name}-{self.name}"
+
+    def _run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    replicas_by_place = st.integers(0, REPLICAS - 1)
+    amounts = st.integers(0, 60)
+    parts = st.floats(0, 1)
+
+    @rule(place=replicas_by_place, caller=st.sampled_from("ab"), amount=amounts, hang_up=st.booleans())
+    def hold(self, place: int, caller: str, amount: int, hang_up: bool) -> None:  # noqa: FBT001 - Hypothesis chooses
+        """Hold; the model knows whether it fits. Some callers hang up before they hear."""
+        replica = self.replicas[place]
+        wanted = self._wanted(caller, replica.clock())
+        known = {account.key: self.accounts.get(account.key, Expected(account.ceiling)) for account in wanted}
+        fits = all(each.held + each.spent + amount <= each.ceiling for each in known.values())
+        if hang_up:
+            self._run(hung_up(replica.ledger, wanted, amount))
+            return
+        try:
+            hold = self._run(replica.ledger.hold(wanted, amount))
+        except BudgetExhausted:
+            assert not fits
+            return
+        assert fits
+        replica.holds.append(hold)
+        self.accounts |= known
+        for each in known.values():
+            each.held += amount
+
+    def _wanted(self, caller: str, moment: datetime) -> list[Any]:
+        """Return the accounts, with names of this history's own: the database is shared by all of them."""
+        return [
+            type(account)(f"{account.key}:{self.name}", account.ceiling, account.retry_after)
+            for account in accounts_for(caller, CONSTRAINTS, moment)
+        ]
+
+    @precondition(lambda self: any(replica.holds for replica in self.replicas))
+    @rule(data=st.data(), part=parts)
+    def settle(self, data: st.DataObject, part: float) -> None:
+        """Settle to some part of the hold; all of it if nobody knows, as after a cancelled request."""
+        replica = data.draw(st.sampled_from([replica for replica in self.replicas if replica.holds]))
+        hold = replica.holds.pop(data.draw(st.integers(0, len(replica.holds) - 1)))
+        self._settle(replica, hold, round(hold.amount * part))
+
+    @precondition(lambda self: any(replica.holds for replica in self.replicas))
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """Cancel whoever waits for a settlement; the worst case is charged."""
+        replica = data.draw(st.sampled_from([replica for replica in self.replicas if replica.holds]))
+        hold = replica.holds.pop()
+        self._run(cancelled(replica.ledger, hold))
+        self._charge(hold, hold.amount)
+
+    @precondition(lambda self: self.settled)
+    @rule(data=st.data())
+    def settle_again(self, data: st.DataObject) -> None:
+        """Retry a settlement, from any replica; nothing changes."""
+        hold, spent = data.draw(st.sampled_from(self.settled))
+        self._run(data.draw(st.sampled_from(self.replicas)).ledger.settle(hold, spent))
+
+    @rule(place=replicas_by_place)
+    def crash(self, place: int) -> None:
+        """Kill a replica; what it held is lost, and another takes its place."""
+        replica = self.replicas[place]
+        self.lost += replica.holds
+        self.crashed = self.crashed or bool(replica.holds)
+        reborn = self._replica(place)
+        reborn.now = replica.now
+        self.replicas[place] = reborn
+
+    @rule(hours=st.sampled_from([1, 12, 24, 48]))
+    def time_passes(self, hours: int) -> None:
+        """Let hours or days pass; on the second day a new month begins. Nobody works that long."""
+        for replica in self.replicas:
+            for hold in replica.holds:
+                self._settle(replica, hold, 0)
+            replica.holds = []
+            replica.now += timedelta(hours=hours)
+
+    @rule()
+    def release(self) -> None:
+        """Release what is lost for long; what is younger stays."""
+        before = self.replicas[0].now - LONG
+        released = {hold.id for hold in self._run(self.replicas[0].ledger.release(before))}
+        ours = [hold for hold in self.lost if hold.opened_at < before and hold.amount > 0]
+        assert released >= {hold.id for hold in ours}
+        for hold in ours:
+            self.lost.remove(hold)
+            for key in hold.keys:
+                self.accounts[key].held -= hold.amount
+
+    def _settle(self, replica: Replica, hold: Hold, spent: int) -> None:
+        self._run(replica.ledger.settle(hold, spent))
+        self._charge(hold, spent)
+
+    def _charge(self, hold: Hold, spent: int) -> None:
+        self.settled.append((hold, spent))
+        for key in hold.keys:
+            self.accounts[key].held -= hold.amount
+            self.accounts[key].spent += spent
+
+    @invariant()
+    def the_database_stands_as_it_must(self) -> None:
+        """Held and spent are exact, and together never over the ceiling."""
+        if not self.accounts:
+            return
+        for balance in self._run(self.replicas[0].ledger.balances(*self.accounts)):
+            expected = self.accounts[balance.key]
+            assert (balance.held, balance.spent) == (expected.held, expected.spent)
+            assert balance.held + balance.spent <= expected.ceiling
+
+    def teardown(self) -> None:
+        """End every process in an orderly way; if none crashed, nothing is left held."""
+        for replica in self.replicas:
+            for hold in replica.holds:
+                self._settle(replica, hold, 0)
+        self.the_database_stands_as_it_must()
+        if not self.crashed:
+            assert all(each.held == 0 for each in self.accounts.values())
+
+
+async def hung_up(ledger: Ledger, accounts: list[Any], amount: int) -> None:
+    """Ask for a hold, and be gone before it is there."""
+    asking = asyncio.create_task(ledger.hold(accounts, amount))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with suppress(asyncio.CancelledError, BudgetExhausted):
+        await ledger.settle(await asking, 0)
+    await ledger.close()
+
+
+async def cancelled(ledger: Ledger, hold: Hold) -> None:
+    """Begin to settle the worst case, and be gone before that is done."""
+    settling = asyncio.create_task(ledger.settle(hold, hold.amount))
+    await asyncio.sleep(0)
+    settling.cancel()
+    with suppress(asyncio.CancelledError):
+        await settling
+    await ledger.close()
+
+
+@pytest.fixture
+def history(store_url: str) -> Generator[type[History]]:
+    """Give the histories a database and an event loop to happen in."""
+    with asyncio.Runner() as runner:
+        database = runner.run(open_database(store_url, Path()))
+        yield type("HistoryHere", (History,), {"database": database, "runner": runner})
+        runner.run(database.close())
+
+
+def tell(history: type[History], examples: int, phases: tuple[Phase, ...] = tuple(Phase)) -> None:
+    """Tell so many histories."""
+    run_state_machine_as_test(
+        history,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=STEPS,
+            deadline=None,
+            phases=phases,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_money_is_exact_in_every_history(history: type[History]) -> None:
+    """Hold, settle, cancel, hang up, crash, release, midnight: spent and held stay exact and under the ceiling."""
+    tell(history, int(os.environ.get("LEDGER_HISTORIES", QUICK)))
+
+
+@pytest.mark.slow
+def test_money_is_exact_in_ten_thousand_histories(history: type[History]) -> None:
+    """The same, as often as a promise about money deserves."""
+    tell(history, int(os.environ.get("LEDGER_HISTORIES", SLOW)))
+
+
+@pytest.mark.parametrize(
+    ("statement", "condition", "instead"),
+    [
+        ("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", ""),
+        ("POSTGRES_TAKE", "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits", "true AS fits"),
+    ],
+    ids=["sqlite", "postgresql"],
+)
+def test_without_the_atomic_condition_a_history_breaks(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, statement: str, condition: str, instead: str
+) -> None:
+    """Hypothesis finds a history that overspends as soon as the condition is gone: the test above can fail."""
+    monkeypatch.setattr(tills, statement, getattr(tills, statement).replace(condition, instead))
+    server: Server | None = request.getfixturevalue("postgres") if statement.startswith("POSTGRES") else None
+    url = server.fresh() if server else f"sqlite:///{request.getfixturevalue('tmp_path')}/store.db"
+
+    with asyncio.Runner() as runner:
+        database = runner.run(open_database(url, Path()))
+        broken = type("BrokenHistory", (History,), {"database": database, "runner": runner})
+        with pytest.raises(AssertionError):
+            tell(broken, 10 * QUICK, (Phase.generate,))
+        runner.run(database.close())

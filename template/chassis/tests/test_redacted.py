@@ -1,0 +1,242 @@
+"""What a model is sent, and what the task gets back, whatever part of a message a value travels in."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from pydantic_ai import Agent, BinaryContent, DocumentUrl, ImageUrl, ModelRetry, NativeOutput, ToolReturn
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import Model
+from pydantic_ai.models.function import AgentInfo
+from sample import TASK, Question
+
+from chassis.errors import NotAllowed
+from chassis.guard.chain import GuardedModel
+from chassis.testing import Scripted, wire_for_tests
+from chassis.types import Answered
+
+ADDRESS, CARD = "ada@example.com", "4111 1111 1111 1111"
+KINDS = ["email", "phone", "card", "iban", "national_id", "ip", "secret"]
+DESTINATIONS = {"vendor": {"classes": ["internal"], "redact": KINDS}}
+
+
+def said(model: Scripted) -> str:
+    """Return all that a model was sent, as one text."""
+    return "".join(ModelMessagesTypeAdapter.dump_json(messages).decode() for messages in model.requests)
+
+
+def guarded[T](
+    root: Path, model: Scripted, work: Callable[[Model], Awaitable[T]], *, redact: list[str] | None = None
+) -> T:
+    """Do something with a guarded model."""
+    destinations = {"vendor": {"classes": ["internal"], "redact": KINDS if redact is None else redact}}
+
+    async def story() -> T:
+        async with wire_for_tests(TASK, root, model, destinations=destinations) as wiring:
+            assert wiring.service.guard is not None
+            return await work(GuardedModel(wiring.service.guard, wiring.service.new_call("alice")))
+
+    return asyncio.run(story())
+
+
+def test_a_whole_tool_loop_runs_on_placeholders(tmp_path: Path) -> None:
+    """Prompt, instructions, tools, their arguments, results and keys leave without values; the tool gets the values."""
+    looked_up: list[str] = []
+    described: list[str] = []
+
+    async def call_the_tool(_: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        described.extend([str(info.function_tools), str(info.instructions)])
+        return ModelResponse([ThinkingPart("It is [EMAIL_1]."), ToolCallPart("look_up", {"address": "[EMAIL_1]"})])
+
+    async def work(model: Model) -> str:
+        agent = Agent(model, instructions=f"Copy {ADDRESS} on everything.")
+
+        @agent.tool_plain(description=f"Look somebody up, such as {ADDRESS}.")
+        def look_up(address: str) -> dict[str, Any]:
+            looked_up.append(address)
+            return {"bo@example.com": {"card": 4111111111111111, "password": "Sommer2026!"}}
+
+        return (await agent.run(f"Who is {ADDRESS}?")).output
+
+    model = Scripted(
+        call_the_tool,
+        "[EMAIL_1] and [EMAIL_2] pay with [CARD_1]; [EMAIL_9] is new.",
+    )
+
+    output = guarded(tmp_path, model, work)
+
+    assert looked_up == [ADDRESS]
+    assert output == f"{ADDRESS} and bo@example.com pay with 4111111111111111; [EMAIL_9] is new."
+    for value in (ADDRESS, "bo@example.com", "4111111111111111", "Sommer2026!"):
+        assert value not in said(model) + "".join(described)
+    assert "It is [EMAIL_1]." in said(model), "what a model thought goes back as its vendor signed it"
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["object", "string"])
+def test_arguments_are_restored_wherever_they_stand(tmp_path: Path, as_text: bool) -> None:  # noqa: FBT001 - a parameter
+    """Vendors hand arguments over as an object or as JSON in a string; quotes and line ends in a value hurt neither."""
+    odd = '"john doe"@example.com'
+    key = "-----{} PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----{} PRIVATE KEY-----".format("BEGIN", "END")
+    got: list[Any] = []
+
+    async def work(model: Model) -> str:
+        agent = Agent(model)
+
+        @agent.tool_plain
+        def send(to: list[dict[str, str]]) -> str:
+            got.append(to)
+            return "sent"
+
+        return (await agent.run(f"Send {key} to {odd}.")).output
+
+    arguments = {"to": [{"[EMAIL_1]": "[SECRET_1]"}]}
+    model = Scripted(ModelResponse([ToolCallPart("send", json.dumps(arguments) if as_text else arguments)]), "Done.")
+
+    assert guarded(tmp_path, model, work) == "Done."
+    assert got == [[{odd: key}]]
+    assert "MIIEvQIBADANBgkq" not in said(model)
+    assert "john doe" not in said(model)
+
+
+class Contact(BaseModel):
+    """Whom to write to."""
+
+    address: str
+
+
+def test_a_reply_that_is_json_stays_json(tmp_path: Path) -> None:
+    """A value with quotes is escaped where the model's text is read as an object."""
+
+    async def work(model: Model) -> Contact:
+        return (await Agent(model, output_type=NativeOutput(Contact)).run('Who is "john doe"@example.com?')).output
+
+    contact = guarded(tmp_path, Scripted('{"address": "[EMAIL_1]"}'), work)
+
+    assert contact == Contact(address='"john doe"@example.com')
+
+
+def test_a_retry_does_not_repeat_the_value_to_the_model(tmp_path: Path) -> None:
+    """The sentence of a tool that wants to be called again leaves with placeholders, and so do wrong arguments."""
+
+    async def work(model: Model) -> str:
+        agent = Agent(model, retries=2)
+
+        @agent.tool_plain
+        def pay(card: str) -> str:
+            if card == CARD:
+                raise ModelRetry(f"{card} is declined, try 5500 0000 0000 0004")
+            return "paid"
+
+        return (await agent.run(f"Pay with {CARD}.")).output
+
+    model = Scripted(
+        ModelResponse([ToolCallPart("pay", {"card": "[CARD_1]", "extra": {"never": "asked"}})]),
+        ModelResponse([ToolCallPart("pay", {"card": "[CARD_1]"})]),
+        ModelResponse([ToolCallPart("pay", {"card": "[CARD_2]"})]),
+        "Paid.",
+    )
+
+    assert guarded(tmp_path, model, work) == "Paid."
+    for value in (CARD, "5500 0000 0000 0004", "5500"):
+        assert value not in said(model)
+
+
+@pytest.mark.parametrize(
+    "attachment",
+    [
+        BinaryContent(b"ada@example.com", media_type="text/plain"),
+        BinaryContent(b"\x89PNG", media_type="image/png"),
+        ImageUrl("https://example.com/scan.png?for=ada@example.com"),
+        DocumentUrl("https://example.com/contract.pdf"),
+    ],
+    ids=["text", "picture", "link", "document"],
+)
+def test_what_cannot_be_searched_does_not_leave(tmp_path: Path, attachment: Any) -> None:
+    """Where anything is to be redacted, an attachment is refused by its kind; where nothing is, it may go."""
+
+    async def work(model: Model) -> str:
+        return (await Agent(model).run(["Read this.", attachment])).output
+
+    model = Scripted("Read.")
+    with pytest.raises(NotAllowed, match=r"An attachment \((binary|image-url|document-url)\) cannot be searched"):
+        guarded(tmp_path, model, work)
+
+    assert model.requests == []
+    assert guarded(tmp_path, model, work, redact=[]) == "Read."
+
+
+def test_what_a_tool_attaches_does_not_leave_either(tmp_path: Path) -> None:
+    """A picture that a tool returns is stopped at the same place."""
+
+    async def work(model: Model) -> str:
+        agent = Agent(model)
+
+        @agent.tool_plain
+        def scan() -> ToolReturn:
+            return ToolReturn("here", content=[BinaryContent(b"\x89PNG", media_type="image/png")])
+
+        return (await agent.run("Scan it.")).output
+
+    with pytest.raises(NotAllowed, match="cannot be searched"):
+        guarded(tmp_path, Scripted(ModelResponse([ToolCallPart("scan", {})]), "Read."), work)
+
+
+def test_history_that_a_task_brings_along_is_redacted_too(tmp_path: Path) -> None:
+    """Earlier replies that are sent again hold values, since the task got them with values."""
+    history = [ModelRequest([UserPromptPart("Who pays?")]), ModelResponse([TextPart(f"{ADDRESS} does.")])]
+
+    async def work(model: Model) -> str:
+        return (await Agent(model).run("And who else?", message_history=history)).output
+
+    model = Scripted("Nobody.")
+
+    assert guarded(tmp_path, model, work) == "Nobody."
+    assert ADDRESS not in said(model)
+
+
+def test_two_calls_know_nothing_of_each_other(tmp_path: Path) -> None:
+    """A placeholder of one call stands for nothing in the next, even with the same caller and the cache on."""
+
+    async def story() -> list[str]:
+        model = Scripted("Hello [EMAIL_1] and [EMAIL_2].")
+        async with wire_for_tests(
+            TASK, tmp_path, model, cache={"ttl_seconds": 60}, destinations=DESTINATIONS
+        ) as wiring:
+            texts = ["I am ada@example.com.", "I am bo@example.com.", "I am nobody."]
+            outcomes = [await wiring.service.answer(Question(text=t), wiring.service.new_call("alice")) for t in texts]
+            return [outcome.value.text for outcome in outcomes if isinstance(outcome, Answered)]
+
+    assert asyncio.run(story()) == [
+        "Hello ada@example.com and [EMAIL_2].",
+        "Hello bo@example.com and [EMAIL_2].",
+        "Hello [EMAIL_1] and [EMAIL_2].",
+    ]
+
+
+async def _echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+    prompt = messages[-1].parts[-1]
+    assert isinstance(prompt, UserPromptPart)
+    return ModelResponse([TextPart(str(prompt.content))])
+
+
+def test_a_long_conversation_keeps_every_value_apart(tmp_path: Path) -> None:
+    """A hundred addresses in one prompt come back as they were, each in its place."""
+    text = ", ".join(f"user{number}@example.com" for number in range(100))
+
+    async def work(model: Model) -> str:
+        return (await Agent(model).run(text)).output
+
+    assert guarded(tmp_path, Scripted(_echo), work) == text

@@ -1,0 +1,284 @@
+"""The store: the same promises on a file and on a server, and a named error when either cannot keep them."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+from listening import Lines
+from servers import Server, started_server
+
+from chassis.errors import ConfigError, StoreUnavailable
+from chassis.store.accounts import Account, Balance
+from chassis.store.database import PATIENCE_SECONDS, Database
+from chassis.store.desk import Desk
+from chassis.store.keys import ApiKeys
+from chassis.store.ledger import RETRY_SECONDS, Ledger
+from chassis.store.opening import open_database
+from chassis.store.replies import Replies
+from chassis.types import Setback
+
+DAY = Account("day:2026-11-23", ceiling=100, retry_after=60)
+
+
+@asynccontextmanager
+async def database_at(url: str) -> AsyncGenerator[Database]:
+    """Open a database as a service does."""
+    database = await open_database(url, Path())
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def told[T](url: str, story: Callable[[Database], Awaitable[T]]) -> T:
+    """Return how a story ends that is told about the database at `url`."""
+
+    async def run() -> T:
+        async with database_at(url) as database:
+            return await story(database)
+
+    return asyncio.run(run())
+
+
+def test_a_transaction_is_all_or_nothing(store_url: str) -> None:
+    """An error takes back every statement before it."""
+
+    async def story(database: Database) -> int:
+        async with database.transaction() as tx:
+            await tx.execute("INSERT INTO accounts (key, held, spent) VALUES ($1, 0, 0)", "kept")
+
+        async def fail() -> None:
+            async with database.transaction() as tx:
+                await tx.execute("INSERT INTO accounts (key, held, spent) VALUES ($1, 0, 0)", "lost")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
+        return await database.execute("UPDATE accounts SET held = 1")
+
+    assert told(store_url, story) == 1
+
+
+def test_a_mistake_in_a_statement_is_not_taken_for_a_bad_database(store_url: str) -> None:
+    """Errors of ours are never hidden behind `StoreUnavailable`."""
+
+    async def story(database: Database) -> None:
+        await database.fetch("SELECT nonsense")
+
+    with pytest.raises((sqlite3.OperationalError, asyncpg.UndefinedColumnError), match="nonsense"):
+        told(store_url, story)
+
+
+def test_replicas_that_start_at_once_make_the_tables_once(store_url: str) -> None:
+    """Eight of them open an empty database at the same moment; every migration is applied exactly once."""
+
+    async def story() -> list[str]:
+        databases = await asyncio.gather(*(open_database(store_url, Path()) for _ in range(8)))
+        rows = await databases[0].fetch("SELECT name FROM migrations ORDER BY name")
+        for database in databases:
+            await database.close()
+        return [row["name"] for row in rows]
+
+    assert asyncio.run(story()) == ["0001_start.sql", "0002_open_holds.sql", "0003_switch.sql"]
+
+
+def test_keys_referrals_and_replies_are_kept(store_url: str) -> None:
+    """Whatever outlives the process is the same on both databases."""
+
+    async def story(database: Database) -> None:
+        keys, desk, replies = ApiKeys(database), Desk(database, due_hours=8), Replies(database, ttl_seconds=60)
+        key = await keys.create("alice")
+        assert await keys.caller_of(key) == "alice"
+        [listed] = await keys.listed()
+        assert await keys.revoke(listed.id)
+        assert not await keys.revoke(listed.id)
+        assert await keys.caller_of(key) is None
+
+        ticket = await desk.refer("echo", "alice", "c_1", Setback.LOW_CONFIDENCE, '{"text": "why?"}', None)
+        [waiting] = await desk.open_referrals()
+        assert (waiting.id, waiting.question, waiting.draft) == (ticket.referral_id, {"text": "why?"}, None)
+        answered = await desk.answer(ticket.referral_id, '{"text": "so"}', by="bob")
+        assert (answered.answer, answered.answered_by) == ({"text": "so"}, "bob")
+        assert await desk.open_referrals() == []
+
+        await replies.keep("k", "gpt", "one")
+        await replies.keep("k", "gpt", "two")
+        assert await replies.find("k") == ("gpt", "two")
+        assert await replies.find("other") is None
+
+    told(store_url, story)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("mysql://x", r"DATABASE_URL: the value begins with 'mysql'. Write sqlite:///var/service.db, another path, or"),
+        ("sqlite:///file/x.db", "cannot be opened"),
+        ("sqlite:///none", r"none cannot be opened \(The database is damaged\). Name a file that can be written"),
+        ("postgresql://me:secret@/db?host=/nowhere", r"postgresql:///db cannot be opened \(.*\). Start the server, or"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_a_sentence(tmp_path: Path, url: str, sentence: str) -> None:
+    """The variable, what is wrong, and what to write instead; never a password."""
+    (tmp_path / "file").touch()
+    (tmp_path / "none").write_text("no database, but text that is long enough to be read as the head of one " * 10)
+
+    with pytest.raises(ConfigError, match=sentence) as refusal:
+        asyncio.run(open_database(url, tmp_path))
+
+    assert "secret" not in str(refusal.value)
+
+
+async def refusal_of(ledger: Ledger) -> tuple[str, float]:
+    """Return why nothing can be held, and how long it took to say so."""
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable) as refusal:
+        await ledger.hold([DAY], 10)
+    return refusal.value.reason, time.monotonic() - started
+
+
+def test_a_locked_file_is_named_and_stops_nobody_else(tmp_path: Path) -> None:
+    """While another process keeps the file locked, holding ends after a while; who only reads does not even wait."""
+
+    async def story(database: Database) -> tuple[tuple[str, float], int, list[Balance]]:
+        ledger = Ledger(database)
+        other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        asking = asyncio.create_task(refusal_of(ledger))
+        naps = 0
+        while not asking.done():
+            await ledger.balances()
+            await asyncio.sleep(0.01)
+            naps += 1
+        other.execute("ROLLBACK")
+        await ledger.hold([DAY], 10)
+        other.close()
+        return asking.result(), naps, await ledger.balances()
+
+    (reason, seconds), naps, balances = told(f"sqlite:///{tmp_path}/x.db", story)
+
+    assert reason == "locked by another process"
+    assert PATIENCE_SECONDS <= seconds < PATIENCE_SECONDS + 0.5
+    assert naps > 50
+    assert balances == [Balance(DAY.key, 10, 0)]
+
+
+def test_a_full_file_is_named(tmp_path: Path) -> None:
+    """No room for one more page; the same error as a full disk."""
+
+    async def story(database: Database) -> tuple[str, float]:
+        [pages] = (await database.fetch("PRAGMA page_count"))[0].values()
+        await database.execute(f"PRAGMA max_page_count = {pages}")
+        for number in range(100):
+            await database.execute("INSERT INTO accounts (key, held, spent) VALUES ($1, 0, 0)", f"{number:0300}")
+        raise AssertionError
+
+    with pytest.raises(StoreUnavailable, match="The database is full"):
+        told(f"sqlite:///{tmp_path}/x.db", story)
+
+
+def test_a_file_that_is_gone_is_not_written_to(tmp_path: Path) -> None:
+    """SQLite would go on in the deleted file, and the next process would begin with every budget unspent."""
+
+    async def story(database: Database) -> tuple[str, float]:
+        (tmp_path / "x.db").unlink()
+        return await refusal_of(Ledger(database))
+
+    reason, seconds = told(f"sqlite:///{tmp_path}/x.db", story)
+
+    assert reason == "gone"
+    assert seconds < 0.5
+
+
+def test_a_locked_account_is_named(postgres: Server) -> None:
+    """While somebody else keeps the rows of the accounts locked, holding ends after a while."""
+    url = postgres.fresh()
+
+    async def story(database: Database) -> tuple[str, float]:
+        ledger = Ledger(database)
+        await ledger.hold([DAY], 10)
+        async with database.transaction() as tx:
+            await tx.execute("UPDATE accounts SET spent = spent")
+            return await refusal_of(ledger)
+
+    reason, seconds = told(url, story)
+
+    assert reason == "too slow"
+    assert PATIENCE_SECONDS <= seconds < PATIENCE_SECONDS + 0.5
+
+
+def test_a_full_server_is_named(postgres: Server) -> None:
+    """No connection is left; a full disk is of the same class of errors."""
+    url = postgres.fresh()
+
+    async def story(database: Database) -> None:
+        await database.execute("DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$")
+
+    with pytest.raises(StoreUnavailable, match="The database is full"):
+        told(url, story)
+
+
+def children_of(process: int) -> list[int]:
+    """Return the processes that a server answers with."""
+    return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+@pytest.mark.usefixtures("postgres")
+def test_a_settlement_waits_for_a_server_that_froze() -> None:
+    """While the server does not move nothing can be held; what was held is settled when it moves again."""
+    with started_server() as server:
+        url = server.fresh()
+
+        async def story(database: Database) -> tuple[tuple[str, float], list[Balance]]:
+            assert server.process is not None
+            ledger = Ledger(database)
+            hold = await ledger.hold([DAY], 30)
+            server.process.send_signal(signal.SIGSTOP)
+            for child in children_of(server.process.pid):
+                os.kill(child, signal.SIGSTOP)
+            frozen = await refusal_of(ledger)
+            await ledger.settle(hold, 5)
+            for child in children_of(server.process.pid):
+                os.kill(child, signal.SIGCONT)
+            server.process.send_signal(signal.SIGCONT)
+            settled, give_up_at = [Balance(DAY.key, 0, 5)], time.monotonic() + sum(RETRY_SECONDS) + PATIENCE_SECONDS
+            while await ledger.balances() != settled and time.monotonic() < give_up_at:  # noqa: ASYNC110 - from outside
+                await asyncio.sleep(0.05)
+            return frozen, await ledger.balances()
+
+        (reason, seconds), balances = told(url, story)
+
+    assert reason == "too slow"
+    assert seconds < 2 * PATIENCE_SECONDS + 0.5
+    assert balances == [Balance(DAY.key, 0, 5)]
+
+
+@pytest.mark.usefixtures("postgres")
+def test_a_hold_that_cannot_be_settled_is_named(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is not kept from its caller; the hold stays charged, and the log says how much and why."""
+    monkeypatch.setattr("chassis.store.ledger.RETRY_SECONDS", (0.01,))
+    with started_server() as server:
+        url = server.fresh()
+
+        async def story(database: Database) -> str:
+            assert server.process is not None
+            ledger = Ledger(database)
+            hold = await ledger.hold([DAY], 30)
+            server.process.send_signal(signal.SIGQUIT)
+            server.process.wait()
+            reason, seconds = await refusal_of(ledger)
+            assert seconds < 1
+            await ledger.settle(hold, 5)
+            await ledger.close()
+            [line] = lines.named("hold.lost")
+            assert line["hold_id"] == hold.id
+            return reason
+
+        assert told(url, story) == "gone"

@@ -1,0 +1,79 @@
+"""A call while the database cannot be used: what `when_wrong.store_down` says, never a model unpaid."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo
+from sample import TASK, Question
+
+from chassis.errors import StoreUnavailable
+from chassis.testing import Scripted, wire_for_tests
+from chassis.types import Answered, Outcome, Setback
+
+
+def ask(folder: Path, rule: str, question: str, model: Scripted) -> Answered[Any] | StoreUnavailable:
+    """Ask while another process keeps the database locked; return the answer or the refusal."""
+
+    async def story() -> Answered[Any] | StoreUnavailable:
+        async with wire_for_tests(TASK, folder, model, when_wrong={"store_down": rule}) as wiring:
+            other = sqlite3.connect(folder / "service.db", isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            try:
+                outcome = await wiring.service.answer(Question(text=question), wiring.service.new_call("alice"))
+            except StoreUnavailable as error:
+                return error
+            finally:
+                other.close()
+            assert isinstance(outcome, Answered)
+            return outcome
+
+    return asyncio.run(story())
+
+
+def test_the_caller_is_refused(tmp_path: Path) -> None:
+    """With `refuse` the call ends with 503 and the reason, and nothing was sent."""
+    model = Scripted("hello")
+
+    refused = ask(tmp_path, "refuse", "hi", model)
+
+    assert isinstance(refused, StoreUnavailable)
+    assert (refused.status, refused.slug, refused.reason) == (503, "store-unavailable", "locked by another process")
+    assert model.requests == []
+
+
+def test_the_baseline_answers_what_it_is_sure_of(tmp_path: Path) -> None:
+    """With `baseline` the caller gets an answer, labelled, and nothing was sent."""
+    model = Scripted("hello")
+
+    answered = ask(tmp_path, "baseline", "hi", model)
+
+    assert isinstance(answered, Answered)
+    assert (answered.answered_by, answered.degraded, answered.setback) == ("baseline", True, Setback.STORE_DOWN)
+    assert model.requests == []
+
+
+def test_what_the_baseline_is_not_sure_of_is_refused(tmp_path: Path) -> None:
+    """There is no desk without the database either."""
+    refused = ask(tmp_path, "baseline", "why?", Scripted("hello"))
+
+    assert isinstance(refused, StoreUnavailable)
+
+
+def test_a_reply_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
+    """The database is gone once the model was asked: the answer was paid for, and its caller gets it."""
+
+    async def reply(_messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+        (tmp_path / "service.db").unlink()
+        return ModelResponse([TextPart("hello")], finish_reason="stop")
+
+    async def story() -> Outcome[Any]:
+        async with wire_for_tests(TASK, tmp_path, Scripted(reply), cache={"ttl_seconds": 60}) as wiring:
+            return await wiring.service.answer(Question(text="hi"), wiring.service.new_call("alice"))
+
+    outcome = asyncio.run(story())
+
+    assert isinstance(outcome, Answered)
+    assert outcome.answered_by == "first"

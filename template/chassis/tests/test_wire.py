@@ -1,0 +1,149 @@
+"""Byte by byte: what the vendor, the collector and the log are sent holds no value that was to be kept back."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from door import open_door
+from listening import Collector, Lines, collecting
+from pydantic import SecretStr
+from pydantic_ai.models import Model
+from recording import Answer as Reply
+from recording import quoting, recording, repeating, saying
+from sample import TASK, Answer, Question
+
+from chassis import Draft, Found, Task
+from chassis.constraints import ModelLink
+from chassis.errors import CallError
+from chassis.guard.vendors import connect
+from chassis.settings import Settings
+from chassis.telemetry.spans import FILE
+from chassis.testing import wire_for_tests
+
+PLANTED = {
+    "email": "ada.lovelace@mail.example.org",
+    "phone": "+49 30 23125 014",
+    "card": "5500 0055 5555 5559",
+    "iban": "GB33 BUKB 2020 1555 5555 55",
+    "national_id": "AB 12 34 56 C",
+    "ip": "203.0.113.77",
+    "secret": "ghp_" + "a1B2c3D4" * 5,
+    "name": "Grace Murray Hopper",
+}
+TEXT = "Hello, this is {name}. Write to {email} or call {phone}. {card}, {iban}, {national_id}, {ip}, {secret}".format(
+    **PLANTED
+)
+SETTINGS = Settings(openai_compatible_api_key=SecretStr("the vendor's own key"))
+
+
+def find_grace(text: str) -> list[Found]:
+    """Find the one person whom this recogniser knows."""
+    at = text.find(PLANTED["name"])
+    return [Found("name", at, at + len(PLANTED["name"]))] if at >= 0 else []
+
+
+async def stumble(question: Question, model: Model) -> Draft[Answer]:
+    """Ask, then fail with the question in the message, as code does that nobody thought about."""
+    await TASK.run(question, model)
+    raise ValueError(f"cannot work with {question.text}")
+
+
+def task(run: Callable[..., object] = TASK.run) -> Task[Question, Answer]:
+    """Return the sample with a recogniser, and with another function if one is given."""
+    return Task(name="echo", takes=Question, gives=Answer, run=run, baseline=TASK.baseline, recognisers=(find_grace,))  # ty: ignore[invalid-argument-type]
+
+
+def forms(value: str) -> set[bytes]:
+    """Return the ways in which a value could stand in bytes: plain, in one piece, escaped for an address."""
+    return {form.encode() for form in (value, value.replace(" ", ""), quote(value), value.replace(" ", "+"))}
+
+
+def model_at(url: str) -> Model:
+    """Connect the first model to this address."""
+    link = ModelLink(
+        name="first",
+        provider="openai-compatible",
+        model="first",
+        destination="vendor",
+        max_output_tokens=100,
+        base_url=f"{url}/v1",
+        input_usd_per_million=10,
+        output_usd_per_million=100,
+    )
+    model = connect(link, SETTINGS, timeout=5)
+    assert model is not None
+    return model
+
+
+ALL = {"vendor": {"classes": ["internal"], "redact": list(PLANTED)}}
+
+
+@pytest.mark.usefixtures("real_requests")
+@pytest.mark.parametrize(
+    ("upstream_says", "run", "answered"),
+    [
+        pytest.param(repeating, TASK.run, True, id="the vendor answers"),
+        pytest.param(quoting(500), TASK.run, False, id="the vendor fails"),
+        pytest.param(quoting(400), TASK.run, False, id="the vendor refuses"),
+        pytest.param(quoting(429), TASK.run, False, id="the vendor is busy"),
+        pytest.param(saying(200), TASK.run, False, id="the vendor says nothing"),
+        pytest.param(repeating, stumble, False, id="the task raises"),
+    ],
+)
+def test_no_planted_value_leaves(
+    tmp_path: Path,
+    lines: Lines,
+    monkeypatch: pytest.MonkeyPatch,
+    upstream_says: Callable[[bytes], Reply],
+    run: Callable[..., object],
+    answered: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """Whatever goes well or wrong, the values stay; the caller gets them back, so they did pass through."""
+    with recording(upstream_says) as upstream, collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        asked = asyncio.run(ask(tmp_path, model_at(upstream.url), run))
+
+        sent = b"".join(upstream.received)
+        assert b"[NAME_1]" in sent and b"[CARD_1]" in sent  # noqa: PT018 - one promise: the question was sent
+        assert len(collector.spans()) > 1
+        assert lines.named("call.finished")
+        for place in (sent, exported(collector), lines.getvalue().encode()):
+            assert {kind for kind, value in PLANTED.items() if any(form in place for form in forms(value))} == set()
+    assert (TEXT in asked) is answered
+
+
+async def ask(root: Path, model: Model, run: Callable[..., object]) -> str:
+    """Ask the whole question, and return what came of it."""
+    async with wire_for_tests(task(run), root, model, data={"refuse": []}, destinations=ALL) as wiring:
+        try:
+            outcome = await wiring.service.answer(Question(text=TEXT), wiring.service.new_call("alice"))
+        except (CallError, ValueError) as error:
+            return type(error).__name__
+        return str(outcome)
+
+
+def exported(collector: Collector) -> bytes:
+    """Return everything that the collector was sent."""
+    return b"".join(request.SerializeToString() for request in [*collector.traces, *collector.metrics])
+
+
+@pytest.mark.usefixtures("real_requests")
+@pytest.mark.parametrize("upstream_says", [repeating, quoting(500)], ids=["answers", "fails"])
+def test_no_planted_value_leaves_through_the_door(
+    tmp_path: Path, lines: Lines, upstream_says: Callable[[bytes], Reply]
+) -> None:
+    """The HTTP server in front logs and traces nothing of it either, and neither does the file of local traces."""
+    with recording(upstream_says) as upstream:
+        with open_door(tmp_path, model_at(upstream.url), data={"refuse": []}, destinations=WITHOUT_NAMES) as door:
+            response = door.ask(TEXT.replace(PLANTED["name"], "nobody"), traceparent="")
+            assert response.status_code == 200
+        kept = b"".join(file.read_bytes() for file in (tmp_path / "var").glob(f"{FILE}*"))
+
+    for place in (b"".join(upstream.received), kept, lines.getvalue().encode()):
+        assert place
+        assert {kind for kind, value in PLANTED.items() if any(form in place for form in forms(value))} == set()
+
+
+WITHOUT_NAMES = {"vendor": {"classes": ["internal"], "redact": [kind for kind in PLANTED if kind != "name"]}}
