@@ -221,7 +221,9 @@ OF_STORES = (
     Fault("no room left", UNAVAILABLE, store="full"),
     Fault(
         "its file is gone",
-        Ending(status=503, by="store-unavailable", setback=None, logged=("database.unreachable gone", "request.refused")),
+        Ending(
+            status=503, by="store-unavailable", setback=None, logged=("database.unreachable gone", "request.refused")
+        ),
         store="gone",
     ),
 )

@@ -21,6 +21,7 @@ from pydantic_ai.models import Model, override_allow_model_requests
 from sample import Answer, Question, shout
 
 from chassis import Draft, Task
+from chassis.guard import vendors
 from chassis.project import Project
 from chassis.settings import Settings
 from chassis.testing import constraints_for_tests
@@ -30,12 +31,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("lines")]
 LLMOCK = "llmock==0.2.2"
 DEADLINE_SECONDS = 4.0
 VENDORS = {
-    "openai": ("OPENAI_BASE_URL", "/v1", "gpt-4o-mini"),
-    "openai-compatible": (None, "/v1", "gpt-4o-mini"),
-    "anthropic": ("ANTHROPIC_BASE_URL", "/anthropic", "claude-haiku-4-5"),
-    "google": ("GOOGLE_GEMINI_BASE_URL", "/gemini", "gemini-2.5-flash"),
+    "openai": ("/v1", "gpt-4o-mini"),
+    "openai-compatible": ("/v1", "gpt-4o-mini"),
+    "anthropic": ("/anthropic", "claude-haiku-4-5"),
+    "google": ("/gemini", "gemini-2.5-flash"),
 }
-"""Where each SDK looks for another address, what stands behind it, and a model to ask for."""
+"""Where llmock plays each vendor, and a model to ask for."""
 FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "nothing": ([], "first"),
     "a rate limit": ([{"type": "fail", "status": 429, "retry_after": 0.4}], "first"),
@@ -103,11 +104,12 @@ def test_the_verdict_is_clean(
     llmock.post("/_llmock/reset").raise_for_status()
     if behaviours:
         llmock.post("/_llmock/scenario", json={"behaviors": behaviours}).raise_for_status()
-    variable, path, _ = VENDORS[provider]
-    if variable:
-        monkeypatch.setenv(variable, f"{llmock.base_url}".rstrip("/") + path)
+    path, model = VENDORS[provider]
+    address = f"http://{llmock.base_url.host}:{llmock.base_url.port}{path}"
+    if provider in vendors.ADDRESSES:
+        monkeypatch.setitem(vendors.ADDRESSES, provider, address)
 
-    outcome, seconds = asyncio.run(ask(provider, f"{llmock.base_url}".rstrip("/"), tmp_path))
+    outcome, seconds = asyncio.run(ask(provider, model, address, tmp_path))
     verdict = llmock.get("/_llmock/verdict").json()
 
     assert outcome.answered_by == answered_by
@@ -116,9 +118,8 @@ def test_the_verdict_is_clean(
     assert seconds <= DEADLINE_SECONDS * 1.05
 
 
-async def ask(provider: str, address: str, root: Path) -> tuple[Any, float]:
+async def ask(provider: str, model: str, address: str, root: Path) -> tuple[Any, float]:
     """Ask through one model of a provider, and return who answered and after how many seconds."""
-    _, path, model = VENDORS[provider]
     entry = {
         "name": "first",
         "provider": provider,
@@ -127,7 +128,7 @@ async def ask(provider: str, address: str, root: Path) -> tuple[Any, float]:
         "max_output_tokens": 100,
         "input_usd_per_million": 1,
         "output_usd_per_million": 1,
-    } | ({"base_url": address + path} if provider == "openai-compatible" else {})
+    } | ({"base_url": address} if provider == "openai-compatible" else {})
     key = SecretStr("key")
     settings = Settings(
         database_url="sqlite:///service.db",
