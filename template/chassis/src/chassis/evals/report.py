@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from chassis.evals.score import Record
-from chassis.types import NANO_PER_USD, NanoUsd
+from chassis.types import NanoUsd, in_usd
 
 
 class Verdict(IntEnum):
@@ -111,7 +111,7 @@ def _summary(report: Report) -> dict[str, object]:
         **asdict(report.overall),
         "by_tag": {tag: asdict(share) | {"accuracy": share.accuracy} for tag, share in report.by_tag.items()},
         "endings": report.endings,
-        "cost_usd": report.cost / NANO_PER_USD,
+        "cost_usd": in_usd(report.cost),
         "seconds": {"median": typical, "longest": longest},
         "wrong": [record.case for record in report.wrong],
     }
