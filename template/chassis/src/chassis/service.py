@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 
-import structlog
 from pydantic import BaseModel
 
 from chassis.call import Call, Deadline, new_call_id
@@ -22,8 +21,6 @@ from chassis.policy import admit
 from chassis.store.desk import Desk
 from chassis.task import Task
 from chassis.types import Answered, Draft, Outcome, Setback
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
