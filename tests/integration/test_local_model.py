@@ -13,8 +13,8 @@ pytestmark = pytest.mark.slow
 LISTENS = "listens at http://127.0.0.1:"
 INSTALLED = f"{LISTENS}|cannot listen there"
 """It has started, or found that somebody else uses its port on this machine."""
-QUESTIONS = ("When does a day or a month begin?", "Who answers a referral?", "How are updates applied?")
-"""More than one, because so small a model may ramble until its cap cuts it off, and then the baseline answers."""
+QUESTIONS = ("What does status 401 mean?", "How can I add an evaluation case?", "May I edit CODEOWNERS by hand?")
+"""More than one, because so small a model may ramble or make things up, and then the baseline answers."""
 
 
 @pytest.fixture(scope="module")

@@ -27,11 +27,11 @@ def models_vendor(set_up_project: Shell) -> Generator[Vendor]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def asking(
     project: Shell, models_vendor: Vendor, template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[Service]:
-    """Return a service that asks the vendor first."""
+    """Return a service that asks the vendor first; a new one for each test, as a model that fails may rest for long."""
     scratch = tmp_path_factory.mktemp("other-answers")
     write_constraints(project.folder, template, scratch, models_vendor.address, DEADLINE_SECONDS)
     with serve(project.knowing(OPENAI_COMPATIBLE_API_KEY="of-no-worth")) as service:
@@ -41,7 +41,7 @@ def asking(
 def held(service: Service) -> set[str]:
     """Return the different amounts that `chassis budget` shows as held."""
     table = service.project.knowing(COLUMNS="200").runs(".venv/bin/chassis", "budget")
-    amounts = [re.findall(r"\$[\d.]+", line) for line in table.splitlines()]
+    amounts = [re.findall(r"\$[\d.]+", line) for line in table.splitlines() if line.startswith("│")]
     return {row[1] for row in amounts if row}
 
 

@@ -40,8 +40,9 @@ def vendor(shell: Shell) -> Generator[Vendor]:
 
 
 def write_constraints(project: Path, template: Path, scratch: Path, address: str, deadline_seconds: int) -> None:
-    """Give a project the `constraints.toml` of one whose first model is the vendor's, and a price to that model."""
+    """Give a project the `constraints.toml` of one whose first model is the vendor's, priced and asked but once."""
     answers = {"provider": "openai-compatible", "base_url": f"{address}/v1", "deadline_seconds": deadline_seconds}
     free = (generate_into(scratch, template, answers) / "constraints.toml").read_text(encoding="utf-8")
     priced = re.sub(r"^(\w+_usd_per_million) = 0", rf"\1 = {USD_PER_MILLION}", free, flags=re.MULTILINE)
-    (project / "constraints.toml").write_text(priced, encoding="utf-8")
+    asked_once = re.sub(r"^retries_per_model = \d+", "retries_per_model = 0", priced, flags=re.MULTILINE)
+    (project / "constraints.toml").write_text(asked_once, encoding="utf-8")

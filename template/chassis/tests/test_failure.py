@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Text
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.function import AgentInfo
 from sample import TASK, Answer, Question
+from walking import walk
 
 from chassis import Answered, Draft, Task
 from chassis.guard import breaker
@@ -42,22 +42,6 @@ def rate_limited(retry_after: float | None) -> ModelAPIError:
     return ModelHTTPError.for_category(
         ModelRateLimitError, status_code=429, model_name="first", retry_after=retry_after
     )
-
-
-def story[T](
-    root: Path,
-    scripted: list[Model],
-    tell: Callable[[Wiring], Awaitable[T]],
-    task: Task[Any, Any] = TASK,
-    **changes: Any,
-) -> T:
-    """Live through something with a service."""
-
-    async def run() -> T:
-        async with wire_for_tests(task, root, *scripted, **changes) as wiring:
-            return await tell(wiring)
-
-    return asyncio.run(run())
 
 
 async def ask(wiring: Wiring, caller: str = "alice", text: str = "ping") -> Any:
@@ -128,7 +112,7 @@ def test_a_retry_is_another_attempt_of_the_same_model(tmp_path: Path) -> None:
         held = sum(link.worst_case_with_retries(1) for link in wiring.service.guard.links)
         return outcome.answered_by, [attempt.error for attempt in call.attempts], held / worst
 
-    assert story(tmp_path, [first, second], tell, limits={"retries_per_model": 2}) == (
+    assert walk(tmp_path, [first, second], tell, limits={"retries_per_model": 2}) == (
         "first",
         ["ModelConnectionError", None],
         3,
@@ -140,7 +124,7 @@ def test_retries_are_as_many_as_declared(tmp_path: Path, retries: int, requests:
     """`limits.retries_per_model` is the one place that says how often."""
     first = Scripted(REFUSED)
 
-    story(tmp_path, [first, Scripted("ok")], ask, limits={"retries_per_model": retries})
+    walk(tmp_path, [first, Scripted("ok")], ask, limits={"retries_per_model": retries})
 
     assert len(first.requests) == requests
 
@@ -149,7 +133,7 @@ def test_a_long_retry_after_is_left_to_the_next_model(tmp_path: Path) -> None:
     """Where waiting would use up the model's share of the deadline, nobody waits."""
     first, began = Scripted(rate_limited(2)), time.monotonic()
 
-    outcome = story(tmp_path, [first, Scripted("ok")], ask, latency={"deadline_seconds": 5})
+    outcome = walk(tmp_path, [first, Scripted("ok")], ask, latency={"deadline_seconds": 5})
 
     assert (outcome.answered_by, len(first.requests)) == ("second", 1)
     assert time.monotonic() - began < 2
@@ -160,7 +144,7 @@ def test_a_vendor_that_is_down_is_asked_again_only_where_it_is_the_last(tmp_path
     down = ModelHTTPError.for_category(None, status_code=503, model_name="m")
     first, second = Scripted(down), Scripted("ok")
 
-    story(tmp_path, [first, second], ask)
+    walk(tmp_path, [first, second], ask)
 
     assert (len(first.requests), len(second.requests)) == (1, 1)
 
@@ -177,7 +161,7 @@ def test_a_crowded_model_is_passed_over(tmp_path: Path) -> None:
 
     limits = {"concurrent_requests_per_model": 1, "waiting_requests_per_model": 1}
 
-    assert sorted(story(tmp_path, [first, second], tell, limits=limits)) == ["first", "first", "second"]
+    assert sorted(walk(tmp_path, [first, second], tell, limits=limits)) == ["first", "first", "second"]
     assert len(second.requests) == 1
 
 
@@ -194,7 +178,7 @@ def test_who_waits_too_long_for_a_model_goes_on(tmp_path: Path) -> None:
         return sorted(outcome.answered_by for outcome in outcomes), time.monotonic() - began
 
     limits = {"concurrent_requests_per_model": 1}
-    answered_by, seconds = story(
+    answered_by, seconds = walk(
         tmp_path, [Scripted(hang), Scripted("ok")], tell, limits=limits, latency={"deadline_seconds": 1}
     )
 
@@ -220,7 +204,7 @@ def test_a_destination_that_cannot_be_reached_rests_as_a_whole(tmp_path: Path) -
 
     limits = {"retries_per_model": 0}
 
-    assert story(tmp_path, [first, second], tell, models=models, destinations=places, limits=limits) == {"second"}
+    assert walk(tmp_path, [first, second], tell, models=models, destinations=places, limits=limits) == {"second"}
     assert (len(first.requests), len(second.requests)) == (5, 8)
 
 
@@ -242,7 +226,7 @@ def test_a_model_that_is_known_to_be_of_no_use_rests_at_once(tmp_path: Path, err
         assert wiring.service.guard is not None
         return (wiring.service.guard.links[0].breaker.rests_until or 0) - time.monotonic()
 
-    assert story(tmp_path, [first, Scripted("ok")], tell) == pytest.approx(600 if error.retry_after else 900, abs=5)
+    assert walk(tmp_path, [first, Scripted("ok")], tell) == pytest.approx(600 if error.retry_after else 900, abs=5)
     assert len(first.requests) == 1
 
 
@@ -263,7 +247,7 @@ def test_a_probe_that_hangs_up_leaves_room_for_the_next(tmp_path: Path, monkeypa
         await asyncio.wait([probe])
         return (await ask(wiring)).answered_by
 
-    assert story(tmp_path, [first, Scripted("ok")], tell) == "first"
+    assert walk(tmp_path, [first, Scripted("ok")], tell) == "first"
 
 
 # Replies that are of no use
@@ -294,7 +278,7 @@ def test_a_model_that_breaks_the_schema_gives_way_to_the_next(tmp_path: Path) ->
         rows = await wiring.database.fetch("SELECT model FROM replies")
         return outcome, again.answered_by, [attempt.error for attempt in call.attempts], len(rows)
 
-    outcome, again, errors, kept = story(tmp_path, [first, second], tell, in_a_form(), cache={"ttl_seconds": 60})
+    outcome, again, errors, kept = walk(tmp_path, [first, second], tell, in_a_form(), cache={"ttl_seconds": 60})
 
     assert (outcome.answered_by, outcome.degraded, outcome.setback) == ("second", True, Setback.MODELS_FAILED)
     assert errors == ["UnexpectedModelBehavior", "UnexpectedModelBehavior", None]
@@ -303,7 +287,7 @@ def test_a_model_that_breaks_the_schema_gives_way_to_the_next(tmp_path: Path) ->
 
 def test_the_last_model_that_breaks_the_schema_leaves_it_to_the_baseline(tmp_path: Path) -> None:
     """Where no other model is left, `when_wrong.models_failed` decides."""
-    outcome = story(tmp_path, [Scripted(filled_in(words=4))], ask, in_a_form())
+    outcome = walk(tmp_path, [Scripted(filled_in(words=4))], ask, in_a_form())
 
     assert (outcome.answered_by, outcome.setback) == ("baseline", Setback.MODELS_FAILED)
 
@@ -318,7 +302,7 @@ def test_an_error_that_no_model_made_is_not_laid_at_a_model_s_door(tmp_path: Pat
     broken = Task(name="echo", takes=Question, gives=Answer, run=bug, baseline=TASK.baseline)
 
     with pytest.raises(type(error), match="ours"):
-        story(tmp_path, [Scripted("ok")], ask, broken)
+        walk(tmp_path, [Scripted("ok")], ask, broken)
 
 
 # Once
@@ -333,7 +317,7 @@ def test_the_same_request_in_flight_is_sent_once(tmp_path: Path) -> None:
         await asyncio.gather(*(wiring.service.answer(Question(text="ping"), call) for call in calls))
         return sorted(call.cost for call in calls)
 
-    costs = story(tmp_path, [first], tell, cache={"ttl_seconds": 60}, limits={"concurrent_requests_per_model": 11})
+    costs = walk(tmp_path, [first], tell, cache={"ttl_seconds": 60}, limits={"concurrent_requests_per_model": 11})
 
     assert len(first.requests) == 2
     assert costs[:9] == [0] * 9
@@ -356,7 +340,7 @@ def test_a_request_in_flight_is_not_lost_with_its_caller(tmp_path: Path) -> None
         leaving.cancel()
         return [(await call).answered_by for call in staying]
 
-    assert story(tmp_path, [first], tell, cache={"ttl_seconds": 60}) == ["first"] * 3
+    assert walk(tmp_path, [first], tell, cache={"ttl_seconds": 60}) == ["first"] * 3
     assert len(first.requests) == 2
 
 
@@ -422,7 +406,7 @@ def test_the_switch_is_read_at_most_once_a_second(tmp_path: Path) -> None:
         await asyncio.gather(*(watched.is_off() for _ in range(50)))
         return first, database.asked
 
-    assert story(tmp_path, [], tell) == (1, 2)
+    assert walk(tmp_path, [], tell) == (1, 2)
 
 
 def test_a_loop_stops_when_the_models_are_switched_off(tmp_path: Path) -> None:
@@ -444,5 +428,5 @@ def test_a_loop_stops_when_the_models_are_switched_off(tmp_path: Path) -> None:
         await wiring.switch.turn_off("alice")
         return (await call).setback, [waiting.setback for waiting in await wiring.desk.open_referrals()]
 
-    assert story(tmp_path, [first], tell, steady) == (Setback.MODELS_OFF, [Setback.MODELS_OFF])
+    assert walk(tmp_path, [first], tell, steady) == (Setback.MODELS_OFF, [Setback.MODELS_OFF])
     assert len(first.requests) == 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +13,15 @@ from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.usage import RequestUsage
 from sample import TASK, Answer, Question
+from walking import walk
 
 from chassis import Answered, Draft, Referred, Task
 from chassis.errors import BudgetExhausted, CallError, ModelsFailed, NotAllowed
-from chassis.testing import Scripted, wire_for_tests
+from chassis.testing import Scripted
 from chassis.types import Setback
 from chassis.wiring import Wiring
 
 DOWN = ModelHTTPError(503, "first")
-
-
-def walk[T](
-    root: Path,
-    models: list[Model],
-    story: Callable[[Wiring], Awaitable[T]],
-    task: Task[Any, Any] = TASK,
-    **changes: Any,
-) -> T:
-    """Wire a service with these doubles and constraints, and return what the story returns."""
-
-    async def run() -> T:
-        async with wire_for_tests(task, root, *models, **changes) as wiring:
-            return await story(wiring)
-
-    return asyncio.run(run())
 
 
 def asking(text: str) -> Callable[[Wiring], Coroutine[Any, Any, Any]]:

@@ -129,6 +129,7 @@ class Turn:
         held: What is set aside for this turn at the moment.
         attempts: What was sent, oldest first.
         reply_key: Where the cache keeps the reply, if it does.
+        request: The request as bytes, once somebody needed them.
     """
 
     call: Call
@@ -136,6 +137,7 @@ class Turn:
     held: NanoUsd = 0
     attempts: list[Attempt] = field(default_factory=list)
     reply_key: str | None = None
+    request: bytes | None = None
 
     @property
     def cost(self) -> NanoUsd:

@@ -14,7 +14,7 @@ from chassis.call import Call
 from chassis.errors import CallError
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments, current
-from chassis.types import NANO_PER_USD, Answered, Referred, Setback
+from chassis.types import Answered, Referred, Setback, in_usd
 
 log = structlog.get_logger()
 
@@ -114,7 +114,7 @@ class Journal:
         for attempt in call.attempts:
             model = {names.TASK: task, names.MODEL: attempt.model}
             self.instruments.attempts.add(1, model | {names.ERROR_TYPE: attempt.error or ""})
-            self.instruments.cost.add(attempt.cost / NANO_PER_USD, model)
+            self.instruments.cost.add(in_usd(attempt.cost), model)
 
 
 def _ending_of(outcome: Answered[Any] | Referred | None) -> Ending:
@@ -145,5 +145,5 @@ def _spent(call: Call) -> dict[str, float]:
         "attempts": len(attempts),
         "input_tokens": sum(attempt.input_tokens for attempt in attempts),
         "output_tokens": sum(attempt.output_tokens for attempt in attempts),
-        "cost_usd": call.cost / NANO_PER_USD,
+        "cost_usd": in_usd(call.cost),
     }

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 
-import structlog
 from pydantic import BaseModel
 
 from chassis.call import Call, Deadline, new_call_id
@@ -22,8 +21,6 @@ from chassis.policy import admit
 from chassis.store.desk import Desk
 from chassis.task import Task
 from chassis.types import Answered, Draft, Outcome, Setback
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +99,14 @@ class Service[Q: BaseModel, A: BaseModel]:
             return Miss(_setback_of(error), None, error)
         if draft.confidence < self.constraints.quality.confidence_floor:
             return Miss(Setback.LOW_CONFIDENCE, draft, ModelsFailed("No model was sure enough"))
-        return self._answered_by_model(draft, call)
+        return self._answered_by_model(draft, call, self.guard)
 
-    def _answered_by_model(self, draft: Draft[A], call: Call) -> Answered[A]:
+    def _answered_by_model(self, draft: Draft[A], call: Call, guard: Guard) -> Answered[A]:
         model = call.answerer
         degraded = model is not None and model != self.constraints.models[0].name
-        failed = degraded or any(attempt.error for attempt in call.attempts)
+        # A model that rests was passed over too; one without a key was never in the chain, and has not failed.
+        passed_over = model is not None and model != guard.links[0].rules.name
+        failed = passed_over or any(attempt.error for attempt in call.attempts)
         setback = Setback.MODELS_FAILED if failed else None
         return Answered(draft.value, model or "task", draft.confidence, degraded, setback)
 

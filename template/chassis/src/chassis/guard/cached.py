@@ -10,7 +10,7 @@ from pydantic_ai.settings import ModelSettings
 
 from chassis.call import Turn
 from chassis.guard.flights import Flights
-from chassis.guard.request import canonical
+from chassis.guard.request import canonical_of
 from chassis.store.replies import Replies
 from chassis.types import Attempt
 
@@ -43,7 +43,7 @@ class Cached(WrapperModel):
         """Answer from the cache, or with the reply to the same request in flight, if possible."""
         if not self._replies.enabled:
             return await self.wrapped.request(messages, model_settings, model_request_parameters)
-        request = canonical(messages, model_settings, model_request_parameters)
+        request = canonical_of(self._turn, messages, model_settings, model_request_parameters)
         key = hashlib.sha256(f"{self._turn.call.caller}\0{self._chain_id}\0".encode() + request).hexdigest()
         self._turn.reply_key = key
 

@@ -9,7 +9,7 @@ from chassis.budget import accounts_for, check_call
 from chassis.call import Turn
 from chassis.constraints import Constraints
 from chassis.guard.link import Link
-from chassis.guard.request import canonical, input_bound
+from chassis.guard.request import canonical_of, input_bound
 from chassis.store.ledger import Ledger
 
 
@@ -38,7 +38,8 @@ class Held(WrapperModel):
     ) -> ModelResponse:
         """Hold, ask, settle."""
         turn, call = self._turn, self._turn.call
-        turn.input_bound = input_bound(canonical(messages, model_settings, model_request_parameters), messages)
+        request = canonical_of(turn, messages, model_settings, model_request_parameters)
+        turn.input_bound = input_bound(request, messages)
         worst_case = sum(link.worst_case_with_retries(turn.input_bound) for link in self._links)
         check_call(call.exposure + worst_case, self._constraints)
         hold = await self._ledger.hold(accounts_for(call.caller, self._constraints), worst_case)

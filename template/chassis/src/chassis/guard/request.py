@@ -7,6 +7,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_core import to_jsonable_python
 
+from chassis.call import Turn
 from chassis.types import Json
 
 PASSING = frozenset({"timestamp", "run_id", "conversation_id"})
@@ -23,6 +24,15 @@ def canonical(
     sent, *rest = to_jsonable_python((messages, settings, parameters), fallback=lambda value: type(value).__qualname__)
     lasting = [_lasting(message) | {"parts": [_lasting(part) for part in message["parts"]]} for message in sent]
     return json.dumps([lasting, *rest], sort_keys=True, ensure_ascii=False).encode()
+
+
+def canonical_of(
+    turn: Turn, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
+) -> bytes:
+    """Return the canonical bytes of a turn's request, made once: the cache and the budget both go by them."""
+    if turn.request is None:
+        turn.request = canonical(messages, settings, parameters)
+    return turn.request
 
 
 def input_bound(request: bytes, messages: list[ModelMessage]) -> int:

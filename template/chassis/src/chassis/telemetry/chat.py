@@ -11,7 +11,7 @@ from opentelemetry.util.types import AttributeValue
 from chassis.constraints import ModelLink
 from chassis.telemetry import names
 from chassis.telemetry.instruments import current
-from chassis.types import NANO_PER_USD, NanoUsd
+from chassis.types import NanoUsd, in_usd
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
@@ -56,7 +56,7 @@ class ChatSpan:
 
     def charged(self, cost: NanoUsd) -> None:
         """Record what the request cost, whether or not it was answered."""
-        self._span.set_attribute(names.COST_USD, cost / NANO_PER_USD)
+        self._span.set_attribute(names.COST_USD, in_usd(cost))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chassis.call import Call
 from chassis.telemetry.context import current_trace_id
-from chassis.types import NANO_PER_USD, Answered, Outcome, Referred, Setback
+from chassis.types import Answered, Outcome, Referred, Setback, in_usd
 from chassis.wiring import Wiring
 
 REFERRALS = "/v1/referrals"
@@ -90,7 +90,7 @@ def body_of(outcome: Outcome[Any], call: Call, wiring: Wiring) -> AnsweredBody[A
                 degraded=answered.degraded,
                 setback=answered.setback,
                 confidence=answered.confidence,
-                cost_usd=call.cost / NANO_PER_USD,
+                cost_usd=in_usd(call.cost),
                 trace_id=current_trace_id(),
             )
         case Referred() as referred:
