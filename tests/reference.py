@@ -62,8 +62,9 @@ def paths() -> str:
     source = [file for file in kinds["chassis"] if file.startswith("chassis/src/")]
     rows = [(f"`{file}`", kind) for kind, owned in kinds.items() for file in owned if file not in source]
     return (
-        f"# Paths\n\nThe {len(files)} files of a repository generated with the default answers and set up, and who owns each, as "
-        "`chassis/paths.txt` says. What the kinds mean: [the law of paths](../explanation/the-law-of-paths.md).\n\n"
+        f"# Paths\n\nThe {len(files)} files of a repository generated with the default answers and set up, and who "
+        "owns each, as `chassis/paths.txt` says. What the kinds mean: "
+        "[the law of paths](../explanation/the-law-of-paths.md).\n\n"
         + table(("path", "kind"), [*rows, (f"`chassis/src/` ({len(source)} files)", "chassis")])
     )
 

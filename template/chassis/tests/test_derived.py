@@ -131,7 +131,7 @@ def test_sub_groups_are_for_gitlab(owned: Path) -> None:
     write(owned, OWNERSHIP.replace("@acme/platform", "@acme/eng/platform"))
 
     assert "* @acme/ai @acme/eng/platform\n" in for_gitlab(decisions(owned))
-    with pytest.raises(ConfigError, match="teams.platform.handle: '@acme/eng/platform' has more than one slash"):
+    with pytest.raises(ConfigError, match="'@acme/eng/platform' has more than one slash"):
         for_github(decisions(owned))
 
 
