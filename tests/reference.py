@@ -62,10 +62,10 @@ def paths() -> str:
     source = [file for file in kinds["chassis"] if file.startswith("chassis/src/")]
     rows = [(f"`{file}`", kind) for kind, owned in kinds.items() for file in owned if file not in source]
     return (
-        f"# Paths\n\nThe {len(files)} files of a repository generated with the default answers and set up, and who "
+        "# Paths\n\nThe files of a repository generated with the default answers and set up, and who "
         "owns each, as `chassis/paths.txt` says. What the kinds mean: "
         "[the law of paths](../explanation/the-law-of-paths.md).\n\n"
-        + table(("path", "kind"), [*rows, (f"`chassis/src/` ({len(source)} files)", "chassis")])
+        + table(("path", "kind"), [*rows, ("`chassis/src/`", "chassis")])
     )
 
 
