@@ -1,6 +1,7 @@
 """Moves the images that the template pins: asks each registry which digest a tag has now, and writes it down.
 
-Run it as `python scripts/images.py [FOLDER]` with skopeo (https://github.com/containers/skopeo) on PATH. Tags are moved by hand.
+Run it as `python scripts/images.py [FOLDER]` with skopeo (https://github.com/containers/skopeo) on PATH.
+Tags are moved by hand.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Runs an image the way Kubernetes does when it is strict: its own user, nothing writable but its volumes, no rights."""
+"""Runs an image as a strict Kubernetes does: its own user, nothing writable but its volumes, no rights at all."""
 
 import json
 import os

@@ -100,6 +100,7 @@ def _fill_base(root: Path) -> None:
     tools = [Path(str(shutil.which(tool))).resolve() for tool in TOOLS]
     for folder in ("usr/bin", "usr/lib", "usr/lib64", "etc/ssl/certs", "tmp", "proc", "dev"):
         (root / folder).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
     for name in ("bin", "lib", "lib64"):
         (root / name).symlink_to(f"usr/{name}")
     for tool, path in zip(TOOLS, tools, strict=True):
