@@ -116,7 +116,8 @@ async def _ask(stage: Stage, turn: Turn, stamp: Stamp) -> Trial:
         ending, failure = await _ending(service, case, call)
     seconds = time.perf_counter() - started + replayed.seconds
     playback.reset(mark)
-    status, error = verdict_on(ending, failure, call.attempts, missing=replayed.missing)
+    first = service.guard.links[0].rules.name if service.guard else None
+    status, error = verdict_on(ending, failure, call.turns, first, missing=replayed.missing)
     return Trial(
         **asdict(stamp),
         arm=arm,
