@@ -25,8 +25,8 @@ from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
-from contest import answer, compete, questions
-from project import Text, write_project
+from benchmarks.evaluation.contest import answer, compete, questions
+from benchmarks.evaluation.project import Text, write_project
 
 SILENT = Progress(begin=lambda _: None, step=lambda: None)
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from contest import AT_ONCE, answer, compete, loud, questions, same, short
+from benchmarks.evaluation.contest import AT_ONCE, answer, compete, loud, questions, same, short
 
 
 async def evaluate() -> list[float]:
@@ -15,7 +15,7 @@ async def evaluate() -> list[float]:
             started = time.perf_counter()
             answered = await answer(text)
             seconds = time.perf_counter() - started
-        assert same(answered, text.upper()) and short(answered) and loud(answered)
+        assert all((same(answered, text.upper()), short(answered), loud(answered)))
         return seconds
 
     return await asyncio.gather(*map(ask, questions()))

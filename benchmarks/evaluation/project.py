@@ -1,5 +1,6 @@
 """A small project with one live suite, for the benchmarks to run and to judge."""
 
+import importlib
 import json
 import sys
 from collections.abc import Sequence
@@ -11,9 +12,7 @@ from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelRequest
 from pydantic_ai.models import Model
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "template/chassis/tests"))  # they know how to write a repository
-from repository import write_repository
-
+TESTS = Path(__file__).parents[2] / "template/chassis/tests"
 SUITES = """
 [suites.live]
 kind = "live"
@@ -73,8 +72,11 @@ TASK = Task(name="bench", takes=Text, gives=Text, run=pass_on, baseline=nothing)
 
 def write_project(root: Path, questions: Sequence[str]) -> Path:
     """Write a project whose cases are these questions."""
-    write_repository(root)
-    (root / "pyproject.toml").write_text('[project]\nname = "bench"\n[tool.chassis]\ntask = "project:TASK"\n')
+    sys.path.append(str(TESTS))  # they know how to write a repository
+    importlib.import_module("repository").write_repository(root)
+    (root / "pyproject.toml").write_text(
+        '[project]\nname = "bench"\n[tool.chassis]\ntask = "benchmarks.evaluation.project:TASK"\n'
+    )
     constraints = root / "constraints.toml"
     roomy = constraints.read_text().replace("deadline_seconds = 10", "deadline_seconds = 60")
     for period in ("request", "caller_day", "day", "month"):

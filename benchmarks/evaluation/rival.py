@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from contest import AT_ONCE, answer, compete, loud, questions, same, short
 from pydantic_evals import Case, Dataset
 from pydantic_evals.evaluators import Evaluator, EvaluatorContext
+
+from benchmarks.evaluation.contest import AT_ONCE, answer, compete, loud, questions, same, short
 
 type Context = EvaluatorContext[str, str, None]
 

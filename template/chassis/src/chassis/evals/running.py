@@ -8,9 +8,10 @@ from pydantic_ai.models import Model
 
 from chassis.constraints import Constraints
 from chassis.errors import ConfigError
+from chassis.evals.bench import evaluator_of, seat
 from chassis.evals.cases import load_cases
 from chassis.evals.graders import Evaluator, load_grader
-from chassis.evals.judges import evaluator_of, load_judges, seat
+from chassis.evals.judges import load_judges
 from chassis.evals.judging import RUNS
 from chassis.evals.lines import read_lines, write_lines
 from chassis.evals.records import RECORDS, Record

@@ -7,8 +7,7 @@ from typing import Any
 
 from chassis.evals.cases import Case
 from chassis.evals.endings import Ending, Refused, load
-from chassis.evals.graders import Evaluator
-from chassis.evals.judges import JudgeFailed
+from chassis.evals.graders import Evaluator, JudgeFailed
 from chassis.evals.lines import facts_of
 from chassis.evals.records import Record, Trial
 from chassis.task import Task
