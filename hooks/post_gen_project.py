@@ -42,7 +42,7 @@ def source(template: str) -> str:
     )
 
 
-def answers() -> "dict[str, object]":
+def answers() -> dict[str, object]:
     """Take the answers away from the new folder and return them."""
     lines = ANSWERS.read_text(encoding="utf-8").splitlines()
     ANSWERS.unlink()
@@ -50,7 +50,7 @@ def answers() -> "dict[str, object]":
     return {name: json.loads(value) for name, _, value in pairs}
 
 
-def generate(given: "dict[str, object]") -> None:
+def generate(given: dict[str, object]) -> None:
     """Let Copier make the service in this folder.
 
     Raises:
@@ -69,10 +69,10 @@ def generate(given: "dict[str, object]") -> None:
     done = subprocess.run(copy, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise Refused(reason(done.stderr, given))
-    print(done.stderr, end="", file=sys.stderr)
+    sys.stderr.write(done.stderr)
 
 
-def reason(stderr: str, given: "dict[str, object]") -> str:
+def reason(stderr: str, given: dict[str, object]) -> str:
     """Return what Copier said last, without the names of Python's classes, and whose answer it is about."""
     last = stderr.strip().splitlines()[-1] if stderr.strip() else "it said nothing"
     said = re.sub(r"^[\w.]*(Error|Exception): ", "", last)

@@ -1,4 +1,4 @@
-"""Write what cookiecutter needs in order to ask the questions of `copier.yml`: its own list, and a page for the answers."""
+"""Write what cookiecutter needs to ask the questions of `copier.yml`: its own list, and a page for the answers."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from jinja2 import Environment
 ROOT = Path(__file__).parents[1]
 FOLDER = "{{cookiecutter.__folder}}"
 HEADER = """\
-# What was answered to cookiecutter. If you can read this, cookiecutter was told to run no hooks, so nothing was generated.
+# What was answered to cookiecutter. If you can read this, it was told to run no hooks, so nothing was generated.
 # This does it, from the folder above:
 #
 #     copier copy --data-file {{ cookiecutter.__folder }}/cookiecutter-answers.yml {{ cookiecutter._template }} service
@@ -47,18 +47,24 @@ def pages(questionnaire: dict[str, Any]) -> dict[str, str]:
 def translated(source: str, names: set[str]) -> str:
     """Return a Jinja text of `copier.yml` with its variables where cookiecutter keeps them."""
     text, before = "", ""
-    for _, kind, value in Environment(autoescape=False).lex(source):
+    for _, kind, value in Environment(autoescape=True).lex(source):
         text += f"cookiecutter.{value}" if kind == "name" and value in names and before not in {".", "|"} else value
         before = before if kind == "whitespace" else value
     return text
 
 
-def _values(question: Question) -> dict[str, Any]:
+def _values(question: Question) -> dict[str, str]:
     """Return the values that can be chosen and what they are called, the default first, as cookiecutter wants it."""
-    choices = question["choices"]
-    labels = {value: label for label, value in choices.items()} if isinstance(choices, dict) else {v: v for v in choices}
+    choices: dict[str, str] | list[str] = question["choices"]
+    labels = (
+        {value: label for label, value in choices.items()}
+        if isinstance(choices, dict)
+        else {choice: choice for choice in choices}
+    )
     if question["default"] not in labels:
-        raise ValueError(f"The default {question['default']!r} is none of the choices; cookiecutter needs a plain one")
+        raise ValueError(
+            f"The default {question['default']!r} is none of the choices as they stand; cookiecutter needs one"
+        )
     return {question["default"]: labels[question["default"]]} | labels
 
 
@@ -87,7 +93,7 @@ def _answer(name: str, question: Question, names: set[str]) -> str:
 def _condition(question: Question) -> str:
     found = re.fullmatch(r"\s*{{(.*)}}\s*", question["when"])
     if found is None or "{{" in found[1]:
-        raise ValueError(f"when: {question['when']!r} must be one expression between braces, or cookiecutter cannot ask")
+        raise ValueError(f"when: {question['when']!r} must be one expression between braces, for cookiecutter")
     return found[1].strip()
 
 

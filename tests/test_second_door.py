@@ -1,0 +1,204 @@
+"""Whoever comes through cookiecutter gets the service that Copier makes, or one sentence and nothing else."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import second_door as door
+import yaml
+from answers import CONFIG, QUESTIONS, ROOT, Answers, pairwise
+from copier import run_copy, run_update
+from cookiecutter.generate import generate_context
+from cookiecutter.prompt import prompt_for_config
+from generated import commit, generate_into, git, rendered
+from second_door import Visitor, copy_door, left, release
+
+from scripts.second_door import pages
+
+ROWS = {"-".join(answers.values()): answers for answers in pairwise()}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the template with its door and one release."""
+    source = copy_door(tmp_path_factory.mktemp("source"))
+    release(source, "1.0.0")
+    return source
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Visitor:
+    """Return somebody with a home of their own."""
+    return Visitor(tmp_path / "home")
+
+
+def test_the_door_follows_from_the_questions() -> None:
+    """What `make reference` would write is what is there."""
+    for path, text in pages(CONFIG).items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("answers", list(ROWS.values())[:6])
+def test_the_same_questions_with_the_same_defaults(template: Path, tmp_path: Path, answers: Answers) -> None:
+    """Both ask the same in the same order, and whoever answers some gets the same defaults for the others."""
+    copier = run_copy(str(template), tmp_path, data=answers, defaults=True, quiet=True, pretend=True).answers.combined
+    context: dict[str, Any] = generate_context(str(ROOT / "cookiecutter.json"), extra_context=dict(answers))
+    cookiecutter = prompt_for_config(context, no_input=True)
+
+    asked = [name for name in cookiecutter if not name.startswith("_")]
+    assert asked == list(QUESTIONS)
+    assert {name: str(cookiecutter[name]) for name in asked} == {name: str(copier[name]) for name in asked}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answers", [pytest.param(answers, id=name) for name, answers in ROWS.items()])
+def test_the_same_bytes(source: Path, visitor: Visitor, tmp_path: Path, answers: Answers) -> None:
+    """For every row of the matrix of options, both doors lead to the same files."""
+    done = visitor.run("--no-input", source, *(f"{name}={value}" for name, value in answers.items()))
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = generate_into(tmp_path / "acme-help", source, dict(answers))
+    assert rendered(visitor.here / "acme-help") == rendered(expected)
+
+
+@pytest.mark.slow
+def test_from_an_address_and_updated(source: Path, visitor: Visitor, tmp_path: Path) -> None:
+    """A service from a git address, in another folder, of an older release, is brought up to date by Copier."""
+    repository = tmp_path / "template.git"
+    git(tmp_path, "clone", "--quiet", "--bare", str(source), str(repository))
+    work = tmp_path / "work"
+    git(tmp_path, "clone", "--quiet", str(repository), str(work))
+    (work / "template/chassis/new.txt").write_text("of the second release\n", encoding="utf-8")
+    release(work, "2.0.0")
+    git(work, "push", "--quiet", "--tags", "origin", "main")
+    address = f"file://{repository}"
+
+    done = visitor.run("--no-input", "--checkout", "1.0.0", "-o", tmp_path, address, "purpose=Sagt schnell, wo es 🔥.")
+    assert done.returncode == 0, done.stdout + done.stderr
+    service = tmp_path / "acme-help"
+    record = yaml.safe_load((service / ".copier-answers.yml").read_text(encoding="utf-8"))
+    assert (record["_src_path"], record["_commit"], record["purpose"]) == (address, "1.0.0", "Sagt schnell, wo es 🔥.")
+
+    git(service, "init", "--quiet")
+    commit(service, "As generated")
+    run_update(service, defaults=True, overwrite=True, quiet=True)
+    newest = run_copy(address, tmp_path / "newest", {"purpose": record["purpose"]}, defaults=True, quiet=True)
+    assert rendered(service / "chassis") == rendered(newest.subproject.local_abspath / "chassis")
+
+
+@pytest.mark.slow
+def test_again_with_the_same_answers(source: Path, visitor: Visitor, tmp_path: Path) -> None:
+    """What was answered once need not be typed again."""
+    visitor.run("--no-input", source, "shape=blank", "deadline_seconds=7")
+    done = visitor.run("--replay", "-o", tmp_path, source)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert rendered(tmp_path / "acme-help") == rendered(visitor.here / "acme-help")
+
+
+@pytest.mark.slow
+def test_copier_on_the_path(source: Path, visitor: Visitor) -> None:
+    """A Copier that was installed apart from cookiecutter is found."""
+    done = visitor.without_copier(Path(str(shutil.which("copier")))).run("--no-input", source)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (visitor.here / "acme-help/chassis/README.md").exists()
+
+
+def test_no_copier(source: Path, visitor: Visitor) -> None:
+    """Without Copier nothing is even asked."""
+    done = visitor.without_copier().run(source)
+    assert (
+        done.stderr.strip()
+        == "Copier 9.18 or newer was neither found nor fetched; install it, with: pipx install copier"
+    )
+    assert "What is the service called" not in done.stdout
+    assert_nothing(done.returncode, visitor)
+
+
+def test_an_old_copier(source: Path, visitor: Visitor, tmp_path: Path) -> None:
+    """A Copier that could not read the template is none."""
+    old = tmp_path / "copier"
+    old.write_text("#!/bin/sh\necho copier 9.2.0\n", encoding="utf-8")
+    old.chmod(0o755)
+    done = visitor.without_copier(old, Path("/bin/sh")).run(source)
+    assert "Copier 9.18 or newer was neither found nor fetched" in done.stderr
+    assert_nothing(done.returncode, visitor)
+
+
+REFUSED = {
+    "a name that is a path": (
+        "service_name=../elsewhere",
+        'service_name\': "../elsewhere" is no service name; type lower',
+    ),
+    "no name": ("service_name=", 'service_name\': "" is no service name; type lower-case words joined by dashes'),
+    "one team twice": ("deputy_team=@acme/ai", '"@acme/ai" is the owner itself; type another team or person'),
+    "no number": ("deadline_seconds=soon", "deadline_seconds: invalid literal for int() with base 10: 'soon'"),
+}
+
+
+@pytest.mark.parametrize(("answer", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_a_bad_answer(source: Path, visitor: Visitor, answer: str, sentence: str) -> None:
+    """Copier's own sentence arrives, as one line, and the folder that cookiecutter made is gone."""
+    done = visitor.run("--no-input", source, answer)
+    assert sentence in done.stderr
+    assert done.stderr.startswith("Copier made nothing: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert_nothing(done.returncode, visitor)
+
+
+def test_an_unknown_release(source: Path, visitor: Visitor) -> None:
+    """A release that the template does not have is named."""
+    done = visitor.run("--no-input", "--checkout", "7.0.0", source)
+    assert done.stderr.strip() == "Copier made nothing: Unknown revision: '7.0.0'"
+    assert_nothing(done.returncode, visitor)
+
+
+def test_a_relative_path(source: Path, visitor: Visitor) -> None:
+    """A path that means nothing elsewhere is refused, because it would be written down for updates."""
+    visitor.here.mkdir(parents=True)
+    (visitor.here.parent / "template").symlink_to(source)
+    done = visitor.run("--no-input", "../template")
+    assert done.stderr.startswith("'../template' means nothing in another folder")
+    assert "--replay to keep your answers" in done.stderr
+    assert_nothing(done.returncode, visitor)
+
+
+def test_no_history(source: Path, visitor: Visitor, tmp_path: Path) -> None:
+    """A bare folder and an archive are refused before the first question."""
+    plain = tmp_path / "plain"
+    shutil.copytree(source, plain, ignore=shutil.ignore_patterns(".git"))
+    archive = shutil.make_archive(str(tmp_path / "template"), "zip", tmp_path, "plain")
+    for template in (plain, archive):
+        done = visitor.run(template)
+        assert done.stderr.startswith("This template came without its git history")
+        assert "What is the service called" not in done.stdout
+        assert done.returncode == 1
+        assert left(visitor.here) == []
+
+
+def test_a_folder_in_use(source: Path, visitor: Visitor) -> None:
+    """What lies in a folder stays as it was, also when cookiecutter is told to overwrite it."""
+    (visitor.here / "acme-help").mkdir(parents=True)
+    (visitor.here / "acme-help/README.md").write_text("# Ours\n", encoding="utf-8")
+    assert "already exists" in visitor.run("--no-input", source).stdout
+    done = visitor.run("--no-input", "--overwrite-if-exists", source)
+    assert done.returncode == 1
+    assert "is not empty and was left as it was" in done.stderr
+    assert rendered(visitor.here) == {"acme-help/README.md": b"# Ours\n"}
+
+
+def test_without_hooks(source: Path, visitor: Visitor, tmp_path: Path) -> None:
+    """Whoever accepts no hooks gets a page that says what to do, and which Copier can read."""
+    visitor.run("--no-input", "--accept-hooks", "no", source, "provider=none")
+    (page,) = (visitor.here / "acme-help").iterdir()
+    assert f"copier copy --data-file acme-help/{page.name} {source} service" in page.read_text(encoding="utf-8")
+    answers = yaml.safe_load(page.read_text(encoding="utf-8"))
+    assert answers.keys() == QUESTIONS.keys() - {"base_url", "model"}
+    generate_into(tmp_path / "service", source, answers)
+
+
+def assert_nothing(returncode: int, visitor: Visitor) -> None:
+    """Assert that cookiecutter failed and left neither a folder nor a temporary file."""
+    assert returncode == 1
+    assert list(visitor.here.iterdir()) == []
+    assert left(visitor.temporary) == []
