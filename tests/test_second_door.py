@@ -1,21 +1,18 @@
 """Whoever comes through cookiecutter gets the service that Copier makes, or one sentence and nothing else."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-import second_door as door
 import yaml
 from answers import CONFIG, QUESTIONS, ROOT, Answers, pairwise
-from copier import run_copy, run_update
 from cookiecutter.generate import generate_context
 from cookiecutter.prompt import prompt_for_config
+from copier import run_copy, run_update
 from generated import commit, generate_into, git, rendered
-from second_door import Visitor, copy_door, left, release
-
-from scripts.second_door import pages
+from second_door import pages
+from visitor import Visitor, copy_door, left, release
 
 ROWS = {"-".join(answers.values()): answers for answers in pairwise()}
 

@@ -1,4 +1,4 @@
-"""Go through cookiecutter's door: its program, a copy of the template that has the door, and what it must leave behind."""
+"""Somebody who comes through cookiecutter's door: what they run, and what must not be left behind."""
 
 import os
 import shutil
