@@ -59,7 +59,7 @@ def generate(given: dict[str, object]) -> None:
     if any(Path.cwd().iterdir()):
         raise Refused(
             f"{Path.cwd()} is not empty and was left as it was; choose another service_name or --output-dir, "
-            "or read docs/how-to/adopt.md on how a repository that exists gets this template"
+            "or read in docs/how-to/ how a repository that exists adopts this template"
         )
     data = Path(COPY, "answers.json")
     data.write_text(json.dumps(given, ensure_ascii=False), encoding="utf-8")

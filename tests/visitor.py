@@ -72,7 +72,7 @@ class Visitor:
         other, path = self.home / "venv", self.home / "path"
         venv.create(other, symlinks=True)
         (library,) = other.glob("lib/python*/site-packages")
-        for entry in Path(metadata.distribution("cookiecutter").locate_file("")).iterdir():
+        for entry in Path(str(metadata.distribution("cookiecutter").locate_file(""))).iterdir():
             if not entry.name.startswith("copier"):
                 (library / entry.name).symlink_to(entry)
         path.mkdir()
