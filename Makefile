@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept bench-evals help demo check test phoenix bench tested reference faults
+.PHONY: accept bench-evals help demo check test phoenix bench tested pins reference faults storm
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -18,6 +18,7 @@ check: ## The quick path: format, lint, types, the chassis' own tests, the law
 	$(RUN) ruff check
 	$(RUN) ty check
 	$(RUN) python scripts/tested.py --check
+	$(RUN) python scripts/pins.py --check
 	$(PYTEST) -m "not slow"
 
 test: check ## Everything: strict types, and generated services that run their own checks
@@ -38,11 +39,18 @@ tested: ## Lift every library, write the versions down for new projects, and tes
 	$(RUN) python scripts/tested.py
 	$(MAKE) test
 
-reference: ## Write the pages of docs/reference that follow from the code
+pins: ## Write pins.toml into all workflows
+	$(RUN) python scripts/pins.py
+
+reference: ## Write what follows from the code: the pages of docs/reference, and the questions for cookiecutter
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m reference
+	$(RUN) python scripts/second_door.py
 
 faults: ## Let everything go wrong once, and write docs/reference/faults.md
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m fault_page
+
+storm: ## Ten thousand requests, three replicas, a vendor that fails, and a kill: what is lost?
+	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m storm
 
 accept: ## Run the starter evaluation of each shape, and write down what new services are compared with
 	$(RUN) python scripts/accept.py

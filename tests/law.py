@@ -1,8 +1,11 @@
 """The law of paths, read the way an update reads it."""
 
 from answers import ROOT
+from chassis.derived import registry
 
 LINES = (ROOT / "template/chassis/paths.txt").read_text(encoding="utf-8").splitlines()
+DERIVED = {file.path for file in registry.DERIVED}
+"""What `chassis sync` writes; nothing of it is rendered."""
 LAW = [(kind, pattern) for kind, pattern in (line.split() for line in LINES if not line.startswith("#"))]
 
 
