@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept help demo check test phoenix bench tested reference faults
+.PHONY: accept help demo check test phoenix bench tested pins reference faults
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -18,6 +18,7 @@ check: ## The quick path: format, lint, types, the chassis' own tests, the law
 	$(RUN) ruff check
 	$(RUN) ty check
 	$(RUN) python scripts/tested.py --check
+	$(RUN) python scripts/pins.py --check
 	$(PYTEST) -m "not slow"
 
 test: check ## Everything: strict types, and generated services that run their own checks
@@ -34,6 +35,9 @@ tested: ## Lift every library, write the versions down for new projects, and tes
 	$(UV) lock --upgrade
 	$(RUN) python scripts/tested.py
 	$(MAKE) test
+
+pins: ## Write pins.toml into all workflows
+	$(RUN) python scripts/pins.py
 
 reference: ## Write the pages of docs/reference that follow from the code
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m reference

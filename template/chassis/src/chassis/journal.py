@@ -1,5 +1,6 @@
 """Writes down how each call ended: one span, exactly one `call.finished` line, and the same facts as metrics."""
 
+import asyncio
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -47,7 +48,8 @@ class Ending:
     """How a call ended.
 
     Args:
-        outcome: `answered`, `referred`, `refused` by a rule of ours, or `failed` for any other reason.
+        outcome: `answered`, `referred`, `refused` by a rule of ours, `abandoned` by a caller who hung up, or `failed`
+            for any other reason.
         answered_by: As in `Answered`.
         degraded: As in `Answered`.
         setback: As in `Answered` and `Referred`.
@@ -87,9 +89,10 @@ class Journal:
                 yield entry
                 ending = _ending_of(entry.outcome)
             except BaseException as error:
-                if not isinstance(error, CallError) or error.status >= SERVER_FAULT:
+                ending = _ending_by(error)
+                if ending.outcome == "failed" or (isinstance(error, CallError) and error.status >= SERVER_FAULT):
                     span.set_status(StatusCode.ERROR)
-                self._close(task, call, span, _ending_by(error), time.perf_counter() - started)
+                self._close(task, call, span, ending, time.perf_counter() - started)
                 raise
             self._close(task, call, span, ending, time.perf_counter() - started)
 
@@ -130,6 +133,8 @@ def _ending_of(outcome: Answered[Any] | Referred | None) -> Ending:
 def _ending_by(error: BaseException) -> Ending:
     if isinstance(error, CallError):
         return Ending("refused", error=error.slug)
+    if isinstance(error, asyncio.CancelledError):
+        return Ending("abandoned")
     return Ending("failed", error=type(error).__name__)
 
 

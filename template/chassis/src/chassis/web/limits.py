@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from functools import partial
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis.constraints import Constraints
 from chassis.errors import CallError, Overloaded, TooLarge
 from chassis.line import Line, LineFull
+from chassis.web.hangups import while_connected
 from chassis.web.problems import TooSlow, refusal
 
 EXEMPT = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -19,7 +21,7 @@ class LimitRequests:
     """Refuses a body over `limits.body_bytes`, and a call when there is no place for it, not even to wait.
 
     The body is read before the call takes its place, so that a slow upload keeps nobody out. A call that waits uses up
-    its own time, and at most half of it: the other half must do for the answer.
+    its own time, and at most half of it: the other half must do for the answer. Whoever hangs up leaves the line.
     """
 
     def __init__(self, app: ASGIApp, constraints: Constraints) -> None:
@@ -37,7 +39,7 @@ class LimitRequests:
         try:
             body = await self._read_in_time(scope, receive)
             if body is not None:
-                await self._enter(scope, _replayed(body, receive), send)
+                await while_connected(partial(self._enter, scope, send), body, receive)
         except (TooLarge, TooSlow, Overloaded) as error:
             await _refuse(error, scope, receive, send)
 
@@ -64,7 +66,7 @@ class LimitRequests:
             if not message.get("more_body", False):
                 return bytes(body)
 
-    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _enter(self, scope: Scope, send: Send, receive: Receive) -> None:
         scope["state"]["arrived_at"] = time.monotonic()
         try:
             async with self._line.place(self._longest_wait):
@@ -79,13 +81,3 @@ class LimitRequests:
 
 async def _refuse(error: CallError, scope: Scope, receive: Receive, send: Send) -> None:
     await refusal(error, scope["state"]["call_id"])(scope, receive, send)
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that begins with the whole body."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return replay

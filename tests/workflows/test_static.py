@@ -1,0 +1,100 @@
+"""No workflow says what it must not: linted at the strictest, valid, with the least grants; and each rule bites."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from answers import ROOT
+from generated import git
+from workflows.linting import findings
+
+OURS, THEIRS = ROOT / ".github", ROOT / "template/.github"
+READ = {"contents": "read"}
+GRANTS: dict[str, dict[str, str]] = {
+    "check.check": READ,
+    "evals.replay": READ,
+    "evals.comment": {"pull-requests": "write"},
+}
+"""What each job of a generated repository may do, and it is all of it."""
+
+BROKEN = [
+    ("check.yml", r"@[0-9a-f]{40} # v", "@v", "unpinned-uses"),
+    ("check.yml", r"^permissions: \{\}\n", "", "excessive-permissions"),
+    ("check.yml", r"contents: read", "contents: write", "grants"),
+    ("check.yml", r"  pull_request:\n", "  pull_request_target:\n", "dangerous-triggers"),
+    ("check.yml", r"          persist-credentials: false\n", "          clean: true\n", "artipacked"),
+    ("check.yml", r"^concurrency:\n(  .*\n)+", "", "concurrency-limits"),
+    ("check.yml", r"    timeout-minutes: \d+\n", "", "missing-timeout"),
+    ("check.yml", r"ubuntu-24\.04", "ubuntu-24.05", "unknown-runner-label"),
+    ("check.yml", r"make check", "make ${{ github.head_ref }}", "template-injection"),
+    ("check.yml", r"make check", "make $(cat target)", "shellcheck"),
+    ("check.yml", r"^defaults:\n(  .*\n)+", "", "require-shell"),
+    ("evals.yml", r"needs: replay", "needs: play", "undefined-job-needs"),
+    ("evals.yml", r" # to write one comment.*", "", "undocumented-permissions"),
+    (
+        "evals.yml",
+        r"pull-requests: write.*\n",
+        "pull-requests: write # to write\n      issues: write # too\n",
+        "grants",
+    ),
+    ("evals.yml", r"merge-multiple", "merge-many", "unknown-action-input"),
+    ("evals.yml", r"timeout-minutes: 5", "timeout-minutes: five", "schema"),
+]
+"""A file, what is replaced in it by what, and the rule that must find it."""
+
+
+@pytest.fixture
+def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return a repository that holds the workflows."""
+    shutil.copytree(getattr(request, "param", THEIRS), tmp_path / ".github")
+    git(tmp_path, "init", "--quiet")
+    return tmp_path
+
+
+@pytest.mark.parametrize("repository", [OURS, THEIRS], ids=["ours", "theirs"], indirect=True)
+def test_nothing_is_found(repository: Path) -> None:
+    """Neither zizmor, nor actionlint with shellcheck, nor GitHub's schema has anything to say."""
+    assert findings(repository) == {}
+    assert in_schema(repository) == ""
+
+
+def test_grants(repository: Path) -> None:
+    """Each job has what the table says, and the workflow as a whole has nothing."""
+    assert grants(repository) == GRANTS
+
+
+@pytest.mark.parametrize(("file", "part", "instead", "rule"), BROKEN)
+def test_each_rule_bites(repository: Path, file: str, part: str, instead: str, rule: str) -> None:
+    """A workflow that lacks what we promise is found, by the rule that is about it."""
+    workflow = repository / ".github/workflows" / file
+    text = workflow.read_text(encoding="utf-8")
+    worse, count = re.subn(part, instead, text, flags=re.MULTILINE)
+    assert count
+    workflow.write_text(worse, encoding="utf-8")
+    if rule == "grants":
+        assert grants(repository) != GRANTS
+    elif rule == "schema":
+        assert in_schema(repository) != ""
+    else:
+        assert rule in findings(repository)
+
+
+def grants(repository: Path) -> dict[str, dict[str, str]]:
+    """Return what each job may do, by the names of its workflow and its own."""
+    granted: dict[str, dict[str, str]] = {}
+    for file in sorted((repository / ".github/workflows").glob("*.yml")):
+        workflow: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+        granted |= {f"{file.stem}.{name}": job["permissions"] for name, job in workflow["jobs"].items()}
+    return granted
+
+
+def in_schema(repository: Path) -> str:
+    """Return what GitHub's own schema has against the workflows, which is nothing if they are valid."""
+    files = sorted((repository / ".github/workflows").glob("*.yml"))
+    command = ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout
