@@ -36,8 +36,8 @@ def lines(found: "Update") -> Iterator[str]:
     if found.conflicts:
         yield f"{found.new} changes files of the chassis that were edited here, and the edits do not fit:"
         yield from (f"  {path}" for path in found.conflicts)
-        yield "Nothing was changed. Move the edits to files of yours (`git log -p` with a path shows them), then take the"
-        yield "template's version: uv run chassis update --discard-edits"
+        yield "Nothing was changed. Move the edits to files of yours (`git log -p` with a path shows them),"
+        yield "then take the template's version: uv run chassis update --discard-edits"
         return
     if not found.undo:
         yield f"{found.old} is the newest release; nothing to do."
