@@ -39,8 +39,9 @@ tested: ## Lift every library, write the versions down for new projects, and tes
 pins: ## Write pins.toml into all workflows
 	$(RUN) python scripts/pins.py
 
-reference: ## Write the pages of docs/reference that follow from the code
+reference: ## Write what follows from the code: the pages of docs/reference, and the questions for cookiecutter
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m reference
+	$(RUN) python scripts/second_door.py
 
 faults: ## Let everything go wrong once, and write docs/reference/faults.md
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m fault_page

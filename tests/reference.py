@@ -9,6 +9,9 @@ import yaml
 from answers import ROOT
 from bad_requests import BAD_REQUESTS
 from bad_starts import BAD_STARTS
+from chassis.derived.decisions import load_decisions
+from chassis.derived.sync import write as write_derived
+from chassis.project import find_project
 from copier import run_copy
 from law import kind_of
 from sensitive.corpus import load
@@ -51,6 +54,7 @@ def paths() -> str:
     """Return the page on who owns which file of a generated repository."""
     with tempfile.TemporaryDirectory() as folder:
         run_copy(str(ROOT), folder, defaults=True, quiet=True, vcs_ref="HEAD")
+        write_derived(load_decisions(find_project(Path(folder))))
         files = sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
     kinds = {
         kind: [file for file in files if kind_of(file) == kind] for kind in ("yours", "derived", "chassis", "record")
@@ -58,9 +62,10 @@ def paths() -> str:
     source = [file for file in kinds["chassis"] if file.startswith("chassis/src/")]
     rows = [(f"`{file}`", kind) for kind, owned in kinds.items() for file in owned if file not in source]
     return (
-        f"# Paths\n\nThe {len(files)} files of a repository generated with the default answers, and who owns each, as "
-        "`chassis/paths.txt` says. What the kinds mean: [the law of paths](../explanation/the-law-of-paths.md).\n\n"
-        + table(("path", "kind"), [*rows, (f"`chassis/src/` ({len(source)} files)", "chassis")])
+        "# Paths\n\nThe files of a repository generated with the default answers and set up, and who "
+        "owns each, as `chassis/paths.txt` says. What the kinds mean: "
+        "[the law of paths](../explanation/the-law-of-paths.md).\n\n"
+        + table(("path", "kind"), [*rows, ("`chassis/src/`", "chassis")])
     )
 
 

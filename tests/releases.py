@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from chassis.derived.decisions import load_decisions
+from chassis.derived.sync import write
+from chassis.project import find_project
 from generated import commit, copy_template, generate_into, git
 
 
@@ -20,8 +23,9 @@ def release(source: Path, version: str) -> None:
 
 
 def project_of(source: Path, version: str, folder: Path, **answers: object) -> Path:
-    """Generate a repository from a release, and commit it as its team would."""
+    """Generate a repository from a release, derive what follows, and commit it as its team would."""
     generate_into(folder, source, answers, vcs_ref=version)
+    write(load_decisions(find_project(folder)))
     git(folder, "init", "--quiet", "--initial-branch", "main")
     git(folder, "config", "user.name", "Test")
     git(folder, "config", "user.email", "test@example.com")

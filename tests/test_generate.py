@@ -11,8 +11,8 @@ import pytest
 import yaml
 from answers import QUESTIONS, Answers, choices, pairs, pairwise
 from chassis.constraints import load_constraints
-from chassis.owners.ownership import load_ownership
-from chassis.owners.sync import drifted
+from chassis.derived.decisions import load_decisions
+from chassis.derived.sync import drifts, write
 from chassis.project import find_project
 from generated import Generate, generate_into, rendered
 from law import kind_of
@@ -63,6 +63,7 @@ def assert_clean(project: Path) -> None:
 
 def test_files(project: Path) -> None:
     """Every file is text without leftovers of the template, ends in one line break and parses."""
+    write(load_decisions(find_project(project)))
     for path, content in rendered(project).items():
         text = content.decode()
         assert kind_of(path) == "chassis" or not re.search(r"{[{%#]", text), path
@@ -75,9 +76,11 @@ def test_files(project: Path) -> None:
 
 
 def test_decisions(project: Path) -> None:
-    """The constraints can be meant, and the derived files are those that `chassis sync` would write."""
-    load_constraints(project)
-    assert drifted(find_project(project), load_ownership(project)) == []
+    """The decisions can be meant, and after one `chassis sync` nothing is left to derive."""
+    decisions = load_decisions(find_project(project))
+    write(decisions)
+    assert drifts(decisions) == []
+    assert (project / f".{decisions.project.forge}/CODEOWNERS").is_file()
 
 
 def test_answers_arrive(generate: Generate) -> None:
@@ -101,7 +104,8 @@ def test_no_part_of_the_budget_exceeds_the_whole(generate: Generate, budget: int
 def test_teams_of_the_same_name(generate: Generate) -> None:
     """Two teams whose handles end alike stay two teams."""
     project = generate(owner_team="@acme/ai", deputy_team="@Other/AI")
-    assert drifted(find_project(project), load_ownership(project)) == []
+    teams = load_decisions(find_project(project)).ownership.teams
+    assert [team.handle for team in teams.values()] == ["@acme/ai", "@Other/AI"]
 
 
 def test_own_endpoint(generate: Generate) -> None:

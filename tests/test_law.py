@@ -6,9 +6,9 @@ import pytest
 from answers import CONFIG, QUESTIONS, ROOT
 from generated import Generate, copy_template, generate_into, rendered
 from jinja2 import UndefinedError
-from law import LAW, kind_of, matches
+from law import DERIVED, LAW, kind_of, matches
 
-NAMED = [pattern for kind, pattern in LAW if kind in {"chassis", "derived", "record"}]
+NAMED = [pattern for kind, pattern in LAW if kind in {"chassis", "record"}]
 
 
 def test_kinds() -> None:
@@ -26,11 +26,18 @@ def test_every_line_of_the_law_is_about_something(generate: Generate, shape: str
     assert sum(map(len, about.values())) == len(set[str]().union(*about.values()))
 
 
+def test_derived_files_have_one_source(template: Path) -> None:
+    """The law names those that `chassis sync` writes, and the template renders none a second time."""
+    assert {pattern for kind, pattern in LAW if kind == "derived"} == DERIVED
+    sources = [str(path.relative_to(template / "template")) for path in (template / "template").rglob("*")]
+    assert DERIVED.isdisjoint(path.removesuffix(".jinja") for path in sources)
+
+
 def test_the_chassis_is_the_same_everywhere(template: Path, tmp_path: Path) -> None:
     """Answers change nothing in the chassis: not a path, not a byte."""
     sets: list[dict[str, object]] = [
         {},
-        {"service_name": "other-name", "shape": "blank", "provider": "none", "python_version": "3.14"},
+        {"service_name": "other-name", "shape": "blank", "provider": "none", "forge": "gitlab"},
         {"owner_team": "@solo", "data_class": "personal", "provider": "google", "when_models_fail": "refuse"},
     ]
     chassis = [
@@ -73,5 +80,5 @@ def test_questions(name: str) -> None:
 
 def test_few_questions() -> None:
     """Two questions depend on the provider; the others everybody answers."""
-    assert len([name for name, question in QUESTIONS.items() if "when" not in question]) == 12
+    assert len([name for name, question in QUESTIONS.items() if "when" not in question]) == 13
     assert [name for name, question in QUESTIONS.items() if "when" in question] == ["base_url", "model"]

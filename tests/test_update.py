@@ -1,5 +1,8 @@
 """An update replaces the chassis and touches nothing of the team's."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ def releases(tmp_path: Path) -> Path:
 
     (source / "template/chassis/retired.txt").unlink()
     (source / "template/chassis/new.txt").write_text("of the second release\n", encoding="utf-8")
-    for changed in ("chassis/README.md", "README.md.jinja", "constraints.toml.jinja", ".github/CODEOWNERS.jinja"):
+    for changed in ("chassis/README.md", "README.md.jinja", "constraints.toml.jinja"):
         with (source / "template" / changed).open("a", encoding="utf-8") as file:
             file.write("\n# changed by the second release\n")
     (source / "template/added.md").write_text("A file that a team would get today.\n", encoding="utf-8")
@@ -67,6 +70,30 @@ def test_update(project: Path) -> None:
     assert {path: (project / path).read_bytes() for path in kept} == kept
     assert not (project / ".env.example").exists()
     assert not (project / "added.md").exists()
+
+
+def test_what_an_update_makes_stale_is_named(releases: Path, project: Path) -> None:
+    """A newer chassis derives other files: the check names them and the command, and the command mends them."""
+    assert chassis(project, "sync").returncode == 0
+    commit(project, "Derived")
+    source = releases / "template/chassis/src/chassis/derived/catalog.py"
+    source.write_text(source.read_text(encoding="utf-8").replace("Who to ask", "Whom to ask"), encoding="utf-8")
+    release(releases, "3.0.0")
+
+    run_update(project, defaults=True, overwrite=True, quiet=True, vcs_ref="3.0.0")
+
+    stale = chassis(project, "sync", "--check")
+    assert (stale.returncode, stale.stderr) == (1, "catalog-info.yaml is out of date; run `uv run chassis sync`\n")
+    assert chassis(project, "sync").stdout == "catalog-info.yaml written\n"
+    assert chassis(project, "sync", "--check").returncode == 0
+
+
+def chassis(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the project's own chassis, without installing it."""
+    code = "from chassis.cli.main import main; main()"
+    places = os.environ | {"PYTHONPATH": str(project / "chassis/src")}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=project, env=places, check=False, capture_output=True, text=True)
 
 
 def test_other_answers(project: Path) -> None:

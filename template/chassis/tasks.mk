@@ -10,6 +10,7 @@ help: ## Show this list
 
 setup: uv.lock .env ## Install everything; needed once, harmless again
 	$(UV) sync --quiet --inexact
+	$(RUN) chassis sync
 	@git rev-parse --git-dir >/dev/null 2>&1 || { git init --quiet --initial-branch main && git add --all; }
 	@if [ -d .git ]; then $(RUN) pre-commit install || echo 'The hooks are not installed; make check runs them anyway.'; fi
 

@@ -13,7 +13,7 @@ SOURCE = Path(chassis.__file__).parent
 LAYERS = (
     ("types", "errors", "clock", "sensitive", "placeholders"),
     ("call", "task", "line", "sections", "constraints", "settings", "project"),
-    ("telemetry", "store", "owners"),
+    ("telemetry", "store", "owners", "derived"),
     ("updates",),
     ("budget", "standing", "watch", "guard", "policy", "journal"),
     ("drafting",),

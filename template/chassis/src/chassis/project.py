@@ -4,11 +4,14 @@ import importlib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 from chassis.errors import ConfigError
 from chassis.task import Task
 
+type Forge = Literal["github", "gitlab"]
+
+FORGES: tuple[Forge, ...] = get_args(Forge.__value__)
 REMEDY = 'Write [tool.chassis] with a line such as task = "acme_help.task:TASK"'
 
 
@@ -21,12 +24,16 @@ class Project:
         name: The project's name there, such as `acme-help`.
         version: The project's version there.
         task_path: Module and name of its `Task`, such as `acme_help.task:TASK`.
+        description: What the service does, in one sentence.
+        forge: Where the repository lives, which decides who reads its owners and runs its checks.
     """
 
     root: Path
     name: str
     version: str
     task_path: str
+    description: str = ""
+    forge: Forge = "github"
 
     def load_task(self) -> Task[Any, Any]:
         """Import the team's task.
@@ -67,10 +74,19 @@ def find_project(start: Path | None = None) -> Project:
             continue
         content = tomllib.loads(file.read_text(encoding="utf-8"))
         if chassis := content.get("tool", {}).get("chassis"):
-            if "task" not in chassis:
-                raise ConfigError(f"{file.name}: tool.chassis.task", "the key is missing", REMEDY)
-            described = content.get("project", {})
-            return Project(root, described.get("name", root.name), described.get("version", "0"), chassis["task"])
+            return _project(root, content.get("project", {}), chassis)
     raise ConfigError(
         str(start), "no pyproject.toml with [tool.chassis] lies here or above", "Run this inside your project"
     )
+
+
+def _project(root: Path, described: dict[str, Any], chassis: dict[str, Any]) -> Project:
+    if "task" not in chassis:
+        raise ConfigError("pyproject.toml: tool.chassis.task", "the key is missing", REMEDY)
+    forge = chassis.get("forge", "github")
+    if forge not in FORGES:
+        raise ConfigError(
+            "pyproject.toml: tool.chassis.forge", f"the value is {forge!r}", f"Write one of: {', '.join(FORGES)}"
+        )
+    name, version = described.get("name", root.name), described.get("version", "0")
+    return Project(root, name, version, chassis["task"], described.get("description", ""), forge)

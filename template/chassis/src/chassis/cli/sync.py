@@ -1,30 +1,29 @@
-"""`chassis sync`: the files that follow from `ownership.toml`."""
+"""`chassis sync`: the files that follow from the team's decisions."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from chassis.constraints import load_constraints
-from chassis.owners import derive, ownership
-from chassis.owners import sync as derived
+from chassis.derived import sync as derived
+from chassis.derived.decisions import load_decisions
+from chassis.derived.registry import COMMAND
+from chassis.owners.ownership import FILE
 from chassis.project import find_project
 
 
 def sync(
     check: Annotated[bool, typer.Option("--check", help="Change nothing, and fail if a file differs")] = False,
 ) -> None:
-    """Write CODEOWNERS and catalog-info.yaml as ownership.toml says; refuse a constraints.toml that cannot be meant."""
-    project = find_project()
-    load_constraints(project.root)  # what it says must be meant, even where nothing is derived from it yet
-    owned = ownership.load_ownership(project.root)
-    for role in owned.due_reviews(datetime.now(UTC).date()):
-        typer.echo(f"{ownership.FILE}: roles.{role}.review_by has come; confirm its team and move the date", err=True)
+    """Write the files that follow from constraints.toml, ownership.toml and pyproject.toml, such as CODEOWNERS."""
+    decisions = load_decisions(find_project())
+    for role in decisions.ownership.due_reviews(datetime.now(UTC).date()):
+        typer.echo(f"{FILE}: roles.{role}.review_by has come; confirm its team and move the date", err=True)
     if not check:
-        for path in derived.write(project, owned):
-            typer.echo(f"{path} written")
+        for drift in derived.write(decisions):
+            typer.echo(f"{drift.path} {'removed' if drift.text is None else 'written'}")
         return
-    drifted = derived.drifted(project, owned)
-    for path in drifted:
-        typer.echo(f"{path} is not what {ownership.FILE} says; run `{derive.COMMAND}`", err=True)
-    raise typer.Exit(1 if drifted else 0)
+    drifts = derived.drifts(decisions)
+    for drift in drifts:
+        typer.echo(f"{drift.path} is {drift.problem}; run `{COMMAND}`", err=True)
+    raise typer.Exit(1 if drifts else 0)

@@ -22,8 +22,8 @@ type Pattern = Annotated[str, Field(pattern=r"^(/|\*)[^\s#!\[\]]*$")]
 class Team(Section):
     """Those who can own something."""
 
-    handle: str = Field(pattern=r"^@[A-Za-z0-9][A-Za-z0-9-]*(/[A-Za-z0-9._-]+)?$")
-    """How the forge calls it: `@company/team`, or `@person` where there are no teams."""
+    handle: str = Field(pattern=r"^@[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*$")
+    """How the forge calls it: `@company/team`, on GitLab also `@group/subgroup/team`, or `@person`."""
     email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
     """Where people reach it; needed as soon as it is accountable for a role."""
 

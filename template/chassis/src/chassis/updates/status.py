@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.constraints import load_constraints
+from chassis.derived.decisions import load_decisions
+from chassis.derived.sync import drifts
 from chassis.errors import ConfigError
 from chassis.owners.ownership import load_ownership
-from chassis.owners.sync import drifted
 from chassis.project import Project
 from chassis.updates.changes import FILE as CHANGES
 from chassis.updates.changes import Change, changes_between
@@ -124,7 +125,7 @@ def _upstream(root: Path, record: Record, *, offline: bool) -> tuple[Upstream | 
 def _decisions(project: Project) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the derived files that are stale, and what cannot be read in the files that they follow from."""
     misfits = tuple(_misfits(project.root))
-    return () if misfits else tuple(drifted(project, load_ownership(project.root))), misfits
+    return () if misfits else tuple(drift.path for drift in drifts(load_decisions(project))), misfits
 
 
 def _misfits(root: Path) -> Iterator[str]:

@@ -33,7 +33,7 @@ class Update:
         yours: How many other files the repository has; none of them was touched.
         conflicts: Edited files of the chassis that cannot be merged; if there are any, nothing was changed at all.
         changes: What behaves differently, and how to keep what was.
-        steps: What is left to do, as commands.
+        steps: What is left to do, as commands: the last one adds what the first one wrote to the update.
     """
 
     old: str
@@ -104,7 +104,7 @@ def _on(branch: Branch, template: Template, version: str, upstream: Upstream, *,
     edited = set(upstream.drift.edited) if merging else set[str]()
     if lost := _unmerged(root) | {path for path in edited if not (root / path).exists()}:
         raise _Unmergeable(lost)
-    relocked = _relock(root)
+    _relock(root)
     branch.commit(f"Update the chassis from {version} to {new}")
     done = _by_letter(root, before)
     shipped = template.chassis(str(template.commit_of(new)))
@@ -119,7 +119,7 @@ def _on(branch: Branch, template: Template, version: str, upstream: Upstream, *,
         deleted=tuple(sorted(path for path in shipped if not (root / path).exists())),
         yours=sum(path not in shipped and path != RECORD for path in names(root, "ls-files")),
         changes=upstream.changes,
-        steps=("make setup check",) if relocked else ("make setup check", f"git commit {LOCK}"),
+        steps=("make setup check", "git add --all", "git commit --amend --no-edit"),
     )
 
 
@@ -128,12 +128,10 @@ def _unmerged(root: Path) -> set[str]:
     return conflicts | set(names(root, "ls-files", "--others", "--", "*.rej"))
 
 
-def _relock(root: Path) -> bool:
-    """Let `uv.lock` follow what the new chassis needs; without a network that may have to wait."""
-    if not (root / LOCK).exists():
-        return True
-    command = ["sh", "chassis/uv", "lock", "--quiet"]
-    return subprocess.run(command, cwd=root, capture_output=True, check=False).returncode == 0  # noqa: S603
+def _relock(root: Path) -> None:
+    """Let `uv.lock` follow what the new chassis needs; if that takes a network which is not there, `make setup` will."""
+    if (root / LOCK).exists():
+        subprocess.run(["sh", "chassis/uv", "lock", "--quiet"], cwd=root, capture_output=True, check=False)  # noqa: S607
 
 
 def _by_letter(root: Path, before: str) -> Mapping[str, tuple[str, ...]]:

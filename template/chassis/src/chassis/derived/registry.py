@@ -1,0 +1,51 @@
+"""Every derived file, with what it follows from and the function that writes it.
+
+To add one: write its function, `Decisions` to text, in a file of this folder, add a line here, and name its path as
+`derived` in `chassis/paths.txt`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chassis.derived import catalog, codeowners
+from chassis.derived.decisions import Decisions
+from chassis.project import Forge
+
+COMMAND = "uv run chassis sync"
+MARK = f"by `{COMMAND}`"
+"""What the first line of every derived file says, and of no other file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """One derived file.
+
+    Args:
+        path: Where it lies, from the root of the repository.
+        sources: The files to edit instead.
+        body: What stands in it below the first line.
+        forge: The only forge that reads it, or None if it is needed everywhere.
+    """
+
+    path: str
+    sources: tuple[str, ...]
+    body: Callable[[Decisions], str]
+    forge: Forge | None = None
+
+    def text(self, decisions: Decisions) -> str | None:
+        """Return the whole file, or None where this forge does not read it.
+
+        Raises:
+            ConfigError: The decisions cannot be said in this file's format.
+        """
+        if self.forge not in {None, decisions.project.forge}:
+            return None
+        first = f"Derived from {' and '.join(self.sources)} {MARK}: change that, then run the command."
+        return (f"<!-- {first} -->\n" if self.path.endswith(".md") else f"# {first}\n") + self.body(decisions)
+
+
+DERIVED = (
+    Derived(".github/CODEOWNERS", ("ownership.toml",), codeowners.for_github, forge="github"),
+    Derived(".gitlab/CODEOWNERS", ("ownership.toml",), codeowners.for_gitlab, forge="gitlab"),
+    Derived("catalog-info.yaml", ("ownership.toml", "pyproject.toml"), catalog.catalog_info),
+)

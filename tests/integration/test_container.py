@@ -1,0 +1,67 @@
+"""The Dockerfile is built as it is, and the image answers a question with nothing but what production gives it."""
+
+import json
+from collections.abc import Generator
+
+import pytest
+from integration.containers import Container, container
+from integration.images import images
+from integration.running import Shell
+
+pytestmark = pytest.mark.slow
+
+IMAGE = "localhost/acme-help"
+ASK = """
+import json, sys, urllib.request as web
+body = json.dumps({"text": "How do I change the budget?"}).encode()
+headers = {"Authorization": f"Bearer {sys.argv[1]}", "Content-Type": "application/json"}
+print(web.urlopen(web.Request("http://127.0.0.1:8000/v1/help", body, headers)).read().decode())
+"""
+INSTALLED = "import importlib.metadata as all; print(*sorted(one.name for one in all.distributions()))"
+
+
+@pytest.fixture(scope="module")
+def running(set_up_project: Shell, tmp_path_factory: pytest.TempPathFactory) -> Generator[Container]:
+    """Return a container of the project's own image."""
+    with images(set_up_project, tmp_path_factory.mktemp("images")) as store:
+        store.build(set_up_project.folder, IMAGE)
+        with container(store, IMAGE) as running:
+            running.program.says('"event": "service.started"')
+            yield running
+
+
+def test_it_answers(running: Container) -> None:
+    """Its own command serves, its own health check agrees, and a key made inside opens the door."""
+    health = running.images.config(IMAGE)["Healthcheck"]["Test"]
+    assert health[0] == "CMD"
+    running.executes(*health[1:])
+
+    key = running.executes("chassis", "keys", "create", "tester").strip()
+    reply = json.loads(running.executes("python", "-c", ASK, key))
+
+    assert reply["outcome"] == "answered"
+    assert "per_month_usd" in reply["answer"]["text"]
+
+
+def test_it_is_nobody_and_can_write_nowhere(running: Container) -> None:
+    """A hole in the service opens neither the code nor the system: only `var` and `/tmp` take anything."""
+    assert running.executes("id", "-u").strip() == "10001"
+    for path in ("/app/src/x", "/app/x", "/opt/python/x", "/usr/bin/x"):
+        assert "Read-only file system" in running.refuses("touch", path)
+    running.executes("touch", "/app/var/x", "/tmp/x")  # noqa: S108 - the container's own
+
+
+def test_it_holds_only_what_serving_needs(running: Container) -> None:
+    """No secret, no history, no cases, and none of the tools that check the code; but the driver for PostgreSQL."""
+    assert {".env", ".git", ".github", "evals", "ops", "tests"}.isdisjoint(running.executes("ls", "-A", "/app").split())
+    installed = set(running.executes("python", "-c", INSTALLED).split())
+    assert {"acme-help", "chassis", "asyncpg", "fastapi"} <= installed
+    assert {"pytest", "ruff", "ty", "pre-commit", "pre-commit-hooks", "virtualenv"}.isdisjoint(installed)
+
+
+def test_it_ends_when_it_is_told_to(running: Container) -> None:
+    """The first process is the service itself, so SIGTERM reaches it; last, because nothing answers afterwards."""
+    running.images.shell.runs("runc", "kill", running.name, "TERM")
+
+    running.program.says('"event": "service.stopped"')
+    assert running.program.process.wait(30) == 0

@@ -1,0 +1,29 @@
+"""A generated project that is set up once, and a forge for each test."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from generated import commit, generate_into, git
+from integration.running import Shell, newcomer
+from workflows.acting import REPOSITORY, Forge, forge, restore
+
+
+@pytest.fixture(scope="session")
+def pushed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """Return a project that its team has set up and committed."""
+    folder = tmp_path_factory.mktemp("pushed")
+    (folder / "home").mkdir()
+    project = Shell(generate_into(folder / "acme-help", template, {}), newcomer(folder / "home"))
+    project.runs("make", "setup")
+    commit(project.folder, "As generated")
+    git(project.folder, "remote", "add", "origin", f"https://github.com/{REPOSITORY}.git")
+    return project
+
+
+@pytest.fixture
+def github(pushed: Shell, tmp_path: Path) -> Generator[Forge]:
+    """Return the forge of that project, whose files are put back afterwards."""
+    revision = git(pushed.folder, "rev-parse", "HEAD").strip()
+    yield forge(pushed, tmp_path)
+    restore(pushed, revision)
