@@ -129,9 +129,10 @@ def _unmerged(root: Path) -> set[str]:
 
 
 def _relock(root: Path) -> None:
-    """Let `uv.lock` follow what the new chassis needs; if that takes a network which is not there, `make setup` will."""
+    """Let `uv.lock` follow what the new chassis needs; without a network `make setup` may have to."""
+    command = ["sh", "chassis/uv", "lock", "--quiet"]
     if (root / LOCK).exists():
-        subprocess.run(["sh", "chassis/uv", "lock", "--quiet"], cwd=root, capture_output=True, check=False)  # noqa: S607
+        subprocess.run(command, cwd=root, capture_output=True, check=False)  # noqa: S603
 
 
 def _by_letter(root: Path, before: str) -> Mapping[str, tuple[str, ...]]:
