@@ -14,10 +14,23 @@ from workflows.linting import findings
 
 OURS, THEIRS = ROOT / ".github", ROOT / "template/.github"
 READ = {"contents": "read"}
+TELL = READ | {"issues": "write"}
 GRANTS: dict[str, dict[str, str]] = {
     "check.check": READ,
+    "container.build": READ,
+    "container.publish": READ | {"packages": "write", "id-token": "write", "attestations": "write"},
     "evals.replay": READ,
     "evals.comment": {"pull-requests": "write"},
+    "nightly.live": READ,
+    "nightly.newest": READ,
+    "nightly.tell": TELL,
+    "security.dependencies": READ,
+    "security.codeql": READ | {"security-events": "write"},
+    "security.packages": READ,
+    "security.secrets": READ,
+    "security.tell": TELL,
+    "template-update.try": READ,
+    "template-update.propose": TELL,
 }
 """What each job of a generated repository may do, and it is all of it."""
 
@@ -43,6 +56,9 @@ BROKEN = [
     ),
     ("evals.yml", r"merge-multiple", "merge-many", "unknown-action-input"),
     ("evals.yml", r"timeout-minutes: 5", "timeout-minutes: five", "schema"),
+    ("container.yml", r"cache-binary: false.*", "cleanup: true", "cache-poisoning"),
+    ("nightly.yml", r"    environment: evals.*\n", "", "secrets-outside-env"),
+    ("template-update.yml", r"          permission-\S+: write\n", "", "github-app"),
 ]
 """A file, what is replaced in it by what, and the rule that must find it."""
 
