@@ -31,6 +31,15 @@ class Latency(Section):
     """95 of 100 answers come within so many seconds; `make evals` fails if they certainly do not."""
 
 
+class Reliability(Section):
+    """How often it may fail its callers; `chassis sync` makes the objectives of the alerts from it."""
+
+    availability: float = Field(gt=0, lt=1)
+    """This share of requests gets no server error (5xx). Nothing reaches 1, and nobody could change anything then."""
+    undegraded: float = Field(gt=0, lt=1)
+    """This share of calls gets what the first model says, or a person because it was not sure; the rest is a fallback."""
+
+
 class Quality(Section):
     """How good is good enough."""
 
@@ -150,6 +159,7 @@ class Constraints(Section):
     """The whole file."""
 
     latency: Latency
+    reliability: Reliability
     quality: Quality
     cost: Cost
     limits: Limits
