@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept help demo check test phoenix bench tested pins reference faults
+.PHONY: accept help demo check test phoenix bench tested pins reference faults storm
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -39,11 +39,15 @@ tested: ## Lift every library, write the versions down for new projects, and tes
 pins: ## Write pins.toml into all workflows
 	$(RUN) python scripts/pins.py
 
-reference: ## Write the pages of docs/reference that follow from the code
+reference: ## Write what follows from the code: the pages of docs/reference, and the questions for cookiecutter
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m reference
+	$(RUN) python scripts/second_door.py
 
 faults: ## Let everything go wrong once, and write docs/reference/faults.md
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m fault_page
+
+storm: ## Ten thousand requests, three replicas, a vendor that fails, and a kill: what is lost?
+	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m storm
 
 accept: ## Run the starter evaluation of each shape, and write down what new services are compared with
 	$(RUN) python scripts/accept.py

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from generated import Generate, copy_template, generate_into
+from visitor import Visitor, copy_door, release
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,17 @@ def generate(template: Path, tmp_path: Path) -> Generate:
         return generate_into(tmp_path / "project", template, answers)
 
     return project
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository of the template and of its door for cookiecutter, with one release."""
+    source = copy_door(tmp_path_factory.mktemp("source"))
+    release(source, "1.0.0")
+    return source
+
+
+@pytest.fixture
+def visitor(tmp_path: Path) -> Visitor:
+    """Return somebody with a home of their own."""
+    return Visitor(tmp_path / "home")
