@@ -42,7 +42,7 @@ async def watching(watched: Watched, constraints: Constraints, instruments: Inst
 
 
 async def look(watched: Watched, constraints: Constraints, instruments: Instruments) -> None:
-    """Write everything to the gauges; while the database does not answer, they keep what they said, and one says that."""
+    """Write all gauges; while the database does not answer, they keep what they said last, and one says that."""
     try:
         await observe(watched.ledger, constraints, instruments)
         waiting, overdue = await watched.desk.waiting()

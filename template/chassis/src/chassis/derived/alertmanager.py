@@ -8,7 +8,6 @@ SILENCED_BY = {
     "ServiceDown": "(Availability|Latency|Undegraded)Burns.*|StoreDown",
     "StoreDown": "(Availability|Latency|Undegraded)Burns.*",
     "ModelsOff": "UndegradedBurns.*",
-    "BudgetUsedUp": "BudgetNearlyUsed",
 }
 """What needs no second message, because its cause has already been told."""
 HEAD = """\
@@ -49,7 +48,9 @@ def alertmanager(decisions: Decisions) -> str:
         HEAD.format(contact=json.dumps(ownership.contact), system=system, job=json.dumps(decisions.project.name))
         + "".join(ROUTE.format(role=name, team=json.dumps(role.accountable)) for name, role in ownership.roles)
         + "receivers:\n"
-        + "".join(RECEIVER.format(team=json.dumps(team), email=json.dumps(ownership.teams[team].email)) for team in teams)
+        + "".join(
+            RECEIVER.format(team=json.dumps(team), email=json.dumps(ownership.teams[team].email)) for team in teams
+        )
         + "inhibit_rules:\n"
         + "".join(INHIBIT.format(cause=cause, effects=effects) for cause, effects in SILENCED_BY.items())
     )
