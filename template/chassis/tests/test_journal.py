@@ -205,3 +205,12 @@ def test_no_word_of_a_question_is_written_down(lines: Lines, tmp_path: Path) -> 
     assert "xylophone" not in lines.getvalue() + "".join(pages)
     assert b"xylophone" not in traces
     assert b"call echo" in traces
+
+
+@pytest.mark.parametrize(("p95_seconds", "late"), [(60, 0), (0, 1)])
+def test_a_late_call_is_counted(telemetry: Telemetry, p95_seconds: float, late: int) -> None:
+    """The counter is there from the first call on, so that its share of all calls can be known."""
+    with Journal(p95_seconds, telemetry.instruments).entry("help", a_call()) as entry:
+        entry.outcome = ANSWERED
+
+    assert f'chassis_calls_late_total{{chassis_task="help"}} {late}.0' in telemetry.metrics_page()[0].decode()
