@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,7 +26,7 @@ class Rules:
         return cls(folder)
 
     @property
-    def alerts(self) -> list[dict[str, dict[str, str]]]:
+    def alerts(self) -> list[dict[str, Any]]:
         """Return every alert."""
         groups = yaml.safe_load((self.folder / "alerts.yaml").read_text(encoding="utf-8"))["groups"]
         return [rule for group in groups for rule in group["rules"] if "alert" in rule]

@@ -51,7 +51,7 @@ def test_a_database_that_is_gone_is_told(tmp_path: Path) -> None:
     async def story() -> None:
         async with wire_for_tests(TASK, tmp_path, Scripted("hello")) as wiring:
             assert (await seen(wiring))["chassis_store_up"] == 1
-            await wiring.database.close()
+            (tmp_path / "service.db").unlink()
             assert await seen(wiring) == {"chassis_desk_open": 0, "chassis_desk_overdue": 0, "chassis_store_up": 0}
 
     asyncio.run(story())
