@@ -12,8 +12,8 @@ import chassis
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
     ("types", "errors", "clock", "sensitive", "placeholders"),
-    ("call", "task", "line", "sections", "constraints", "settings", "project"),
-    ("telemetry", "store", "owners", "derived"),
+    ("call", "task", "line", "sections", "stakes", "constraints", "settings", "project"),
+    ("telemetry", "store", "owners", "derived", "signoffs"),
     ("budget", "standing", "watch", "guard", "policy", "journal"),
     ("drafting",),
     ("service",),
