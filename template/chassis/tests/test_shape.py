@@ -14,6 +14,7 @@ LAYERS = (
     ("types", "errors", "clock", "sensitive", "placeholders"),
     ("call", "task", "line", "sections", "stakes", "constraints", "settings", "project"),
     ("telemetry", "store", "owners", "derived", "signoffs"),
+    ("updates",),
     ("budget", "standing", "watch", "guard", "policy", "journal"),
     ("drafting",),
     ("service",),
