@@ -71,7 +71,7 @@ def _facts(**sections: JsonValue | frozenset[str] | Mapping[str, JsonValue]) -> 
 
 
 def _data(constraints: Constraints) -> dict[str, JsonValue]:
-    return {"class": constraints.data.data_class, "refuse": sorted(constraints.data.refuse)}
+    return {"class": constraints.data.data_class, "refuse": [*sorted(constraints.data.refuse)]}
 
 
 def _tools(constraints: Constraints, *keys: str) -> dict[str, JsonValue]:
