@@ -38,6 +38,9 @@ stop_when = "Below 0.3 for a month"
 [latency]
 deadline_seconds = 10
 p95_seconds = 10
+[reliability]
+availability = 0.99
+undegraded = 0.9
 [quality]
 confidence_floor = 0.5
 accuracy_floor = 0.5

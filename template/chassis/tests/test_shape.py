@@ -12,7 +12,7 @@ import chassis
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
     ("types", "errors", "clock", "sensitive", "placeholders"),
-    ("call", "task", "line", "sections", "stakes", "constraints", "settings", "project"),
+    ("call", "task", "line", "sections", "stakes", "objectives", "constraints", "settings", "project"),
     ("telemetry", "store", "owners", "derived", "signoffs"),
     ("updates",),
     ("budget", "standing", "watch", "guard", "policy", "journal"),

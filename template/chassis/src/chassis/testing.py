@@ -31,6 +31,7 @@ CONSTRAINTS: dict[str, Any] = {
         "stop_when": "Below 0.3 for a month",
     },
     "latency": {"deadline_seconds": 5, "p95_seconds": 5},
+    "reliability": {"availability": 0.99, "undegraded": 0.9},
     "quality": {"confidence_floor": 0.5, "accuracy_floor": 0.8, "largest_drop": 0.05},
     "cost": {"mean_usd": 1, "per_request_usd": 1, "per_caller_day_usd": 10, "per_day_usd": 100, "per_month_usd": 1000},
     "limits": {
