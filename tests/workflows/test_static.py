@@ -24,6 +24,9 @@ GRANTS: dict[str, dict[str, str]] = {
     "nightly.live": READ,
     "nightly.newest": READ,
     "nightly.tell": TELL,
+    "release.gate": READ,
+    "release.image": READ | {"packages": "write", "id-token": "write", "attestations": "write"},
+    "release.notes": {"contents": "write"},
     "security.dependencies": READ,
     "security.codeql": READ | {"security-events": "write"},
     "security.packages": READ,
@@ -97,6 +100,17 @@ def test_each_rule_bites(repository: Path, file: str, part: str, instead: str, r
         assert in_schema(repository) != ""
     else:
         assert rule in findings(repository)
+
+
+def test_every_command_exists() -> None:
+    """What a workflow asks of the chassis, the chassis can do."""
+    files = [*(THEIRS / "workflows").glob("*.yml"), *(ROOT / "template/chassis/ci").iterdir()]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    asked = set(re.findall(r"run --frozen chassis ([a-z-]+(?: [a-z]+)?)", text))
+    assert {"signoffs check", "evals run"} <= asked
+    for command in sorted(asked):
+        done = subprocess.run(["chassis", *command.split(), "--help"], capture_output=True, check=False)
+        assert done.returncode == 0, command
 
 
 def grants(repository: Path) -> dict[str, dict[str, str]]:
