@@ -11,8 +11,8 @@ import chassis
 
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
-    ("types", "errors", "clock", "sensitive", "placeholders"),
-    ("call", "task", "line", "sections", "constraints", "settings", "project"),
+    ("types", "errors", "clock", "sensitive", "credentials", "placeholders", "threads"),
+    ("call", "task", "line", "rate", "sections", "constraints", "settings", "project"),
     ("telemetry", "store", "owners", "derived"),
     ("budget", "standing", "watch", "guard", "policy", "journal"),
     ("drafting",),

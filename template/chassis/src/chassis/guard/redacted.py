@@ -6,6 +6,7 @@ searched too. What cannot be searched, such as a picture, does not leave where a
 
 import json
 from dataclasses import replace
+from typing import cast
 
 from pydantic_ai.messages import (
     ModelMessage,
@@ -70,7 +71,7 @@ class Redacted(WrapperModel):
             ModelMessagesTypeAdapter.validate_python(plain),
             words.of_parameters(model_request_parameters),
         )
-        response = await self.wrapped.request(spoken, model_settings, parameters)
+        response = await self.wrapped.request(spoken, words.of_settings(model_settings), parameters)
         in_json = model_request_parameters.output_mode in {"native", "prompted"}
         return replace(response, parts=[words.restored(part, in_json=in_json) for part in response.parts])
 
@@ -98,6 +99,14 @@ class _Words:
             function_tools=[self._of_tool(tool) for tool in parameters.function_tools],
             output_tools=[self._of_tool(tool) for tool in parameters.output_tools],
         )
+
+    def of_settings(self, settings: ModelSettings | None) -> ModelSettings | None:
+        """Return settings whose texts hold no values; headers stay, for what a team sends in one may be its own key."""
+        if settings is None:
+            return None
+        texts = {key: value for key, value in settings.items() if isinstance(value, str | list | dict)}
+        texts.pop("extra_headers", None)
+        return cast("ModelSettings", settings | {key: self._plain(cast("Json", text)) for key, text in texts.items()})
 
     def restored(self, part: ModelResponsePart, *, in_json: bool) -> ModelResponsePart:
         """Return a part of a reply with the values again; what a model thinks stays as its vendor signed it."""

@@ -1,0 +1,36 @@
+"""A thread for work that may never end: it takes no place from others, and does not keep the process alive."""
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+
+
+async def in_a_thread[T](work: Callable[[], T], name: str) -> T:
+    """Return what the work returns, or raise what it raises. Whoever is cancelled leaves it behind.
+
+    Threads of a pool would be waited for when the process ends, and a few that hang would fill it.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[T] = loop.create_future()
+
+    def tell(result: T | None, error: BaseException | None) -> None:
+        if ended.done():
+            return
+        if error is not None:
+            ended.set_exception(error)
+        else:
+            ended.set_result(result)  # ty: ignore[invalid-argument-type]
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            failure = error
+        with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+            loop.call_soon_threadsafe(tell, result, failure)
+
+    Thread(target=contextvars.copy_context().run, args=(run,), name=name, daemon=True).start()
+    return await ended
