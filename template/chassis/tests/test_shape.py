@@ -14,6 +14,7 @@ LAYERS = (
     ("types", "errors", "clock", "sensitive", "credentials", "placeholders", "threads"),
     ("call", "task", "line", "rate", "sections", "constraints", "settings", "project"),
     ("telemetry", "store", "owners", "derived"),
+    ("updates",),
     ("budget", "standing", "watch", "guard", "policy", "journal"),
     ("drafting",),
     ("service",),
