@@ -12,7 +12,7 @@ import chassis
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
     ("types", "errors", "clock", "sensitive", "credentials", "placeholders", "threads"),
-    ("call", "task", "line", "rate", "sections", "constraints", "settings", "project"),
+    ("call", "task", "line", "rate", "sections", "objectives", "constraints", "settings", "project"),
     ("telemetry", "store", "owners", "derived"),
     ("updates",),
     ("budget", "standing", "watch", "guard", "policy", "journal"),

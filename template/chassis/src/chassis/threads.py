@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from threading import Thread
 
 
@@ -15,22 +16,17 @@ async def in_a_thread[T](work: Callable[[], T], name: str) -> T:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[T] = loop.create_future()
 
-    def tell(result: T | None, error: BaseException | None) -> None:
-        if ended.done():
-            return
-        if error is not None:
-            ended.set_exception(error)
-        else:
-            ended.set_result(result)  # ty: ignore[invalid-argument-type]
+    def tell(set_outcome: Callable[[], None]) -> None:
+        if not ended.done():
+            set_outcome()
 
     def run() -> None:
-        result, failure = None, None
         try:
-            result = work()
+            set_outcome = partial(ended.set_result, work())
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            failure = error
+            set_outcome = partial(ended.set_exception, error)
         with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
-            loop.call_soon_threadsafe(tell, result, failure)
+            loop.call_soon_threadsafe(tell, set_outcome)
 
     Thread(target=contextvars.copy_context().run, args=(run,), name=name, daemon=True).start()
     return await ended

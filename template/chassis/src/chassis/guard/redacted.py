@@ -35,6 +35,8 @@ ENVELOPE = frozenset(
 """The keys of a part under which no words travel."""
 ATTACHED = frozenset({"audio-url", "binary", "document-url", "image-url", "uploaded-file", "video-url"})
 """The kinds of content that hold something other than text, or say where it is."""
+HEADERS = "extra_headers"
+"""The one setting in which a team may well send a key of its own."""
 WRITTEN = frozenset({"description", "title", "enum", "const", "default", "examples"})
 """The keys of a tool's schema under which words travel."""
 
@@ -104,9 +106,9 @@ class _Words:
         """Return settings whose texts hold no values; headers stay, for what a team sends in one may be its own key."""
         if settings is None:
             return None
-        texts = {key: value for key, value in settings.items() if isinstance(value, str | list | dict)}
-        texts.pop("extra_headers", None)
-        return cast("ModelSettings", settings | {key: self._plain(cast("Json", text)) for key, text in texts.items()})
+        searched = (key for key, value in settings.items() if key != HEADERS and isinstance(value, str | list | dict))
+        words = {key: self._plain(cast("Json", settings.get(key))) for key in searched}
+        return {**settings, **words}
 
     def restored(self, part: ModelResponsePart, *, in_json: bool) -> ModelResponsePart:
         """Return a part of a reply with the values again; what a model thinks stays as its vendor signed it."""

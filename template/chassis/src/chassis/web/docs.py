@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
@@ -68,15 +68,14 @@ def _forms(holder: Mapping[str, Any]) -> str:
     return " or ".join(f'<a href="#{escape(name)}">{escape(name)}</a>' for name in names)
 
 
-def _names(schema: Any) -> Iterator[str]:
+def _names(schema: object) -> Iterator[str]:
     match schema:
         case {"$ref": str(reference)}:
             yield reference.rpartition("/")[2]
         case dict():
-            for value in schema.values():
-                yield from _names(value)
+            yield from _names(list(cast("dict[str, object]", schema).values()))
         case list():
-            for value in schema:
+            for value in cast("list[object]", schema):
                 yield from _names(value)
         case _:
             return
