@@ -108,7 +108,7 @@ class _Words:
             return None
         searched = (key for key, value in settings.items() if key != HEADERS and isinstance(value, str | list | dict))
         words = {key: self._plain(cast("Json", settings.get(key))) for key in searched}
-        return {**settings, **words}
+        return settings | cast("ModelSettings", words)
 
     def restored(self, part: ModelResponsePart, *, in_json: bool) -> ModelResponsePart:
         """Return a part of a reply with the values again; what a model thinks stays as its vendor signed it."""
