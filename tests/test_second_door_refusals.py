@@ -25,7 +25,7 @@ def test_an_old_copier(source: Path, visitor: Visitor, tmp_path: Path) -> None:
     old = tmp_path / "copier"
     old.write_text("#!/bin/sh\necho copier 9.2.0\n", encoding="utf-8")
     old.chmod(0o755)
-    done = visitor.without_copier(old, Path("/bin/sh")).run(source)
+    done = visitor.without_copier(old).run(source)
     assert "Copier 9.18 or newer was neither found nor fetched" in done.stderr
     assert_nothing(done.returncode, visitor)
 
