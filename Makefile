@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept help demo check test phoenix bench tested pins reference faults
+.PHONY: accept help demo check test phoenix bench tested pins reference faults storm
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -45,6 +45,9 @@ reference: ## Write what follows from the code: the pages of docs/reference, and
 
 faults: ## Let everything go wrong once, and write docs/reference/faults.md
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m fault_page
+
+storm: ## Ten thousand requests, three replicas, a vendor that fails, and a kill: what is lost?
+	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m storm
 
 accept: ## Run the starter evaluation of each shape, and write down what new services are compared with
 	$(RUN) python scripts/accept.py

@@ -1,19 +1,17 @@
-"""The law of paths, read the way an update reads it."""
+"""The law of paths of this working tree, for tests that ask who owns a path."""
 
 from answers import ROOT
 from chassis.derived import registry
+from chassis.updates import law
+from chassis.updates.law import matches
 
-LINES = (ROOT / "template/chassis/paths.txt").read_text(encoding="utf-8").splitlines()
+__all__ = ["DERIVED", "LAW", "kind_of", "matches"]
+
 DERIVED = {file.path for file in registry.DERIVED}
 """What `chassis sync` writes; nothing of it is rendered."""
-LAW = [(kind, pattern) for kind, pattern in (line.split() for line in LINES if not line.startswith("#"))]
-
-
-def matches(pattern: str, path: str) -> bool:
-    """Say whether a line of the law is about a path."""
-    return pattern in {"*", path} or (pattern.endswith("/") and path.startswith(pattern))
+LAW = law.read_law((ROOT / "template" / law.FILE).read_text(encoding="utf-8"))
 
 
 def kind_of(path: str) -> str:
-    """Return the owner's kind: the first line that matches."""
-    return next(kind for kind, pattern in LAW if matches(pattern, path))
+    """Return the owner's kind: that of the first line that matches."""
+    return law.kind_of(path, LAW)

@@ -23,10 +23,12 @@ class Exchange:
     Args:
         number: Which request for this fault it is, from 1.
         writer: The connection, or what is left of it.
+        body: What was sent.
     """
 
     number: int
     writer: asyncio.StreamWriter
+    body: bytes = b""
 
     async def send(
         self, status: int, body: bytes, headers: dict[str, str] | None = None, cut: int | None = None
@@ -144,10 +146,10 @@ class FaultyVendor:
                 if start == TLS_HELLO:
                     break
                 head = (start + await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0]))
+                body = await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0]))
                 name = head.split("/")[1]
                 self.requests[name] += 1
-                await self.behaviours[name](Exchange(self.requests[name], writer))
+                await self.behaviours[name](Exchange(self.requests[name], writer, body))
         writer.close()
 
 

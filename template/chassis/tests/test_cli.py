@@ -46,7 +46,20 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str], monkeypatc
 
     rows = [line.strip("│ ").split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     described = {row[0] for row in rows if len(row) > 1 and row[1].endswith(".")}
-    commands = {"serve", "ask", "trace", "local-model", "keys", "desk", "evals", "budget", "models", "sync"}
+    commands = {
+        "serve",
+        "ask",
+        "trace",
+        "local-model",
+        "keys",
+        "desk",
+        "evals",
+        "budget",
+        "models",
+        "sync",
+        "status",
+        "update",
+    }
     assert described >= commands
 
 

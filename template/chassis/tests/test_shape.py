@@ -14,6 +14,7 @@ LAYERS = (
     ("types", "errors", "clock", "sensitive", "placeholders"),
     ("call", "task", "line", "sections", "constraints", "settings", "project"),
     ("telemetry", "store", "owners", "derived"),
+    ("updates",),
     ("budget", "standing", "watch", "guard", "policy", "journal"),
     ("drafting",),
     ("service",),
