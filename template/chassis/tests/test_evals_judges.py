@@ -2,19 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command import run as chassis
-from evaluated import add_models, ask, judge, question_in, write_evaluation
+from evaluated import add_models, ask, double, judge, question_in, write_evaluation
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
-from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
 from test_evals_run import edit, records
 
-from chassis.evals import stage as stages
 from chassis.testing import Scripted
-from chassis.wiring import wire
 
 JUDGE = '[judges.polite]\nmodel = "first"\nfailure = "The answer shouts at the person who asks."\n'
 
@@ -39,16 +35,8 @@ def judged(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         'evaluators = ["right", "polite"]\nrules = [{ kind = "floor", evaluator = "polite" }, { kind = "regression"'
     )
     edit(project / "evals/suites.toml", live, polite)
-    monkeypatch.setattr(stages, "wire", _wired_with(Scripted(strict)))
+    double(monkeypatch, Scripted(strict))
     return project
-
-
-def _wired_with(model: Model) -> Any:
-    def wired(*arguments: Any, **options: Any) -> Any:
-        options["models"] = {"first": model}
-        return wire(*arguments, **options)
-
-    return wired
 
 
 def write_labels(root: Path, good: int, bad: int) -> None:
@@ -116,7 +104,7 @@ def test_a_judge_that_rambles_is_an_error_of_the_judge(judged: Path, monkeypatch
         '{ kind = "floor", evaluator = "polite" }',
         '{ kind = "floor", evaluator = "right" }',
     )
-    monkeypatch.setattr(stages, "wire", _wired_with(Scripted("Well, it depends.")))
+    double(monkeypatch, Scripted("Well, it depends."))
 
     ask(judged, "live")
 
@@ -130,7 +118,7 @@ def test_verdicts_are_not_paid_for_twice(judged: Path, monkeypatch: pytest.Monke
     """A run that is resumed keeps what its judge has said."""
     ask(judged, "live")
     model = Scripted(strict)
-    monkeypatch.setattr(stages, "wire", _wired_with(model))
+    double(monkeypatch, model)
 
     ask(judged, "live", resume=True)
 

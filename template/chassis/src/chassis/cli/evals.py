@@ -45,8 +45,15 @@ def record(
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask again what is recorded already")] = False,
 ) -> None:
     """Ask the models and record their replies, so that `run` gives the same verdict offline."""
+    from chassis.errors import ConfigError
     from chassis.evals.recordings import FOLDER as RECORDINGS
+    from chassis.evals.suites import FILE
 
+    replayed = _project()[1].named(())
+    for name in suites:
+        if name not in replayed:
+            problem = "it is no suite that replays, so nothing is recorded for it"
+            raise ConfigError(f"{FILE}: suites.{name}", problem, f"Choose from: {', '.join(replayed)}")
     if fresh:
         for name in suites:
             (find_project().root / RECORDINGS / f"{name}.jsonl").unlink(missing_ok=True)

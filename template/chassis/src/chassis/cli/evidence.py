@@ -34,9 +34,11 @@ def calibrate(judge: Annotated[str, typer.Argument(help="A judge of evals/judges
 
 async def _calibrated(project: Project, name: str) -> "Calibration":
     from chassis.errors import ConfigError
+    from chassis.evals.bench import seat
     from chassis.evals.calibrations import Label, load_labels
     from chassis.evals.calibrations import calibrate as hold
-    from chassis.evals.judges import FILE, JudgeFailed, load_judges, seat
+    from chassis.evals.graders import JudgeFailed
+    from chassis.evals.judges import FILE, load_judges
     from chassis.evals.stage import stage
     from chassis.evals.suites import Suite
 
