@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,8 @@ def make_template(folder: Path) -> Path:
 
 def make_fleet(folder: Path, template: Path, size: int) -> Path:
     """Make a folder of `size` clones: of each release and several sets of answers, every kind of neglect among them."""
-    origins = [
-        make_origin(folder / f"origin/{version}-{number}", template, version, answers)
-        for version in RELEASES
-        for number, answers in enumerate(ANSWERS)
-    ]
+    kinds = list(product(RELEASES, ANSWERS))[:size]
+    origins = [make_origin(folder / f"origin/{number}", template, *kind) for number, kind in enumerate(kinds)]
     fleet = folder / "fleet"
     fleet.mkdir()
     for number in range(size):

@@ -1,5 +1,6 @@
 """Where the repositories are: clones, folders full of clones, and lists of paths and addresses."""
 
+import re
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -57,6 +58,12 @@ def listed(text: str, clones: Path) -> Iterator[Place]:
     """
     for entry in (line.strip() for line in text.splitlines()):
         if entry.startswith(ADDRESS):
-            yield Place(clones / entry.removesuffix(".git").rpartition("://")[2].replace(":", "/"), entry)
+            host, _, name = entry.removesuffix(".git").rpartition("://")[2].strip("/").rpartition("/")
+            yield Place(clones / _plain(host) / _plain(name), entry)
         elif entry and not entry.startswith("#"):
             yield Place(Path(entry))
+
+
+def _plain(text: str) -> str:
+    """Return a text as the name of one folder, which leads nowhere else."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "here"

@@ -14,6 +14,8 @@ from fleet.repositories import Place
 
 def visit(place: Place, template: Template, today: date) -> Facts:
     """Return what is known of one repository, after it was fetched if it must be."""
+    # Otherwise git answers for the repository around a broken one, if there is one around it.
+    os.environ["GIT_CEILING_DIRECTORIES"] = str(place.path.resolve().parent)
     return look(place.path, template, today, place.fetched())
 
 
