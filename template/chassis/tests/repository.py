@@ -31,6 +31,9 @@ CONSTRAINTS = """
 [latency]
 deadline_seconds = 10
 p95_seconds = 10
+[reliability]
+availability = 0.99
+undegraded = 0.9
 [quality]
 confidence_floor = 0.5
 accuracy_floor = 0.5

@@ -12,7 +12,7 @@ import chassis
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
     ("types", "errors", "clock", "sensitive", "placeholders"),
-    ("call", "task", "line", "sections", "constraints", "settings", "project"),
+    ("call", "task", "line", "sections", "objectives", "constraints", "settings", "project"),
     ("telemetry", "store", "owners", "derived"),
     ("updates",),
     ("budget", "standing", "watch", "guard", "policy", "journal"),

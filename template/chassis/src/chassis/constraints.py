@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from chassis.objectives import Latency, Quality, Reliability
 from chassis.sections import Section, load_toml
 from chassis.sensitive import Sensitive
 from chassis.types import NanoUsd, nano_usd
@@ -18,28 +19,7 @@ FILE = "constraints.toml"
 
 type DataClass = Literal["public", "internal", "confidential", "personal"]
 type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
-type Fraction = Annotated[float, Field(ge=0, le=1)]
 type Dollars = Annotated[float, Field(ge=0)]
-
-
-class Latency(Section):
-    """How long a caller waits."""
-
-    deadline_seconds: float = Field(gt=0, le=600)
-    """Seconds for a whole call: every retry, fallback and tool loop draws from it."""
-    p95_seconds: float = Field(gt=0, le=600)
-    """95 of 100 answers come within so many seconds; `make evals` fails if they certainly do not."""
-
-
-class Quality(Section):
-    """How good is good enough."""
-
-    confidence_floor: Fraction
-    """A draft less sure than this goes to the baseline, then to a person."""
-    accuracy_floor: Fraction
-    """`make evals` fails below this share of right cases."""
-    largest_drop: Fraction
-    """A model's share of right cases may drop by no more than this from the accepted run."""
 
 
 class Cost(Section):
@@ -150,6 +130,7 @@ class Constraints(Section):
     """The whole file."""
 
     latency: Latency
+    reliability: Reliability
     quality: Quality
     cost: Cost
     limits: Limits

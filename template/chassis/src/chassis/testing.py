@@ -24,6 +24,7 @@ type Reply = str | ModelResponse | BaseException | Callable[[list[ModelMessage],
 
 CONSTRAINTS: dict[str, Any] = {
     "latency": {"deadline_seconds": 5, "p95_seconds": 5},
+    "reliability": {"availability": 0.99, "undegraded": 0.9},
     "quality": {"confidence_floor": 0.5, "accuracy_floor": 0.8, "largest_drop": 0.05},
     "cost": {"mean_usd": 1, "per_request_usd": 1, "per_caller_day_usd": 10, "per_day_usd": 100, "per_month_usd": 1000},
     "limits": {

@@ -30,7 +30,7 @@ from chassis.store.replies import Replies
 from chassis.store.switch import ModelSwitch
 from chassis.task import Task
 from chassis.telemetry.setup import Telemetry, start_telemetry
-from chassis.watch import watching
+from chassis.watch import Watched, watching
 
 log = structlog.get_logger()
 
@@ -94,9 +94,9 @@ async def wire(
         replies = Replies(database, constraints.cache.ttl_seconds)
         switch = ModelSwitch(database, held_off=settings.models_off)
         guard = Guard(links, constraints, ledger, replies, switch, task.recognisers) if links else None
-        service = Service(task, constraints, guard, desk, Journal())
+        service = Service(task, constraints, guard, desk, Journal(constraints.latency.p95_seconds))
         keys = ApiKeys(database)
-        async with watching(ledger, constraints, telemetry.instruments):
+        async with watching(Watched(ledger, desk, switch), constraints, telemetry.instruments):
             yield Wiring(
                 project, settings, constraints, task, database, keys, ledger, switch, desk, service, telemetry, contact
             )

@@ -89,6 +89,15 @@ class Desk:
         rows = await self._database.fetch("SELECT * FROM referrals WHERE answered_at IS NULL ORDER BY due_at, id")
         return [_referral(row) for row in rows]
 
+    async def waiting(self) -> tuple[int, int]:
+        """Return how many referrals wait for a person, and how many of them are past their time."""
+        rows = await self._database.fetch(
+            "SELECT COUNT(*) AS waiting, SUM(CASE WHEN due_at < $1 THEN 1 ELSE 0 END) AS overdue"
+            " FROM referrals WHERE answered_at IS NULL",
+            stamp(now()),
+        )
+        return rows[0]["waiting"], rows[0]["overdue"] or 0
+
     async def answer(self, referral_id: str, answer: str, by: str) -> Referral:
         """Record a person's answer, JSON of the task's output type. A later answer replaces an earlier one.
 

@@ -50,6 +50,7 @@ TOKEN_USAGE = "gen_ai.client.token.usage"  # noqa: S105 - the same
 CALL_DURATION = "chassis.call.duration"
 CALLS = "chassis.calls"
 DEGRADED_CALLS = "chassis.calls.degraded"
+LATE_CALLS = "chassis.calls.late"
 MODEL_ATTEMPTS = "chassis.model.attempts"
 RESTING = "chassis.resting"
 MODELS_OFF = "chassis.models.off"
@@ -60,6 +61,9 @@ BUDGET_LEFT = "chassis.budget.left"
 BUDGET_CEILING = "chassis.budget.ceiling"
 BUDGET_FORECAST = "chassis.budget.forecast"
 BUDGET_LOST_HOLDS = "chassis.budget.lost_holds"
+DESK_OPEN = "chassis.desk.open"
+DESK_OVERDUE = "chassis.desk.overdue"
+STORE_UP = "chassis.store.up"
 
 # The one log line of each call
 CALL_FINISHED = "call.finished"
