@@ -28,6 +28,13 @@ async def run(question: Text, model: object) -> Draft[Text]:
 TASK = Task(name="wait", takes=Text, gives=Text, run=run, baseline=repeat)
 """
 CONSTRAINTS = """
+[risk]
+tier = "standard"
+[success]
+metric = "Share of calls that are answered"
+target = 0.6
+review_on = 2030-01-01
+stop_when = "Below 0.3 for a month"
 [latency]
 deadline_seconds = 10
 p95_seconds = 10

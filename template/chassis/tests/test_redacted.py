@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
-from sample import TASK, Question
+from sample import TASK, Answer, Question
 
-from chassis.errors import NotAllowed
+from chassis.errors import ConfigError, NotAllowed
 from chassis.guard.chain import GuardedModel
 from chassis.testing import Scripted, wire_for_tests
-from chassis.types import Answered
+from chassis.types import Answered, Draft
 
 ADDRESS, CARD = "ada@example.com", "4111 1111 1111 1111"
 KINDS = ["email", "phone", "card", "iban", "national_id", "ip", "secret"]
+TOOLS = {name: {"destination": "vendor", "changes": False} for name in ("look_up", "send", "pay", "scan")}
 DESTINATIONS = {"vendor": {"classes": ["internal"], "redact": KINDS}}
 
 
@@ -45,7 +47,7 @@ def guarded[T](
     destinations = {"vendor": {"classes": ["internal"], "redact": KINDS if redact is None else redact}}
 
     async def story() -> T:
-        async with wire_for_tests(TASK, root, model, destinations=destinations) as wiring:
+        async with wire_for_tests(TASK, root, model, destinations=destinations, tools=TOOLS) as wiring:
             assert wiring.service.guard is not None
             return await work(GuardedModel(wiring.service.guard, wiring.service.new_call("alice")))
 
@@ -176,6 +178,28 @@ def test_what_cannot_be_searched_does_not_leave(tmp_path: Path, attachment: Any)
 
     assert model.requests == []
     assert guarded(tmp_path, model, work, redact=[]) == "Read."
+
+
+def test_a_tool_that_nobody_declared_is_not_offered(tmp_path: Path) -> None:
+    """A new tool is a decision: until it is in `constraints.toml` the model hears nothing, not even of the others."""
+    model = Scripted("Hello.")
+
+    async def run(question: Question, guarded: Model) -> Draft[Answer]:
+        agent = Agent(guarded)
+
+        @agent.tool_plain
+        def erase() -> str:
+            return "erased"
+
+        return Draft(Answer(text=(await agent.run(question.text)).output), 1)
+
+    async def story() -> None:
+        async with wire_for_tests(replace(TASK, run=run), tmp_path, model, tools=TOOLS) as wiring:
+            await wiring.service.answer(Question(text="Hello"), wiring.service.new_call("alice"))
+
+    with pytest.raises(ConfigError, match=r"offers its model the tool 'erase', which is not declared\. Add \[tools"):
+        asyncio.run(story())
+    assert model.requests == []
 
 
 def test_what_a_tool_attaches_does_not_leave_either(tmp_path: Path) -> None:

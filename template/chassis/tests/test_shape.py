@@ -12,8 +12,8 @@ import chassis
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
     ("types", "errors", "clock", "sensitive", "placeholders"),
-    ("call", "task", "line", "sections", "objectives", "constraints", "settings", "project"),
-    ("telemetry", "store", "owners", "derived"),
+    ("call", "task", "line", "sections", "stakes", "objectives", "constraints", "settings", "project"),
+    ("telemetry", "store", "owners", "derived", "signoffs"),
     ("updates",),
     ("budget", "standing", "watch", "guard", "policy", "journal"),
     ("drafting",),

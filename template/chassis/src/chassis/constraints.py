@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from chassis.objectives import Latency, Quality, Reliability
 from chassis.sections import Section, load_toml
 from chassis.sensitive import Sensitive
+from chassis.stakes import DeskRules, Risk, Success, Tool, WhenWrong
 from chassis.types import NanoUsd, nano_usd
 
 FILE = "constraints.toml"
@@ -76,6 +77,10 @@ class Destination(Section):
     """The classes of data that may be sent there."""
     redact: frozenset[Sensitive]
     """What is replaced by a placeholder before anything is sent there."""
+    region: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """Where it is processed, such as `eu`, as the contract says; left out, nobody knows; `chassis ready` asks."""
+    retention_days: int | None = Field(default=None, ge=0)
+    """How long it is kept there, as the contract says; 0 is not at all; left out, nobody knows."""
 
 
 class ModelLink(Section):
@@ -109,26 +114,11 @@ class ModelLink(Section):
         return self
 
 
-class WhenWrong(Section):
-    """What happens instead. `baseline` goes on to the desk when the baseline is not sure either."""
-
-    low_confidence: Literal["baseline", "desk"]
-    models_failed: Literal["baseline", "desk", "refuse"]
-    budget_exhausted: Literal["baseline", "desk", "refuse"]
-    store_down: Literal["baseline", "refuse"]
-    """Without the database no money can be held, so no model is asked, and no question can be laid on the desk."""
-
-
-class DeskRules(Section):
-    """How fast people answer."""
-
-    due_hours: float = Field(gt=0)
-    """Within how many hours a person answers a referral."""
-
-
 class Constraints(Section):
     """The whole file."""
 
+    risk: Risk
+    success: Success
     latency: Latency
     reliability: Reliability
     quality: Quality
@@ -138,24 +128,26 @@ class Constraints(Section):
     data: Data
     destinations: Mapping[str, Destination] = Field(default_factory=dict)
     models: tuple[ModelLink, ...] = ()
+    tools: Mapping[str, Tool] = Field(default_factory=dict)
     when_wrong: WhenWrong
     desk: DeskRules
 
     @model_validator(mode="after")
     def _destinations_allow_the_data(self) -> Self:
         names = [link.name for link in self.models]
-        for link in self.models:
-            where = f"the model {link.name!r}"
-            if names.count(link.name) > 1:
-                raise ValueError(f"{where} appears twice; give each model its own name")
-            if link.destination not in self.destinations:
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"the model {twice!r} appears twice; give each model its own name")
+        senders = [(f"the model {link.name!r}", link.destination) for link in self.models]
+        senders += [(f"the tool {name!r}", tool.destination) for name, tool in self.tools.items()]
+        for where, destination in senders:
+            if destination not in self.destinations:
                 raise ValueError(
-                    f"{where} has the unknown destination {link.destination!r}; add [destinations.{link.destination}]"
+                    f"{where} has the unknown destination {destination!r}; add [destinations.{destination}]"
                 )
-            if self.data.data_class not in self.destinations[link.destination].classes:
+            if self.data.data_class not in self.destinations[destination].classes:
                 raise ValueError(
                     f"{where} may not receive {self.data.data_class!r} data; "
-                    f"allow it in destinations.{link.destination}.classes or remove the model"
+                    f"allow it in destinations.{destination}.classes or remove the {where.split()[1]}"
                 )
         return self
 

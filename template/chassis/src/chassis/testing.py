@@ -23,6 +23,13 @@ from chassis.wiring import Wiring, wire
 type Reply = str | ModelResponse | BaseException | Callable[[list[ModelMessage], AgentInfo], Awaitable[ModelResponse]]
 
 CONSTRAINTS: dict[str, Any] = {
+    "risk": {"tier": "standard"},
+    "success": {
+        "metric": "Share of calls that are answered",
+        "target": 0.6,
+        "review_on": "2030-01-01",
+        "stop_when": "Below 0.3 for a month",
+    },
     "latency": {"deadline_seconds": 5, "p95_seconds": 5},
     "reliability": {"availability": 0.99, "undegraded": 0.9},
     "quality": {"confidence_floor": 0.5, "accuracy_floor": 0.8, "largest_drop": 0.05},
@@ -51,6 +58,7 @@ CONSTRAINTS: dict[str, Any] = {
         }
         for name in ("first", "second")
     ],
+    "tools": {},
     "when_wrong": {
         "low_confidence": "baseline",
         "models_failed": "baseline",

@@ -5,7 +5,21 @@ from collections.abc import Sequence
 
 import typer
 
-from chassis.cli import ask, budget, desk, evals, keys, local_model, models, serve, status, sync, trace, update
+from chassis.cli import (
+    ask,
+    budget,
+    desk,
+    evals,
+    keys,
+    local_model,
+    models,
+    serve,
+    signoffs,
+    status,
+    sync,
+    trace,
+    update,
+)
 from chassis.errors import CallError, ChassisError, ConfigError
 
 USE, PEOPLE, CARE = "Use the service", "Callers and people", "Take care of it"
@@ -28,6 +42,7 @@ app.add_typer(evals.app, name="evals", rich_help_panel=CARE)
 app.add_typer(budget.app, name="budget", rich_help_panel=CARE)
 app.add_typer(models.app, name="models", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(sync.sync)
+app.add_typer(signoffs.app, name="signoffs", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(status.status)
 app.command(rich_help_panel=CARE)(update.update)
 

@@ -27,6 +27,7 @@ from chassis.guard.redaction import Finder
 from chassis.guard.retried import Retried
 from chassis.guard.switched import Switched
 from chassis.guard.timed import Timed
+from chassis.guard.tools import check_tools
 from chassis.policy import check_destination
 from chassis.sensitive import Recogniser
 from chassis.store.ledger import Ledger
@@ -156,7 +157,9 @@ class GuardedModel(FallbackModel):
             ModelsFailed: No model of the chain gave a usable reply, the call's time or turns are used up, or the models
                 are switched off.
             BudgetExhausted: The worst case does not fit into a budget; nothing was sent.
+            ConfigError: A tool is offered that `constraints.toml` does not declare.
         """
+        check_tools(model_request_parameters.function_tools, self._guard.constraints.tools)
         turn = self._call.turn()
         try:
             return await chain(self._guard, turn).request(messages, model_settings, model_request_parameters)
