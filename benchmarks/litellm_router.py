@@ -71,7 +71,6 @@ def running(url: str, model: str) -> Generator[Router | None]:
 
 async def ask(url: str, model: str) -> None:
     """Make the calls that standard input asks for."""
-
     parameters = {"model": f"openai/{model}", "api_base": url, "api_key": "none", "timeout": 10, "max_retries": 0}
     models = [{"model_name": name, "litellm_params": parameters} for name in ("first", "second")]
     router: Any = importlib.import_module("litellm").Router(
