@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def calibrate(judge: Annotated[str, typer.Argument(help="A judge of evals/judges.toml")]) -> None:
     """Hold a judge against people's labels, and keep the result; exit with 1 if it may not be believed."""
     from chassis.evals.calibrations import save_calibration
-    from chassis.evals.suites import JudgeRule
+    from chassis.evals.suites import LEAST_AGREEMENT
 
     project = find_project()
     found = asyncio.run(_calibrated(project, judge))
@@ -27,7 +27,7 @@ def calibrate(judge: Annotated[str, typer.Argument(help="A judge of evals/judges
     print(f"  fails {seen.bad_failed} of {seen.bad} bad ones (TNR {seen.true_fail_rate:.0%}),")
     print(f"  gives no verdict on {found.judge_errors}")
     print(f"  kept in {path.relative_to(project.root)}; commit it")
-    if problem := found.problem(JudgeRule(kind="judge", evaluator=judge).at_least):
+    if problem := found.problem(LEAST_AGREEMENT):
         print(f"It may not block: {problem}")
         raise typer.Exit(1)
 
