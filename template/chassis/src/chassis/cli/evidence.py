@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from chassis.cli.quiet import log_in
 from chassis.project import Project, find_project
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def calibrate(judge: Annotated[str, typer.Argument(help="A judge of evals/judges
     from chassis.evals.suites import LEAST_AGREEMENT
 
     project = find_project()
-    found = asyncio.run(_calibrated(project, judge))
+    with log_in(project.root / "var/evals"):
+        found = asyncio.run(_calibrated(project, judge))
     path = save_calibration(project.root, found)
     seen = found.agreement
     print(f"{judge}: passes {seen.good_passed} of {seen.good} good answers (TPR {seen.true_pass_rate:.0%}),")
