@@ -8,9 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chassis.constraints import Dollars, Fraction
+from chassis.constraints import Dollars
 from chassis.errors import ConfigError
 from chassis.evals.cases import Split
+from chassis.objectives import Fraction
 from chassis.sections import Section, load_toml
 
 FILE = "evals/suites.toml"
