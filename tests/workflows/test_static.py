@@ -61,6 +61,7 @@ BROKEN = [
     ("evals.yml", r"timeout-minutes: 5", "timeout-minutes: five", "schema"),
     ("container.yml", r"cache-binary: false.*", "cleanup: true", "cache-poisoning"),
     ("nightly.yml", r"    environment: evals.*\n", "", "secrets-outside-env"),
+    ("../dependabot.yml", r"    cooldown:\n      default-days: 7\n    groups", "    groups", "dependabot-cooldown"),
     ("template-update.yml", r"          permission-\S+: write\n", "", "github-app"),
 ]
 """A file, what is replaced in it by what, and the rule that must find it."""
@@ -102,6 +103,14 @@ def test_each_rule_bites(repository: Path, file: str, part: str, instead: str, r
         assert rule in findings(repository)
 
 
+def test_dependabot_leaves_the_chassis_alone() -> None:
+    """What an update replaces nobody else moves, and whatever is proposed is a week old."""
+    config: dict[str, Any] = yaml.safe_load((THEIRS / "dependabot.yml").read_text(encoding="utf-8"))
+    packages, actions = config["updates"]
+    assert actions["exclude-paths"] == [f".github/workflows/{file.name}" for file in sorted(THEIRS.glob("*/*.yml"))]
+    assert packages["cooldown"] == actions["cooldown"] == {"default-days": 7}
+
+
 def test_every_command_exists() -> None:
     """What a workflow asks of the chassis, the chassis can do."""
     files = [*(THEIRS / "workflows").glob("*.yml"), *(ROOT / "template/chassis/ci").iterdir()]
@@ -124,7 +133,12 @@ def grants(repository: Path) -> dict[str, dict[str, str]]:
 
 def in_schema(repository: Path) -> str:
     """Return what GitHub's own schema has against the workflows, which is nothing if they are valid."""
-    files = sorted((repository / ".github/workflows").glob("*.yml"))
-    command = ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else done.stdout
+    kinds = {"github-workflows": "workflows/*.yml", "dependabot": "dependabot.yml"}
+    files = {kind: sorted(map(str, (repository / ".github").glob(pattern))) for kind, pattern in kinds.items()}
+    judge = ("check-jsonschema", "--builtin-schema")
+    done = [
+        subprocess.run([*judge, f"vendor.{kind}", *named], capture_output=True, text=True, check=False)
+        for kind, named in files.items()
+        if named
+    ]
+    return "".join(one.stdout for one in done if one.returncode)
