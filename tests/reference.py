@@ -30,7 +30,9 @@ def questions() -> str:
     """Return the page on what Copier asks."""
     content = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
     asked = {
-        name: about for name, about in content.items() if not name.startswith("_") and about.get("when") is not False
+        name: about
+        for name, about in content.items()
+        if not name.startswith("_") and False not in (about.get("when"), about.get("ask"))
     }
     rows = [(f"`{name}`", about["help"], _choices(about), _default(about)) for name, about in asked.items()]
     return (

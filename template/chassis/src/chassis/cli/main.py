@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from chassis.cli import ask, budget, desk, evals, keys, local_model, models, serve, status, sync, trace, update
+from chassis.cli import adopt, ask, budget, desk, evals, keys, local_model, models, serve, status, sync, trace, update
 from chassis.errors import CallError, ChassisError, ConfigError
 
 USE, PEOPLE, CARE = "Use the service", "Callers and people", "Take care of it"
@@ -30,6 +30,7 @@ app.add_typer(models.app, name="models", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(sync.sync)
 app.command(rich_help_panel=CARE)(status.status)
 app.command(rich_help_panel=CARE)(update.update)
+app.command(rich_help_panel=CARE)(adopt.adopt)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
