@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept help demo check test phoenix bench tested pins reference faults storm updates
+.PHONY: accept bench-evals help demo check test phoenix bench fleet tested pins reference faults storm updates
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -7,7 +7,7 @@ PYTEST = $(RUN) pytest -n $(WORKERS) --dist loadfile
 WORKERS ?= 2
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Generate a service into build/demo, set it up, ask it a question, run its checks
 	@$(RUN) python scripts/demo.py
@@ -30,6 +30,12 @@ phoenix: ## Send a trace to Phoenix, and leave a picture of what people see ther
 
 bench: ## What generation, start-up and the guard cost, side by side with the bare libraries
 	$(RUN) python -m benchmarks
+
+bench-evals: ## What evaluating costs, side by side with plain asyncio and pydantic-evals, and what judging costs
+	$(RUN) python -m benchmarks.evaluation
+
+fleet: ## How the repositories of REPOS stand, a folder of clones; see docs/how-to/standardise-many-teams.md
+	@$(RUN) python -m fleet $(REPOS)
 
 tested: ## Lift every library, write the versions down for new projects, and test with them
 	$(UV) lock --upgrade

@@ -24,6 +24,20 @@ def test_every_contestant_has_figures(tmp_path: Path) -> None:
         if not figure.startswith("+")  # a difference, which may be anything
     }
 
-    assert len(tables) == 3
+    assert len(tables) == 6
     assert len(costs) > 30
     assert [cost for cost, value in costs.items() if value <= 0] == []
+
+
+@pytest.mark.slow
+def test_evaluating_is_measured_too(tmp_path: Path) -> None:
+    """Every contestant of `make bench-evals` runs, and a large run is judged in less than 500 MB."""
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.evaluation", "--rounds", "1", "--json", str(figures)]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+    asked, judged = json.loads(figures.read_text(encoding="utf-8")).values()
+
+    assert len(asked) == 4
+    assert all(value > 0 for row in asked.values() for value in row.values())
+    assert max(row["peak MB"] for row in judged.values()) < 500

@@ -43,6 +43,8 @@ def test_each_image_is_pinned_by_digest() -> None:
     given = dict(re.findall(r"^ARG (\w+)=(.+)$", text, re.MULTILINE))
     assert set(given) == {"BASE", "UV"}
     assert [image for image in given.values() if not PINNED.fullmatch(image)] == []
+    compose = (ROOT / "template/compose.yaml").read_text(encoding="utf-8")
+    assert [image for image in re.findall(r"image: (\S+)", compose) if not PINNED.fullmatch(image)] == []
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}", "${UV}"}
 
 

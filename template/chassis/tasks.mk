@@ -17,11 +17,12 @@ setup: uv.lock .env ## Install everything; needed once, harmless again
 adopt: ## After Copier came to a repository that was there before: note what stays, show what is left to write
 	@$(UV) tool run --quiet --from ./chassis chassis adopt
 
-check: .venv ## Format, lint, types, derived files, tests and hooks: what must pass before a merge
+check: .venv ## Format, lint, types, derived files, sign-offs, tests and hooks: what must pass before a merge
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) ty check
 	$(RUN) chassis sync --check
+	$(RUN) chassis signoffs check
 	$(RUN) pytest
 	$(RUN) pre-commit run --all-files
 
@@ -34,7 +35,7 @@ serve: .venv ## Serve on http://127.0.0.1:8000
 ask: override Q := $(value Q)
 ask: export Q := $(value Q)
 ask: .venv ## Ask one question: make ask Q="How do I change the budget?"
-	@$(RUN) chassis ask "$$Q"
+	@$(RUN) chassis ask -- "$$Q"
 
 evals: .venv ## Measure the answers on the cases in evals/, and judge them
 	$(RUN) chassis evals run

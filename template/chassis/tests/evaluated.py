@@ -7,13 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic_ai.messages import ModelMessage, UserPromptPart
+from pydantic_ai.models import Model
 
+from chassis.evals import stage as stages
 from chassis.evals.judging import accept, judge_runs
 from chassis.evals.report.report import Report
 from chassis.evals.running import Order, Progress, run_suite
 from chassis.evals.suites import load_suites
 from chassis.project import find_project
+from chassis.wiring import wire
 
 SILENT = Progress(begin=lambda _: None, step=lambda: None)
 CASES = 60
@@ -119,3 +123,13 @@ def accepted(root: Path, *names: str, **how: Any) -> Path:
         ask(root, name, **how)
         accept(root, name)
     return root
+
+
+def double(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
+    """Let even the commands ask a double instead of the first model."""
+
+    def wired(*arguments: Any, **options: Any) -> Any:
+        options["models"] = {"first": model}
+        return wire(*arguments, **options)
+
+    monkeypatch.setattr(stages, "wire", wired)

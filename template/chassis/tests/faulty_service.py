@@ -109,6 +109,7 @@ def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Doo
         latency={"deadline_seconds": DEADLINE_SECONDS},
         limits={"model_requests_per_call": 6},
         when_wrong={"store_down": fault.store_down},
+        tools={"look_up": {"destination": "first", "changes": False}},
     )
     settings = Settings(database_url=f"sqlite:///{STORE}", openai_compatible_api_key=SecretStr("key"))
     project = Project(root, "sample", "1.0.0", "sample.task:TASK")
@@ -186,6 +187,7 @@ def write_faulty_repository(root: Path, address: str) -> Path:
         '[destinations.vendor]\nclasses = ["public"]\nredact = []\n[[models]]\nname = "first"\n'
         f'provider = "openai-compatible"\nmodel = "first"\nbase_url = "{address}"\ndestination = "vendor"\n'
         "max_output_tokens = 100\ninput_usd_per_million = 10\noutput_usd_per_million = 100\n"
+        '[tools.look_up]\ndestination = "vendor"\nchanges = false\n'
     )
     (root / "constraints.toml").write_text(CONSTRAINTS + model)
     (root / ".env").write_text("OPENAI_COMPATIBLE_API_KEY=key\n")

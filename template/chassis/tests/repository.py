@@ -28,9 +28,19 @@ async def run(question: Text, model: object) -> Draft[Text]:
 TASK = Task(name="wait", takes=Text, gives=Text, run=run, baseline=repeat)
 """
 CONSTRAINTS = """
+[risk]
+tier = "standard"
+[success]
+metric = "Share of calls that are answered"
+target = 0.6
+review_on = 2030-01-01
+stop_when = "Below 0.3 for a month"
 [latency]
 deadline_seconds = 10
 p95_seconds = 10
+[reliability]
+availability = 0.99
+undegraded = 0.9
 [quality]
 confidence_floor = 0.5
 accuracy_floor = 0.5
@@ -43,6 +53,7 @@ per_month_usd = 1
 mean_usd = 1
 [limits]
 body_bytes = 1000
+calls_per_minute = 1_000_000
 concurrent_calls = 4
 waiting_calls = 4
 model_requests_per_call = 1

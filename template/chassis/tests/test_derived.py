@@ -1,11 +1,13 @@
 """The files that follow from the team's decisions: what stands in them, and who may write them."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from command import run
 from owning import OWNERSHIP, write
 
+from chassis.clock import now
 from chassis.derived.catalog import catalog_info
 from chassis.derived.codeowners import for_github, for_gitlab
 from chassis.derived.decisions import Decisions, load_decisions
@@ -133,6 +135,23 @@ def test_sub_groups_are_for_gitlab(owned: Path) -> None:
     assert "* @acme/ai @acme/eng/platform\n" in for_gitlab(decisions(owned))
     with pytest.raises(ConfigError, match="'@acme/eng/platform' has more than one slash"):
         for_github(decisions(owned))
+
+
+@pytest.mark.parametrize(("tier", "days"), [("standard", 365), ("critical", 183)])
+def test_a_review_cannot_be_put_off_for_ever(
+    owned: Path, capsys: pytest.CaptureFixture[str], tier: str, days: int
+) -> None:
+    """The last day that is possible passes, the next one is refused, and the more depends on it the sooner it is."""
+    security, last = '[roles.security]\naccountable = "ai"\n', now().date() + timedelta(days)
+    constraints = owned / "constraints.toml"
+    constraints.write_text(constraints.read_text().replace('tier = "standard"', f'tier = "{tier}"'))
+    write(owned, OWNERSHIP.replace(security, f"{security}review_by = {last}\n"))
+    assert run("sync") == 0
+
+    write(owned, OWNERSHIP.replace(security, f"{security}review_by = {last + timedelta(1)}\n"))
+    assert run("sync", "--check") == 2
+
+    assert f"review_by: the value is {last + timedelta(1)}. Write {last} or an earlier day" in capsys.readouterr().err
 
 
 def test_sync_reminds_of_a_due_review(owned: Path, capsys: pytest.CaptureFixture[str]) -> None:

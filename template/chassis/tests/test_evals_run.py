@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sample
 from command import run as chassis
-from evaluated import CASES, accepted, add_models, ask, judge, question_in, write_cases, write_evaluation
+from evaluated import CASES, accepted, add_models, ask, double, judge, question_in, write_cases, write_evaluation
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
@@ -274,6 +274,44 @@ def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
     assert "exclusions: 6.7% of the answers say nothing about the service" in report.sentence
 
 
+def test_a_dead_key_is_no_evidence(evaluated: Path) -> None:
+    """After a few refusals the model rests and is not even asked; the baseline's answers do not pass for its own."""
+    add_models(evaluated)
+    write_cases(evaluated, *(case(f"c{number}", f"case {number}") for number in range(CASES)))
+
+    ask(evaluated, "live", models={"first": Scripted(ModelHTTPError(401, "first"))})
+    report = judge(evaluated, "live")
+
+    service = [record for record in records(evaluated, "live") if record.arm == "service"]
+    assert {record.status for record in service} == {"infra"}
+    assert {record.error for record in service} == {"ModelHTTPError", "NotAsked"}
+    assert report.exit_code == 3
+
+
+@pytest.mark.parametrize("arguments", [("run", "live"), ("record", "answers")])
+def test_a_missing_key_is_no_live_run(
+    evaluated: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, str]
+) -> None:
+    """A secret that somebody forgot must not pass because the baseline is good."""
+    add_models(evaluated)
+
+    assert chassis("evals", *arguments) == 2
+
+    said = f"suites.{arguments[1]}: it asks models, and none can be asked here. Set OPENAI_API_KEY, or run a suite that"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["live", "lives"])
+def test_only_what_replays_is_recorded(evaluated: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Recordings that nothing would ever read are refused before anything is paid for."""
+    add_models(evaluated)
+
+    assert chassis("evals", "record", name) == 2
+
+    said = f"suites.{name}: it is no suite that replays, so nothing is recorded for it. Choose from: answers, attacks"
+    assert said in capsys.readouterr().err
+
+
 def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
     """The ledger that bounds callers bounds an evaluation too; what was not asked is no wrong answer."""
     add_models(evaluated)
@@ -288,8 +326,12 @@ def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
     assert report.exit_code == 3
 
 
-def test_what_is_not_decided_is_asked_again(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_decided_is_asked_again(
+    evaluated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A floor that the first look cannot decide gets more repeats, a second look, and then its exit code."""
+    add_models(evaluated)
+    double(monkeypatch, Scripted(echo))
     edit(evaluated / "evals/suites.toml", "repeats = 3", 'repeats = 3\nmax_repeats = 5\non_inconclusive = "fail"')
     (evaluated / "evals/graders.py").write_text("def right(case, ending):\n    return int(case.id[1:]) % 2 == 0\n")
     accepted(evaluated, "live")
@@ -338,8 +380,9 @@ def test_another_run_is_not_resumed(evaluated: Path, capsys: pytest.CaptureFixtu
 
 def test_an_evaluation_bothers_nobody_and_spends_nothing(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Cases that nobody is sure of do not pile up on the desk of the people who answer real callers."""
+    add_models(evaluated)
     write_cases(evaluated, case("why", "why?"))
-    ask(evaluated, "live")
+    ask(evaluated, "live", models={"first": Scripted(ModelHTTPError(503, "first"))})
     ask(evaluated)
     capsys.readouterr()
 
@@ -394,5 +437,5 @@ def test_what_ended_a_trial_says_whether_it_counts(
     ending: Referred | None, failure: Exception | None, verdict: tuple[str, str | None]
 ) -> None:
     """Our bugs count against the service; a switch, a budget and a broken store say nothing about its answers."""
-    assert verdict_on(ending, failure, [], missing=False) == verdict
-    assert verdict_on(ending, failure, [], missing=True) == ("skipped", "NotRecorded")
+    assert verdict_on(ending, failure, [], "first", missing=False) == verdict
+    assert verdict_on(ending, failure, [], "first", missing=True) == ("skipped", "NotRecorded")

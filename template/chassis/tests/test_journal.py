@@ -22,6 +22,7 @@ from chassis.testing import Scripted, wire_for_tests
 from chassis.types import Answered, Attempt, Referred, Setback, nano_usd
 
 ANSWERED = Answered("forty-two", "gpt", 0.83, degraded=False, setback=None)
+P95 = 0.5
 REFERRED = Referred("r_1", Setback.LOW_CONFIDENCE, datetime(2026, 11, 23, tzinfo=UTC))
 
 
@@ -52,7 +53,7 @@ def the_span(folder: Path, telemetry: Telemetry) -> StoredSpan:
 
 def test_an_answer_is_one_line_with_every_fact(telemetry: Telemetry, lines: Lines) -> None:
     """Whoever reads the one line of a call knows who asked, who answered, how surely, and at what cost."""
-    with Journal(telemetry.instruments).entry("help", a_call()) as entry:
+    with Journal(P95, telemetry.instruments).entry("help", a_call()) as entry:
         entry.outcome = ANSWERED
     (line,) = lines.parsed()
     measured = {"timestamp", "trace_id", "span_id", "seconds"}
@@ -70,6 +71,7 @@ def test_an_answer_is_one_line_with_every_fact(telemetry: Telemetry, lines: Line
         "confidence": 0.83,
         "error": None,
         "attempts": 2,
+        "cached": 0,
         "input_tokens": 312,
         "output_tokens": 45,
         "cost_usd": 0.000325,
@@ -90,7 +92,7 @@ def test_an_exception_passes_and_is_one_line(
 ) -> None:
     """Whatever stops a call reaches whoever asked, and still leaves exactly one line and one span."""
     telemetry = started(tmp_path)
-    with pytest.raises(type(error)) as raised, Journal(telemetry.instruments).entry("help", a_call()):
+    with pytest.raises(type(error)) as raised, Journal(P95, telemetry.instruments).entry("help", a_call()):
         raise error
     (line,) = lines.named("call.finished")
     span = the_span(tmp_path, telemetry)
@@ -101,7 +103,7 @@ def test_an_exception_passes_and_is_one_line(
 
 def test_a_referral_is_one_line_and_counted(telemetry: Telemetry, lines: Lines) -> None:
     """A call that goes to a person says why, and can be alerted on."""
-    with Journal(telemetry.instruments).entry("help", a_call()) as entry:
+    with Journal(P95, telemetry.instruments).entry("help", a_call()) as entry:
         entry.outcome = REFERRED
     (line,) = lines.parsed()
     assert (line["outcome"], line["setback"], line["answered_by"]) == ("referred", "low_confidence", None)
@@ -113,7 +115,7 @@ def test_a_forgotten_outcome_is_a_failure(telemetry: Telemetry, lines: Lines) ->
     """A call that ends without an outcome is a bug that is seen, not a call that is missing."""
     with (
         pytest.raises(RuntimeError, match="without an outcome"),
-        Journal(telemetry.instruments).entry("help", a_call()),
+        Journal(P95, telemetry.instruments).entry("help", a_call()),
     ):
         pass
     (line,) = lines.named("call.finished")
@@ -122,7 +124,7 @@ def test_a_forgotten_outcome_is_a_failure(telemetry: Telemetry, lines: Lines) ->
 
 def test_the_span_carries_the_same_facts_as_the_line(telemetry: Telemetry, lines: Lines, tmp_path: Path) -> None:
     """From a line one finds the span, and both say the same."""
-    with Journal(telemetry.instruments).entry("help", a_call()) as entry:
+    with Journal(P95, telemetry.instruments).entry("help", a_call()) as entry:
         entry.outcome = ANSWERED
     (line,), span = lines.parsed(), the_span(tmp_path, telemetry)
     assert (line["trace_id"], line["span_id"]) == (span.trace_id, span.span_id)
@@ -135,6 +137,7 @@ def test_the_span_carries_the_same_facts_as_the_line(telemetry: Telemetry, lines
         names.DEGRADED: False,
         names.CONFIDENCE: 0.83,
         names.ATTEMPTS: 2,
+        names.CACHED: 0,
         names.INPUT_TOKENS: 312,
         names.OUTPUT_TOKENS: 45,
         names.COST_USD: 0.000325,
@@ -143,7 +146,7 @@ def test_the_span_carries_the_same_facts_as_the_line(telemetry: Telemetry, lines
 
 def test_the_metrics_count_the_same_facts(telemetry: Telemetry) -> None:
     """Calls, attempts and money can be watched without reading a line."""
-    with Journal(telemetry.instruments).entry("help", a_call()) as entry:
+    with Journal(P95, telemetry.instruments).entry("help", a_call()) as entry:
         entry.outcome = ANSWERED
     page = telemetry.metrics_page()[0].decode()
     for sample in (
@@ -158,7 +161,7 @@ def test_the_metrics_count_the_same_facts(telemetry: Telemetry) -> None:
 def test_only_lines_inside_a_call_carry_its_id(telemetry: Telemetry, lines: Lines) -> None:
     """Every line between the first and the last moment of a call leads to it, a library's too; the next does not."""
     log = structlog.get_logger()
-    with Journal(telemetry.instruments).entry("help", a_call()) as entry:
+    with Journal(P95, telemetry.instruments).entry("help", a_call()) as entry:
         log.info("model.failed")
         logging.getLogger("some.library").warning("slow")
         entry.outcome = ANSWERED
@@ -170,7 +173,7 @@ def test_concurrent_calls_keep_their_own_ids(telemetry: Telemetry, lines: Lines)
     """Calls that overlap do not take each other's id."""
 
     async def one(name: str) -> None:
-        with Journal(telemetry.instruments).entry("help", Call(name, "ann", Deadline.after(5), 3)) as entry:
+        with Journal(P95, telemetry.instruments).entry("help", Call(name, "ann", Deadline.after(5), 3)) as entry:
             await asyncio.sleep(0.01)
             entry.outcome = ANSWERED
 
@@ -204,3 +207,12 @@ def test_no_word_of_a_question_is_written_down(lines: Lines, tmp_path: Path) -> 
     assert "xylophone" not in lines.getvalue() + "".join(pages)
     assert b"xylophone" not in traces
     assert b"call echo" in traces
+
+
+@pytest.mark.parametrize(("p95_seconds", "late"), [(60, 0), (0, 1)])
+def test_a_late_call_is_counted(telemetry: Telemetry, p95_seconds: float, late: int) -> None:
+    """The counter is there from the first call on, so that its share of all calls can be known."""
+    with Journal(p95_seconds, telemetry.instruments).entry("help", a_call()) as entry:
+        entry.outcome = ANSWERED
+
+    assert f'chassis_calls_late_total{{chassis_task="help"}} {late}.0' in telemetry.metrics_page()[0].decode()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,17 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
-from sample import TASK, Question
+from pydantic_ai.settings import ModelSettings
+from sample import TASK, Answer, Question
 
-from chassis.errors import NotAllowed
+from chassis.errors import ConfigError, NotAllowed
 from chassis.guard.chain import GuardedModel
 from chassis.testing import Scripted, wire_for_tests
-from chassis.types import Answered
+from chassis.types import Answered, Draft
 
 ADDRESS, CARD = "ada@example.com", "4111 1111 1111 1111"
 KINDS = ["email", "phone", "card", "iban", "national_id", "ip", "secret"]
+TOOLS = {name: {"destination": "vendor", "changes": False} for name in ("look_up", "send", "pay", "scan")}
 DESTINATIONS = {"vendor": {"classes": ["internal"], "redact": KINDS}}
 
 
@@ -45,7 +48,7 @@ def guarded[T](
     destinations = {"vendor": {"classes": ["internal"], "redact": KINDS if redact is None else redact}}
 
     async def story() -> T:
-        async with wire_for_tests(TASK, root, model, destinations=destinations) as wiring:
+        async with wire_for_tests(TASK, root, model, destinations=destinations, tools=TOOLS) as wiring:
             assert wiring.service.guard is not None
             return await work(GuardedModel(wiring.service.guard, wiring.service.new_call("alice")))
 
@@ -165,7 +168,7 @@ def test_a_retry_does_not_repeat_the_value_to_the_model(tmp_path: Path) -> None:
     ids=["text", "picture", "link", "document"],
 )
 def test_what_cannot_be_searched_does_not_leave(tmp_path: Path, attachment: Any) -> None:
-    """Where anything is to be redacted, an attachment is refused by its kind; where nothing is, it may go."""
+    """Where anything is to be redacted, an attachment is refused by its kind; elsewhere no budget could hold it."""
 
     async def work(model: Model) -> str:
         return (await Agent(model).run(["Read this.", attachment])).output
@@ -174,8 +177,32 @@ def test_what_cannot_be_searched_does_not_leave(tmp_path: Path, attachment: Any)
     with pytest.raises(NotAllowed, match=r"An attachment \((binary|image-url|document-url)\) cannot be searched"):
         guarded(tmp_path, model, work)
 
+    with pytest.raises(NotAllowed, match=r"what reading this (binary|image-url|document-url) costs"):
+        guarded(tmp_path, model, work, redact=[])
+
     assert model.requests == []
-    assert guarded(tmp_path, model, work, redact=[]) == "Read."
+
+
+def test_a_tool_that_nobody_declared_is_not_offered(tmp_path: Path) -> None:
+    """A new tool is a decision: until it is in `constraints.toml` the model hears nothing, not even of the others."""
+    model = Scripted("Hello.")
+
+    async def run(question: Question, guarded: Model) -> Draft[Answer]:
+        agent = Agent(guarded)
+
+        @agent.tool_plain
+        def erase() -> str:
+            return "erased"
+
+        return Draft(Answer(text=(await agent.run(question.text)).output), 1)
+
+    async def story() -> None:
+        async with wire_for_tests(replace(TASK, run=run), tmp_path, model, tools=TOOLS) as wiring:
+            await wiring.service.answer(Question(text="Hello"), wiring.service.new_call("alice"))
+
+    with pytest.raises(ConfigError, match=r"offers its model the tool 'erase', which is not declared\. Add \[tools"):
+        asyncio.run(story())
+    assert model.requests == []
 
 
 def test_what_a_tool_attaches_does_not_leave_either(tmp_path: Path) -> None:
@@ -240,3 +267,28 @@ def test_a_long_conversation_keeps_every_value_apart(tmp_path: Path) -> None:
         return (await Agent(model).run(text)).output
 
     assert guarded(tmp_path, Scripted(_echo), work) == text
+
+
+def test_words_in_settings_are_redacted_too(tmp_path: Path) -> None:
+    """What travels beside the messages is searched as well; a team's own headers stay as they are."""
+    sent: list[ModelSettings] = []
+
+    async def listen(_: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        sent.append(info.model_settings or {})
+        return ModelResponse([TextPart("Yes.")])
+
+    async def work(model: Model) -> str:
+        settings = ModelSettings(
+            stop_sequences=[f"to {ADDRESS}"],
+            extra_body={"user": ADDRESS, "deep": [ADDRESS]},
+            extra_headers={"X-From": ADDRESS},
+            temperature=0.5,
+        )
+        return (await Agent(model).run("Well?", model_settings=settings)).output
+
+    guarded(tmp_path, Scripted(listen), work)
+
+    [settings] = sent
+    assert settings.get("stop_sequences") == ["to [EMAIL_1]"]
+    assert settings.get("extra_body") == {"user": "[EMAIL_1]", "deep": ["[EMAIL_1]"]}
+    assert (settings.get("extra_headers"), settings.get("temperature")) == ({"X-From": ADDRESS}, 0.5)

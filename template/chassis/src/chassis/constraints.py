@@ -10,36 +10,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from chassis.objectives import Latency, Quality, Reliability
 from chassis.sections import Section, load_toml
 from chassis.sensitive import Sensitive
+from chassis.stakes import DeskRules, Risk, Success, Tool, WhenWrong
 from chassis.types import NanoUsd, nano_usd
 
 FILE = "constraints.toml"
 
 type DataClass = Literal["public", "internal", "confidential", "personal"]
 type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
-type Fraction = Annotated[float, Field(ge=0, le=1)]
 type Dollars = Annotated[float, Field(ge=0)]
-
-
-class Latency(Section):
-    """How long a caller waits."""
-
-    deadline_seconds: float = Field(gt=0, le=600)
-    """Seconds for a whole call: every retry, fallback and tool loop draws from it."""
-    p95_seconds: float = Field(gt=0, le=600)
-    """95 of 100 answers come within so many seconds; `make evals` fails if they certainly do not."""
-
-
-class Quality(Section):
-    """How good is good enough."""
-
-    confidence_floor: Fraction
-    """A draft less sure than this goes to the baseline, then to a person."""
-    accuracy_floor: Fraction
-    """`make evals` fails below this share of right cases."""
-    largest_drop: Fraction
-    """A model's share of right cases may drop by no more than this from the accepted run."""
 
 
 class Cost(Section):
@@ -59,6 +40,8 @@ class Limits(Section):
 
     body_bytes: int = Field(gt=0)
     """A larger request body is refused with 413."""
+    calls_per_minute: int = Field(gt=0)
+    """How often one caller may ask one process in any minute; beyond that 429 and `Retry-After`."""
     concurrent_calls: int = Field(gt=0)
     """How many calls are worked on at once."""
     waiting_calls: int = Field(ge=0)
@@ -96,6 +79,10 @@ class Destination(Section):
     """The classes of data that may be sent there."""
     redact: frozenset[Sensitive]
     """What is replaced by a placeholder before anything is sent there."""
+    region: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]*$")
+    """Where it is processed, such as `eu`, as the contract says; left out, nobody knows; `chassis ready` asks."""
+    retention_days: int | None = Field(default=None, ge=0)
+    """How long it is kept there, as the contract says; 0 is not at all; left out, nobody knows."""
 
 
 class ModelLink(Section):
@@ -129,27 +116,13 @@ class ModelLink(Section):
         return self
 
 
-class WhenWrong(Section):
-    """What happens instead. `baseline` goes on to the desk when the baseline is not sure either."""
-
-    low_confidence: Literal["baseline", "desk"]
-    models_failed: Literal["baseline", "desk", "refuse"]
-    budget_exhausted: Literal["baseline", "desk", "refuse"]
-    store_down: Literal["baseline", "refuse"]
-    """Without the database no money can be held, so no model is asked, and no question can be laid on the desk."""
-
-
-class DeskRules(Section):
-    """How fast people answer."""
-
-    due_hours: float = Field(gt=0)
-    """Within how many hours a person answers a referral."""
-
-
 class Constraints(Section):
     """The whole file."""
 
+    risk: Risk
+    success: Success
     latency: Latency
+    reliability: Reliability
     quality: Quality
     cost: Cost
     limits: Limits
@@ -157,24 +130,26 @@ class Constraints(Section):
     data: Data
     destinations: Mapping[str, Destination] = Field(default_factory=dict)
     models: tuple[ModelLink, ...] = ()
+    tools: Mapping[str, Tool] = Field(default_factory=dict)
     when_wrong: WhenWrong
     desk: DeskRules
 
     @model_validator(mode="after")
     def _destinations_allow_the_data(self) -> Self:
         names = [link.name for link in self.models]
-        for link in self.models:
-            where = f"the model {link.name!r}"
-            if names.count(link.name) > 1:
-                raise ValueError(f"{where} appears twice; give each model its own name")
-            if link.destination not in self.destinations:
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"the model {twice!r} appears twice; give each model its own name")
+        senders = [(f"the model {link.name!r}", link.destination) for link in self.models]
+        senders += [(f"the tool {name!r}", tool.destination) for name, tool in self.tools.items()]
+        for where, destination in senders:
+            if destination not in self.destinations:
                 raise ValueError(
-                    f"{where} has the unknown destination {link.destination!r}; add [destinations.{link.destination}]"
+                    f"{where} has the unknown destination {destination!r}; add [destinations.{destination}]"
                 )
-            if self.data.data_class not in self.destinations[link.destination].classes:
+            if self.data.data_class not in self.destinations[destination].classes:
                 raise ValueError(
                     f"{where} may not receive {self.data.data_class!r} data; "
-                    f"allow it in destinations.{link.destination}.classes or remove the model"
+                    f"allow it in destinations.{destination}.classes or remove the {where.split()[1]}"
                 )
         return self
 

@@ -29,6 +29,7 @@ SPAN_NAMES = {
     "confidence": names.CONFIDENCE,
     "error": names.ERROR_TYPE,
     "attempts": names.ATTEMPTS,
+    "cached": names.CACHED,
     "input_tokens": names.INPUT_TOKENS,
     "output_tokens": names.OUTPUT_TOKENS,
     "cost_usd": names.COST_USD,
@@ -70,9 +71,11 @@ class Journal:
     """Where every call is entered.
 
     Args:
+        p95_seconds: A call that takes longer counts as late.
         instruments: What is recorded with; those of the running telemetry if not given.
     """
 
+    p95_seconds: float
     instruments: Instruments = field(default_factory=current)
 
     @contextmanager
@@ -109,6 +112,7 @@ class Journal:
         answerer = {names.ANSWERED_BY: ending.answered_by or "", names.DEGRADED: bool(ending.degraded)}
         self.instruments.call_duration.record(seconds, known)
         self.instruments.calls.add(1, known | answerer)
+        self.instruments.late.add(seconds > self.p95_seconds, {names.TASK: task})
         if _is_degraded(ending):
             why = {names.SETBACK: ending.setback or "", names.ANSWERED_BY: ending.answered_by or ending.outcome}
             self.instruments.degraded.add(1, {names.TASK: task} | why)
@@ -148,6 +152,7 @@ def _spent(call: Call) -> dict[str, float]:
     attempts = call.attempts
     return {
         "attempts": len(attempts),
+        "cached": sum(attempt.cached for attempt in attempts),
         "input_tokens": sum(attempt.input_tokens for attempt in attempts),
         "output_tokens": sum(attempt.output_tokens for attempt in attempts),
         "cost_usd": in_usd(call.cost),

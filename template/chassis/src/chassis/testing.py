@@ -23,11 +23,20 @@ from chassis.wiring import Wiring, wire
 type Reply = str | ModelResponse | BaseException | Callable[[list[ModelMessage], AgentInfo], Awaitable[ModelResponse]]
 
 CONSTRAINTS: dict[str, Any] = {
+    "risk": {"tier": "standard"},
+    "success": {
+        "metric": "Share of calls that are answered",
+        "target": 0.6,
+        "review_on": "2030-01-01",
+        "stop_when": "Below 0.3 for a month",
+    },
     "latency": {"deadline_seconds": 5, "p95_seconds": 5},
+    "reliability": {"availability": 0.99, "undegraded": 0.9},
     "quality": {"confidence_floor": 0.5, "accuracy_floor": 0.8, "largest_drop": 0.05},
     "cost": {"mean_usd": 1, "per_request_usd": 1, "per_caller_day_usd": 10, "per_day_usd": 100, "per_month_usd": 1000},
     "limits": {
         "body_bytes": 10_000,
+        "calls_per_minute": 10_000,
         "concurrent_calls": 8,
         "waiting_calls": 8,
         "model_requests_per_call": 4,
@@ -50,6 +59,7 @@ CONSTRAINTS: dict[str, Any] = {
         }
         for name in ("first", "second")
     ],
+    "tools": {},
     "when_wrong": {
         "low_confidence": "baseline",
         "models_failed": "baseline",

@@ -1,15 +1,18 @@
-"""Keeps the gauges of the budgets true while a service runs."""
+"""Keeps the gauges of what the database knows true while a service runs: budgets, desk, switch, and itself."""
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from chassis.budget import accounts_for
 from chassis.clock import now
 from chassis.constraints import Constraints
 from chassis.errors import StoreUnavailable
 from chassis.standing import forecast, lost_before, standing_of, still_charged
+from chassis.store.desk import Desk
 from chassis.store.ledger import Ledger
+from chassis.store.switch import ModelSwitch
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments
 from chassis.types import in_usd
@@ -18,15 +21,38 @@ EVERY_SECONDS = 15.0
 """Between two looks: as often as a Prometheus server asks."""
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is looked at."""
+
+    ledger: Ledger
+    desk: Desk
+    switch: ModelSwitch
+
+
 @asynccontextmanager
-async def watching(ledger: Ledger, constraints: Constraints, instruments: Instruments) -> AsyncGenerator[None]:
-    """Look at the budgets now and again, until the context is left."""
-    task = asyncio.create_task(_watch(ledger, constraints, instruments))
+async def watching(watched: Watched, constraints: Constraints, instruments: Instruments) -> AsyncGenerator[None]:
+    """Look now and again, until the context is left."""
+    task = asyncio.create_task(_watch(watched, constraints, instruments))
     try:
         yield
     finally:
         task.cancel()
         await asyncio.wait({task})
+
+
+async def look(watched: Watched, constraints: Constraints, instruments: Instruments) -> None:
+    """Write all gauges; while the database does not answer, they keep what they said last, and one says that."""
+    try:
+        await observe(watched.ledger, constraints, instruments)
+        waiting, overdue = await watched.desk.waiting()
+        await watched.switch.is_off()  # it counts what it sees, also while nobody asks a question
+    except StoreUnavailable:
+        instruments.store_up.set(0)
+        return
+    instruments.desk_open.set(waiting)
+    instruments.desk_overdue.set(overdue)
+    instruments.store_up.set(1)
 
 
 async def observe(ledger: Ledger, constraints: Constraints, instruments: Instruments) -> None:
@@ -45,8 +71,7 @@ async def observe(ledger: Ledger, constraints: Constraints, instruments: Instrum
     instruments.budget_lost_holds.set(len(still_charged(lost, month.key)))
 
 
-async def _watch(ledger: Ledger, constraints: Constraints, instruments: Instruments) -> None:
+async def _watch(watched: Watched, constraints: Constraints, instruments: Instruments) -> None:
     while True:
-        with suppress(StoreUnavailable):  # the gauges keep what they said last; calls and /readyz tell that it is down
-            await observe(ledger, constraints, instruments)
+        await look(watched, constraints, instruments)
         await asyncio.sleep(EVERY_SECONDS)

@@ -2,15 +2,13 @@
 
 import asyncio
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from chassis.cli import evidence
+from chassis.cli.quiet import log_in
 from chassis.project import Project, find_project
 
 if TYPE_CHECKING:
@@ -45,8 +43,15 @@ def record(
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask again what is recorded already")] = False,
 ) -> None:
     """Ask the models and record their replies, so that `run` gives the same verdict offline."""
+    from chassis.errors import ConfigError
     from chassis.evals.recordings import FOLDER as RECORDINGS
+    from chassis.evals.suites import FILE
 
+    replayed = _project()[1].named(())
+    for name in suites:
+        if name not in replayed:
+            problem = "it is no suite that replays, so nothing is recorded for it"
+            raise ConfigError(f"{FILE}: suites.{name}", problem, f"Choose from: {', '.join(replayed)}")
     if fresh:
         for name in suites:
             (find_project().root / RECORDINGS / f"{name}.jsonl").unlink(missing_ok=True)
@@ -111,7 +116,7 @@ def _ask(order: "Order") -> None:
     from chassis.evals.running import run_suite
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with _log_in(order.project.root / FOLDER), Progress(*columns, transient=True) as progress:
+    with log_in(order.project.root / FOLDER), Progress(*columns, transient=True) as progress:
         bar = progress.add_task(order.name, total=None)
         steps = Steps(lambda total: progress.update(bar, total=total), lambda: progress.advance(bar))
         try:
@@ -150,17 +155,3 @@ def _project() -> tuple[Project, "Suites"]:
 
     project = find_project()
     return project, load_suites(project.root)
-
-
-@contextmanager
-def _log_in(folder: Path) -> Generator[None]:
-    """Keep hundreds of log lines off the screen, but keep them."""
-    from chassis.telemetry.logs import configure_logs
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        configure_logs(production=True, stream=log)
-        try:
-            yield
-        finally:
-            configure_logs(production=False)

@@ -2,10 +2,27 @@
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
-from chassis.cli import adopt, ask, budget, desk, evals, keys, local_model, models, serve, status, sync, trace, update
+from chassis.cli import (
+    adopt,
+    ask,
+    budget,
+    desk,
+    evals,
+    keys,
+    local_model,
+    models,
+    serve,
+    signoffs,
+    status,
+    sync,
+    trace,
+    update,
+)
 from chassis.errors import CallError, ChassisError, ConfigError
 
 USE, PEOPLE, CARE = "Use the service", "Callers and people", "Take care of it"
@@ -13,8 +30,19 @@ USE, PEOPLE, CARE = "Use the service", "Callers and people", "Take care of it"
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"chassis {version('chassis')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version of the chassis")
+]
+
+
 @app.callback()
-def chassis() -> None:
+def chassis(_version: Version = False) -> None:
     """Use, watch and take care of the service of this repository."""
 
 
@@ -28,6 +56,7 @@ app.add_typer(evals.app, name="evals", rich_help_panel=CARE)
 app.add_typer(budget.app, name="budget", rich_help_panel=CARE)
 app.add_typer(models.app, name="models", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(sync.sync)
+app.add_typer(signoffs.app, name="signoffs", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(status.status)
 app.command(rich_help_panel=CARE)(update.update)
 app.command(rich_help_panel=CARE)(adopt.adopt)

@@ -1,10 +1,10 @@
 """`chassis sync`: the files that follow from the team's decisions."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from chassis.clock import now
 from chassis.derived import sync as derived
 from chassis.derived.decisions import load_decisions
 from chassis.derived.registry import COMMAND
@@ -17,7 +17,9 @@ def sync(
 ) -> None:
     """Write the files that follow from constraints.toml, ownership.toml and pyproject.toml, such as CODEOWNERS."""
     decisions = load_decisions(find_project())
-    for role in decisions.ownership.due_reviews(datetime.now(UTC).date()):
+    today = now().date()
+    decisions.ownership.check_reviews(today, decisions.constraints.risk.tier)
+    for role in decisions.ownership.due_reviews(today):
         typer.echo(f"{FILE}: roles.{role}.review_by has come; confirm its team and move the date", err=True)
     if not check:
         for drift in derived.write(decisions):

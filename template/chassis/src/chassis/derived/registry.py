@@ -7,7 +7,7 @@ To add one: write its function, `Decisions` to text, in a file of this folder, a
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chassis.derived import catalog, codeowners
+from chassis.derived import alertmanager, catalog, codeowners, monitoring
 from chassis.derived.decisions import Decisions
 from chassis.project import Forge
 
@@ -48,4 +48,7 @@ DERIVED = (
     Derived(".github/CODEOWNERS", ("ownership.toml",), codeowners.for_github, forge="github"),
     Derived(".gitlab/CODEOWNERS", ("ownership.toml",), codeowners.for_gitlab, forge="gitlab"),
     Derived("catalog-info.yaml", ("ownership.toml", "pyproject.toml"), catalog.catalog_info),
+    Derived("ops/alertmanager.yaml", ("ownership.toml",), alertmanager.alertmanager),
+    Derived("ops/objectives.yaml", ("constraints.toml",), monitoring.objectives),
+    Derived("ops/targets.yaml", ("pyproject.toml",), monitoring.targets),
 )

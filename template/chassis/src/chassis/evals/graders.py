@@ -18,6 +18,10 @@ type Grade = Callable[[Case[Any], Ending[Any]], object]
 """What the team wrote; that it returns a bool, a number from 0 to 1 or None is checked, not believed."""
 
 
+class JudgeFailed(Exception):
+    """A judge could not be asked, or said neither PASS nor FAIL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """Says how good an ending is.
@@ -27,7 +31,7 @@ class Evaluator:
         fingerprint: Changes with it, because values of two different evaluators cannot be compared.
         applies: Whether it says anything about a case at all.
         value: From 0 (wrong) to 1 (right), or None if it says nothing about this ending.
-        is_judge: Whether it asks a model, which costs money and errs.
+        is_judge: Whether it asks a model, which costs money and errs: `value` may raise `JudgeFailed`.
     """
 
     name: str

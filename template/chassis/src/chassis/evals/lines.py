@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,12 @@ def write_lines(path: Path, rows: Iterable["DataclassInstance"]) -> None:
 
 def line_of(row: "DataclassInstance") -> str:
     """Return an object as one line."""
-    return json.dumps(asdict(row), ensure_ascii=False) + "\n"
+    return json.dumps(facts_of(row), ensure_ascii=False) + "\n"
+
+
+def facts_of(row: "DataclassInstance") -> dict[str, Any]:
+    """Return an object's fields by name, as they are: `asdict` copies whatever is in them, which takes far longer."""
+    return {name: getattr(row, name) for name in _names(type(row))}
 
 
 def digest(value: object) -> str:
@@ -58,3 +63,8 @@ def digest(value: object) -> str:
 @lru_cache
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+@lru_cache
+def _names(kind: type["DataclassInstance"]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))

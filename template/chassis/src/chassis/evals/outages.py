@@ -3,24 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
+from chassis.call import Turn
 from chassis.errors import BudgetExhausted, ModelsFailed, ModelsOff, StoreUnavailable
 from chassis.evals.endings import Ending, Refused
 from chassis.evals.records import Status
-from chassis.types import Attempt, Referred, Setback
+from chassis.types import Referred, Setback
 
 OURS = ("TimedOut", "Reply", "Rejected", "ContextWindow", "UnexpectedModelBehavior")
 """Parts of the names of failures that a better prompt, cap or deadline of ours would have prevented."""
+RESTED = "NotAsked"
+"""The first model's breaker was open, after a dead key for instance: what others answered says nothing about it."""
 
 
 def verdict_on(
-    ending: Ending[Any] | None, failure: Exception | None, attempts: Sequence[Attempt], *, missing: bool
+    ending: Ending[Any] | None, failure: Exception | None, turns: Sequence[Turn], first: str | None, *, missing: bool
 ) -> tuple[Status, str | None]:
     """Return whether a trial counts, and the name of what went wrong.
 
     Args:
         ending: What came back, if anything.
         failure: What was raised instead.
-        attempts: The requests that were sent to models.
+        turns: The requests that the task made, each with what was sent to models for it.
+        first: The first model of the chain, if there is one.
         missing: Whether a recorded reply was not there.
     """
     if (spared := _not_asked(ending, failure, missing=missing)) is not None:
@@ -28,9 +32,13 @@ def verdict_on(
     setback = _setback(ending)
     if setback is Setback.STORE_DOWN or isinstance(failure, StoreUnavailable):
         return "infra", "StoreUnavailable"
-    outages = [attempt.error for attempt in attempts if attempt.error and not _is_ours(attempt.error)]
-    if outages and (setback is Setback.MODELS_FAILED or isinstance(failure, ModelsFailed)):
-        return "infra", outages[0].lstrip("_")
+    if setback is Setback.MODELS_FAILED or isinstance(failure, ModelsFailed):
+        attempts = [attempt for turn in turns for attempt in turn.attempts]
+        outages = [attempt.error for attempt in attempts if attempt.error and not _is_ours(attempt.error)]
+        if outages:
+            return "infra", outages[0].lstrip("_")
+        if turns and first not in {attempt.model for attempt in attempts}:
+            return "infra", RESTED
     return ("ok", None) if failure is None else ("fail_service", type(failure).__name__)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from chassis.clock import now
 from chassis.errors import ConfigError, NotAllowed
 from chassis.evals.cases import Case
 from chassis.evals.endings import Ending, Refused, dump
-from chassis.evals.lines import digest, line_of, read_lines, write_lines
+from chassis.evals.lines import digest, facts_of, line_of, read_lines, write_lines
 from chassis.evals.outages import verdict_on
 from chassis.evals.recordings import Playback, playback
 from chassis.evals.records import TRIALS, Arm, Stamp, Trial
@@ -116,9 +115,10 @@ async def _ask(stage: Stage, turn: Turn, stamp: Stamp) -> Trial:
         ending, failure = await _ending(service, case, call)
     seconds = time.perf_counter() - started + replayed.seconds
     playback.reset(mark)
-    status, error = verdict_on(ending, failure, call.attempts, missing=replayed.missing)
+    first = service.guard.links[0].rules.name if service.guard else None
+    status, error = verdict_on(ending, failure, call.turns, first, missing=replayed.missing)
     return Trial(
-        **asdict(stamp),
+        **facts_of(stamp),
         arm=arm,
         case=case.id,
         repeat=repeat,

@@ -6,16 +6,20 @@ from pathlib import Path
 
 from pydantic_ai.models import Model
 
+from chassis.constraints import Constraints
+from chassis.errors import ConfigError
+from chassis.evals.bench import absent, evaluator_of, seat
 from chassis.evals.cases import load_cases
 from chassis.evals.graders import Evaluator, load_grader
-from chassis.evals.judges import evaluator_of, load_judges, seat
+from chassis.evals.judges import load_judges
 from chassis.evals.judging import RUNS
 from chassis.evals.lines import read_lines, write_lines
 from chassis.evals.records import RECORDS, Record
 from chassis.evals.run import Notebook, earlier_trials, run, stamp_of, turns_of
 from chassis.evals.score import known_verdicts, score
 from chassis.evals.stage import Mode, Stage, stage
-from chassis.evals.suites import Suite
+from chassis.evals.suites import FILE, Suite
+from chassis.guard.vendors import NEEDS
 from chassis.project import Project
 
 
@@ -59,12 +63,15 @@ async def run_suite(order: Order, progress: Progress) -> None:
     """Run one suite.
 
     Raises:
-        ConfigError: A file says something that cannot be meant, or the run to resume was about something else.
+        ConfigError: A file says something that cannot be meant, the run to resume was about something else, or models
+            are to be asked and none can be.
     """
     folder = order.folder
     earlier = read_lines(folder / RECORDS, Record, "Remove it") if order.resume else []
     (folder / RECORDS).unlink(missing_ok=True)
     async with stage(order.project, order.name, order.suite, order.mode, models=order.models) as staged:
+        if order.mode != "replay" and staged.guard is None:
+            raise _nobody_to_ask(order.name, staged.wiring.service.constraints)
         task = staged.wiring.task
         cases = [
             case for case in load_cases(order.project.root, task, order.suite.cases) if case.split in order.suite.splits
@@ -81,9 +88,22 @@ async def run_suite(order: Order, progress: Progress) -> None:
     write_lines(folder / RECORDS, records)
 
 
+def _nobody_to_ask(name: str, constraints: Constraints) -> ConfigError:
+    """Return the refusal to take the baseline's answers for a model's because a key is missing."""
+    missing = " or ".join(dict.fromkeys(NEEDS[link.provider] for link in constraints.models))
+    remedy = f"Set {missing}" if missing else "Add a model to constraints.toml"
+    where, problem = f"{FILE}: suites.{name}", "it asks models, and none can be asked here"
+    return ConfigError(where, problem, f"{remedy}, or run a suite that replays")
+
+
 def _evaluator(order: Order, name: str, staged: Stage) -> Evaluator:
     judges = load_judges(order.project.root)
     if name not in judges:
         return load_grader(order.project.root, name)
     remedy = f"Set its key, or run `chassis evals record {order.name}`"
-    return evaluator_of(seat(name, judges[name], staged, remedy))
+    try:
+        return evaluator_of(seat(name, judges[name], staged, remedy))
+    except ConfigError:
+        if name in order.suite.deciding:
+            raise
+        return absent(name, judges[name], staged.wiring.service.constraints)

@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from chassis.evals.cases import Case
-from chassis.evals.endings import Refused, load
-from chassis.evals.graders import Evaluator
-from chassis.evals.judges import JudgeFailed
-from chassis.evals.records import Record, Status, Trial
+from chassis.evals.endings import Ending, Refused, load
+from chassis.evals.graders import Evaluator, JudgeFailed
+from chassis.evals.lines import facts_of
+from chassis.evals.records import Record, Trial
 from chassis.task import Task
 
-SHARED = {field.name for field in fields(Trial)} & {field.name for field in fields(Record)} - {"status", "error"}
+SHARED = ({field.name for field in fields(Trial)} & {field.name for field in fields(Record)}) - {"status", "error"}
 
 type Known = dict[tuple[str, str, str], Record]
 """What judges have said already, by call, evaluator and fingerprint: asking again would cost again."""
@@ -39,52 +39,73 @@ async def score(
     Raises:
         ConfigError: A grader fails, or returns what is no value.
     """
-    places = {case.id: place for place, case in enumerate(cases)}
+    places = {case.id: (place, case, case.digest) for place, case in enumerate(cases)}
     free = asyncio.Semaphore(at_once)
 
-    async def judged(trial: Trial, evaluator: Evaluator) -> Record | None:
-        case = cases[places[trial.case]]
-        if evaluator.is_judge:
-            if earlier := known.get((trial.call_id, evaluator.name, evaluator.fingerprint)):
-                return earlier
-            async with free:
-                return await _record(trial, case, evaluator, task)
-        return await _record(trial, case, evaluator, task)
+    async def judged(trial: Trial) -> list[Record | None]:
+        _, case, case_hash = places[trial.case]
+        sheet = _Sheet.of(trial, case, case_hash, task)
+        return [await said(sheet, evaluator) for evaluator in evaluators]
 
-    pairs = [(trial, evaluator) for trial in trials if trial.case in places for evaluator in evaluators]
-    records = await asyncio.gather(*(judged(trial, evaluator) for trial, evaluator in pairs))
-    kept = [record for record in records if record is not None]
-    return sorted(kept, key=lambda record: (record.arm, places[record.case], record.repeat))
+    async def said(sheet: _Sheet, evaluator: Evaluator) -> Record | None:
+        if not evaluator.is_judge:
+            return await sheet.record(evaluator)
+        if earlier := known.get((sheet.trial.call_id, evaluator.name, evaluator.fingerprint)):
+            return earlier
+        async with free:
+            return await sheet.record(evaluator)
 
-
-async def _record(trial: Trial, case: Case[Any], evaluator: Evaluator, task: Task[Any, Any]) -> Record | None:
-    status, error = trial.status, trial.error
-    value = 0.0 if status == "fail_service" else None
-    if trial.ending is None or status != "ok":
-        # Without an ending to grade, ask about one that no answer could hide in: does it speak of this case at all?
-        if not evaluator.applies(case, Refused(error or "")):
-            return None
-    else:
-        try:
-            value = await evaluator.value(case, load(trial.ending, task.gives))
-        except JudgeFailed as failure:
-            status, error = _judge_error(failure)
-        if value is None and status == "ok":
-            return None
-    return Record(
-        **{name: fact for name, fact in asdict(trial).items() if name in SHARED},
-        status=status,
-        error=error,
-        case_hash=case.digest,
-        group=case.group or case.id,
-        tags=case.tags,
-        split=case.split,
-        must_pass=case.must_pass,
-        evaluator=evaluator.name,
-        evaluator_hash=evaluator.fingerprint,
-        value=value,
-    )
+    sheets = await asyncio.gather(*(judged(trial) for trial in trials if trial.case in places))
+    kept = [record for sheet in sheets for record in sheet if record is not None]
+    return sorted(kept, key=lambda record: (record.arm, places[record.case][0], record.repeat))
 
 
-def _judge_error(failure: JudgeFailed) -> tuple[Status, str]:
-    return "judge_error", str(failure)
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """One trial before its evaluators: what all of them see, put together once.
+
+    Args:
+        trial: The trial.
+        case: Its case.
+        ending: What came back, or None if there is nothing to grade.
+        shared: What all its records say.
+    """
+
+    trial: Trial
+    case: Case[Any]
+    ending: Ending[Any] | None
+    shared: dict[str, Any]
+
+    @classmethod
+    def of(cls, trial: Trial, case: Case[Any], case_hash: str, task: Task[Any, Any]) -> "_Sheet":
+        """Prepare a trial."""
+        facts = facts_of(trial)
+        shared = {name: facts[name] for name in SHARED} | {
+            "case_hash": case_hash,
+            "group": case.group or case.id,
+            "tags": case.tags,
+            "split": case.split,
+            "must_pass": case.must_pass,
+        }
+        ending = load(trial.ending, task.gives) if trial.ending is not None and trial.status == "ok" else None
+        return cls(trial, case, ending, shared)
+
+    async def record(self, evaluator: Evaluator) -> Record | None:
+        """Return what one evaluator says, or None if it says nothing."""
+        status, error = self.trial.status, self.trial.error
+        value = 0.0 if status == "fail_service" else None
+        if self.ending is None:
+            # Without an ending to grade, ask about one that no answer could hide in: does it speak of this case at all?
+            if not evaluator.applies(self.case, Refused(error or "")):
+                return None
+        else:
+            try:
+                value = await evaluator.value(self.case, self.ending)
+            except JudgeFailed as failure:
+                status, error = "judge_error", str(failure)
+            if value is None and status == "ok":
+                return None
+        name, fingerprint = evaluator.name, evaluator.fingerprint
+        return Record(
+            **self.shared, status=status, error=error, evaluator=name, evaluator_hash=fingerprint, value=value
+        )

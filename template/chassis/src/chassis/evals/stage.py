@@ -99,12 +99,14 @@ async def stage(
 
 
 def _for_evaluation(constraints: Constraints, suite: Suite) -> Constraints:
-    """Return the constraints with the cache off, since each repeat is a new question, and the run's own ceiling."""
+    """Return the constraints with the cache off, since each repeat is a new question, and the run's own ceilings."""
     spend = constraints.cost.per_caller_day_usd if suite.spend_usd is None else suite.spend_usd
+    at_once = max(suite.at_once, constraints.limits.concurrent_requests_per_model)
     return constraints.model_copy(
         update={
             "cache": constraints.cache.model_copy(update={"ttl_seconds": 0}),
             "cost": constraints.cost.model_copy(update={"per_caller_day_usd": spend}),
+            "limits": constraints.limits.model_copy(update={"concurrent_requests_per_model": at_once}),
         }
     )
 

@@ -20,6 +20,7 @@ from chassis.guard.cached import Cached, Landed
 from chassis.guard.flights import Flights
 from chassis.guard.held import Held
 from chassis.guard.link import Link
+from chassis.guard.listed import Listed
 from chassis.guard.metered import Metered
 from chassis.guard.queued import Queued
 from chassis.guard.redacted import Redacted
@@ -27,6 +28,7 @@ from chassis.guard.redaction import Finder
 from chassis.guard.retried import Retried
 from chassis.guard.switched import Switched
 from chassis.guard.timed import Timed
+from chassis.guard.tools import check_tools
 from chassis.policy import check_destination
 from chassis.sensitive import Recogniser
 from chassis.store.ledger import Ledger
@@ -133,7 +135,8 @@ def _shares(links: tuple[Link, ...], turn: Turn) -> Iterator[tuple[Link, Share]]
 class GuardedModel(FallbackModel):
     """The model that a task is given. Whatever an agent or a tool loop sends through it takes the walk, each time.
 
-    To pydantic-ai it is a `FallbackModel` over the chain's models, so that prompts and tools are prepared for each.
+    To pydantic-ai it is a `FallbackModel` over the chain's models, so that prompts and tools are prepared for each; but
+    none of those listed can be asked alone.
 
     Args:
         guard: The process's guards.
@@ -141,7 +144,7 @@ class GuardedModel(FallbackModel):
     """
 
     def __init__(self, guard: Guard, call: Call) -> None:
-        super().__init__(*(link.vendor for link in guard.links))
+        super().__init__(*(Listed(link.vendor) for link in guard.links))
         self._guard, self._call = guard, call
 
     async def request(
@@ -156,7 +159,9 @@ class GuardedModel(FallbackModel):
             ModelsFailed: No model of the chain gave a usable reply, the call's time or turns are used up, or the models
                 are switched off.
             BudgetExhausted: The worst case does not fit into a budget; nothing was sent.
+            ConfigError: A tool is offered that `constraints.toml` does not declare.
         """
+        check_tools(model_request_parameters.function_tools, self._guard.constraints.tools)
         turn = self._call.turn()
         try:
             return await chain(self._guard, turn).request(messages, model_settings, model_request_parameters)

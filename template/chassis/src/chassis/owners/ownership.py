@@ -5,15 +5,22 @@ file names a single team, as in a small company, every deputy is left out.
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from chassis.errors import ConfigError
 from chassis.sections import Section, load_toml
+from chassis.stakes import Tier
 
 FILE = "ownership.toml"
+MAX_REVIEW: dict[Tier, timedelta] = {
+    "experiment": timedelta(days=365),
+    "standard": timedelta(days=365),
+    "critical": timedelta(days=183),
+}
 
 type TeamId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 type Pattern = Annotated[str, Field(pattern=r"^(/|\*)[^\s#!\[\]]*$")]
@@ -38,7 +45,8 @@ class Role(Section):
     paths: tuple[Pattern, ...] = ()
     """Patterns of CODEOWNERS, from the root (`/evals/`) or anywhere (`*`, `*.md`)."""
     review_by: date | None = None
-    """When to ask again whether this is still the right team; `chassis sync` says so from that day on."""
+    """When to ask again whether this is still the right team; `chassis sync` says so from that day on. It may lie at
+    most a year ahead, in the tier `critical` half a year, so that nobody writes 2099."""
 
 
 class Roles(Section):
@@ -103,6 +111,18 @@ class Ownership(Section):
     def due_reviews(self, today: date) -> list[str]:
         """Return the roles whose `review_by` has come."""
         return [name for name, role in self.roles if role.review_by is not None and role.review_by <= today]
+
+    def check_reviews(self, today: date, tier: Tier) -> None:
+        """Refuse a `review_by` that lies so far off that nobody will ever be asked.
+
+        Raises:
+            ConfigError: It names the role, the date and the latest one possible.
+        """
+        latest = today + MAX_REVIEW[tier]
+        for name, role in self.roles:
+            if role.review_by is not None and role.review_by > latest:
+                where = f"{FILE}: roles.{name}.review_by"
+                raise ConfigError(where, f"the value is {role.review_by}", f"Write {latest} or an earlier day")
 
 
 def load_ownership(root: Path) -> Ownership:

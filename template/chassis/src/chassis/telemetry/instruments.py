@@ -30,6 +30,7 @@ class Instruments:
     call_duration: Histogram
     calls: Counter
     degraded: Counter
+    late: Counter
     resting: UpDownCounter
     models_off: UpDownCounter
     cost: Counter
@@ -43,6 +44,9 @@ class Instruments:
     budget_ceiling: Gauge
     budget_forecast: Gauge
     budget_lost_holds: Gauge
+    desk_open: Gauge
+    desk_overdue: Gauge
+    store_up: Gauge
 
     def span(
         self, name: str, attributes: Mapping[str, AttributeValue] | None = None, kind: SpanKind = SpanKind.INTERNAL
@@ -70,6 +74,7 @@ def instruments_of(tracers: TracerProvider, meters: MeterProvider) -> Instrument
         degraded=meter.create_counter(
             names.DEGRADED_CALLS, "{call}", "Calls that the first model should have answered."
         ),
+        late=meter.create_counter(names.LATE_CALLS, "{call}", "Calls that took longer than p95_seconds."),
         resting=meter.create_up_down_counter(names.RESTING, "1", "1 while a model or a destination rests."),
         models_off=meter.create_up_down_counter(names.MODELS_OFF, "1", "1 while people have the models switched off."),
         cost=meter.create_counter(names.COST_USD, "{USD}", "What models were paid, in US dollars."),
@@ -83,6 +88,9 @@ def instruments_of(tracers: TracerProvider, meters: MeterProvider) -> Instrument
         budget_ceiling=dollars(names.BUDGET_CEILING, "The ceiling of this period."),
         budget_forecast=dollars(names.BUDGET_FORECAST, "Spent by the end of the month if it goes on like this."),
         budget_lost_holds=meter.create_gauge(names.BUDGET_LOST_HOLDS, "{hold}", "Holds lost with their processes."),
+        desk_open=meter.create_gauge(names.DESK_OPEN, "{referral}", "Referrals that wait for a person."),
+        desk_overdue=meter.create_gauge(names.DESK_OVERDUE, "{referral}", "Those that should have been answered."),
+        store_up=meter.create_gauge(names.STORE_UP, "1", "1 if the database answered at the last look, else 0."),
     )
 
 

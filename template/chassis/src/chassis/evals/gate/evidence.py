@@ -41,8 +41,9 @@ def scores_of(records: Iterable[Record], evaluator: str, arm: Arm = "service", t
     values: dict[str, list[float]] = {}
     first: dict[str, Record] = {}
     for record in records:
-        wanted = record.evaluator == evaluator and record.arm == arm and (tag is None or tag in record.tags)
-        if wanted and record.value is not None and record.status in COUNTED:
+        if record.evaluator != evaluator or record.arm != arm or (tag is not None and tag not in record.tags):
+            continue
+        if record.value is not None and record.status in COUNTED:
             values.setdefault(record.case, []).append(record.value)
             first.setdefault(record.case, record)
     return {case: Score(first[case], tuple(marks)) for case, marks in values.items()}

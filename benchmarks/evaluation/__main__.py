@@ -1,0 +1,82 @@
+"""Print what evaluating costs: `make bench-evals`. The first run fetches pydantic-evals into an environment of its own.
+
+Each contestant is a process of its own, so that its peak memory is nobody else's; they take turns, and of each the
+round with the least CPU time counts.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from benchmarks.evaluation.contest import ASLEEP, AT_ONCE, CASES
+from benchmarks.evaluation.large import CASES as MANY
+from benchmarks.evaluation.large import REPEATS, judge_many
+from benchmarks.rounds import in_turn
+from benchmarks.tables import Row, Table, drawn, python_version
+
+ROOT = Path(__file__).parents[2]
+ALONE = ("sh", "template/chassis/uv", "run", "--quiet", "--no-project", "--with", "pydantic-evals>=2.62", "python")
+HERE = "benchmarks.evaluation"
+RIVAL = "pydantic-evals alone"
+CONTESTANTS = {
+    "plain asyncio": (sys.executable, "-m", f"{HERE}.plain"),
+    RIVAL: (*ALONE, "-m", f"{HERE}.rival"),
+    "chassis evals": (sys.executable, "-m", f"{HERE}.ours", "--runner-alone"),
+    "... of the whole service": (sys.executable, "-m", f"{HERE}.ours"),
+}
+COST = "CPU ms a case"
+
+type Figures = dict[str, float]
+
+
+def main() -> None:
+    """Measure and print, and write JSON if asked to."""
+    parser = argparse.ArgumentParser(prog="benchmarks.evaluation", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    options = parser.parse_args()
+    tables = [asking(options.rounds), judging()]
+    for table in tables:
+        Console().print(drawn(table))
+    if options.json:
+        figures = {table.title: {row.name: dict(row.figures) for row in table.rows} for table in tables}
+        options.json.write_text(json.dumps(figures, indent=2), encoding="utf-8")
+
+
+def asking(rounds: int) -> Table:
+    """Let every contestant ask and grade the cases."""
+    best: dict[str, Figures] = {}
+    for name, command in in_turn(CONTESTANTS, rounds):
+        figures = _figures(command)
+        best[name] = min(figures, best.get(name, figures), key=lambda each: each[COST])
+    base = best[RIVAL][COST]
+    rows = [Row(name, {COST: took[COST], "x pydantic-evals": took[COST] / base, **took}) for name, took in best.items()]
+    conditions = (
+        f"{python_version()}; a stub of {1000 * ASLEEP:g} ms, {AT_ONCE} at once; cheapest of {rounds} rounds;\n"
+    )
+    conditions += (
+        "the last row asks the stub through every guard, and the baseline besides, so that the machine is the brake"
+    )
+    return Table(f"{CASES:,} cases and three evaluators", conditions, rows)
+
+
+def judging() -> Table:
+    """Gate and report a finished run."""
+    with TemporaryDirectory() as folder:
+        rows = [Row(name, figures) for name, figures in judge_many(Path(folder)).items()]
+    conditions = f"{python_version()}; {MANY:,} cases × {REPEATS}, held against as many that were accepted; all forms"
+    return Table(f"{MANY * REPEATS:,} records judged", conditions, rows)
+
+
+def _figures(command: tuple[str, ...]) -> Figures:
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""A finished run of twenty thousand records, answers included, and what it takes to judge it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chassis.evals.cases import load_cases
+from chassis.evals.lines import write_lines
+from chassis.evals.records import RECORDS, TRIALS, Record, Trial
+
+from benchmarks.evaluation.project import TASK, write_project
+
+CASES, REPEATS = 5_000, 4
+ROOT = Path(__file__).parents[2]
+STAMP = {"run": "2026-11-23T12:00:00Z", "suite": "live", "data_hash": "d", "prompts_hash": "p", "model_hash": "m"}
+KILOBYTES_PER_MB = 1024
+
+
+def judge_many(root: Path) -> dict[str, dict[str, float]]:
+    """Write the run into a project at `root`, judge it by the commands, and return time and peak memory of each."""
+    write_project(root, [f"case {number}" for number in range(CASES)])
+    hashes = {case.id: case.digest for case in load_cases(root, TASK)}
+    for folder in ("var/evals/live", "evals/accepted/live"):
+        write_lines(root / folder / TRIALS, _trials())
+        write_lines(root / folder / RECORDS, _records(hashes))
+    return {f"chassis evals {command}": _judged(root, command) for command in ("gate live", "report")}
+
+
+def _judged(root: Path, command: str) -> dict[str, float]:
+    code = "from chassis.cli.main import main; main()"
+    places = os.environ | {"PYTHONPATH": str(ROOT)}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "evals", *command.split()], cwd=root, env=places, stdout=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return {
+        "wall s": time.perf_counter() - started,
+        "CPU s": used.ru_utime + used.ru_stime,
+        "peak MB": used.ru_maxrss / KILOBYTES_PER_MB,
+    }
+
+
+def _told() -> Iterator[dict[str, Any]]:
+    for number in range(CASES):
+        for repeat in range(1, REPEATS + 1):
+            yield {
+                **STAMP,
+                "arm": "service",
+                "case": f"case {number}",
+                "repeat": repeat,
+                "status": "ok",
+                "error": None,
+                "seconds": 0.5 + number % 100 / 100,
+                "cost": 1_000_000,
+                "input_tokens": 100,
+                "output_tokens": 100,
+                "call_id": f"c_{number}_{repeat}",
+                "trace_id": None,
+            }
+
+
+def _trials() -> Iterator[Trial]:
+    for facts in _told():
+        answer = {"text": f"The answer to {facts['case']} is in capitals. " * 4}
+        ending: dict[str, Any] = {
+            "answered_by": "stub",
+            "answer": answer,
+            "confidence": 1.0,
+            "degraded": False,
+            "setback": None,
+        }
+        yield Trial(**facts, ending=ending)
+
+
+def _records(hashes: dict[str, str]) -> Iterator[Record]:
+    """Yield a record for each; one repeat in four is wrong."""
+    for facts in _told():
+        name = str(facts["case"])
+        yield Record(
+            **facts,
+            case_hash=hashes[name],
+            group=name,
+            tags=("a", "b"),
+            split="gate",
+            must_pass=False,
+            evaluator="same",
+            evaluator_hash="e",
+            value=0.0 if facts["repeat"] == REPEATS else 1.0,
+        )

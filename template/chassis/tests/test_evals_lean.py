@@ -1,0 +1,13 @@
+"""What judges a finished run is light: no model library is imported, for nobody is asked."""
+
+import subprocess
+import sys
+
+
+def test_judging_imports_no_model_library() -> None:
+    """Importing it would take longer than judging 20,000 records."""
+    code = "import sys, chassis.evals.judging, chassis.evals.report.terminal; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "chassis.evals.judging" in loaded
+    assert "pydantic_ai" not in loaded

@@ -1,0 +1,137 @@
+"""What runs the service elsewhere: Compose and Kubernetes read it, and it says of the service what is true."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from answers import ROOT
+from generated import Generate
+
+TEMPLATE = ROOT / "template"
+BASE = TEMPLATE / "ops/kubernetes/base"
+KINDS = {"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"}
+
+
+def objects(folder: Path = BASE) -> list[dict[str, Any]]:
+    """Return every object of a folder that Kubernetes would be given."""
+    files = sorted(folder.glob("*.yaml"))
+    found = [one for file in files for one in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
+    return [one for one in found if one["kind"] != "Kustomization"]
+
+
+def one(kind: str, name: str = "service") -> dict[str, Any]:
+    """Return the only object of a kind and name."""
+    [found] = [thing for thing in objects() if (thing["kind"], thing["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def validate(file: Path) -> subprocess.CompletedProcess[str]:
+    """Hold a manifest against the schemas of Kubernetes."""
+    command = ["kubernetes-validate", "--strict", str(file)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", sorted({file.name for file in BASE.glob("*.yaml")} - {"kustomization.yaml"}))
+def test_kubernetes_knows_every_key(name: str) -> None:
+    """The strict schema of each kind, in which an unknown key is an error."""
+    done = validate(BASE / name)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_misspelt_key_is_found(tmp_path: Path) -> None:
+    """Otherwise a root that can be written to would look like one that cannot."""
+    text = (BASE / "deployment.yaml").read_text(encoding="utf-8")
+    (tmp_path / "deployment.yaml").write_text(text.replace("readOnlyRootFilesystem", "readonlyRootFilesystem"))
+    assert validate(tmp_path / "deployment.yaml").returncode != 0
+
+
+def test_the_base_names_all_of_it() -> None:
+    """No manifest is left out, and the kinds are the expected ones."""
+    named = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))["resources"]
+    assert sorted(named) == sorted({file.name for file in BASE.glob("*.yaml")} - {"kustomization.yaml"})
+    assert {thing["kind"] for thing in objects()} == KINDS
+
+
+def test_the_pods_have_no_rights() -> None:
+    """The same user as in the Dockerfile, nothing to write on but volumes, and nothing to ask of Kubernetes."""
+    pod = one("Deployment")["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    dockerfile = (TEMPLATE / "Dockerfile").read_text(encoding="utf-8")
+    assert f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}\n" in dockerfile
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert set(container["resources"]) == {"requests", "limits"}
+    volumes = re.findall(r"^VOLUME (\S+)$", dockerfile, re.MULTILINE)
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {*volumes, "/tmp"}  # noqa: S108
+
+
+def test_the_probes_knock_where_somebody_answers() -> None:
+    """The paths are routes of the service, the port is the image's, and a vendor's bad day restarts nothing."""
+    [container] = one("Deployment")["spec"]["template"]["spec"]["containers"]
+    probes = {kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")}
+    assert probes == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
+    routes = (TEMPLATE / "chassis/src/chassis/web/health.py").read_text(encoding="utf-8")
+    assert all(f'"{path}"' in routes for path in probes.values())
+    [port] = container["ports"]
+    assert f"EXPOSE {port['containerPort']}\n" in (TEMPLATE / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_nothing_goes_in_or_out_unless_it_is_named() -> None:
+    """One policy closes every pod of the namespace; what the other opens leads to no private address of its own."""
+    closed = one("NetworkPolicy", "service-default-deny")["spec"]
+    assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    blocks = [to["ipBlock"] for rule in one("NetworkPolicy")["spec"]["egress"] for to in rule["to"] if "ipBlock" in to]
+    assert len(blocks) == 1
+    assert {"10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"} <= set(blocks[0]["except"])
+
+
+def test_the_overlay_leaves_time_to_end(generate: Generate) -> None:
+    """A pod is killed only after the last call has met its deadline, and the patch hits a path that is there."""
+    project = generate(deadline_seconds=300)
+    overlay = yaml.safe_load((project / "ops/kubernetes/production/kustomization.yaml").read_text(encoding="utf-8"))
+    [patch] = yaml.safe_load(overlay["patches"][0]["patch"])
+    at: Any = one("Deployment")
+    for key in patch["path"].strip("/").split("/"):
+        at = at[key]
+    assert (patch["op"], patch["value"]) == ("replace", 330)
+    assert (project / "ops/kubernetes/production" / overlay["resources"][0]).is_dir()
+
+
+def complaints(file: Path) -> str:
+    """Return what Compose has to say about a file; the wheel that brings it here loses the exit code."""
+    command = ["docker-compose", "--file", str(file), "config", "--quiet"]
+    return subprocess.run(command, check=False, capture_output=True, text=True).stderr
+
+
+def test_compose_reads_it(tmp_path: Path) -> None:
+    """Its own parser, which also follows every network and volume that is named."""
+    assert complaints(TEMPLATE / "compose.yaml") == ""
+    broken = (TEMPLATE / "compose.yaml").read_text(encoding="utf-8").replace("read_only:", "readonly:")
+    (tmp_path / "compose.yaml").write_text(broken, encoding="utf-8")
+    assert "'readonly' not allowed" in complaints(tmp_path / "compose.yaml")
+
+
+def test_what_compose_mounts_is_there(generate: Generate) -> None:
+    """Every file that a container is given is a file of the project, rendered or derived."""
+    derived = {"ops/objectives.yaml", "ops/targets.yaml", "ops/alertmanager.yaml"}
+    compose = yaml.safe_load((TEMPLATE / "compose.yaml").read_text(encoding="utf-8"))
+    mounts = [mount for service in compose["services"].values() for mount in service.get("volumes", [])]
+    paths = {mount.split(":")[0].removeprefix("./") for mount in mounts if mount.startswith("./")}
+    project = generate()
+    assert {path for path in paths if not (project / path).exists()} == derived
+
+
+def test_the_collector_is_wired() -> None:
+    """Every part of a pipeline is configured, and what is configured is in a pipeline."""
+    config = yaml.safe_load((TEMPLATE / "ops/collector.yaml").read_text(encoding="utf-8"))
+    pipelines = config["service"]["pipelines"].values()
+    for kind in ("receivers", "processors", "exporters"):
+        assert {name for pipeline in pipelines for name in pipeline[kind]} == set(config[kind])
