@@ -31,7 +31,7 @@ def ready(
     output: Annotated[Path | None, typer.Option(help="A file to write to, instead of the screen")] = None,
     every: Annotated[bool, typer.Option("--all", help="Show what passes, too")] = False,
 ) -> None:
-    """Review the repository for launch: the level it reaches, and what stands in the way. Exit with 1 if anything does."""
+    """Review the repository for launch: the level it reaches, and what is in the way; exit with 1 if anything is."""
     from chassis.project import find_project
     from chassis.ready import forms
     from chassis.ready.review import review

@@ -24,7 +24,8 @@ def granted(evidence: Evidence) -> str:
     """A workflow may do nothing but what a job needs."""
     if evidence.project.forge == "gitlab":
         return "GitLab's jobs have no such grants"
-    wide = [path for path, text in evidence.workflows.items() if not re.search(r"^permissions: *{} *$", text, re.MULTILINE)]
+    nothing = re.compile(r"^permissions: *{} *$", re.MULTILINE)
+    wide = [path for path, text in evidence.workflows.items() if not nothing.search(text)]
     return need(not wide, f"no `permissions: {{}}` in {', '.join(wide)}", f"{len(evidence.workflows)} workflows")
 
 

@@ -66,8 +66,9 @@ def as_markdown(review: Review) -> str:
     if review.blocking:
         lines += ["| check | what is missing | evidence | remedy |", "|---|---|---|---|"]
         lines += [
-            f"| [{each.check.id}]({each.check.page}) | {each.check.title} | {_cell(each.evidence)} | {each.check.remedy} |"
+            f"| [{check.id}]({check.page}) | {check.title} | {_cell(each.evidence)} | {check.remedy} |"
             for each in review.blocking
+            for check in (each.check,)
         ]
     waived = [f"- {each.check.id}: {each.evidence}" for each in review.results if each.verdict == "waived"]
     return "\n".join([*lines, *(["", "Waived:", ""] if waived else []), *waived]).rstrip() + "\n"
@@ -78,7 +79,8 @@ def headline(review: Review) -> str:
     reached, needed = review.level or "none", review.tier or "unknown"
     if review.blocking or review.tier is None:
         count = len(review.blocking)
-        return f"level {reached}; its tier is {needed}, and {count} check{'' if count == 1 else 's'} stand in the way"
+        stand = "check stands" if count == 1 else "checks stand"
+        return f"level {reached}; its tier is {needed}, and {count} {stand} in the way"
     return f"level {reached}, ready for a release of tier {needed}"
 
 
@@ -89,7 +91,8 @@ def handbook() -> str:
         "`unknown` means that something could not be read; it blocks as `fail` does. "
         "A level is reached when every check of it and of those below passes or is waived: "
         f"{', '.join(TIERS)}. `risk.tier` in `constraints.toml` says which one a release needs.\n\n"
-        "## Waivers\n\nWhat cannot be mended in time is waived in `waivers.toml`, for 90 days at most, by somebody else than who asks:\n\n"
+        "## Waivers\n\nWhat cannot be mended in time is waived in `waivers.toml`, "
+        "for 90 days at most, by somebody else than who asks:\n\n"
         '```toml\n[waive.DAT101]\nreason = "The contract is with our lawyers"\nauthor = "Ada Lovelace"\n'
         'approver = "Grace Hopper"\nfrom = 2027-01-10\nuntil = 2027-02-10\n```\n'
     )

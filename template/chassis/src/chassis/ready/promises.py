@@ -8,7 +8,7 @@ from chassis.ready.check import Check
 from chassis.ready.evidence import Evidence, Failed
 from chassis.signoffs.kinds import OWN
 
-MAX_TURNS, MAX_TOKENS, MAX_HOURS = 50, 32_768, 72
+CHANCE, MAX_TURNS, MAX_TOKENS, MAX_HOURS = 0.5, 50, 32_768, 72
 
 
 def need(condition: object, failing: str, passing: str) -> str:
@@ -41,7 +41,7 @@ def quantile(evidence: Evidence) -> str:
 def floor(evidence: Evidence) -> str:
     """The floor is more than a guess."""
     value = evidence.constraints.quality.accuracy_floor
-    return need(value >= 0.5, f"accuracy_floor is {value:g}, no better than chance", f"accuracy_floor is {value:g}")
+    return need(value >= CHANCE, f"accuracy_floor is {value:g}, no better than chance", f"accuracy_floor is {value:g}")
 
 
 def doubt(evidence: Evidence) -> str:
