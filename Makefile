@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept bench-evals help demo check test phoenix bench tested pins reference faults storm
+.PHONY: accept bench-evals help demo check test phoenix bench fleet tested pins reference faults storm
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -33,6 +33,9 @@ bench: ## What generation, start-up and the guard cost, side by side with the ba
 
 bench-evals: ## What evaluating costs, side by side with plain asyncio and pydantic-evals, and what judging costs
 	$(RUN) python -m benchmarks.evaluation
+
+fleet: ## How the repositories of REPOS stand, a folder of clones; see docs/how-to/standardise-many-teams.md
+	@$(RUN) python -m fleet $(REPOS)
 
 tested: ## Lift every library, write the versions down for new projects, and test with them
 	$(UV) lock --upgrade

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import generation, guard, start
+from benchmarks import fleet, generation, guard, start, upkeep
 from benchmarks.rounds import FULL, QUICK, Effort
 from benchmarks.tables import Table, drawn
 
 TOPICS: dict[str, Callable[[Effort], Table]] = {
+    "fleet": fleet.measure,
     "generation": generation.measure,
     "guard": guard.measure,
     "start": start.measure,
+    "upkeep": upkeep.measure,
 }
 
 

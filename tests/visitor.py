@@ -29,6 +29,10 @@ def release(source: Path, version: str) -> None:
     git(source, "tag", version)
 
 
+COPIERS = ("copier", "uvx", "pipx")
+"""Programs that are Copier or can fetch it."""
+
+
 @dataclass(frozen=True)
 class Visitor:
     """Somebody who runs cookiecutter.
@@ -68,7 +72,7 @@ class Visitor:
         )
 
     def without_copier(self, *programs: Path) -> "Visitor":
-        """Return the same with a cookiecutter that has no Copier beside it, and only git and these on PATH."""
+        """Return the same with a cookiecutter that has no Copier beside it, nor on PATH, unless it is given here."""
         other, path = self.home / "venv", self.home / "path"
         venv.create(other, symlinks=True)
         (library,) = other.glob("lib/python*/site-packages")
@@ -78,7 +82,9 @@ class Visitor:
         path.mkdir()
         for program in (Path(str(shutil.which("git"))), *programs):
             (path / program.name).symlink_to(program)
-        return replace(self, python=other / "bin/python", path=str(path))
+        folders = (Path(folder) for folder in self.path.split(os.pathsep))
+        others = [str(folder) for folder in folders if not any((folder / name).exists() for name in COPIERS)]
+        return replace(self, python=other / "bin/python", path=os.pathsep.join([str(path), *others]))
 
 
 def left(folder: Path) -> list[str]:

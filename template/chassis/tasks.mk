@@ -32,7 +32,7 @@ serve: .venv ## Serve on http://127.0.0.1:8000
 ask: override Q := $(value Q)
 ask: export Q := $(value Q)
 ask: .venv ## Ask one question: make ask Q="How do I change the budget?"
-	@$(RUN) chassis ask "$$Q"
+	@$(RUN) chassis ask -- "$$Q"
 
 evals: .venv ## Measure the answers on the cases in evals/, and judge them
 	$(RUN) chassis evals run

@@ -53,6 +53,7 @@ per_month_usd = 1
 mean_usd = 1
 [limits]
 body_bytes = 1000
+calls_per_minute = 1_000_000
 concurrent_calls = 4
 waiting_calls = 4
 model_requests_per_call = 1

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import urllib.request
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,10 @@ def test_the_local_model_answers(project: Path) -> None:
                 assert reply.status == 200
         finally:
             server.terminate()
+
+
+def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever reports a mistake can say of what."""
+    assert run("--version") == 0
+
+    assert capsys.readouterr().out == f"chassis {version('chassis')}\n"

@@ -17,12 +17,14 @@ from sample import TASK, Question
 
 from chassis.constraints import ModelLink, Provider
 from chassis.guard import vendors
-from chassis.guard.egress import Place, Refusal, client_for
+from chassis.guard.egress import Outbound, Place, Refusal, client_for
 from chassis.guard.failures import EgressRefused
 from chassis.guard.vendors import connect
+from chassis.project import Project
 from chassis.settings import Settings
-from chassis.testing import wire_for_tests
+from chassis.testing import constraints_for_tests, wire_for_tests
 from chassis.types import Answered
+from chassis.wiring import wire
 
 PROVIDERS: tuple[Provider, ...] = ("openai", "anthropic", "google", "openai-compatible", "local")
 
@@ -200,3 +202,23 @@ def test_a_refusal_is_a_failure_of_that_model_and_costs_nothing(
     assert [line["reason"] for line in lines.named("egress.refused")] == [
         f"{upstream.url} redirects to http://elsewhere.example"
     ]
+
+
+def test_clients_are_closed_with_the_service(tmp_path: Path) -> None:
+    """No connection to a vendor outlives the service that opened it."""
+    rules = {"name": "first", "provider": "openai-compatible", "model": "m", "base_url": "http://127.0.0.1:1/v1"}
+    priced = {"max_output_tokens": 10, "input_usd_per_million": 0, "output_usd_per_million": 0, "destination": "vendor"}
+
+    async def story() -> list[bool]:
+        project = Project(tmp_path, "sample", "1.0.0", "sample.task:TASK")
+        settings = Settings(database_url="sqlite:///s.db", openai_compatible_api_key=SecretStr("key"))
+        constraints = constraints_for_tests(models=[rules | priced])
+        async with wire(project, task=TASK, settings=settings, constraints=constraints, contact="us") as wiring:
+            assert wiring.service.guard
+            [link] = wiring.service.guard.links
+            assert isinstance(link.vendor, Outbound)
+            client = link.vendor._client  # noqa: SLF001 - it shows it to nobody
+            before = client.is_closed
+        return [before, client.is_closed]
+
+    assert asyncio.run(story()) == [False, True]

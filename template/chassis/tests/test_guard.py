@@ -13,11 +13,12 @@ from pydantic import SecretStr
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.usage import RequestUsage
 from sample import TASK, Question
 
 from chassis.constraints import ModelLink
-from chassis.errors import ConfigError
+from chassis.errors import ConfigError, NotAllowed
 from chassis.guard import breaker
 from chassis.guard.breaker import Breaker
 from chassis.guard.chain import GuardedModel
@@ -37,7 +38,7 @@ def test_no_tokenizer_reads_more_tokens_than_the_bound(text: str) -> None:
     """A byte-level tokenizer spends at least a byte a token, whatever the script."""
     messages: list[ModelMessage] = [ModelRequest([UserPromptPart(text)])]
 
-    bound = input_bound(canonical(messages, None, ModelRequestParameters()), messages)
+    bound = input_bound(canonical(messages, None, ModelRequestParameters()), messages, ModelRequestParameters())
 
     assert bound > len(text.encode())
 
@@ -182,3 +183,38 @@ def test_streams_take_the_same_walk(tmp_path: Path) -> None:
                 return await stream.get_output(), call.cost
 
     assert asyncio.run(story()) == ("Four.", 600_000)
+
+
+def test_the_models_behind_a_guarded_model_cannot_be_asked_alone(tmp_path: Path) -> None:
+    """Whoever reaches for one of the chain's models meets a mistake in code, and nothing is sent."""
+    vendor = Scripted("Four.")
+
+    async def story() -> None:
+        async with wire_for_tests(TASK, tmp_path, vendor) as wiring:
+            assert wiring.service.guard is not None
+            [listed] = GuardedModel(wiring.service.guard, wiring.service.new_call("alice")).models
+            with pytest.raises(TypeError, match="cannot be asked past the guards"):
+                await Agent(listed).run("2 + 2?")
+            with pytest.raises(TypeError, match="cannot be asked past the guards"):
+                async with Agent(listed).run_stream("2 + 2?"):
+                    pass
+
+    asyncio.run(story())
+    assert vendor.requests == []
+
+
+def test_a_tool_that_the_vendor_runs_has_no_bound() -> None:
+    """What a search finds is read and paid for, and nobody knows beforehand how much it is."""
+    searching = ModelRequestParameters(native_tools=[WebSearchTool()])
+
+    with pytest.raises(NotAllowed, match="what reading this tool web_search costs"):
+        input_bound(b"[]", [], searching)
+
+
+def test_words_about_attachments_are_words() -> None:
+    """A text that quotes how an attachment is written is none."""
+    messages: list[ModelMessage] = [ModelRequest([UserPromptPart('{"kind": "image-url"}')])]
+
+    request = canonical(messages, None, ModelRequestParameters())
+
+    assert input_bound(request, messages, ModelRequestParameters()) > 0

@@ -1,6 +1,7 @@
 """Money: what is promised of holds and settlements, on a real file and on a real server."""
 
 import asyncio
+import gc
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -283,3 +284,34 @@ def test_the_periods_are_utc_and_end_when_they_say() -> None:
 def test_money_is_shown_in_dollars(amount: int, shown: str) -> None:
     """At least cents, at most a millionth of a dollar."""
     assert show_usd(amount) == shown
+
+
+def test_no_error_is_left_for_asyncio_to_complain_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is cancelled at the very moment at which holding fails takes the error along."""
+    complaints: list[str] = []
+
+    async def story(steps: int) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
+        failing = asyncio.Event()
+
+        async def fail(*_: object) -> None:
+            await failing.wait()
+            raise StoreUnavailable("gone")
+
+        async with ledger_at(f"sqlite:///{tmp_path}/store.db") as ledger:
+            monkeypatch.setattr(ledger._till, "take", fail)  # noqa: SLF001 - the one moment that counts is in there
+            holding = asyncio.create_task(ledger.hold([DAY], 10))
+            await asyncio.sleep(0)
+            failing.set()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            holding.cancel()
+            with pytest.raises((asyncio.CancelledError, StoreUnavailable)):
+                await holding
+        del holding
+        gc.collect()
+
+    for steps in range(6):
+        asyncio.run(story(steps))
+
+    assert complaints == []

@@ -42,7 +42,7 @@ def test_lines_inside_a_span_name_it(tmp_path: Path, lines: Lines) -> None:
     ("kind", "secret"),
     [
         ("ck_", "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4"),
-        ("sk-", "proj-abcdefghijklmnopqrstuvwxyz"),
+        ("sk-", "proj-abcdefghijklm0123456789"),
         ("ghp_", "abcdefghijklmnopqrstuvwxyz0123456789"),
         ("AKIA", "ABCDEFGHIJKLMNOP"),
         ("eyJ", "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLWhlcmU"),
@@ -54,7 +54,7 @@ def test_no_key_of_known_shape_gets_into_a_line(lines: Lines, kind: str, secret:
     logging.getLogger("some.library").warning("Authorization: Bearer %s", kind + secret)
     ours, theirs = lines.parsed()
     assert secret not in lines.getvalue()
-    assert (ours["key"], ours["headers"]) == (f"{kind}[SECRET]", {"nested": [f"x {kind}[SECRET]"]})
+    assert (ours["key"], ours["headers"]) == ("[SECRET]", {"nested": ["x [SECRET]"]})
     assert theirs["event"] == "Authorization: Bearer [SECRET]"
 
 
@@ -62,7 +62,7 @@ def test_no_key_of_known_shape_gets_into_a_line(lines: Lines, kind: str, secret:
     ("text", "shown"),
     [
         ("Bearer dGhpcyBpcyBhIHNlY3JldA==", "Bearer [SECRET]"),
-        ("postgresql://app:hunter2@db/acme", "postgresql://[SECRET]@db/acme"),
+        ("postgresql://app:hunter2@db/acme", "postgresql://app:[SECRET]@db/acme"),
         ("the bearer of good news", "the bearer of good news"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_developer_reads_words(lines: Lines) -> None:
         structlog.get_logger().exception("call.finished", key="ck_Zm9vYmFyYmF6cXV4Zm9v")
     text = stream.getvalue()
     assert "call.finished" in text
-    assert "key=ck_[SECRET]" in text
+    assert "key=[SECRET]" in text
     assert "ValueError: a clear sentence" in text
     assert "\x1b" not in text
     assert lines.getvalue() == ""

@@ -22,6 +22,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
+from pydantic_ai.settings import ModelSettings
 from sample import TASK, Answer, Question
 
 from chassis.errors import ConfigError, NotAllowed
@@ -167,7 +168,7 @@ def test_a_retry_does_not_repeat_the_value_to_the_model(tmp_path: Path) -> None:
     ids=["text", "picture", "link", "document"],
 )
 def test_what_cannot_be_searched_does_not_leave(tmp_path: Path, attachment: Any) -> None:
-    """Where anything is to be redacted, an attachment is refused by its kind; where nothing is, it may go."""
+    """Where anything is to be redacted, an attachment is refused by its kind; elsewhere no budget could hold it."""
 
     async def work(model: Model) -> str:
         return (await Agent(model).run(["Read this.", attachment])).output
@@ -176,8 +177,10 @@ def test_what_cannot_be_searched_does_not_leave(tmp_path: Path, attachment: Any)
     with pytest.raises(NotAllowed, match=r"An attachment \((binary|image-url|document-url)\) cannot be searched"):
         guarded(tmp_path, model, work)
 
+    with pytest.raises(NotAllowed, match=r"what reading this (binary|image-url|document-url) costs"):
+        guarded(tmp_path, model, work, redact=[])
+
     assert model.requests == []
-    assert guarded(tmp_path, model, work, redact=[]) == "Read."
 
 
 def test_a_tool_that_nobody_declared_is_not_offered(tmp_path: Path) -> None:
@@ -264,3 +267,28 @@ def test_a_long_conversation_keeps_every_value_apart(tmp_path: Path) -> None:
         return (await Agent(model).run(text)).output
 
     assert guarded(tmp_path, Scripted(_echo), work) == text
+
+
+def test_words_in_settings_are_redacted_too(tmp_path: Path) -> None:
+    """What travels beside the messages is searched as well; a team's own headers stay as they are."""
+    sent: list[ModelSettings] = []
+
+    async def listen(_: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        sent.append(info.model_settings or {})
+        return ModelResponse([TextPart("Yes.")])
+
+    async def work(model: Model) -> str:
+        settings = ModelSettings(
+            stop_sequences=[f"to {ADDRESS}"],
+            extra_body={"user": ADDRESS, "deep": [ADDRESS]},
+            extra_headers={"X-From": ADDRESS},
+            temperature=0.5,
+        )
+        return (await Agent(model).run("Well?", model_settings=settings)).output
+
+    guarded(tmp_path, Scripted(listen), work)
+
+    [settings] = sent
+    assert settings.get("stop_sequences") == ["to [EMAIL_1]"]
+    assert settings.get("extra_body") == {"user": "[EMAIL_1]", "deep": ["[EMAIL_1]"]}
+    assert (settings.get("extra_headers"), settings.get("temperature")) == ({"X-From": ADDRESS}, 0.5)

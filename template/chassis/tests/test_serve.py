@@ -1,13 +1,18 @@
 """`chassis serve` as a process of its own: how it starts, and how it goes."""
 
+import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
+import pytest
 from processes import first_match, process
 from repository import write_repository
 
+from chassis.errors import ConfigError
+from chassis.store.keys import DEVELOPER, ApiKeys
+from chassis.store.opening import open_database
 from chassis.telemetry.spans import FILE, SpanStore
 
 
@@ -57,3 +62,32 @@ def test_production_makes_no_key(tmp_path: Path) -> None:
 
     assert remedy == "create one with `uv run chassis keys create CALLER`"
     assert "ck_" not in output
+
+
+def test_where_others_can_come_no_key_is_made(tmp_path: Path) -> None:
+    """A key that makes itself is for one's own machine: not on an address that others reach."""
+    with process(write_repository(tmp_path), "--port", "0", "--host", "0.0.0.0") as service:  # noqa: S104 - that is the point
+        assert service.stderr
+        first_match(service.stderr, r"(key\.missing)")
+        service.terminate()
+        output, _ = service.communicate()
+
+    assert "listens on" in output
+    assert "ck_" not in output
+
+
+def test_a_key_for_developing_opens_nothing_in_production(store_url: str) -> None:
+    """Whichever way it came into the database; and nobody can make one there."""
+
+    async def story() -> list[str | None]:
+        database = await open_database(store_url, Path())
+        try:
+            developing, production = ApiKeys(database), ApiKeys(database, production=True)
+            key, other = await developing.create(DEVELOPER), await production.create("billing")
+            with pytest.raises(ConfigError, match="keys of 'developer' open nothing in production"):
+                await production.create(DEVELOPER)
+            return [await keys.caller_of(known) for keys in (developing, production) for known in (key, other)]
+        finally:
+            await database.close()
+
+    assert asyncio.run(story()) == [DEVELOPER, "billing", None, "billing"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from listening import Lines
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
@@ -75,7 +76,7 @@ def test_a_person_answers_when_nobody_is_sure(tmp_path: Path) -> None:
 
     assert isinstance(outcome, Referred)
     assert (waiting.id, waiting.caller, waiting.setback) == (outcome.referral_id, "alice", Setback.LOW_CONFIDENCE)
-    assert (waiting.question, waiting.draft) == ({"text": "why?"}, {"text": "?maybe"})
+    assert (waiting.question, waiting.draft, waiting.confidence) == ({"text": "why?"}, {"text": "?maybe"}, 0.1)
     assert (answered.answer, answered.answered_by) == ({"text": "Because."}, "bob")
 
 
@@ -227,7 +228,7 @@ def test_the_policy_refuses_without_repeating_the_value(tmp_path: Path) -> None:
     assert model.requests == []
 
 
-def test_the_same_question_is_paid_for_once_per_caller(tmp_path: Path) -> None:
+def test_the_same_question_is_paid_for_once_per_caller(tmp_path: Path, lines: Lines) -> None:
     """The cache answers a caller's second request for nothing; another caller's is sent."""
     model = Scripted("Four.")
 
@@ -241,6 +242,7 @@ def test_the_same_question_is_paid_for_once_per_caller(tmp_path: Path) -> None:
 
     assert walk(tmp_path, [model], story, cache={"ttl_seconds": 60}) == [600_000, 0, 600_000]
     assert len(model.requests) == 2
+    assert [line["cached"] for line in lines.named("call.finished")] == [0, 1, 0]
 
 
 def test_a_failing_model_rests(tmp_path: Path) -> None:

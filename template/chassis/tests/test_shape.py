@@ -11,8 +11,8 @@ import chassis
 
 SOURCE = Path(chassis.__file__).parent
 LAYERS = (
-    ("types", "errors", "clock", "sensitive", "placeholders"),
-    ("call", "task", "line", "sections", "stakes", "objectives", "constraints", "settings", "project"),
+    ("types", "errors", "clock", "sensitive", "credentials", "placeholders", "threads"),
+    ("call", "task", "line", "rate", "sections", "stakes", "objectives", "constraints", "settings", "project"),
     ("telemetry", "store", "owners", "derived", "signoffs"),
     ("updates",),
     ("budget", "standing", "watch", "guard", "policy", "journal"),

@@ -86,7 +86,12 @@ def test_replicas_that_start_at_once_make_the_tables_once(store_url: str) -> Non
             await database.close()
         return [row["name"] for row in rows]
 
-    assert asyncio.run(story()) == ["0001_start.sql", "0002_open_holds.sql", "0003_switch.sql"]
+    assert asyncio.run(story()) == [
+        "0001_start.sql",
+        "0002_open_holds.sql",
+        "0003_switch.sql",
+        "0004_draft_confidence.sql",
+    ]
 
 
 def test_keys_referrals_and_replies_are_kept(store_url: str) -> None:
@@ -123,6 +128,12 @@ def test_keys_referrals_and_replies_are_kept(store_url: str) -> None:
         ("sqlite:///file/x.db", "cannot be opened"),
         ("sqlite:///none", r"none cannot be opened \(The database is damaged\). Name a file that can be written"),
         ("postgresql://me:secret@/db?host=/nowhere", r"postgresql:///db cannot be opened \(.*\). Start the server, or"),
+        (
+            "postgresql://me:1/secret@host/db",
+            r"postgresql://host/db cannot be opened",
+        ),
+        ("postgresql://me:secret#1@host/db", r"postgresql://host/db cannot be opened \(it is no URL that"),
+        ("postgresql://me:secret/db", r"postgresql://me/db cannot be opened \(it is no URL that"),
     ],
 )
 def test_a_database_that_cannot_be_opened_is_a_sentence(tmp_path: Path, url: str, sentence: str) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from sample import TASK, Question
@@ -77,3 +79,22 @@ def test_a_reply_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> No
 
     assert isinstance(outcome, Answered)
     assert outcome.answered_by == "first"
+
+
+def test_a_desk_that_does_not_answer_keeps_nobody_past_the_deadline(tmp_path: Path) -> None:
+    """A database that is too slow for the desk is unavailable, and the caller hears so in time."""
+
+    async def story() -> tuple[str, float]:
+        async with wire_for_tests(TASK, tmp_path, latency={"deadline_seconds": 1}) as wiring:
+            other = sqlite3.connect(tmp_path / "service.db", isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            call = wiring.service.new_call("alice")
+            with pytest.raises(StoreUnavailable) as refusal:
+                await wiring.service.answer(Question(text="why?"), call)
+            other.close()
+            return refusal.value.reason, time.monotonic() - call.deadline.at
+
+    reason, late = asyncio.run(story())
+
+    assert reason == "too slow"
+    assert late < 0.5  # the patience for a statement alone would have been a second more

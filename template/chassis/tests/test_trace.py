@@ -109,6 +109,13 @@ def test_a_trace_is_drawn_as_a_tree() -> None:
     )
 
 
+def test_an_answer_from_the_cache_says_so() -> None:
+    """Nobody should wonder why a call was so quick, and cost nothing."""
+    [_, line] = drawn(a_span("call help", None, 2, OUTCOME="answered", ANSWERED_BY="gpt", CACHED=1, COST_USD=0.0))
+
+    assert line == "call help  2.0 ms  answered by gpt · from the cache · $0.00"
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in a repository that was generated from the template."""

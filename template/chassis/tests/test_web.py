@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -246,3 +247,30 @@ def test_too_many_calls_at_once(tmp_path: Path) -> None:
     assert refused.headers["Retry-After"] == "1"
     assert alive.status_code == 200
     assert slow.result().status_code == 200
+
+
+def test_the_page_about_the_service_loads_nothing(door: Door) -> None:
+    """/docs names every address and every form, and asks no other machine for anything."""
+    page = door.client.get("/docs")
+
+    document = door.client.get("/openapi.json").json()
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert not re.search(r"<script|<link|<img|https?://", page.text)
+    for path in document["paths"]:
+        assert f" {path}</code>" in page.text
+    for name in document["components"]["schemas"]:
+        assert f'<details id="{name}">' in page.text
+    assert 'Takes <a href="#Question">Question</a>' in page.text
+
+
+def test_a_caller_who_comes_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
+    """Two calls a minute are let in, the third is not, another caller is; nothing is done for whoever is refused."""
+    with open_door(tmp_path, limits={"calls_per_minute": 2}) as limited:
+        answers = [limited.ask("hello") for _ in range(3)]
+        other = limited.ask("hello", limited.run(limited.wiring.keys.create("bob")))
+        page = limited.client.get("/metrics").text
+
+    assert [answer.status_code for answer in (*answers, other)] == [200, 200, 429, 200]
+    assert answers[2].json()["type"] == "/problems/too-many-calls"
+    assert 0 < int(answers[2].headers["Retry-After"]) <= 60
+    assert 'chassis_outcome="answered",chassis_task="echo"} 3.0' in page

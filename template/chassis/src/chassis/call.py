@@ -36,6 +36,13 @@ class Deadline:
         """Return the seconds left, never below 0."""
         return max(0.0, self.at - time.monotonic())
 
+    def for_desk(self) -> float:
+        """Return the seconds that laying a question on the desk may take: what is left, and half the reserve over it.
+
+        A question that reaches a person a twentieth of its time late is better than one that reaches nobody.
+        """
+        return self.remaining() + self.reserve / 2
+
     def for_models(self) -> float:
         """Return the seconds that models may still use.
 

@@ -40,6 +40,8 @@ class Limits(Section):
 
     body_bytes: int = Field(gt=0)
     """A larger request body is refused with 413."""
+    calls_per_minute: int = Field(gt=0)
+    """How often one caller may ask one process in any minute; beyond that 429 and `Retry-After`."""
     concurrent_calls: int = Field(gt=0)
     """How many calls are worked on at once."""
     waiting_calls: int = Field(ge=0)

@@ -8,6 +8,7 @@ ChassisError
     ├── TooLarge               413  the body is over `limits.body_bytes`
     ├── NotAllowed             422  the policy forbids to process this input
     ├── BudgetExhausted        429  no money left to ask a model
+    ├── TooManyCalls           429  more calls in a minute than `limits.calls_per_minute`
     ├── Overloaded             503  more callers at once than `limits` has places for
     ├── StoreUnavailable       503  the database is locked, full, gone or too slow
     └── ModelsFailed           503  no model gave a usable reply
@@ -84,6 +85,12 @@ class BudgetExhausted(CallError):
     """No money is left to ask a model."""
 
     status, slug, title = 429, "budget-exhausted", "The budget is used up"
+
+
+class TooManyCalls(CallError):
+    """One caller's calls come faster than `limits.calls_per_minute`."""
+
+    status, slug, title = 429, "too-many-calls", "Too many calls in a minute"
 
 
 class Overloaded(CallError):

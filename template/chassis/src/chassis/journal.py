@@ -29,6 +29,7 @@ SPAN_NAMES = {
     "confidence": names.CONFIDENCE,
     "error": names.ERROR_TYPE,
     "attempts": names.ATTEMPTS,
+    "cached": names.CACHED,
     "input_tokens": names.INPUT_TOKENS,
     "output_tokens": names.OUTPUT_TOKENS,
     "cost_usd": names.COST_USD,
@@ -151,6 +152,7 @@ def _spent(call: Call) -> dict[str, float]:
     attempts = call.attempts
     return {
         "attempts": len(attempts),
+        "cached": sum(attempt.cached for attempt in attempts),
         "input_tokens": sum(attempt.input_tokens for attempt in attempts),
         "output_tokens": sum(attempt.output_tokens for attempt in attempts),
         "cost_usd": in_usd(call.cost),

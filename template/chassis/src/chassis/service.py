@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import BaseModel
 
@@ -20,6 +21,7 @@ from chassis.journal import Journal
 from chassis.policy import admit
 from chassis.store.desk import Desk
 from chassis.task import Task
+from chassis.threads import in_a_thread
 from chassis.types import Answered, Draft, Outcome, Setback
 
 
@@ -114,7 +116,7 @@ class Service[Q: BaseModel, A: BaseModel]:
         limit = asyncio.timeout(call.deadline.remaining())
         try:
             async with limit:
-                draft = typed(self.task, await asyncio.to_thread(self.task.baseline, question))
+                draft = typed(self.task, await in_a_thread(partial(self.task.baseline, question), "baseline"))
         except TimeoutError:
             if not limit.expired():
                 raise  # the team's own
@@ -124,14 +126,13 @@ class Service[Q: BaseModel, A: BaseModel]:
         return Answered(draft.value, "baseline", draft.confidence, bool(self.constraints.models), miss.setback)
 
     async def _refer(self, question: Q, call: Call, setback: Setback, draft: Draft[A] | None) -> Outcome[A]:
-        return await self.desk.refer(
-            self.task.name,
-            call.caller,
-            call.id,
-            setback,
-            question.model_dump_json(),
-            draft.value.model_dump_json() if draft else None,
-        )
+        try:
+            async with asyncio.timeout(call.deadline.for_desk()):
+                return await self.desk.refer(
+                    self.task.name, call.caller, call.id, setback, question.model_dump_json(), draft
+                )
+        except TimeoutError:  # the driver's own are raised by another name
+            raise StoreUnavailable("too slow") from None
 
     def _rule(self, setback: Setback) -> str:
         """Return what `when_wrong` says; where no model is meant to be asked the baseline is the service."""

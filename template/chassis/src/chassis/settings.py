@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from dotenv import load_dotenv
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.errors import ConfigError
@@ -17,7 +17,7 @@ class Settings(BaseSettings):
 
     chassis_env: Literal["development", "production"] = "development"
     """`production` logs JSON and never creates a key of its own."""
-    database_url: str = "sqlite:///var/service.db"
+    database_url: str = Field(default="sqlite:///var/service.db", repr=False)
     """Where the ledger, the desk, the cache and the API keys live; a relative path starts at the project."""
     models_off: bool = False
     """Takes every model out for as long as the process lives, whatever `chassis models` says."""

@@ -36,6 +36,7 @@ CONSTRAINTS: dict[str, Any] = {
     "cost": {"mean_usd": 1, "per_request_usd": 1, "per_caller_day_usd": 10, "per_day_usd": 100, "per_month_usd": 1000},
     "limits": {
         "body_bytes": 10_000,
+        "calls_per_minute": 10_000,
         "concurrent_calls": 8,
         "waiting_calls": 8,
         "model_requests_per_call": 4,

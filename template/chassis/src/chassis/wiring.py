@@ -11,6 +11,7 @@ from pydantic_ai.models import Model
 from chassis.constraints import Constraints, load_constraints
 from chassis.guard.breaker import Breaker
 from chassis.guard.chain import Guard
+from chassis.guard.egress import Outbound
 from chassis.guard.link import Link
 from chassis.guard.prices import price_of
 from chassis.guard.vendors import NEEDS, connect
@@ -84,6 +85,9 @@ async def wire(
     check_recognisers(constraints, task.recognisers)
     links = _links(constraints, settings, models)
     async with AsyncExitStack() as open_parts:
+        for link in links:
+            if isinstance(link.vendor, Outbound):
+                open_parts.push_async_callback(link.vendor.close)
         telemetry = start_telemetry(project.name, project.version, settings.chassis_env, project.root / "var")
         open_parts.callback(telemetry.shutdown)
         database = await open_database(settings.database_url, project.root)
@@ -95,7 +99,7 @@ async def wire(
         switch = ModelSwitch(database, held_off=settings.models_off)
         guard = Guard(links, constraints, ledger, replies, switch, task.recognisers) if links else None
         service = Service(task, constraints, guard, desk, Journal(constraints.latency.p95_seconds))
-        keys = ApiKeys(database)
+        keys = ApiKeys(database, production=settings.chassis_env == "production")
         async with watching(Watched(ledger, desk, switch), constraints, telemetry.instruments):
             yield Wiring(
                 project, settings, constraints, task, database, keys, ledger, switch, desk, service, telemetry, contact

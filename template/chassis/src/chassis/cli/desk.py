@@ -25,7 +25,18 @@ By = Annotated[str | None, typer.Option(help="Who answers; you, if not given")]
 
 app = typer.Typer(help="Answer what no machine could.", no_args_is_help=True)
 
-FACTS = ("id", "task", "caller", "call_id", "setback", "created_at", "due_at", "answered_by", "answered_at")
+FACTS = (
+    "id",
+    "task",
+    "caller",
+    "call_id",
+    "setback",
+    "confidence",
+    "created_at",
+    "due_at",
+    "answered_by",
+    "answered_at",
+)
 JSON = ("question", "draft", "answer")
 
 
@@ -51,7 +62,7 @@ def show(referral_id: ReferralId) -> None:
     """Show one question with everything that is known about it."""
     referral = _find(find_project(), referral_id)
     for name in FACTS:
-        typer.echo(f"{name:12} {getattr(referral, name) or '-'}")
+        typer.echo(f"{name:12} {value if (value := getattr(referral, name)) is not None else '-'}")
     for name in JSON:
         value = getattr(referral, name)
         typer.echo(f"\n{name}\n{show_json(value) if value is not None else '-'}")

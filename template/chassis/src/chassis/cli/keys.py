@@ -49,10 +49,14 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `chassis
 
 def _with_keys[T](act: "Callable[[ApiKeys], Awaitable[T]]") -> T:
     from chassis.project import find_project
+    from chassis.settings import load_settings
     from chassis.store.keys import ApiKeys
 
+    project = find_project()
+    production = load_settings(project.root).chassis_env == "production"
+
     async def run() -> T:
-        async with database_of(find_project()) as database:
-            return await act(ApiKeys(database))
+        async with database_of(project) as database:
+            return await act(ApiKeys(database, production=production))
 
     return asyncio.run(run())

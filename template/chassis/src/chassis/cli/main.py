@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -28,8 +30,19 @@ USE, PEOPLE, CARE = "Use the service", "Callers and people", "Take care of it"
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"chassis {version('chassis')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version of the chassis")
+]
+
+
 @app.callback()
-def chassis() -> None:
+def chassis(_version: Version = False) -> None:
     """Use, watch and take care of the service of this repository."""
 
 

@@ -20,6 +20,7 @@ from chassis.guard.cached import Cached, Landed
 from chassis.guard.flights import Flights
 from chassis.guard.held import Held
 from chassis.guard.link import Link
+from chassis.guard.listed import Listed
 from chassis.guard.metered import Metered
 from chassis.guard.queued import Queued
 from chassis.guard.redacted import Redacted
@@ -134,7 +135,8 @@ def _shares(links: tuple[Link, ...], turn: Turn) -> Iterator[tuple[Link, Share]]
 class GuardedModel(FallbackModel):
     """The model that a task is given. Whatever an agent or a tool loop sends through it takes the walk, each time.
 
-    To pydantic-ai it is a `FallbackModel` over the chain's models, so that prompts and tools are prepared for each.
+    To pydantic-ai it is a `FallbackModel` over the chain's models, so that prompts and tools are prepared for each; but
+    none of those listed can be asked alone.
 
     Args:
         guard: The process's guards.
@@ -142,7 +144,7 @@ class GuardedModel(FallbackModel):
     """
 
     def __init__(self, guard: Guard, call: Call) -> None:
-        super().__init__(*(link.vendor for link in guard.links))
+        super().__init__(*(Listed(link.vendor) for link in guard.links))
         self._guard, self._call = guard, call
 
     async def request(

@@ -13,7 +13,7 @@ import httpx2
 import structlog
 from pydantic_ai.exceptions import ModelAPIError
 from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
@@ -83,7 +83,20 @@ def client_for(place: Place, timeout: float) -> httpx2.AsyncClient:
 
 
 class Outbound(WrapperModel):
-    """Asks a vendor, and calls a refusal of its client by its name."""
+    """Asks a vendor, and calls a refusal of its client by its name.
+
+    Args:
+        wrapped: The vendor's model.
+        client: What it sends with; `close` closes it.
+    """
+
+    def __init__(self, wrapped: Model, client: httpx2.AsyncClient) -> None:
+        super().__init__(wrapped)
+        self._client = client
+
+    async def close(self) -> None:
+        """Close every connection to the vendor."""
+        await self._client.aclose()
 
     async def request(
         self,

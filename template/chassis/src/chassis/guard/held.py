@@ -36,10 +36,15 @@ class Held(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """Hold, ask, settle."""
+        """Hold, ask, settle.
+
+        Raises:
+            BudgetExhausted: The worst case does not fit; nothing was sent.
+            NotAllowed: There is no worst case, because the request holds more than text.
+        """
         turn, call = self._turn, self._turn.call
         request = canonical_of(turn, messages, model_settings, model_request_parameters)
-        turn.input_bound = input_bound(request, messages)
+        turn.input_bound = input_bound(request, messages, model_request_parameters)
         worst_case = sum(link.worst_case_with_retries(turn.input_bound) for link in self._links)
         check_call(call.exposure + worst_case, self._constraints)
         hold = await self._ledger.hold(accounts_for(call.caller, self._constraints), worst_case)
@@ -48,4 +53,5 @@ class Held(WrapperModel):
             return await self.wrapped.request(messages, model_settings, model_request_parameters)
         finally:
             turn.held = 0
-            await self._ledger.settle(hold, turn.cost)  # to its end, even if a caller who hung up cancels this
+            # To its end, even if a caller who hung up cancels this.
+            await self._ledger.settle(hold, turn.cost, call.deadline.remaining())

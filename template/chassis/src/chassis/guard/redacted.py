@@ -6,6 +6,7 @@ searched too. What cannot be searched, such as a picture, does not leave where a
 
 import json
 from dataclasses import replace
+from typing import cast
 
 from pydantic_ai.messages import (
     ModelMessage,
@@ -34,6 +35,8 @@ ENVELOPE = frozenset(
 """The keys of a part under which no words travel."""
 ATTACHED = frozenset({"audio-url", "binary", "document-url", "image-url", "uploaded-file", "video-url"})
 """The kinds of content that hold something other than text, or say where it is."""
+HEADERS = "extra_headers"
+"""The one setting in which a team may well send a key of its own."""
 WRITTEN = frozenset({"description", "title", "enum", "const", "default", "examples"})
 """The keys of a tool's schema under which words travel."""
 
@@ -70,7 +73,7 @@ class Redacted(WrapperModel):
             ModelMessagesTypeAdapter.validate_python(plain),
             words.of_parameters(model_request_parameters),
         )
-        response = await self.wrapped.request(spoken, model_settings, parameters)
+        response = await self.wrapped.request(spoken, words.of_settings(model_settings), parameters)
         in_json = model_request_parameters.output_mode in {"native", "prompted"}
         return replace(response, parts=[words.restored(part, in_json=in_json) for part in response.parts])
 
@@ -98,6 +101,14 @@ class _Words:
             function_tools=[self._of_tool(tool) for tool in parameters.function_tools],
             output_tools=[self._of_tool(tool) for tool in parameters.output_tools],
         )
+
+    def of_settings(self, settings: ModelSettings | None) -> ModelSettings | None:
+        """Return settings whose texts hold no values; headers stay, for what a team sends in one may be its own key."""
+        if settings is None:
+            return None
+        searched = (key for key, value in settings.items() if key != HEADERS and isinstance(value, str | list | dict))
+        words = {key: self._plain(cast("Json", settings.get(key))) for key in searched}
+        return settings | cast("ModelSettings", words)
 
     def restored(self, part: ModelResponsePart, *, in_json: bool) -> ModelResponsePart:
         """Return a part of a reply with the values again; what a model thinks stays as its vendor signed it."""

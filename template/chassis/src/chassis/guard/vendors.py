@@ -32,7 +32,7 @@ ADDRESSES = {
 """Where the vendors listen, as their SDKs have it."""
 
 
-def connect(link: ModelLink, settings: Settings, timeout: float) -> Model | None:
+def connect(link: ModelLink, settings: Settings, timeout: float) -> Outbound | None:
     """Return the vendor's model, or None if the variable that it needs is not set.
 
     Args:
@@ -47,15 +47,16 @@ def connect(link: ModelLink, settings: Settings, timeout: float) -> Model | None
     if key is None or base_url is None:
         return None
     place = Place.at(base_url, private=link.private or link.provider == "local")
+    client = client_for(place, timeout)
     try:
-        vendor = MAKERS[link.provider](link.model, key.get_secret_value(), base_url, client_for(place, timeout))
+        vendor = MAKERS[link.provider](link.model, key.get_secret_value(), base_url, client)
     except ImportError:
         raise ConfigError(
             f"{FILE}: the model {link.name!r}",
             f"the SDK of provider {link.provider!r} is not installed",
             f"Run `uv add 'chassis[{link.provider}]'`",
         ) from None
-    return Outbound(vendor)
+    return Outbound(vendor, client)
 
 
 def _key_and_address(link: ModelLink, settings: Settings) -> tuple[SecretStr | None, str | None]:

@@ -9,7 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
 type Row = Mapping[str, Any]
-type Value = str | int | None
+type Value = str | float | None
+"""An `int` is a `float` to a type checker; the databases tell them apart."""
 
 PATIENCE_SECONDS = 2.0
 """How long a statement waits for its turn; then the database is called unavailable, and the call goes on without it."""

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from pydantic import BaseModel
 
 from chassis.clock import now, stamp
 from chassis.errors import NotFound
 from chassis.store.database import Database, Row
-from chassis.types import Referred, Setback
+from chassis.types import Draft, Referred, Setback
 
 log = structlog.get_logger()
 
@@ -29,6 +30,7 @@ class Referral:
         setback: Why no machine answered.
         question: The question as JSON of the task's input type.
         draft: What a machine would have said, as JSON of the output type, if it said anything.
+        confidence: How sure the machine was of it, from 0 to 1.
         created_at: When it came in, UTC.
         due_at: When a person is to have answered, UTC.
         answer: What the person said, as JSON of the output type, or None while it is open.
@@ -43,6 +45,7 @@ class Referral:
     setback: Setback
     question: Mapping[str, Any]
     draft: Mapping[str, Any] | None
+    confidence: float | None
     created_at: datetime
     due_at: datetime
     answer: Mapping[str, Any] | None
@@ -58,21 +61,23 @@ class Desk:
         self._due = timedelta(hours=due_hours)
 
     async def refer(
-        self, task: str, caller: str, call_id: str, setback: Setback, question: str, draft: str | None
+        self, task: str, caller: str, call_id: str, setback: Setback, question: str, draft: Draft[BaseModel] | None
     ) -> Referred:
-        """Lay a question before a person; `question` and `draft` are JSON."""
+        """Lay a question, as JSON, before a person; with what a machine would have said, if it said anything."""
         moment = now()
         referred = Referred("r_" + secrets.token_hex(8), setback, moment + self._due)
         await self._database.execute(
-            "INSERT INTO referrals (id, task, caller, call_id, setback, question, draft, created_at, due_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO referrals"
+            " (id, task, caller, call_id, setback, question, draft, confidence, created_at, due_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             referred.referral_id,
             task,
             caller,
             call_id,
             setback.value,
             question,
-            draft,
+            draft.value.model_dump_json() if draft else None,
+            draft.confidence if draft else None,
             stamp(moment),
             stamp(referred.due_at),
         )

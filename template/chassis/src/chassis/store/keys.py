@@ -16,6 +16,8 @@ from chassis.errors import ConfigError
 from chassis.store.database import Database, Row
 
 PREFIX = "ck_"
+DEVELOPER = "developer"
+"""The caller whose key `chassis serve` makes by itself, and shows on the terminal: never in production."""
 CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 log = structlog.get_logger()
 
@@ -31,10 +33,15 @@ class ApiKey:
 
 
 class ApiKeys:
-    """The keys in the database."""
+    """The keys in the database.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    Args:
+        database: Where their hashes are.
+        production: Whether keys that were made for developing open nothing.
+    """
+
+    def __init__(self, database: Database, *, production: bool = False) -> None:
+        self._database, self._production = database, production
 
     async def create(self, caller: str) -> str:
         """Issue a key to `caller` and return it; it cannot be shown again.
@@ -46,6 +53,9 @@ class ApiKeys:
             raise ConfigError(
                 "caller", f"the name is {caller!r}", "Use 1 to 64 letters, digits and . _ @ - such as 'web-shop'"
             )
+        if self._production and caller == DEVELOPER:
+            problem = f"keys of {caller!r} open nothing in production"
+            raise ConfigError("caller", problem, "Name the program or the team that calls")
         key, key_id = PREFIX + secrets.token_urlsafe(24), "k_" + secrets.token_hex(6)
         await self._database.execute(
             "INSERT INTO api_keys (id, hash, caller, created_at) VALUES ($1, $2, $3, $4)",
@@ -60,12 +70,14 @@ class ApiKeys:
     async def caller_of(self, key: str) -> str | None:
         """Return who holds `key`, or None if nobody does (any more).
 
-        The lookup is by hash: how long it takes says nothing about how much of a guess was right.
+        The lookup is by hash: how long it takes says nothing about how much of a guess was right. In production nobody
+        holds a key that was made for developing, whichever way it came into the database.
         """
         rows = await self._database.fetch(
             "SELECT caller FROM api_keys WHERE hash = $1 AND revoked_at IS NULL", _hash(key)
         )
-        return str(rows[0]["caller"]) if rows else None
+        caller = str(rows[0]["caller"]) if rows else None
+        return None if self._production and caller == DEVELOPER else caller
 
     async def listed(self) -> list[ApiKey]:
         """Return every key that was ever issued, oldest first."""

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -56,21 +57,23 @@ class Ledger:
         hold = Hold("h_" + secrets.token_hex(12), keys, amount, self._clock())
         taking = self._begin(self._till.take(hold, accounts))
         try:
-            await asyncio.shield(taking)
+            if not taking.done():
+                await asyncio.wait({taking})  # `shield` would lose the error of one cancelled just now
+            taking.result()
         except (asyncio.CancelledError, StoreUnavailable):
             self._begin(self._give_back(hold, taking))
             raise
         return hold
 
-    async def settle(self, hold: Hold, spent: NanoUsd) -> None:
+    async def settle(self, hold: Hold, spent: NanoUsd, time_left: float = SETTLE_SECONDS) -> None:
         """Charge what the request cost and free the rest. Settling a hold again changes nothing.
 
         This comes to its end even if whoever waits for it is cancelled, and it never fails because of the database: a
-        hold that cannot be settled stays charged and is counted as lost.
+        hold that cannot be settled stays charged and is counted as lost. It is waited for only as long as `time_left`.
         """
         settling = self._begin(self._settle_or_lose(hold, spent))
         if not settling.done():
-            await asyncio.wait({settling}, timeout=SETTLE_SECONDS)
+            await asyncio.wait({settling}, timeout=min(SETTLE_SECONDS, time_left))
         if settling.done():
             settling.result()
 
@@ -114,14 +117,22 @@ class Ledger:
         """Start what has to come to its end whatever happens to the call that needs it."""
         task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)  # SQLite is done before it returns
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._end)
         return task
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever is left to hear of it has; asyncio need not repeat it
 
     async def _settle_or_lose(self, hold: Hold, spent: NanoUsd) -> None:
         try:
             await self._settle(hold, spent)
         except StoreUnavailable as error:
             log.exception("hold.lost", hold_id=hold.id, amount_usd=in_usd(hold.amount), reason=error.reason)
+        except Exception:  # a mistake of ours; nobody may be waiting any more to hear of it
+            log.exception("hold.lost", hold_id=hold.id, amount_usd=in_usd(hold.amount), reason="mistaken")
+            raise
 
     async def _settle(self, hold: Hold, spent: NanoUsd) -> None:
         for rest in RETRY_SECONDS:

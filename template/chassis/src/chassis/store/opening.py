@@ -1,5 +1,6 @@
 """Opens the database that `DATABASE_URL` names."""
 
+import re
 import sqlite3
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ from chassis.store.sqlite import SqliteDatabase
 
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql"
+PORTLESS = re.compile(r"^([^:/]*):(?!\d{1,5}(?:/|$))[^/]*")
+"""A host, and after its colon what is no port."""
 
 
 async def open_database(url: str, root: Path) -> Database:
@@ -55,12 +58,19 @@ async def _open_server(url: str) -> Database:
     except (StoreUnavailable, ValueError) as error:
         raise ConfigError(
             "DATABASE_URL",
-            f"{_without_password(url)} cannot be opened ({error.__cause__ or error})",
+            f"{_without_password(url)} cannot be opened ({_reason(error)})",
             "Start the server, or name the one that is there",
         ) from error
 
 
+def _reason(error: StoreUnavailable | ValueError) -> str:
+    """Return what may be printed of an error: about a URL that cannot be read, it quotes what may be the password."""
+    if isinstance(error, ValueError):
+        return "it is no URL that the driver can read; in a password write %2F for /, %23 for #, %3A for :, %40 for @"
+    return str(error.__cause__ or error)
+
+
 def _without_password(url: str) -> str:
-    """Return a URL that may be printed: a password can stand before the host and in the query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """Return a URL that may be printed: a password can stand before the last @, in the query, or at the port."""
+    place = url.partition("://")[2].rpartition("@")[2].partition("?")[0]
+    return f"{POSTGRESQL}://{PORTLESS.sub(r'\1', place)}"

@@ -59,6 +59,8 @@ def _facts(span: StoredSpan) -> Iterator[str]:
     if outcome := facts.get(names.OUTCOME):
         by = facts.get(names.ANSWERED_BY)
         yield f"{outcome} by {by}" if by else outcome
+    if facts.get(names.CACHED):
+        yield "from the cache"
     if facts.get(names.DEGRADED):
         yield "degraded"
     if setback := facts.get(names.SETBACK):

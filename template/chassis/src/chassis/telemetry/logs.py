@@ -6,7 +6,6 @@ somebody's question; its type and the places it passed are kept.
 
 import logging
 import os
-import re
 import sys
 from typing import Any, TextIO
 
@@ -16,17 +15,12 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
+from chassis.credentials import hide
 from chassis.telemetry.context import current_ids
 
 SPANS_SAY_IT_BETTER = ("httpx", "httpx2")
 """At INFO these write a line for every request that they send."""
 READ_FIRST = ("timestamp", "level", "event", "call_id", "trace_id", "span_id")
-SECRETS = re.compile(
-    r"\b((?:[cprs]k[-_]|gh[oprsu]_|github_pat_|glpat-|xox[abprs]-|AKIA|ASIA|AIza|eyJ|[Bb]earer |[Bb]asic ))"
-    r"[\w.~+/=-]{16,}"
-    r"|(://)[^\s/:@\"]+:[^\s/@\"]+(?=@)"
-)
-"""Keys of well-known shape, and the credentials in headers and addresses; what introduces them stays readable."""
 
 
 def configure_logs(*, production: bool, stream: TextIO | None = None) -> None:
@@ -102,7 +96,7 @@ def _hiding_secrets(render: Processor) -> Processor:
     """Return a processor that looks at the finished line, so that nothing nested in it is overlooked."""
 
     def rendered(logger: WrappedLogger, method: str, line: EventDict) -> str:
-        return SECRETS.sub(r"\1\2[SECRET]", str(render(logger, method, line)))
+        return hide(str(render(logger, method, line)))
 
     return rendered
 

@@ -5,6 +5,7 @@ from starlette.middleware import Middleware
 
 from chassis.web.calls import calls_router
 from chassis.web.described import DescribedAPI
+from chassis.web.docs import add_docs
 from chassis.web.envelope import Envelope
 from chassis.web.health import health_router
 from chassis.web.limits import LimitRequests
@@ -20,8 +21,8 @@ def build_app(wiring: Wiring) -> FastAPI:
     app = DescribedAPI(
         title=wiring.project.name,
         version=wiring.project.version,
+        docs_url=None,  # theirs loads a program from elsewhere
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
         telemetry=wiring.telemetry.for_fastapi(),
         middleware=[  # outermost first
@@ -33,4 +34,5 @@ def build_app(wiring: Wiring) -> FastAPI:
     install(app)
     app.include_router(calls_router(wiring))
     app.include_router(health_router(wiring))
+    add_docs(app)
     return app

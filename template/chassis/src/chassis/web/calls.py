@@ -1,5 +1,6 @@
 """The two addresses a caller uses: ask, and come back for what a person answered."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
@@ -15,8 +16,10 @@ from chassis.errors import (
     Overloaded,
     StoreUnavailable,
     TooLarge,
+    TooManyCalls,
     Unauthenticated,
 )
+from chassis.rate import Rate
 from chassis.web.auth import Caller, keyed_route
 from chassis.web.bodies import REFERRALS, AnsweredBody, ReferralBody, ReferredBody, body_of, typed_by
 from chassis.web.described import CALL_ID, LOCATION, REFERRAL_LINK, Responses, problems
@@ -58,7 +61,7 @@ def _add_ask(router: APIRouter, wiring: Wiring) -> None:
         methods=["POST"],
         operation_id="ask",
         summary=f"Ask {wiring.task.name}",
-        dependencies=[Depends(_json_only)],
+        dependencies=[Depends(_json_only), Depends(_at_most(wiring.constraints.limits.calls_per_minute))],
         responses=_asked(wiring.task.gives),
     )
 
@@ -72,7 +75,7 @@ def _asked(gives: type[BaseModel]) -> Responses:
             "headers": CALL_ID | LOCATION,
             "links": REFERRAL_LINK,
         },
-        **problems(*ALWAYS, Malformed, WrongMediaType, NotAllowed, BudgetExhausted, ModelsFailed),
+        **problems(*ALWAYS, Malformed, WrongMediaType, NotAllowed, BudgetExhausted, TooManyCalls, ModelsFailed),
     }
 
 
@@ -81,6 +84,17 @@ async def _json_only(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise WrongMediaType("Send the header `Content-Type: application/json` and a body that is JSON")
+
+
+def _at_most(per_minute: int) -> Callable[[Caller], Awaitable[None]]:
+    rate = Rate(per_minute)
+
+    async def limited(caller: Caller) -> None:
+        """Refuse whoever comes too often, before anything that costs is done for them."""
+        if (seconds := rate.enter(caller)) is not None:
+            raise TooManyCalls(f"{per_minute} calls a minute are the limit; try again later", retry_after=seconds)
+
+    return limited
 
 
 def _add_referral(router: APIRouter, wiring: Wiring) -> None:

@@ -19,7 +19,12 @@ OF_STATUS: dict[int, dict[str, Any]] = {
     401: {
         "WWW-Authenticate": {"description": "How to identify oneself", "required": True, "schema": {"type": "string"}}
     },
-    429: {"Retry-After": {"description": "Seconds until there is money again", "schema": {"type": "integer"}}},
+    429: {
+        "Retry-After": {
+            "description": "Seconds after which there is money, or room, again",
+            "schema": {"type": "integer"},
+        }
+    },
     503: {
         "Retry-After": {"description": "Seconds after which trying again makes sense", "schema": {"type": "integer"}}
     },

@@ -26,7 +26,7 @@ async def while_connected(work: Work, body: bytes, receive: Receive) -> None:
     async def replay() -> Message:
         if unread:
             return {"type": "http.request", "body": unread.pop(), "more_body": False}
-        await asyncio.shield(hanging_up)
+        await asyncio.wait({hanging_up})
         return HUNG_UP
 
     working = asyncio.create_task(work(replay))

@@ -2,24 +2,26 @@
 
 import asyncio
 import errno
+import ipaddress
 import math
 import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
 from typing import override
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from chassis.errors import ConfigError
+from chassis.store.keys import DEVELOPER
 from chassis.web.app import build_app
 from chassis.wiring import Wiring
 
 NOTICE_SECONDS = 2.0
 """From the first 503 of /readyz to the last connection that is accepted: time for a load balancer to look."""
-DEVELOPER = "developer"
 log = structlog.get_logger()
 
 
@@ -99,11 +101,18 @@ def _address(listener: socket.socket) -> str:
 async def _announce(wiring: Wiring, address: str, say: Callable[[str], None]) -> None:
     has_key = any(key.revoked_at is None for key in await wiring.keys.listed())
     log.info("service.started", address=address, task=wiring.task.name, version=wiring.project.version)
-    if wiring.settings.chassis_env == "production":
-        if not has_key:
-            log.warning("key.missing", remedy="create one with `uv run chassis keys create CALLER`")
+    developing = wiring.settings.chassis_env == "development"
+    if developing:
+        say(f"{wiring.project.name} listens on {address} and is described at {address}/docs")
+    if has_key:
         return
-    say(f"{wiring.project.name} listens on {address} and is described at {address}/docs")
-    if not has_key:
+    if not (developing and _only_here(wiring, address)):
+        log.warning("key.missing", remedy="create one with `uv run chassis keys create CALLER`")
+    else:
         key = await wiring.keys.create(DEVELOPER)
         say(f"Your development key, shown only this once:  {key}")
+
+
+def _only_here(wiring: Wiring, address: str) -> bool:
+    """Tell whether nobody else could use a key that is made here: others reach neither the service nor its database."""
+    return ipaddress.ip_address(urlsplit(address).hostname or "").is_loopback and wiring.database.dialect == "sqlite"

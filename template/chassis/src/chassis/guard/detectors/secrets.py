@@ -2,32 +2,13 @@
 
 import re
 
+from chassis.credentials import BASIC, BEARER, IN_ADDRESS, SHAPED
 from chassis.guard.detectors.detector import Detector
 
-START, WORD, ALNUM = r"(?<![A-Za-z0-9])", r"[A-Za-z0-9_-]", r"[A-Za-z0-9]"
-SHAPES = (
-    rf"[sprc]k[-_](?=[A-Za-z_-]{{0,60}}\d){WORD}{{16,}}",  # OpenAI, Anthropic, Stripe, ours; words have no digits
-    rf"(?:whsec|gh[pousr]|npm|hf|glsa|shp(?:at|ss)|gsk|xai|nvapi|r8)[_-]{ALNUM}{{20,}}",
-    r"(?:github_pat|dop_v1|doo_v1|lin_api)_\w{20,}",
-    rf"(?:gl(?:pat|rt|dt)|pypi|xkeysib|xox[abeoprs]|xapp|GOCSPX)-{WORD}{{16,}}",
-    rf"A(?:KIA|SIA|BIA|CCA)[A-Z2-7]{{16}}(?!{ALNUM})|AIza{WORD}{{35}}|ya29\.{WORD}{{20,}}",  # AWS, Google
-    rf"(?:dapi|SK|key-)[0-9a-f]{{32}}(?!{ALNUM})",  # Databricks, Twilio, Mailgun
-    rf"SG\.{WORD}{{16,}}\.{WORD}{{16,}}",  # SendGrid
-    rf"\d{{8,10}}:AA{WORD}{{33}}",  # Telegram
-    rf"eyJ{WORD}{{8,}}\.{WORD}{{4,}}\.{WORD}*",  # JSON web tokens
-    r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]{20,}",
-)
-SHAPED = re.compile(START + "(?:" + "|".join(SHAPES) + ")", re.ASCII)
 PRIVATE_KEY = re.compile(
     r"-----BEGIN (?P<what>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----"
     r"(?:(?:[^-]|-(?!----)){1,20000}+-----END (?P=what)-----|(?:(?:\s|\\[nr])*+[A-Za-z0-9+/=]{16,}+)++)"
 )
-BEARER = re.compile(rf"{START}bearer\s{{1,4}}(?P<value>[\w.~+/=-]{{16,}})", re.ASCII | re.IGNORECASE)
-BASIC = re.compile(
-    r"authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?:basic|token|apikey)\s{1,4}(?P<value>[\w.~+/=-]{8,})",
-    re.ASCII | re.IGNORECASE,
-)
-IN_ADDRESS = re.compile(r"://[^\s/:@\"'<>]{0,64}:(?P<value>[^\s/@\"'<>]{3,200})@")
 NAMES = (
     r"pass(?:word|wd|code|phrase|wort)|\bpwd?\b|kennwort|mot de passe|contraseña|密码|口令|パスワード",
     r"secret|geheimnis|token|jeton|令牌|トークン|api[-_ ]?(?:key|schlüssel)|(?:access|account|auth|signing)[-_ ]?key",

@@ -1,0 +1,46 @@
+"""How long it takes to look at a whole fleet."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.clones import make_fleet, make_template
+from benchmarks.projects import ROOT
+from benchmarks.rounds import Effort, cpu_seconds
+from benchmarks.tables import Row, Table, python_version
+
+SIZES = (20, 200)
+QUICK_SIZES = (3,)
+
+
+def measure(effort: Effort) -> Table:
+    """Look at a small fleet and at a large one; a quick round makes only a few clones."""
+    sizes = SIZES if effort.rounds > 1 else QUICK_SIZES
+    with TemporaryDirectory() as folder:
+        template = make_template(Path(folder, "template"))
+        rows = [look(Path(folder, str(size)), template, size, effort.rounds) for size in sizes]
+    return Table(
+        "Looking at a fleet",
+        f"{python_version()}; clones of three releases and three sets of answers, some neglected; table, JSON and "
+        f"page; least of {effort.rounds} rounds",
+        rows,
+    )
+
+
+def look(folder: Path, template: Path, size: int, rounds: int) -> Row:
+    """Make a fleet and return how long the report on it takes, as somebody waits for it and as the machine works."""
+    fleet = make_fleet(folder, template, size)
+    spent = [report(fleet, template, folder) for _ in range(rounds)]
+    seconds, cpu = (min(figures) for figures in zip(*spent, strict=True))
+    return Row(f"{size} repositories", {"seconds": seconds, "CPU s": cpu, "CPU ms each": cpu / size * 1e3})
+
+
+def report(fleet: Path, template: Path, folder: Path) -> tuple[float, float]:
+    """Run the command once; return its seconds and its CPU seconds."""
+    outputs = ["--json", str(folder / "fleet.json"), "--html", str(folder / "fleet.html")]
+    command = [sys.executable, "-m", "fleet", str(fleet), "--template", str(template), *outputs]
+    started, before = time.monotonic(), cpu_seconds()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return time.monotonic() - started, cpu_seconds() - before

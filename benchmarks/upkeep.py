@@ -1,0 +1,106 @@
+"""What copying and updating cost, beside an empty template of as many files: the floor of Copier itself."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.clones import commit, git
+from benchmarks.projects import copy_template
+from benchmarks.rounds import Effort, cpu_seconds, in_turn, lowest
+from benchmarks.tables import Row, Table, python_version
+
+CHANGED = 5
+"""How many files the second release changes."""
+RECORD = "{{ _copier_conf.answers_file }}.jinja"
+
+type Template = Path
+type Job = Callable[[Template, Path], float]
+
+
+def measure(effort: Effort) -> Table:
+    """Copy the second release, and update to it from the first, each with both templates in turn."""
+    with TemporaryDirectory() as folder:
+        ours = make_ours(Path(folder, "ours"))
+        files = count(ours, Path(folder, "count"))
+        floor = make_floor(Path(folder, "floor"), files)
+        jobs: Mapping[str, Job] = {"copier copy": copy, "copier update": update}
+        contestants = {
+            f"{name}, {whose}": partial(job, template)
+            for name, job in jobs.items()
+            for whose, template in {"floor": floor, "ours": ours}.items()
+        }
+        costs = lowest((name, cost(job)) for name, job in in_turn(contestants, effort.rounds))
+    return Table(
+        "Copying and updating, beside an empty template of as many files",
+        f"{python_version()}; {files} files, {CHANGED} of them changed by the update, default answers, from the shell, "
+        f"git repositories with two releases; least of {effort.rounds} rounds",
+        [row(name, costs) for name in jobs],
+    )
+
+
+def row(job: str, costs: Mapping[str, float]) -> Row:
+    """Return what one job costs with both templates."""
+    ours, floor = costs[f"{job}, ours"], costs[f"{job}, floor"]
+    return Row(job, {"CPU ms": ours * 1e3, "empty template": floor * 1e3, "x empty template": ours / floor})
+
+
+def cost(job: Callable[[Path], float]) -> float:
+    """Return the CPU seconds of a job in a new folder."""
+    with TemporaryDirectory() as folder:
+        return job(Path(folder) / "project")
+
+
+def copy(template: Template, project: Path) -> float:
+    """Generate a project; return the CPU seconds."""
+    return copier("copy", "--defaults", "--quiet", str(template), str(project))
+
+
+def update(template: Template, project: Path) -> float:
+    """Bring a project of the first release, committed and clean, to the second; return the CPU seconds."""
+    copier("copy", "--defaults", "--quiet", "--vcs-ref", "1.0.0", str(template), str(project))
+    commit(project, "As generated")
+    return copier("update", "--defaults", "--quiet", str(project))
+
+
+def copier(*arguments: str) -> float:
+    """Run Copier and return its CPU seconds, with those of the git that it starts."""
+    before = cpu_seconds()
+    subprocess.run([sys.executable, "-m", "copier", *arguments], check=True, capture_output=True)
+    return cpu_seconds() - before
+
+
+def count(template: Template, project: Path) -> int:
+    """Return how many files a template makes."""
+    copy(template, project)
+    return sum(path.is_file() for path in project.rglob("*"))
+
+
+def make_ours(folder: Path) -> Template:
+    """Return this template with two releases."""
+    copy_template(folder)
+    modules = sorted((folder / "template/chassis/src/chassis").glob("*.py"))
+    return with_releases(folder, modules[:CHANGED])
+
+
+def make_floor(folder: Path, files: int) -> Template:
+    """Return a template of plain files without any content to speak of, and Copier's record, with two releases."""
+    (folder / "template").mkdir(parents=True)
+    (folder / "copier.yml").write_text("_subdirectory: template\n", encoding="utf-8")
+    (folder / "template" / RECORD).write_text("{{ _copier_answers | to_nice_yaml }}", encoding="utf-8")
+    plain = [folder / f"template/file-{number:03}.txt" for number in range(files - 1)]
+    for file in plain:
+        file.write_text("one line\n", encoding="utf-8")
+    return with_releases(folder, plain[:CHANGED])
+
+
+def with_releases(folder: Path, changed: list[Path]) -> Template:
+    """Commit a template as its first release, change some files, and commit the second."""
+    for version in ("1.0.0", "2.0.0"):
+        for file in changed:
+            file.write_text(file.read_text(encoding="utf-8") + f"# {version}\n", encoding="utf-8")
+        commit(folder, version)
+        git(folder, "tag", version)
+    return folder

@@ -1,0 +1,72 @@
+"""Show how all repositories that were made from this template stand."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from chassis.updates.source import Template
+from rich.console import Console
+from rich.progress import track
+
+from fleet.facts import Facts
+from fleet.page import page
+from fleet.repositories import found, listed
+from fleet.survey import survey
+from fleet.table import drawn
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    """Look at every repository, print the table, and write what else was asked for."""
+    options = parsed()
+    places = [
+        *found(options.folders),
+        *(listed(options.list.read_text("utf-8"), options.clones) if options.list else ()),
+    ]
+    if not places:
+        sys.exit(
+            "No repository was named; give a clone, a folder of clones, or --list with a file of paths and addresses"
+        )
+    looked = survey(places, Template(git_dir(options.template)), options.today)
+    watched = track(looked, "looking …", total=len(places), console=Console(stderr=True), transient=True)
+    fleet = sorted(watched, key=lambda facts: (-len(facts.concerns), facts.name, facts.path))
+    Console().print(drawn(fleet))
+    if options.json:
+        options.json.write_text(as_json(fleet, options.today), encoding="utf-8")
+    if options.html:
+        options.html.write_text(page(fleet, options.today), encoding="utf-8")
+
+
+def as_json(fleet: list[Facts], today: date) -> str:
+    """Return all facts as JSON."""
+    rows = [asdict(facts) | {"concerns": facts.concerns} for facts in fleet]
+    return json.dumps({"schema": 1, "today": today, "repositories": rows}, indent=2, default=str) + "\n"
+
+
+def git_dir(clone: Path) -> Path:
+    """Return where the commits of a clone are."""
+    return clone / ".git" if (clone / ".git").is_dir() else clone
+
+
+def parsed() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(prog="fleet", description=__doc__)
+    parser.add_argument("folders", nargs="*", type=Path, help="a clone, or a folder of clones")
+    parser.add_argument("--list", type=Path, metavar="FILE", help="a file with a path or an address a line")
+    parser.add_argument("--clones", type=Path, default=ROOT / "build/fleet", help="where clones of addresses are kept")
+    parser.add_argument(
+        "--template", type=Path, default=ROOT, help="a clone of the template with its tags; default: this"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all facts there too")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page for people there too")
+    today = datetime.now(UTC).date()
+    parser.add_argument("--today", type=date.fromisoformat, default=today, metavar="DAY", help="judge dates as of then")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Look at one repository: read its files of decisions and compare its chassis with the release that it came from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from chassis.constraints import load_constraints
+from chassis.errors import ConfigError
+from chassis.owners.ownership import load_ownership
+from chassis.project import find_project
+from chassis.updates.record import load_record
+from chassis.updates.source import Template
+from chassis.updates.status import upstream_of
+
+from fleet.facts import Budget, Drifted, Facts, Lapsed
+
+
+@dataclass(slots=True)
+class Looking:
+    """A look at one repository: each part adds what it finds, or a sentence on why it found nothing."""
+
+    root: Path
+    template: Template
+    today: date
+    facts: Facts
+    troubles: list[str] = field(default_factory=list)
+
+    def attempt(self, name: str, part: Callable[["Looking"], Facts]) -> None:
+        """Look at one part; another part can be read even if this one cannot."""
+        try:
+            self.facts = part(self)
+        except ConfigError as error:
+            self.troubles.append(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever lies in a foreign folder, the others must still be shown
+            self.troubles.append(f"The {name} could not be read: {type(error).__name__}: {error}")
+
+
+def look(root: Path, template: Template, today: date, trouble: str | None = None) -> Facts:
+    """Return what is known of the repository at `root`.
+
+    Args:
+        root: Its folder; anything may lie there, or nothing.
+        template: A clone of the template with all its releases.
+        today: The day on which dates are judged.
+        trouble: What was wrong before anybody could look.
+    """
+    looking = Looking(root, template, today, Facts(name=root.name, path=str(root)))
+    if trouble:
+        looking.troubles.append(trouble)
+    elif not root.is_dir():
+        looking.troubles.append("There is no such folder")
+    elif not (root / ".git").exists():
+        looking.troubles.append("This folder is no clone: it has no .git")
+    elif not (root / ".copier-answers.yml").is_file():
+        looking.troubles.append("It was not made from this template: it has no .copier-answers.yml")
+    else:
+        for name, part in PARTS.items():
+            looking.attempt(name, part)
+    return replace(looking.facts, troubles=tuple(looking.troubles))
+
+
+def project(looking: Looking) -> Facts:
+    """Return what the service is called, as its `pyproject.toml` has it."""
+    found = find_project(looking.root)
+    if found.root != looking.root.resolve():
+        raise ConfigError("pyproject.toml", "there is none with [tool.chassis]", "Is it made from another template?")
+    return replace(looking.facts, service=found.name)
+
+
+def release(looking: Looking) -> Facts:
+    """Return its release, how far that is behind, and what was done to the chassis."""
+    record = load_record(looking.root)
+    looking.facts = replace(looking.facts, version=record.version)
+    if looking.template.commit_of(record.version) is None:
+        remedy = "Fetch its tags (git fetch --tags), or name the right clone with --template"
+        where = f"the clone of the template at {looking.template.git_dir}"
+        raise ConfigError(where, f"it has no release {record.version}, which .copier-answers.yml names", remedy)
+    upstream = upstream_of(looking.root, record, looking.template)
+    drift = upstream.drift
+    return replace(
+        looking.facts,
+        newest=upstream.newest,
+        behind=upstream.commits_behind,
+        drifted=Drifted(drift.edited, drift.missing, drift.added),
+    )
+
+
+def owners(looking: Looking) -> Facts:
+    """Return whose date of review has passed."""
+    lapsed = tuple(
+        Lapsed(name, role.accountable, role.review_by)
+        for name, role in load_ownership(looking.root).roles
+        if role.review_by is not None and role.review_by <= looking.today
+    )
+    return replace(looking.facts, lapsed=lapsed)
+
+
+def budget(looking: Looking) -> Facts:
+    """Return what it may spend in a month."""
+    return replace(looking.facts, budget=Budget(load_constraints(looking.root).cost.per_month_usd))
+
+
+PARTS = {"project": project, "release": release, "owners": owners, "budget": budget}
+"""What is looked at, in this order."""

@@ -1,0 +1,62 @@
+"""The fleet on a screen: a row a repository, the ones that need somebody first."""
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from fleet.facts import Budget, Facts, tally
+
+COLUMNS = ("repository", "release", "behind", "drift", "ready", "lapsed", "waivers", "USD/month")
+UNKNOWN = "[dim]?[/]"
+
+
+def drawn(fleet: Sequence[Facts]) -> Group:
+    """Return the table, what is wrong with single repositories, and one line on all."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in COLUMNS:
+        words = column in {"repository", "release", "ready"}
+        table.add_column(column, justify="left" if words else "right", no_wrap=column != "ready")
+    for facts in fleet:
+        table.add_row(*cells(facts))
+    return Group(table, *troubles(fleet), summary(fleet))
+
+
+def cells(facts: Facts) -> Iterator[RenderableType]:
+    """Return the cells of a repository; a question mark where nothing is known."""
+    yield f"[red]{escape(facts.name)}[/]" if facts.troubles else escape(facts.name)
+    yield UNKNOWN if facts.version is None else escape(facts.version)
+    yield UNKNOWN if facts.behind is None else counted(facts.behind, "yellow")
+    yield UNKNOWN if facts.drifted is None else counted(len(facts.drifted), "red")
+    yield UNKNOWN if facts.level is None else f"{escape(facts.level)} [dim]{escape(' '.join(facts.blockers))}[/]"
+    yield counted(len(facts.lapsed), "red")
+    expired = sum(waiver.expired for waiver in facts.waivers)
+    yield f"{len(facts.waivers)} [red]({expired} expired)[/]" if expired else counted(len(facts.waivers), "default")
+    yield UNKNOWN if facts.budget is None else money(facts.budget)
+
+
+def counted(number: int, colour: str) -> str:
+    """Return a number that stands out unless it is nothing."""
+    return f"[{colour}]{number}[/]" if number else "[dim]0[/]"
+
+
+def money(budget: Budget) -> str:
+    """Return a budget and what procurement agreed to."""
+    if budget.approved_usd is None:
+        return f"{budget.per_month_usd:,.0f}"
+    colour = "red" if budget.exceeds else "default"
+    return f"[{colour}]{budget.per_month_usd:,.0f}[/] of {budget.approved_usd:,.0f}"
+
+
+def troubles(fleet: Sequence[Facts]) -> Iterator[str]:
+    """Return a line for each thing that is wrong with a repository itself."""
+    return (f"[red]{escape(facts.name)}[/]  {escape(trouble)}" for facts in fleet for trouble in facts.troubles)
+
+
+def summary(fleet: Sequence[Facts]) -> str:
+    """Return how many repositories there are, and how many have which concern."""
+    counts = tally(fleet)
+    told = ", ".join(f"{number} {concern}" for concern, number in counts.items() if number)
+    return f"\n{len(fleet)} repositories: {told or 'nothing to do'}"

@@ -1,0 +1,1 @@
+ALTER TABLE referrals ADD COLUMN confidence DOUBLE PRECISION;
