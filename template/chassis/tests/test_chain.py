@@ -1,0 +1,152 @@
+"""Why each step of the walk is where it is: every test here fails if its step moves, is left out, or looks away."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai import Agent
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models import Model
+from pydantic_ai.models.function import AgentInfo
+from pydantic_ai.settings import ModelSettings
+from sample import TASK, Answer, Question
+from walking import walk
+
+from chassis import Draft, Task
+from chassis.clock import now
+from chassis.store import replies
+from chassis.testing import CONSTRAINTS, Scripted
+from chassis.types import nano_usd
+from chassis.wiring import Wiring
+
+KEPT = {"ttl_seconds": 60}
+
+
+async def ask(wiring: Wiring, text: str = "2 + 2?") -> Any:
+    """Ask as Alice does."""
+    return await wiring.service.answer(Question(text=text), wiring.service.new_call("alice"))
+
+
+def with_settings(**settings: Any) -> Task[Any, Any]:
+    """Return a task that asks with settings of its own."""
+
+    async def run(question: Question, model: Model) -> Draft[Answer]:
+        agent = Agent(model, model_settings=ModelSettings(**settings))
+        return Draft(Answer(text=(await agent.run(question.text)).output), confidence=1)
+
+    return Task(name="echo", takes=Question, gives=Answer, run=run, baseline=TASK.baseline)
+
+
+def chain_of(**changes_of_second: Any) -> list[dict[str, Any]]:
+    """Return the two models of the tests, the second one changed."""
+    first, second = CONSTRAINTS["models"]
+    return [first, second | changes_of_second]
+
+
+def test_the_cache_keeps_placeholders(tmp_path: Path) -> None:
+    """It stands behind the redaction, so that no value is laid down in it, and every caller's reply gets their own."""
+
+    async def story(wiring: Wiring) -> tuple[list[str], str]:
+        answers = [(await ask(wiring, "I am ada@example.com")).value.text for _ in range(2)]
+        [row] = await wiring.database.fetch("SELECT reply FROM replies")
+        return answers, row["reply"]
+
+    model = Scripted("Hello [EMAIL_1].")
+    answers, kept = walk(tmp_path, [model], story, cache=KEPT)
+
+    assert answers == ["Hello ada@example.com."] * 2
+    assert len(model.requests) == 1
+    assert "[EMAIL_1]" in kept
+    assert "ada@example.com" not in kept
+
+
+def test_a_model_that_hangs_rests(tmp_path: Path) -> None:
+    """The clock stands inside the breaker, so that running out of time counts against the model."""
+
+    async def hang(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    async def story(wiring: Wiring) -> list[str]:
+        return [(await ask(wiring, f"{number} + 2?")).answered_by for number in range(7)]
+
+    first = Scripted(hang)
+    answerers = walk(tmp_path, [first, Scripted("Four.")], story, latency={"deadline_seconds": 0.6, "p95_seconds": 0.6})
+
+    assert answerers[-1] == "second"
+    assert len(first.requests) == 5
+
+
+@pytest.mark.parametrize(("wanted", "sent"), [(None, 100), (5_000, 100), (7, 7)])
+def test_no_request_goes_without_the_cap(tmp_path: Path, wanted: int | None, sent: int) -> None:
+    """What a task wants can only be less than `max_output_tokens`: what is held is reckoned with that."""
+    seen: list[int | None] = []
+
+    async def listen(_: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        seen.append((info.model_settings or {}).get("max_tokens"))
+        return ModelResponse([TextPart("Four.")])
+
+    walk(tmp_path, [Scripted(listen)], ask, with_settings(**({"max_tokens": wanted} if wanted else {})))
+
+    assert seen == [sent]
+
+
+def test_a_reply_of_no_use_is_seen_before_the_task_sees_it(tmp_path: Path) -> None:
+    """A reply that was cut off reads like an answer; the next model is asked instead."""
+    cut_off = Scripted(ModelResponse([TextPart("Four and")], finish_reason="length"))
+
+    outcome = walk(tmp_path, [cut_off, Scripted("Four.")], ask)
+
+    assert (outcome.answered_by, outcome.value.text, len(cut_off.requests)) == ("second", "Four.", 1)
+
+
+def test_what_is_held_bears_every_model_and_every_retry(tmp_path: Path) -> None:
+    """The first model is cheap; that the dear one behind it may be asked as well, twice, is held before anything is."""
+    held: list[int] = []
+
+    async def story(wiring: Wiring) -> None:
+        async def look(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
+            held.extend(balance.held for balance in await wiring.ledger.balances())
+            return ModelResponse([TextPart("Four.")])
+
+        first._replies[:] = [look]  # noqa: SLF001 - it must know the wiring, which knows it
+        await ask(wiring)
+
+    first = Scripted("Four.")
+    dear = chain_of(input_usd_per_million=100, output_usd_per_million=1_000)
+    walk(tmp_path, [first, Scripted("Four.")], story, models=dear)
+
+    output_of_both = nano_usd(2 * 100 * (100 + 1_000) / 1e6)
+    assert len(held) == 3
+    assert min(held) == max(held) > output_of_both
+
+
+@pytest.mark.parametrize(
+    "change", [{"max_output_tokens": 99}, {"model": "another"}], ids=["another-cap", "another-model"]
+)
+def test_another_chain_has_other_replies(tmp_path: Path, change: dict[str, Any]) -> None:
+    """What one chain said is not repeated for another, not even where only a later model differs."""
+    model = Scripted("Four.")
+    for models in (chain_of(), chain_of(**change), chain_of()):
+        walk(tmp_path, [model, Scripted("Four.")], ask, cache=KEPT, models=models)
+
+    assert len(model.requests) == 2
+
+
+def test_a_reply_grows_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until `ttl_seconds` are over it is repeated, and not a second longer."""
+    begun = now()
+
+    async def story(wiring: Wiring) -> list[int]:
+        counts: list[int] = []
+        for seconds in (0, 59, 61):
+            monkeypatch.setattr(replies, "now", lambda after=seconds: begun + timedelta(seconds=after))
+            await ask(wiring)
+            counts.append(len(model.requests))
+        return counts
+
+    model = Scripted("Four.")
+
+    assert walk(tmp_path, [model], story, cache=KEPT) == [1, 1, 2]
