@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import fleet, generation, guard, start, upkeep
+from benchmarks import fleet, generation, guard, ledger, start, upkeep
 from benchmarks.rounds import FULL, QUICK, Effort
 from benchmarks.tables import Table, drawn
 
@@ -16,6 +16,7 @@ TOPICS: dict[str, Callable[[Effort], Table]] = {
     "fleet": fleet.measure,
     "generation": generation.measure,
     "guard": guard.measure,
+    "ledger": ledger.measure,
     "start": start.measure,
     "upkeep": upkeep.measure,
 }

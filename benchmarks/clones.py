@@ -4,10 +4,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from chassis.constraints import load_constraints
+from chassis.signoffs.kinds import KINDS
+from chassis.signoffs.record import SignOff, covered, save
 from copier import run_copy
 
 from benchmarks.projects import copy_template
@@ -82,8 +86,17 @@ def forget_owners(clone: Path) -> None:
     rewrite(clone / "ownership.toml", r"(\[roles\.(?:cost|legal)\](?:.*\n)*?review_by = ).*", r"\g<1>2025-01-31")
 
 
+def sign_procurement(clone: Path, today: date) -> None:
+    """Let procurement sign for what the service may spend now, for a year."""
+    covers = KINDS["procurement"].covers(load_constraints(clone))
+    signed = {"decision": "approved", "approver": "Ada Lovelace", "team": "ai", "decided_on": today}
+    bound = covered(covers) | {"expires_on": today + timedelta(365)}
+    save(clone, "procurement", SignOff.model_validate(signed | bound))
+
+
 def raise_budget(clone: Path) -> None:
-    """Allow ten million a month."""
+    """Allow ten million a month, after procurement has signed for less."""
+    sign_procurement(clone, datetime.now(UTC).date())
     rewrite(clone / "constraints.toml", r"per_month_usd = .*", "per_month_usd = 10000000.00")
 
 

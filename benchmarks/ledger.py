@@ -18,6 +18,9 @@ from chassis.store.accounts import Account
 from chassis.store.ledger import Ledger
 from chassis.store.opening import open_database
 
+from benchmarks.rounds import Effort
+from benchmarks.tables import Row, Table, python_version
+
 IN_FLIGHT = 32
 GOALS = {"SQLite": 2_000, "PostgreSQL": 380}
 """Pairs a second."""
@@ -55,6 +58,18 @@ def measured(rounds: int = 5) -> Iterator[Pairs]:
             yield asyncio.run(_best("PostgreSQL", server.url, rounds))
     except servers.NoServer as reason:
         print(reason, file=sys.stderr)
+
+
+def measure(effort: Effort) -> Table:
+    """Hold and settle on each database that can be had."""
+    return Table(
+        "Holding and settling money, pairs a second",
+        f"{python_version()}; {len(HOT)} hot accounts, {IN_FLIGHT} in flight; best of {effort.rounds} rounds",
+        [
+            Row(found.database, {"pairs/s": found.per_second, "goal": found.goal, "CPU µs": found.cpu_micros})
+            for found in measured(effort.rounds)
+        ],
+    )
 
 
 async def _best(database: str, url: str, rounds: int) -> Pairs:

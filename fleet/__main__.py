@@ -11,7 +11,7 @@ from chassis.updates.source import Template
 from rich.console import Console
 from rich.progress import track
 
-from fleet.facts import Facts
+from fleet.facts import CONCERNS, Facts
 from fleet.page import page
 from fleet.repositories import found, listed
 from fleet.survey import survey
@@ -33,12 +33,17 @@ def main() -> None:
         )
     looked = survey(places, Template(git_dir(options.template)), options.today)
     watched = track(looked, "looking …", total=len(places), console=Console(stderr=True), transient=True)
-    fleet = sorted(watched, key=lambda facts: (-len(facts.concerns), facts.name, facts.path))
+    fleet = sorted(watched, key=worst_first)
     Console().print(drawn(fleet))
     if options.json:
         options.json.write_text(as_json(fleet, options.today), encoding="utf-8")
     if options.html:
         options.html.write_text(page(fleet, options.today), encoding="utf-8")
+
+
+def worst_first(facts: Facts) -> tuple[object, ...]:
+    """Return what sorts a repository with a worse concern before others."""
+    return (*(concern not in facts.concerns for concern in CONCERNS), facts.name, facts.path)
 
 
 def as_json(fleet: list[Facts], today: date) -> str:

@@ -4,23 +4,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-CONCERNS = ("unreadable", "over budget", "waiver expired", "drifted", "owner lapsed", "blocked", "behind")
+CONCERNS = ("unreadable", "over budget", "drifted", "owner lapsed", "sign-off due", "behind")
 """What somebody has to do something about, the worst first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiver:
-    """Something that a repository may leave undone for a while.
+class Due:
+    """A sign-off that keeps the service from being released.
 
     Args:
-        check: The check that is waived.
-        expires: The day from which it counts again.
-        expired: Whether that day has come.
+        kind: Which, such as `privacy`.
+        state: Why it does not count: `missing`, `expired`, `stale` …
+        because: The same in words.
     """
 
-    check: str
-    expires: date
-    expired: bool
+    kind: str
+    state: str
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Budget:
 
     Args:
         per_month_usd: The ceiling that the service holds itself to.
-        approved_usd: What procurement agreed to; none if it was never asked.
+        approved_usd: What procurement agreed to; none if it was never asked, said no, or its word has expired.
     """
 
     per_month_usd: float
@@ -70,7 +70,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One repository; what could not be read is none or empty, and `troubles` says why.
+    """One repository; what could not be read is none, and `troubles` says why.
 
     Args:
         name: The folder's name.
@@ -80,10 +80,8 @@ class Facts:
         newest: The newest release.
         behind: How many commits of the template it lacks.
         drifted: What was done to files of the chassis.
-        level: The level of readiness that it has reached.
-        blockers: The checks that keep it from the next level.
         lapsed: Owners whose date of review has passed.
-        waivers: What it may leave undone, and until when.
+        due: Sign-offs that block a release.
         budget: What it may spend.
         troubles: What is wrong with the repository itself, a sentence each.
     """
@@ -95,10 +93,8 @@ class Facts:
     newest: str | None = None
     behind: int | None = None
     drifted: Drifted | None = None
-    level: str | None = None
-    blockers: tuple[str, ...] = ()
-    lapsed: tuple[Lapsed, ...] = ()
-    waivers: tuple[Waiver, ...] = ()
+    lapsed: tuple[Lapsed, ...] | None = None
+    due: tuple[Due, ...] | None = None
     budget: Budget | None = None
     troubles: tuple[str, ...] = ()
 
@@ -108,10 +104,9 @@ class Facts:
         holds = (
             bool(self.troubles),
             self.budget is not None and self.budget.exceeds,
-            any(waiver.expired for waiver in self.waivers),
             bool(self.drifted),
             bool(self.lapsed),
-            bool(self.blockers),
+            bool(self.due),
             bool(self.behind),
         )
         return tuple(concern for concern, true in zip(CONCERNS, holds, strict=True) if true)

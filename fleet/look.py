@@ -9,11 +9,16 @@ from chassis.constraints import load_constraints
 from chassis.errors import ConfigError
 from chassis.owners.ownership import load_ownership
 from chassis.project import find_project
+from chassis.signoffs.record import SignOff, load_signoffs
+from chassis.signoffs.standing import BLOCKS_RELEASE, standings
 from chassis.updates.record import load_record
 from chassis.updates.source import Template
 from chassis.updates.status import upstream_of
 
-from fleet.facts import Budget, Drifted, Facts, Lapsed
+from fleet.facts import Budget, Drifted, Due, Facts, Lapsed
+
+CEILING = "per_month_usd: "
+"""How the fact begins that procurement signs for."""
 
 
 @dataclass(slots=True)
@@ -96,10 +101,25 @@ def owners(looking: Looking) -> Facts:
     return replace(looking.facts, lapsed=lapsed)
 
 
-def budget(looking: Looking) -> Facts:
-    """Return what it may spend in a month."""
-    return replace(looking.facts, budget=Budget(load_constraints(looking.root).cost.per_month_usd))
+def signatures(looking: Looking) -> Facts:
+    """Return what it may spend in a month, what procurement agreed to, and the sign-offs that block a release."""
+    constraints = load_constraints(looking.root)
+    looking.facts = replace(looking.facts, budget=Budget(constraints.cost.per_month_usd))
+    given = load_signoffs(looking.root)
+    due = (each for each in standings(constraints, given, looking.today) if each.state in BLOCKS_RELEASE)
+    return replace(
+        looking.facts,
+        budget=Budget(constraints.cost.per_month_usd, approved(given.get("procurement"), looking.today)),
+        due=tuple(Due(each.kind, str(each.state), each.because) for each in due),
+    )
 
 
-PARTS = {"project": project, "release": release, "owners": owners, "budget": budget}
+def approved(procurement: SignOff | None, today: date) -> float | None:
+    """Return the dollars a month that procurement has signed for, if its word still holds."""
+    if procurement is None or not procurement.decision.startswith("approved") or procurement.expires_on <= today:
+        return None
+    return next((float(fact.removeprefix(CEILING)) for fact in procurement.covers if fact.startswith(CEILING)), None)
+
+
+PARTS = {"project": project, "release": release, "owners": owners, "sign-offs": signatures}
 """What is looked at, in this order."""

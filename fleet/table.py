@@ -9,7 +9,7 @@ from rich.table import Table
 
 from fleet.facts import Budget, Facts, tally
 
-COLUMNS = ("repository", "release", "behind", "drift", "ready", "lapsed", "waivers", "USD/month")
+COLUMNS = ("repository", "release", "behind", "drift", "lapsed", "due", "USD/month")
 UNKNOWN = "[dim]?[/]"
 
 
@@ -17,8 +17,8 @@ def drawn(fleet: Sequence[Facts]) -> Group:
     """Return the table, what is wrong with single repositories, and one line on all."""
     table = Table(box=box.SIMPLE_HEAD)
     for column in COLUMNS:
-        words = column in {"repository", "release", "ready"}
-        table.add_column(column, justify="left" if words else "right", no_wrap=column != "ready")
+        words = column in {"repository", "release"}
+        table.add_column(column, justify="left" if words else "right", no_wrap=True)
     for facts in fleet:
         table.add_row(*cells(facts))
     return Group(table, *troubles(fleet), summary(fleet))
@@ -28,17 +28,17 @@ def cells(facts: Facts) -> Iterator[RenderableType]:
     """Return the cells of a repository; a question mark where nothing is known."""
     yield f"[red]{escape(facts.name)}[/]" if facts.troubles else escape(facts.name)
     yield UNKNOWN if facts.version is None else escape(facts.version)
-    yield UNKNOWN if facts.behind is None else counted(facts.behind, "yellow")
-    yield UNKNOWN if facts.drifted is None else counted(len(facts.drifted), "red")
-    yield UNKNOWN if facts.level is None else f"{escape(facts.level)} [dim]{escape(' '.join(facts.blockers))}[/]"
-    yield counted(len(facts.lapsed), "red")
-    expired = sum(waiver.expired for waiver in facts.waivers)
-    yield f"{len(facts.waivers)} [red]({expired} expired)[/]" if expired else counted(len(facts.waivers), "default")
+    yield counted(facts.behind, "yellow")
+    yield counted(None if facts.drifted is None else len(facts.drifted), "red")
+    yield counted(None if facts.lapsed is None else len(facts.lapsed), "red")
+    yield counted(None if facts.due is None else len(facts.due), "yellow")
     yield UNKNOWN if facts.budget is None else money(facts.budget)
 
 
-def counted(number: int, colour: str) -> str:
+def counted(number: int | None, colour: str) -> str:
     """Return a number that stands out unless it is nothing."""
+    if number is None:
+        return UNKNOWN
     return f"[{colour}]{number}[/]" if number else "[dim]0[/]"
 
 

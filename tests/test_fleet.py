@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ from chassis.updates.source import Template
 from generated import git
 from releases import append, begin, project_of, release
 
-from fleet.facts import Facts, Lapsed
+from benchmarks.clones import rewrite, sign_procurement
+from fleet.facts import Budget, Facts, Lapsed
 from fleet.repositories import Place, found, listed
 from fleet.survey import visit
 
@@ -52,14 +53,18 @@ def seen(repository: Path, template: Path, today: date = TODAY) -> Facts:
 
 
 def test_in_order(service: Path, template: Path) -> None:
-    """An untouched repository of the newest release but one is only behind."""
+    """An untouched repository of the newest release but one is behind, and nobody has signed for it yet."""
     facts = seen(service, template)
     assert (facts.service, facts.version, facts.newest, facts.behind) == ("acme-help", "1.0.0", "1.1.0", 1)
     assert facts.drifted is not None
     assert not facts.drifted
     assert facts.budget is not None
     assert facts.budget.per_month_usd == 300
-    assert (facts.troubles, facts.lapsed, facts.concerns) == ((), (), ("behind",))
+    assert [(each.kind, each.state) for each in facts.due or ()] == [
+        ("security", "missing"),
+        ("procurement", "missing"),
+    ]
+    assert (facts.troubles, facts.lapsed, facts.concerns) == ((), (), ("sign-off due", "behind"))
 
 
 def test_drift(clone: Path, template: Path) -> None:
@@ -86,6 +91,21 @@ def test_lapsed_owners(clone: Path, template: Path) -> None:
     file.write_text(f"{first}review_by = 2026-12-01{rest}", encoding="utf-8")
     assert seen(clone, template).lapsed == (Lapsed("system", "ai", TODAY),)
     assert seen(clone, template, date(2026, 11, 30)).lapsed == ()
+
+
+def test_more_than_procurement_signed_for(clone: Path, template: Path) -> None:
+    """A budget that was raised afterwards stands beside what was agreed to, for as long as that holds."""
+    sign_procurement(clone, TODAY)
+    assert seen(clone, template).budget == Budget(300, 300)
+    assert [each.kind for each in seen(clone, template).due or ()] == ["security"]
+
+    rewrite(clone / "constraints.toml", "per_month_usd = .*", "per_month_usd = 900.00")
+    raised = seen(clone, template)
+    assert raised.budget == Budget(900, 300)
+    assert "over budget" in raised.concerns
+    assert ("procurement", "stale") in [(each.kind, each.state) for each in raised.due or ()]
+
+    assert seen(clone, template, TODAY + timedelta(400)).budget == Budget(900, None)
 
 
 BROKEN: dict[str, tuple[Break, str]] = {
@@ -134,7 +154,7 @@ def test_what_can_be_read_is_shown(clone: Path, template: Path) -> None:
     """One broken file hides nothing but what it would have told."""
     append(clone / "constraints.toml", "= oops")
     facts = seen(clone, template)
-    assert facts.budget is None
+    assert (facts.budget, facts.due) == (None, None)
     assert (facts.version, facts.behind) == ("1.0.0", 1)
 
 
@@ -171,11 +191,11 @@ def test_the_command(service: Path, template: Path, tmp_path: Path) -> None:
     ]
     done = subprocess.run([*command, *outputs], cwd=ROOT, check=True, capture_output=True, text=True)
 
-    assert "2 repositories: 1 unreadable, 1 behind" in done.stdout
+    assert "2 repositories: 1 unreadable, 1 sign-off due, 1 behind" in done.stdout
     rows = json.loads((tmp_path / "fleet.json").read_text(encoding="utf-8"))["repositories"]
     assert [(row["name"], row["version"], row["concerns"]) for row in rows] == [
         ("<b>", None, ["unreadable"]),
-        ("a-service", "1.0.0", ["behind"]),
+        ("a-service", "1.0.0", ["sign-off due", "behind"]),
     ]
     page = (tmp_path / "fleet.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;" in page

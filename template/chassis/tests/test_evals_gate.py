@@ -60,7 +60,7 @@ def rule(
     if kind == "live":
         described["repeats"] = repeats
     constraints = constraints_for_tests(quality={"accuracy_floor": 0.8, "largest_drop": 0.05}, cost={"mean_usd": 0.001})
-    return gate(Context("s", Suite.model_validate(described), constraints, now, before, frozenset(), {}))
+    return gate(Context("s", Suite.model_validate(described), constraints, now, before, {}, {}))
 
 
 def share(right: int, cases: int) -> Values:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from command import run as chassis
-from evaluated import add_models, ask, double, judge, question_in, write_evaluation
+from evaluated import accepted, add_models, ask, double, judge, question_in, write_evaluation
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from test_evals_run import edit, records
@@ -97,13 +97,16 @@ def test_another_judge_is_another_judge(judged: Path, capsys: pytest.CaptureFixt
     assert "the judge changed since it was calibrated" in capsys.readouterr().err
 
 
-def test_a_judge_that_rambles_is_an_error_of_the_judge(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither PASS nor FAIL is no verdict on the service, and too many of them are no evidence."""
-    edit(
-        judged / "evals/suites.toml",
-        '{ kind = "floor", evaluator = "polite" }',
-        '{ kind = "floor", evaluator = "right" }',
-    )
+@pytest.mark.parametrize(
+    ("tier", "rules"), [("block", ["exclusions"]), ("advise", ["floor polite", "regression right"])]
+)
+def test_a_judge_that_rambles_is_an_error_of_the_judge(
+    judged: Path, monkeypatch: pytest.MonkeyPatch, tier: str, rules: list[str]
+) -> None:
+    """Neither PASS nor FAIL is no verdict on the service; whether that spoils the run depends on the judge's say."""
+    write_labels(judged, good=50, bad=50)
+    assert chassis("evals", "calibrate", "polite") == 0
+    edit(judged / "evals/suites.toml", 'evaluator = "polite" }', f'evaluator = "polite", tier = "{tier}" }}')
     double(monkeypatch, Scripted("Well, it depends."))
 
     ask(judged, "live")
@@ -111,7 +114,46 @@ def test_a_judge_that_rambles_is_an_error_of_the_judge(judged: Path, monkeypatch
     statuses = {record.evaluator: (record.status, record.error) for record in records(judged, "live")}
     assert statuses["polite"] == ("judge_error", "NeitherPassNorFail")
     assert statuses["right"][0] == "ok"
-    assert judge(judged, "live").exit_code == 3
+    [suite] = judge(judged, "live").suites
+    assert suite.verdict.value == 3
+    assert [finding.rule for finding in suite.findings] == rules
+
+
+def test_a_judge_that_only_advises_may_be_absent(judged: Path) -> None:
+    """Where its model cannot be asked the rest of the run goes on, and the report says that the judge said nothing."""
+    constraints = judged / "constraints.toml"
+    other = constraints.read_text().partition("[[models]]")[2].replace('"first"', '"second"')
+    constraints.write_text(f"{constraints.read_text()}[[models]]{other}")
+    edit(judged / "evals/judges.toml", '"first"', '"second"')
+    edit(judged / "evals/suites.toml", 'evaluator = "polite" }', 'evaluator = "polite", tier = "advise" }')
+
+    ask(judged, "live")
+
+    assert {record.error for record in records(judged, "live") if record.evaluator == "polite"} == {"NoModel"}
+    floor, *_ = judge(judged, "live").suites[0].findings
+    assert floor.sentence == "No case has a value of 'polite'"
+
+
+def test_a_judge_is_spoken_of_before_anybody_asks_it(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A suite that never asks it can say how far it is to be believed."""
+    edit(
+        judged / "evals/suites.toml",
+        '{ kind = "must-pass"',
+        '{ kind = "judge", evaluator = "polite", tier = "advise" },\n    { kind = "must-pass"',
+    )
+    accepted(judged)
+
+    def told() -> str:
+        capsys.readouterr()
+        assert chassis("evals", "gate", "answers") == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "the judge was never calibrated; run `chassis evals calibrate polite` where its model can be asked" in told()
+    write_labels(judged, good=50, bad=50)
+    assert chassis("evals", "calibrate", "polite") == 0
+    assert "judge polite advises PASS" in told()
+    edit(judged / "evals/judges.toml", "shouts at", "yells at")
+    assert "the judge changed since it was calibrated" in told()
 
 
 def test_verdicts_are_not_paid_for_twice(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:

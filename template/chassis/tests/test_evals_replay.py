@@ -9,6 +9,8 @@ from evaluated import CASES, accepted, add_models, ask, judge, write_cases, writ
 from pydantic_ai.models import Model
 from test_evals_run import case, echo, records, trials
 
+from chassis.evals.lines import read_lines
+from chassis.evals.records import Record
 from chassis.testing import Scripted
 
 RECORDING = "evals/recordings/answers.jsonl"
@@ -107,3 +109,29 @@ def test_a_recording_that_cannot_be_read_is_named(recorded: Path, capsys: pytest
     said = capsys.readouterr().err
     assert "recordings/answers.jsonl line 1: key: the key is missing" in said
     assert "run `chassis evals record answers`" in said
+
+
+FIRST = (
+    '{"run": "2026-11-23T12:00:00Z", "suite": "answers", "data_hash": "d", "prompts_hash": "p", "model_hash": "m", '
+    '"arm": "service", "case": "c0", "case_hash": "h", "group": "c0", "tags": ["loud"], "split": "gate", '
+    '"must_pass": true, "repeat": 1, "status": "ok", "error": null, "evaluator": "right", "evaluator_hash": "e", '
+    '"value": 1.0, "seconds": 0.01, "cost": 0, "input_tokens": 0, "output_tokens": 0, "call_id": "x", "trace_id": null}'
+)
+"""A record as the first release wrote it. Teams have committed such lines: a field that is added needs a default."""
+
+
+def test_a_record_of_the_first_release_can_still_be_read(tmp_path: Path) -> None:
+    """And one of a later release, with a field that means nothing here yet."""
+    (tmp_path / "records.jsonl").write_text(f"{FIRST}\n{FIRST.replace('{', '''{"later": 1, ''', 1)}\n")
+
+    assert [record.case for record in read_lines(tmp_path / "records.jsonl", Record, "")] == ["c0", "c0"]
+
+
+def test_an_accepted_run_that_cannot_be_read_is_named(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its line and field, and how to make a new one."""
+    (recorded / "evals/accepted/answers/records.jsonl").write_text(FIRST.replace('"arm": "service", ', "") + "\n")
+
+    assert chassis("evals", "gate", "answers") == 2
+
+    said = capsys.readouterr().err
+    assert "answers/records.jsonl line 1: arm: the key is missing. Accept a run again" in said

@@ -2,15 +2,13 @@
 
 import asyncio
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from chassis.cli import evidence
+from chassis.cli.quiet import log_in
 from chassis.project import Project, find_project
 
 if TYPE_CHECKING:
@@ -118,7 +116,7 @@ def _ask(order: "Order") -> None:
     from chassis.evals.running import run_suite
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with _log_in(order.project.root / FOLDER), Progress(*columns, transient=True) as progress:
+    with log_in(order.project.root / FOLDER), Progress(*columns, transient=True) as progress:
         bar = progress.add_task(order.name, total=None)
         steps = Steps(lambda total: progress.update(bar, total=total), lambda: progress.advance(bar))
         try:
@@ -157,17 +155,3 @@ def _project() -> tuple[Project, "Suites"]:
 
     project = find_project()
     return project, load_suites(project.root)
-
-
-@contextmanager
-def _log_in(folder: Path) -> Generator[None]:
-    """Keep hundreds of log lines off the screen, but keep them."""
-    from chassis.telemetry.logs import configure_logs
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        configure_logs(production=True, stream=log)
-        try:
-            yield
-        finally:
-            configure_logs(production=False)

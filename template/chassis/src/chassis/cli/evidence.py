@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from chassis.cli.quiet import log_in
 from chassis.project import Project, find_project
 
 if TYPE_CHECKING:
@@ -17,17 +18,18 @@ if TYPE_CHECKING:
 def calibrate(judge: Annotated[str, typer.Argument(help="A judge of evals/judges.toml")]) -> None:
     """Hold a judge against people's labels, and keep the result; exit with 1 if it may not be believed."""
     from chassis.evals.calibrations import save_calibration
-    from chassis.evals.suites import JudgeRule
+    from chassis.evals.suites import LEAST_AGREEMENT
 
     project = find_project()
-    found = asyncio.run(_calibrated(project, judge))
+    with log_in(project.root / "var/evals"):
+        found = asyncio.run(_calibrated(project, judge))
     path = save_calibration(project.root, found)
     seen = found.agreement
     print(f"{judge}: passes {seen.good_passed} of {seen.good} good answers (TPR {seen.true_pass_rate:.0%}),")
     print(f"  fails {seen.bad_failed} of {seen.bad} bad ones (TNR {seen.true_fail_rate:.0%}),")
     print(f"  gives no verdict on {found.judge_errors}")
     print(f"  kept in {path.relative_to(project.root)}; commit it")
-    if problem := found.problem(JudgeRule(kind="judge", evaluator=judge).at_least):
+    if problem := found.problem(LEAST_AGREEMENT):
         print(f"It may not block: {problem}")
         raise typer.Exit(1)
 

@@ -9,7 +9,7 @@ from chassis.errors import ConfigError
 from chassis.evals.calibrations import load_calibrations
 from chassis.evals.gate.context import Context
 from chassis.evals.gate.ruling import gate
-from chassis.evals.judges import load_judges
+from chassis.evals.judges import fingerprint, load_judges
 from chassis.evals.lines import read_lines
 from chassis.evals.records import RECORDS, TRIALS, Record, Trial
 from chassis.evals.report.facts import suite_report
@@ -27,13 +27,14 @@ def context_of(root: Path, suites: Suites, name: str) -> Context:
         ConfigError: A file says something that cannot be meant.
     """
     remedy = f"Run `chassis evals run {name}` again"
+    constraints = load_constraints(root)
     return Context(
         name=name,
         suite=suites.suites[name],
-        constraints=load_constraints(root),
+        constraints=constraints,
         records=read_lines(root / RUNS / name / RECORDS, Record, remedy),
         accepted=read_lines(root / ACCEPTED / name / RECORDS, Record, f"Accept a run again: {remedy.lower()}"),
-        judges=frozenset(load_judges(root)),
+        judges={judge: fingerprint(judge, told, constraints) for judge, told in load_judges(root).items()},
         calibrations=load_calibrations(root),
     )
 

@@ -8,7 +8,7 @@ from pydantic_ai.models import Model
 
 from chassis.constraints import Constraints
 from chassis.errors import ConfigError
-from chassis.evals.bench import evaluator_of, seat
+from chassis.evals.bench import absent, evaluator_of, seat
 from chassis.evals.cases import load_cases
 from chassis.evals.graders import Evaluator, load_grader
 from chassis.evals.judges import load_judges
@@ -101,4 +101,9 @@ def _evaluator(order: Order, name: str, staged: Stage) -> Evaluator:
     if name not in judges:
         return load_grader(order.project.root, name)
     remedy = f"Set its key, or run `chassis evals record {order.name}`"
-    return evaluator_of(seat(name, judges[name], staged, remedy))
+    try:
+        return evaluator_of(seat(name, judges[name], staged, remedy))
+    except ConfigError:
+        if name in order.suite.deciding:
+            raise
+        return absent(name, judges[name], staged.wiring.service.constraints)

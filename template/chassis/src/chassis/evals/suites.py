@@ -15,6 +15,8 @@ from chassis.objectives import Fraction
 from chassis.sections import Section, load_toml
 
 FILE = "evals/suites.toml"
+LEAST_AGREEMENT = 0.90
+"""What a judge needs before it may block."""
 
 type Tier = Literal["block", "advise"]
 
@@ -85,7 +87,7 @@ class JudgeRule(AnyRule):
 
     kind: Literal["judge"]
     evaluator: str
-    at_least: Fraction = 0.90
+    at_least: Fraction = LEAST_AGREEMENT
     """The shares of good answers that it passes and of bad ones that it fails, each."""
 
 
@@ -123,6 +125,12 @@ class Suite(Section):
         """Return how often a case may be asked in all."""
         return max(self.repeats, self.max_repeats or 0)
 
+    @property
+    def deciding(self) -> frozenset[str]:
+        """Return the evaluators on whose word a rule blocks."""
+        blocking = (rule for rule in self.rules if rule.tier == "block" and not isinstance(rule, JudgeRule))
+        return frozenset(name for rule in blocking if (name := getattr(rule, "evaluator", None)))
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.kind == "replay" and self.most_repeats > 1:
@@ -130,7 +138,7 @@ class Suite(Section):
         known = set(self.evaluators)
         for rule in self.rules:
             named = getattr(rule, "evaluator", None)
-            if named is not None and named not in known:
+            if named is not None and named not in known and not isinstance(rule, JudgeRule):
                 raise ValueError(f"the {rule.kind} rule names {named!r}; add it to evaluators or mend the name")
         return self
 

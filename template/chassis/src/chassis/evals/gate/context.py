@@ -22,7 +22,7 @@ class Context:
         constraints: Where thresholds come from that a rule leaves out.
         records: The run.
         accepted: The run that was accepted; none if none was.
-        judges: The names of the evaluators that are judges.
+        judges: The fingerprints of the evaluators that are judges, by name.
         calibrations: What is known about judges.
     """
 
@@ -31,7 +31,7 @@ class Context:
     constraints: Constraints
     records: Sequence[Record]
     accepted: Sequence[Record]
-    judges: frozenset[str]
+    judges: Mapping[str, str]
     calibrations: Mapping[str, Calibration]
 
     @property

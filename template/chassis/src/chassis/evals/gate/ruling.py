@@ -10,7 +10,19 @@ from chassis.evals.gate.evidence import COUNTED
 from chassis.evals.gate.finding import Finding, Verdict, listed, nothing, worst
 from chassis.evals.gate.regression import regression
 from chassis.evals.gate.rules import cost, floor, latency, must_pass, never
-from chassis.evals.suites import FILE, Cost, Floor, JudgeRule, Latency, MustPass, Never, Regression, Rule
+from chassis.evals.judges import FILE as JUDGES
+from chassis.evals.suites import (
+    FILE,
+    LEAST_AGREEMENT,
+    Cost,
+    Floor,
+    JudgeRule,
+    Latency,
+    MustPass,
+    Never,
+    Regression,
+    Rule,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,7 @@ def _invalid(context: Context) -> Iterator[Finding]:
     if not service:
         yield nothing("cases", "Not one case was asked; write some in evals/cases/, or run the suite")
         return
+    service = [each for each in service if each.status != "judge_error" or each.evaluator in context.suite.deciding]
     out = [record for record in service if record.status not in COUNTED]
     if unrecorded := sorted({record.case for record in out if record.error == "NotRecorded"}):
         remedy = f"run `chassis evals record {context.name}` where the models can be asked"
@@ -99,27 +112,32 @@ def _invalid(context: Context) -> Iterator[Finding]:
 def _judge(rule: JudgeRule, context: Context) -> Finding:
     """The judge agrees with people well enough."""
     name = f"judge {rule.evaluator}"
-    problem = _unbelievable(rule.evaluator, rule.at_least, context)
-    if problem:
+    if unknown := _unmeasured(rule.evaluator, context):
+        return nothing(name, f"{unknown}; run `chassis evals calibrate {rule.evaluator}` where its model can be asked")
+    if problem := context.calibrations[rule.evaluator].problem(rule.at_least):
         return Finding(rule=name, verdict=Verdict.FAIL, sentence=problem)
     return Finding(rule=name, verdict=Verdict.PASS, sentence=f"It agrees with people, {rule.at_least:.0%} at least")
 
 
 def _check_judge(rule: Rule, context: Context) -> None:
     """Refuse to let a judge block whom nobody has checked."""
-    evaluator = getattr(rule, "evaluator", None)
-    if rule.tier != "block" or isinstance(rule, JudgeRule) or evaluator not in context.judges:
+    judge = getattr(rule, "evaluator", None)
+    if rule.tier != "block" or isinstance(rule, JudgeRule) or judge is None or judge not in context.judges:
         return
-    if problem := _unbelievable(evaluator, JudgeRule(kind="judge", evaluator=evaluator).at_least, context):
-        remedy = f'Run `chassis evals calibrate {evaluator}`, or write tier = "advise"'
-        raise ConfigError(f"{FILE}: suites.{context.name}", f"{evaluator!r} may not block: {problem}", remedy)
+    problem = _unmeasured(judge, context) or context.calibrations[judge].problem(LEAST_AGREEMENT)
+    if problem:
+        remedy = f'Run `chassis evals calibrate {judge}`, or write tier = "advise"'
+        raise ConfigError(f"{FILE}: suites.{context.name}", f"{judge!r} may not block: {problem}", remedy)
 
 
-def _unbelievable(judge: str, at_least: float, context: Context) -> str | None:
+def _unmeasured(judge: str, context: Context) -> str | None:
+    """Return why nobody knows how often this judge errs, or None if somebody does."""
+    if judge not in context.judges:
+        raise ConfigError(f"{FILE}: suites.{context.name}", f"there is no judge {judge!r}", f"Describe it in {JUDGES}")
     calibration = context.calibrations.get(judge)
     if calibration is None:
         return "the judge was never calibrated"
-    hashes = {record.evaluator_hash for record in context.records if record.evaluator == judge}
-    if hashes - {calibration.fingerprint}:
+    used = {record.evaluator_hash for record in context.records if record.evaluator == judge}
+    if used | {context.judges[judge]} != {calibration.fingerprint}:
         return "the judge changed since it was calibrated"
-    return calibration.problem(at_least)
+    return None
