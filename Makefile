@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept bench-evals help demo check test phoenix bench fleet tested pins reference faults storm
+.PHONY: accept bench-evals help demo check test phoenix bench fleet tested pins reference faults storm updates
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -48,6 +48,9 @@ pins: ## Write pins.toml into all workflows
 reference: ## Write what follows from the code: the pages of docs/reference, and the questions for cookiecutter
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m reference
 	$(RUN) python scripts/second_door.py
+
+updates: ## Update edited repositories of former releases, and write down what was lost (nothing)
+	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m matrix
 
 faults: ## Let everything go wrong once, and write docs/reference/faults.md
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m fault_page

@@ -1,10 +1,12 @@
 """Look at one repository: read its files of decisions and compare its chassis with the release that it came from."""
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
+from chassis.constraints import FILE as CONSTRAINTS
 from chassis.constraints import load_constraints
 from chassis.errors import ConfigError
 from chassis.owners.ownership import load_ownership
@@ -103,8 +105,8 @@ def owners(looking: Looking) -> Facts:
 
 def signatures(looking: Looking) -> Facts:
     """Return what it may spend in a month, what procurement agreed to, and the sign-offs that block a release."""
+    looking.facts = replace(looking.facts, budget=spending(looking.root))
     constraints = load_constraints(looking.root)
-    looking.facts = replace(looking.facts, budget=Budget(constraints.cost.per_month_usd))
     given = load_signoffs(looking.root)
     due = (each for each in standings(constraints, given, looking.today) if each.state in BLOCKS_RELEASE)
     return replace(
@@ -112,6 +114,14 @@ def signatures(looking: Looking) -> Facts:
         budget=Budget(constraints.cost.per_month_usd, approved(given.get("procurement"), looking.today)),
         due=tuple(Due(each.kind, str(each.state), each.because) for each in due),
     )
+
+
+def spending(root: Path) -> Budget | None:
+    """Return what `constraints.toml` allows for a month, which it also tells in the form of another release."""
+    try:
+        return Budget(float(tomllib.loads((root / CONSTRAINTS).read_text(encoding="utf-8"))["cost"]["per_month_usd"]))
+    except (KeyError, OSError, TypeError, ValueError):
+        return None
 
 
 def approved(procurement: SignOff | None, today: date) -> float | None:

@@ -31,7 +31,7 @@ def pages(questionnaire: dict[str, Any]) -> dict[str, str]:
     asked = {
         name: question
         for name, question in questionnaire.items()
-        if not name.startswith("_") and question.get("when") is not False
+        if not name.startswith("_") and False not in (question.get("when"), question.get("ask"))
     }
     asks = {name: _default(question, set(asked)) for name, question in asked.items()}
     # A name that is refused must not become a path that leads elsewhere before anybody refuses it.

@@ -12,7 +12,7 @@ CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text(encoding
 QUESTIONS = {
     name: question
     for name, question in CONFIG.items()
-    if not name.startswith("_") and question.get("when") is not False
+    if not name.startswith("_") and False not in (question.get("when"), question.get("ask"))
 }
 """Those that are asked; computed values have `when: false`."""
 

@@ -12,6 +12,7 @@ from bad_starts import BAD_STARTS
 from chassis.derived.decisions import load_decisions
 from chassis.derived.sync import write as write_derived
 from chassis.project import find_project
+from chassis.ready.forms import handbook
 from copier import run_copy
 from law import kind_of
 from sensitive.corpus import load
@@ -30,7 +31,9 @@ def questions() -> str:
     """Return the page on what Copier asks."""
     content = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
     asked = {
-        name: about for name, about in content.items() if not name.startswith("_") and about.get("when") is not False
+        name: about
+        for name, about in content.items()
+        if not name.startswith("_") and False not in (about.get("when"), about.get("ask"))
     }
     rows = [(f"`{name}`", about["help"], _choices(about), _default(about)) for name, about in asked.items()]
     return (
@@ -107,7 +110,18 @@ def redaction() -> str:
     )
 
 
-WRITERS = {"questions.md": questions, "paths.md": paths, "errors.md": errors, "redaction.md": redaction}
+def ready() -> str:
+    """Return the page on the checks of the launch review; it is shipped with the chassis."""
+    return handbook()
+
+
+WRITERS = {
+    "questions.md": questions,
+    "paths.md": paths,
+    "errors.md": errors,
+    "redaction.md": redaction,
+    "../../template/chassis/docs/ready.md": ready,
+}
 """What each page is made by."""
 
 

@@ -158,6 +158,13 @@ def test_what_can_be_read_is_shown(clone: Path, template: Path) -> None:
     assert (facts.version, facts.behind) == ("1.0.0", 1)
 
 
+def test_constraints_of_another_release(clone: Path, template: Path) -> None:
+    """A file in a form that this release cannot read still tells the budget."""
+    append(clone / "constraints.toml", "[of_long_ago]")
+    facts = seen(clone, template)
+    assert (facts.budget, facts.due) == (Budget(300), None)
+
+
 def test_places(service: Path, template: Path, tmp_path: Path) -> None:
     """A clone is itself, a folder is all that lies in it, and a list may also hold addresses, which are cloned."""
     for name in ("one", "two", ".hidden"):

@@ -1,6 +1,6 @@
 # What `make` can do in this repository. The Makefile includes this file and is the place for targets of your own.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test serve ask evals local-model
+.PHONY: help adopt setup check test serve ask evals local-model
 
 UV := sh chassis/uv
 RUN := $(UV) run --frozen
@@ -13,6 +13,9 @@ setup: uv.lock .env ## Install everything; needed once, harmless again
 	$(RUN) chassis sync
 	@git rev-parse --git-dir >/dev/null 2>&1 || { git init --quiet --initial-branch main && git add --all; }
 	@if [ -d .git ]; then $(RUN) pre-commit install || echo 'The hooks are not installed; make check runs them anyway.'; fi
+
+adopt: ## After Copier came to a repository that was there before: note what stays, show what is left to write
+	@$(UV) tool run --quiet --from ./chassis chassis adopt
 
 check: .venv ## Format, lint, types, derived files, sign-offs, tests and hooks: what must pass before a merge
 	$(RUN) ruff format --check .

@@ -19,7 +19,7 @@ LAYERS = (
     ("drafting",),
     ("service",),
     ("wiring",),
-    ("web", "evals", "testing"),
+    ("web", "evals", "testing", "ready"),
     ("cli",),
 )
 """From the ground up; a module or a folder may import from its own layer and from those below it."""

@@ -1,6 +1,7 @@
 """Where the team's repository is and where it keeps its task, from `[tool.chassis]` in `pyproject.toml`."""
 
 import importlib
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class Project:
     forge: Forge = "github"
 
     def load_task(self) -> Task[Any, Any]:
-        """Import the team's task.
+        """Import the team's task, from what is installed or else from the repository itself.
 
         Raises:
             ConfigError: There is no such module or name, it is no `Task`, or its file is not Python. What the
@@ -44,6 +45,7 @@ class Project:
         """
         module_name, _, name = self.task_path.partition(":")
         where = f"pyproject.toml: tool.chassis.task = {self.task_path!r}"
+        sys.path.extend(folder for folder in (str(self.root / "src"), str(self.root)) if folder not in sys.path)
         try:
             module = importlib.import_module(module_name)
         except SyntaxError as error:

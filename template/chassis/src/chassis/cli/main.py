@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from chassis.cli import (
+    adopt,
     ask,
     budget,
     desk,
@@ -15,6 +16,7 @@ from chassis.cli import (
     keys,
     local_model,
     models,
+    ready,
     serve,
     signoffs,
     status,
@@ -55,9 +57,11 @@ app.add_typer(evals.app, name="evals", rich_help_panel=CARE)
 app.add_typer(budget.app, name="budget", rich_help_panel=CARE)
 app.add_typer(models.app, name="models", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(sync.sync)
+app.command(rich_help_panel=CARE)(ready.ready)
 app.add_typer(signoffs.app, name="signoffs", rich_help_panel=CARE)
 app.command(rich_help_panel=CARE)(status.status)
 app.command(rich_help_panel=CARE)(update.update)
+app.command(rich_help_panel=CARE)(adopt.adopt)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

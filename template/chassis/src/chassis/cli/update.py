@@ -48,6 +48,7 @@ def lines(found: "Update") -> Iterator[str]:
     yield from _listed("gone", found.removed)
     yield from _listed("merged with edits, please read", found.merged)
     yield from _listed("staying deleted", found.deleted)
+    yield from _listed("yours, although the chassis has one", found.kept)
     yield f"yours, and not touched: {found.yours} files"
     for change in found.changes:
         yield f"since {change.since}: {change.what}\n  to keep what was: {change.keep}"

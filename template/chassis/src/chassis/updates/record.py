@@ -24,6 +24,11 @@ class Record:
     version: str
     answers: Mapping[str, Any]
 
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Return the paths of the chassis that the team keeps for itself."""
+        return tuple(self.answers.get("kept_paths") or ())
+
 
 def load_record(root: Path) -> Record:
     """Read the record of the repository at `root`.

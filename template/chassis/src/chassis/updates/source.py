@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +45,10 @@ class Template:
         listed = git(self.git_dir, "ls-tree", commit, SHIPPED + path)
         return git(self.git_dir, "show", f"{commit}:{SHIPPED}{path}") if listed else ""
 
-    def chassis(self, commit: str) -> dict[str, str]:
+    def chassis(self, commit: str, kept: Collection[str] = ()) -> dict[str, str]:
         """Return git's id of the content of every file of the chassis in a commit, by its path in a repository.
+
+        What a team has kept for itself is left out.
 
         No file of the chassis has template syntax, so what a repository must contain needs no rendering.
         """
@@ -55,7 +57,7 @@ class Template:
         for line in names(self.git_dir, "ls-tree", "-r", commit, SHIPPED):
             facts, _, path = line.partition("\t")
             path = CHOSEN_FOLDER.sub("", path.removeprefix(SHIPPED))
-            if kind_of(path, law) == "chassis":
+            if kind_of(path, law) == "chassis" and path not in kept:
                 shipped[path] = facts.split()[2]
         return shipped
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from chassis.updates import copier
 from chassis.updates.branch import Branch, branched
 from chassis.updates.changes import Change
+from chassis.updates.drift import FOLDER
 from chassis.updates.git import git, names
 from chassis.updates.record import FILE as RECORD
-from chassis.updates.record import load_record
+from chassis.updates.record import Record, load_record
 from chassis.updates.source import Template, clone_of
 from chassis.updates.status import Upstream, upstream_of
 
@@ -30,6 +31,7 @@ class Update:
         added: New files of the chassis.
         removed: Files that the chassis no longer has.
         deleted: Files of the chassis that the team had deleted, and that stay deleted.
+        kept: Paths of the chassis where the team had a file first, which stays.
         yours: How many other files the repository has; none of them was touched.
         conflicts: Edited files of the chassis that cannot be merged; if there are any, nothing was changed at all.
         changes: What behaves differently, and how to keep what was.
@@ -44,6 +46,7 @@ class Update:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     yours: int = 0
     conflicts: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -77,7 +80,7 @@ def update(root: Path, *, discard_edits: bool = False) -> Update:
             with branched(root, f"chassis-{upstream.newest}") as branch:
                 if discard_edits:
                     _put_back(branch, template, record.version, upstream)
-                return _on(branch, template, record.version, upstream, merging=not discard_edits)
+                return _on(branch, template, record, upstream, merging=not discard_edits)
         except _Unmergeable as stopped:
             return Update(record.version, upstream.newest, conflicts=stopped.paths, changes=upstream.changes)
 
@@ -92,7 +95,7 @@ def _put_back(branch: Branch, template: Template, version: str, upstream: Upstre
         branch.commit(f"Put the chassis back as {version} ships it")
 
 
-def _on(branch: Branch, template: Template, version: str, upstream: Upstream, *, merging: bool) -> Update:
+def _on(branch: Branch, template: Template, record: Record, upstream: Upstream, *, merging: bool) -> Update:
     """Update on the branch, commit, and say what happened to each file.
 
     Raises:
@@ -100,16 +103,17 @@ def _on(branch: Branch, template: Template, version: str, upstream: Upstream, *,
     """
     root, new = branch.root, upstream.newest
     before = git(root, "rev-parse", "HEAD").strip()
-    copier.update(root, new)
+    kept = _kept(root, template, record, new)
+    copier.update(root, new, kept)
     edited = set(upstream.drift.edited) if merging else set[str]()
     if lost := _unmerged(root) | {path for path in edited if not (root / path).exists()}:
         raise _Unmergeable(lost)
     _relock(root)
-    branch.commit(f"Update the chassis from {version} to {new}")
+    branch.commit(f"Update the chassis from {record.version} to {new}")
     done = _by_letter(root, before)
-    shipped = template.chassis(str(template.commit_of(new)))
+    shipped = template.chassis(str(template.commit_of(new)), kept)
     return Update(
-        old=version,
+        old=record.version,
         new=new,
         undo=branch.undo,
         updated=tuple(path for path in done.get("M", ()) if path not in {*edited, RECORD, LOCK}),
@@ -117,10 +121,18 @@ def _on(branch: Branch, template: Template, version: str, upstream: Upstream, *,
         added=done.get("A", ()),
         removed=done.get("D", ()),
         deleted=tuple(sorted(path for path in shipped if not (root / path).exists())),
+        kept=kept,
         yours=sum(path not in shipped and path != RECORD for path in names(root, "ls-files")),
         changes=upstream.changes,
         steps=("make setup check", "git add --all", "git commit --amend --no-edit"),
     )
+
+
+def _kept(root: Path, template: Template, record: Record, new: str) -> tuple[str, ...]:
+    """Return what the team keeps: as recorded, and where the new release would bring a file that is there already."""
+    coming = template.chassis(str(template.commit_of(new))).keys() - template.chassis(record.version).keys()
+    had = {path for path in coming if not path.startswith(FOLDER) and (root / path).exists()}
+    return tuple(sorted({*record.kept, *had}))
 
 
 def _unmerged(root: Path) -> set[str]:

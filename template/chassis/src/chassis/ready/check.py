@@ -1,0 +1,43 @@
+"""What one check is, and what it can say."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chassis.ready.evidence import Evidence
+from chassis.stakes import Tier
+
+PAGE = "chassis/docs/ready.md"
+
+
+class Verdict(StrEnum):
+    """From best to worst."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    WAIVED = "waived"
+    UNKNOWN = "unknown"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question of the review.
+
+    Args:
+        id: What waivers and reports call it.
+        title: What holds when it passes.
+        level: From which tier on it must pass.
+        remedy: What to do if it does not.
+        look: Returns the evidence, or raises `Failed` or `Unknown` with it.
+    """
+
+    id: str
+    title: str
+    level: Tier
+    remedy: str
+    look: Callable[[Evidence], str]
+
+    @property
+    def page(self) -> str:
+        """Return where it is explained."""
+        return f"{PAGE}#{self.id.lower()}"

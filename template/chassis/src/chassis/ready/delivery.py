@@ -1,0 +1,116 @@
+"""Checks of how it is built, released and watched."""
+
+import re
+
+from chassis.ready.check import Check
+from chassis.ready.evidence import Evidence, Unknown
+from chassis.ready.promises import need
+
+
+def locked(evidence: Evidence) -> str:
+    """The same versions everywhere."""
+    count = evidence.text("uv.lock").count("[[package]]")
+    return need(count, "uv.lock names no package", f"{count} packages are locked")
+
+
+def pinned(evidence: Evidence) -> str:
+    """No action changes under its name."""
+    uses = [(path, name) for path, text in evidence.workflows.items() for name in re.findall(r"uses: *(\S+)", text)]
+    loose = sorted({name for _, name in uses if not re.search(r"@[0-9a-f]{40}$", name) and not name.startswith("./")})
+    return need(not loose, f"not pinned: {', '.join(loose)}", f"{len(uses)} uses, all pinned by commit")
+
+
+def granted(evidence: Evidence) -> str:
+    """A workflow may do nothing but what a job needs."""
+    if evidence.project.forge == "gitlab":
+        return "GitLab's jobs have no such grants"
+    nothing = re.compile(r"^permissions: *{} *$", re.MULTILINE)
+    wide = [path for path, text in evidence.workflows.items() if not nothing.search(text)]
+    return need(not wide, f"no `permissions: {{}}` in {', '.join(wide)}", f"{len(evidence.workflows)} workflows")
+
+
+def checked(evidence: Evidence) -> str:
+    """Each change is checked."""
+    return _runs(evidence, "make check")
+
+
+def gated(evidence: Evidence) -> str:
+    """Each change is measured."""
+    return _runs(evidence, "make evals")
+
+
+def _runs(evidence: Evidence, command: str) -> str:
+    found = [path for path, text in evidence.workflows.items() if command in text and "continue-on-error" not in text]
+    return need(found, f"no workflow runs `{command}` and fails with it", f"in {', '.join(found)}")
+
+
+def nobody(evidence: Evidence) -> str:
+    """The container runs as nobody."""
+    users = re.findall(r"^USER +(\S+)", evidence.text("Dockerfile"), re.MULTILINE)
+    fine = users and re.fullmatch(r"[1-9]\d*(:\d+)?", users[-1])
+    return need(fine, f"Dockerfile runs as {users[-1] if users else 'root'}", f"runs as {users[-1] if users else ''}")
+
+
+def based(evidence: Evidence) -> str:
+    """The image is built on what was tested."""
+    images = re.findall(r"^ARG +\w+=(\S+/\S+:\S+)", evidence.text("Dockerfile"), re.MULTILINE)
+    if not images:
+        raise Unknown("Dockerfile names no image as ARG")
+    loose = [image for image in images if "@sha256:" not in image]
+    return need(not loose, f"no digest: {', '.join(loose)}", f"{len(images)} images, all by digest")
+
+
+def ignored(evidence: Evidence) -> str:
+    """The file with the keys is never committed."""
+    lines = evidence.text(".gitignore").splitlines()
+    return need(".env" in lines, ".gitignore does not name .env", ".env is ignored")
+
+
+def empty(evidence: Evidence) -> str:
+    """The example holds no key."""
+    found = re.findall(r"^#? *(\w+_API_KEY)=\S", evidence.text(".env.example"), re.MULTILINE)
+    return need(not found, f"a value for {', '.join(found)} in .env.example", ".env.example holds no key")
+
+
+def explained(evidence: Evidence) -> str:
+    """Whoever is woken finds a page."""
+    pages = set(re.findall(r"runbook(?:_url)?: *(\S+)", evidence.text("ops/alerts.yaml")))
+    missing = sorted(page for page in pages if not (evidence.root / page).is_file())
+    return need(pages and not missing, f"no page: {', '.join(missing) or 'none is named'}", f"{len(pages)} runbooks")
+
+
+def recorded(evidence: Evidence) -> str:
+    """It is known which release of the template this is."""
+    found = re.search(r"^_commit: *(\S+)", evidence.text(".copier-answers.yml"), re.MULTILINE)
+    return need(found, ".copier-answers.yml names no release", f"from {found[1] if found else ''}")
+
+
+def described(evidence: Evidence) -> str:
+    """It is known what it does."""
+    found = evidence.project.description
+    return need(found, "project.description is empty in pyproject.toml", found)
+
+
+def contact(evidence: Evidence) -> str:
+    """A reader of the first page knows whom to ask."""
+    address = evidence.decisions.ownership.contact
+    return need(
+        address in evidence.text("README.md"), f"README.md does not name {address}", f"README.md names {address}"
+    )
+
+
+CHECKS = (
+    Check("DLV101", "Dependencies are locked", "experiment", "`make setup`, then commit uv.lock", locked),
+    Check("DLV102", "Actions are pinned by commit", "standard", "Pin each to a commit", pinned),
+    Check("DLV103", "Workflows have no grants at the top", "standard", "Write `permissions: {}`", granted),
+    Check("DLV104", "Each change is checked", "experiment", "Run `make check` in CI", checked),
+    Check("DLV105", "Each change is measured", "standard", "Run `make evals` in CI", gated),
+    Check("DLV106", "The template's release is recorded", "experiment", "Let Copier write it", recorded),
+    Check("SEC103", "The container runs as nobody", "standard", "End the Dockerfile with a numeric USER", nobody),
+    Check("SEC104", "Images are pinned by digest", "standard", "Add @sha256:… to each", based),
+    Check("SEC105", "The file with the keys is ignored", "experiment", "Add .env to .gitignore", ignored),
+    Check("SEC106", "The example holds no key", "experiment", "Take the value out, and revoke the key", empty),
+    Check("OBS102", "Every alert has its runbook", "standard", "Write the page that the alert names", explained),
+    Check("DOC101", "It is said what it does", "experiment", "Write project.description", described),
+    Check("DOC102", "The README says whom to ask", "standard", "Name the contact in README.md", contact),
+)
