@@ -39,13 +39,13 @@ def test_a_fault_fails_the_checks(github: Forge, file: str, part: str, instead: 
 
 
 def test_a_stale_sign_off_fails_the_checks(github: Forge) -> None:
-    """What was signed for security names its model; with another one the signature is void, and the log says why."""
-    signed = ("signoffs", "record", "security", "--approver", "Ada Lovelace", "--decision", "approved")
+    """Procurement signed for one model; with another the signature is void, and the log says what changed."""
+    signed = ("signoffs", "record", "procurement", "--approver", "Ada Lovelace", "--decision", "approved")
     github.shell.runs("sh", "chassis/uv", "run", "--frozen", "chassis", *signed)
     spoil(github.shell.folder / "constraints.toml", r"gpt-5.4-mini-2026-03-17", "gpt-5.4-2026-03-05")
     done = github.runs("check.yml", "push")
     assert done.returncode == 1, done.stdout
-    assert "chassis signoffs request security" in done.stdout + done.stderr
+    assert "chassis signoffs request procurement" in done.stdout + done.stderr
 
 
 def test_the_hooks_change_nothing(github: Forge) -> None:
