@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from answers import ROOT
+from copier import run_update
+from former import FORMER, NOW, releases
 from generated import Generate, rendered
+from matrix import CASES, edit, start
 
 pytestmark = pytest.mark.slow
 
@@ -90,3 +93,17 @@ def test_first_steps_are_named(generate: Generate, make: Make) -> None:
     early = make(project, "check")
     assert early.returncode == 2
     assert "Run: make setup" in early.stderr
+
+
+def test_an_edited_service_passes_its_own_checks_after_an_update(
+    tmp_path: Path, make: Make, offline: tuple[str, ...]
+) -> None:
+    """From a former release, with the standard edits, to this working tree: setting up is all there is to do."""
+    source = releases(tmp_path / "template")
+    project = start(source, FORMER[-1], tmp_path / "project")
+    edit(project, CASES[1])
+    run_update(project, defaults=True, overwrite=True, quiet=True, vcs_ref=NOW)
+    setup = make(project, "setup")
+    assert setup.returncode == 0, setup.stdout + setup.stderr
+    check = make(project, "check", prefix=offline)
+    assert check.returncode == 0, check.stdout + check.stderr

@@ -36,6 +36,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     release(source, "1.0.0")
     (chassis / "gone.txt").unlink()
     (chassis / "new.txt").write_text("of 1.1.0\n")
+    (source / "template/later.yaml").write_text("of: 1.1.0\n")
+    law = chassis / "paths.txt"
+    law.write_text(law.read_text().replace("yours   *", "chassis later.yaml\nyours   *"))
     append(chassis / "README.md", "The end of 1.1.0.")
     append(chassis / "changes.toml", CHANGE)
     release(source, "1.1.0")
@@ -129,8 +132,8 @@ def test_update(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
     update = told(capsys, "update")
     assert (update["old"], update["new"], update["conflicts"]) == ("1.0.0", "1.1.0", [])
-    assert update["updated"] == ["chassis/README.md", "chassis/changes.toml"]
-    assert (update["added"], update["removed"]) == (["chassis/new.txt"], ["chassis/gone.txt"])
+    assert update["updated"] == ["chassis/README.md", "chassis/changes.toml", "chassis/paths.txt"]
+    assert (update["added"], update["removed"]) == (["chassis/new.txt", "later.yaml"], ["chassis/gone.txt"])
     assert update["deleted"] == [".github/workflows/evals.yml"]
     assert git(project, "status", "--porcelain") == ""
     assert git(project, "log", "-1", "--format=%s") == "Update the chassis from 1.0.0 to 1.1.0\n"
@@ -164,12 +167,15 @@ def test_an_edit_in_the_way_stops_the_whole_update(project: Path, capsys: pytest
 
 
 def test_an_edit_that_fits_is_merged_and_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It stays, it is shown for reading, and it is still an edit."""
+    """It stays, it is shown for reading, and it is still an edit; a file that the team had first stays the team's."""
+    (project / "later.yaml").write_text("ours: for years\n")
     readme = project / "chassis/README.md"
     readme.write_text("Our first line.\n\n" + readme.read_text())
     commit(project, "Edit the chassis")
 
-    assert told(capsys, "update")["merged"] == ["chassis/README.md"]
+    update = told(capsys, "update")
+    assert (update["merged"], update["kept"]) == (["chassis/README.md"], ["later.yaml"])
+    assert (project / "later.yaml").read_text() == "ours: for years\n"
     assert readme.read_text().startswith("Our first line.")
     assert readme.read_text().endswith("The end of 1.1.0.\n")
     assert told(capsys, "status", code=1)["edited"] == ["chassis/README.md"]

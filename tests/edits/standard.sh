@@ -29,4 +29,4 @@ mkdir -p notes && printf '# How we work\n' >notes/team.md
 printf '\n# Ours\nnotebooks/\n' >>.gitignore
 
 # What they do without.
-rm .python-version .github/workflows/evals.yml
+rm tests/test_search.py .github/workflows/evals.yml
