@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from generated import git
 from workflows.acting import REPOSITORY, Forge
 
 pytestmark = pytest.mark.slow
@@ -35,6 +36,24 @@ def test_a_fault_fails_the_checks(github: Forge, file: str, part: str, instead: 
     done = github.runs("check.yml", "push")
     assert done.returncode == 1, done.stdout
     assert says in done.stdout + done.stderr
+
+
+def test_a_stale_sign_off_fails_the_checks(github: Forge) -> None:
+    """Procurement signed for one model; with another the signature is void, and the log says what changed."""
+    signed = ("signoffs", "record", "procurement", "--approver", "Ada Lovelace", "--decision", "approved")
+    github.shell.runs("sh", "chassis/uv", "run", "--frozen", "chassis", *signed)
+    spoil(github.shell.folder / "constraints.toml", r"gpt-5.4-mini-2026-03-17", "gpt-5.4-2026-03-05")
+    done = github.runs("check.yml", "push")
+    assert done.returncode == 1, done.stdout
+    assert "chassis signoffs request procurement" in done.stdout + done.stderr
+
+
+def test_the_hooks_change_nothing(github: Forge) -> None:
+    """Run twice, every hook passes, and not a byte of a fresh project is another one."""
+    for _ in range(2):
+        told = github.shell.runs("sh", "chassis/uv", "run", "--frozen", "pre-commit", "run", "--all-files")
+        assert "Failed" not in told
+        assert git(github.shell.folder, "status", "--porcelain") == ""
 
 
 def test_a_fresh_project_passes_the_evaluation(github: Forge) -> None:

@@ -14,10 +14,26 @@ from workflows.linting import findings
 
 OURS, THEIRS = ROOT / ".github", ROOT / "template/.github"
 READ = {"contents": "read"}
+TELL = READ | {"issues": "write"}
 GRANTS: dict[str, dict[str, str]] = {
     "check.check": READ,
+    "container.build": READ,
+    "container.publish": READ | {"packages": "write", "id-token": "write", "attestations": "write"},
     "evals.replay": READ,
     "evals.comment": {"pull-requests": "write"},
+    "nightly.live": READ,
+    "nightly.newest": READ,
+    "nightly.tell": TELL,
+    "release.gate": READ,
+    "release.image": READ | {"packages": "write", "id-token": "write", "attestations": "write"},
+    "release.notes": {"contents": "write"},
+    "security.dependencies": READ,
+    "security.codeql": READ | {"security-events": "write"},
+    "security.packages": READ,
+    "security.secrets": READ,
+    "security.tell": TELL,
+    "template-update.try": READ,
+    "template-update.propose": TELL,
 }
 """What each job of a generated repository may do, and it is all of it."""
 
@@ -43,6 +59,10 @@ BROKEN = [
     ),
     ("evals.yml", r"merge-multiple", "merge-many", "unknown-action-input"),
     ("evals.yml", r"timeout-minutes: 5", "timeout-minutes: five", "schema"),
+    ("container.yml", r"cache-binary: false.*", "cleanup: true", "cache-poisoning"),
+    ("nightly.yml", r"    environment: evals.*\n", "", "secrets-outside-env"),
+    ("../dependabot.yml", r"    cooldown:\n      default-days: 7\n    groups", "    groups", "dependabot-cooldown"),
+    ("template-update.yml", r"          permission-\S+: write\n", "", "github-app"),
 ]
 """A file, what is replaced in it by what, and the rule that must find it."""
 
@@ -83,6 +103,25 @@ def test_each_rule_bites(repository: Path, file: str, part: str, instead: str, r
         assert rule in findings(repository)
 
 
+def test_dependabot_leaves_the_chassis_alone() -> None:
+    """What an update replaces nobody else moves, and whatever is proposed is a week old."""
+    config: dict[str, Any] = yaml.safe_load((THEIRS / "dependabot.yml").read_text(encoding="utf-8"))
+    packages, actions = config["updates"]
+    assert actions["exclude-paths"] == [f".github/workflows/{file.name}" for file in sorted(THEIRS.glob("*/*.yml"))]
+    assert packages["cooldown"] == actions["cooldown"] == {"default-days": 7}
+
+
+def test_every_command_exists() -> None:
+    """What a workflow asks of the chassis, the chassis can do."""
+    files = [*(THEIRS / "workflows").glob("*.yml"), *(ROOT / "template/chassis/ci").iterdir()]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    asked = set(re.findall(r"run --frozen chassis ([a-z-]+(?: [a-z]+)?)", text))
+    assert {"evals run", "ready", "signoffs check", "update"} <= asked
+    for command in sorted(asked):
+        done = subprocess.run(["chassis", *command.split(), "--help"], capture_output=True, check=False)
+        assert done.returncode == 0, command
+
+
 def grants(repository: Path) -> dict[str, dict[str, str]]:
     """Return what each job may do, by the names of its workflow and its own."""
     granted: dict[str, dict[str, str]] = {}
@@ -94,7 +133,12 @@ def grants(repository: Path) -> dict[str, dict[str, str]]:
 
 def in_schema(repository: Path) -> str:
     """Return what GitHub's own schema has against the workflows, which is nothing if they are valid."""
-    files = sorted((repository / ".github/workflows").glob("*.yml"))
-    command = ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else done.stdout
+    kinds = {"github-workflows": "workflows/*.yml", "dependabot": "dependabot.yml"}
+    files = {kind: sorted(map(str, (repository / ".github").glob(pattern))) for kind, pattern in kinds.items()}
+    judge = ("check-jsonschema", "--builtin-schema")
+    done = [
+        subprocess.run([*judge, f"vendor.{kind}", *named], capture_output=True, text=True, check=False)
+        for kind, named in files.items()
+        if named
+    ]
+    return "".join(one.stdout for one in done if one.returncode)

@@ -58,7 +58,7 @@ def _lines(name: str, value: JsonValue | frozenset[str] | Mapping[str, JsonValue
         case Mapping():
             for key, part in value.items():
                 yield from _lines(f"{name}.{key}", part)
-        case list() | frozenset() | set() | tuple():
+        case list() | frozenset():
             yield from (f"{name}: {part}" for part in value)
         case None:
             yield f"{name}: unknown"

