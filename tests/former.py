@@ -75,6 +75,8 @@ def _content(source: Path) -> None:
     swap(template / "constraints.toml.jinja", "due_hours = 8 .*", "due_hours = 9")
     append(template / "README.md.jinja", "\nA former last line.")
     append(template / "Makefile", "# a former last line")
+    for deep in ("documents/service.md", "src/{{ package_name }}/task.py", "tests/test_task.py.jinja"):
+        append(template / "{{ shape_answer }}" / deep, "\n# A former last line.")
 
 
 def _mention_the_past(source: Path) -> None:

@@ -20,7 +20,8 @@ def releases(tmp_path: Path) -> Path:
 
     (source / "template/chassis/retired.txt").unlink()
     (source / "template/chassis/new.txt").write_text("of the second release\n", encoding="utf-8")
-    for changed in ("chassis/README.md", "README.md.jinja", "constraints.toml.jinja"):
+    page = "{{ shape_answer }}/documents/service.md"
+    for changed in ("chassis/README.md", "README.md.jinja", "constraints.toml.jinja", page):
         with (source / "template" / changed).open("a", encoding="utf-8") as file:
             file.write("\n# changed by the second release\n")
     (source / "template/added.md").write_text("A file that a team would get today.\n", encoding="utf-8")
