@@ -116,7 +116,7 @@ def test_every_command_exists() -> None:
     files = [*(THEIRS / "workflows").glob("*.yml"), *(ROOT / "template/chassis/ci").iterdir()]
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     asked = set(re.findall(r"run --frozen chassis ([a-z-]+(?: [a-z]+)?)", text))
-    assert {"signoffs check", "evals run"} <= asked
+    assert {"evals run", "ready", "signoffs check", "update"} <= asked
     for command in sorted(asked):
         done = subprocess.run(["chassis", *command.split(), "--help"], capture_output=True, check=False)
         assert done.returncode == 0, command

@@ -16,7 +16,9 @@ def locked(evidence: Evidence) -> str:
 def pinned(evidence: Evidence) -> str:
     """No action changes under its name."""
     uses = [(path, name) for path, text in evidence.workflows.items() for name in re.findall(r"uses: *(\S+)", text)]
-    loose = sorted({name for _, name in uses if not re.search(r"@[0-9a-f]{40}$", name) and not name.startswith("./")})
+    loose = sorted(
+        {name for _, name in uses if not re.search(r"@[0-9a-f]{40}$", name) and not name.startswith(("./", "$/"))}
+    )
     return need(not loose, f"not pinned: {', '.join(loose)}", f"{len(uses)} uses, all pinned by commit")
 
 
