@@ -83,7 +83,7 @@ def release(looking: Looking) -> Facts:
     looking.facts = replace(looking.facts, version=record.version)
     if looking.template.commit_of(record.version) is None:
         remedy = "Fetch its tags (git fetch --tags), or name the right clone with --template"
-        where = f"the clone of the template at {looking.template.git_dir}"
+        where = f"The clone of the template at {looking.template.git_dir}"
         raise ConfigError(where, f"it has no release {record.version}, which .copier-answers.yml names", remedy)
     upstream = upstream_of(looking.root, record, looking.template)
     drift = upstream.drift
