@@ -18,6 +18,8 @@ from fleet.survey import survey
 from fleet.table import drawn
 
 ROOT = Path(__file__).parents[1]
+WIDE = 120
+"""Columns of a table that no terminal shows, such as in the log of a job."""
 
 
 def main() -> None:
@@ -34,7 +36,7 @@ def main() -> None:
     looked = survey(places, Template(git_dir(options.template)), options.today)
     watched = track(looked, "looking …", total=len(places), console=Console(stderr=True), transient=True)
     fleet = sorted(watched, key=worst_first)
-    Console().print(drawn(fleet))
+    Console(width=None if sys.stdout.isatty() else WIDE).print(drawn(fleet))
     if options.json:
         options.json.write_text(as_json(fleet, options.today), encoding="utf-8")
     if options.html:

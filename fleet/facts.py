@@ -4,8 +4,56 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-CONCERNS = ("unreadable", "over budget", "drifted", "owner lapsed", "sign-off due", "behind")
+CONCERNS = (
+    "unreadable",
+    "over budget",
+    "waiver expired",
+    "drifted",
+    "owner lapsed",
+    "sign-off due",
+    "not ready",
+    "behind",
+)
 """What somebody has to do something about, the worst first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A check of `chassis ready` that stands between a repository and the level that it needs: id, title, evidence."""
+
+    check: str
+    title: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A check that need not pass for a while.
+
+    Args:
+        check: Its id.
+        until: The day from which it counts again.
+        expired: Whether that day has come.
+    """
+
+    check: str
+    until: date
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the launch review says.
+
+    Args:
+        level: The level that is reached; none if not even the first is.
+        needs: The level that its tier needs; none if its constraints cannot be read.
+        blockers: What stands between the two.
+    """
+
+    level: str | None
+    needs: str | None
+    blockers: tuple[Blocker, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +128,8 @@ class Facts:
         newest: The newest release.
         behind: How many commits of the template it lacks.
         drifted: What was done to files of the chassis.
+        readiness: What `chassis ready` would say.
+        waivers: What it may leave undone, and until when.
         lapsed: Owners whose date of review has passed.
         due: Sign-offs that block a release.
         budget: What it may spend.
@@ -93,6 +143,8 @@ class Facts:
     newest: str | None = None
     behind: int | None = None
     drifted: Drifted | None = None
+    readiness: Readiness | None = None
+    waivers: tuple[Waiver, ...] | None = None
     lapsed: tuple[Lapsed, ...] | None = None
     due: tuple[Due, ...] | None = None
     budget: Budget | None = None
@@ -104,9 +156,11 @@ class Facts:
         holds = (
             bool(self.troubles),
             self.budget is not None and self.budget.exceeds,
+            any(waiver.expired for waiver in self.waivers or ()),
             bool(self.drifted),
             bool(self.lapsed),
             bool(self.due),
+            self.readiness is not None and bool(self.readiness.blockers),
             bool(self.behind),
         )
         return tuple(concern for concern, true in zip(CONCERNS, holds, strict=True) if true)

@@ -11,13 +11,15 @@ from chassis.constraints import load_constraints
 from chassis.errors import ConfigError
 from chassis.owners.ownership import load_ownership
 from chassis.project import find_project
+from chassis.ready.review import CHECKS, review
+from chassis.ready.waivers import load_waivers
 from chassis.signoffs.record import SignOff, load_signoffs
 from chassis.signoffs.standing import BLOCKS_RELEASE, standings
 from chassis.updates.record import load_record
 from chassis.updates.source import Template
 from chassis.updates.status import upstream_of
 
-from fleet.facts import Budget, Drifted, Due, Facts, Lapsed
+from fleet.facts import Blocker, Budget, Drifted, Due, Facts, Lapsed, Readiness, Waiver
 
 CEILING = "per_month_usd: "
 """How the fact begins that procurement signs for."""
@@ -81,7 +83,7 @@ def release(looking: Looking) -> Facts:
     looking.facts = replace(looking.facts, version=record.version)
     if looking.template.commit_of(record.version) is None:
         remedy = "Fetch its tags (git fetch --tags), or name the right clone with --template"
-        where = f"the clone of the template at {looking.template.git_dir}"
+        where = f"The clone of the template at {looking.template.git_dir}"
         raise ConfigError(where, f"it has no release {record.version}, which .copier-answers.yml names", remedy)
     upstream = upstream_of(looking.root, record, looking.template)
     drift = upstream.drift
@@ -91,6 +93,16 @@ def release(looking: Looking) -> Facts:
         behind=upstream.commits_behind,
         drifted=Drifted(drift.edited, drift.missing, drift.added),
     )
+
+
+def readiness(looking: Looking) -> Facts:
+    """Return the level that it reaches, what stands in the way of the one that it needs, and its waivers."""
+    found = review(looking.root, looking.today)
+    blockers = tuple(Blocker(each.check.id, each.check.title, each.evidence) for each in found.blocking)
+    looking.facts = replace(looking.facts, readiness=Readiness(found.level, found.tier, blockers))
+    waived = load_waivers(looking.root, {check.id for check in CHECKS})
+    waivers = (Waiver(name, waiver.until, waiver.until <= looking.today) for name, waiver in waived.items())
+    return replace(looking.facts, waivers=tuple(waivers))
 
 
 def owners(looking: Looking) -> Facts:
@@ -131,5 +143,5 @@ def approved(procurement: SignOff | None, today: date) -> float | None:
     return next((float(fact.removeprefix(CEILING)) for fact in procurement.covers if fact.startswith(CEILING)), None)
 
 
-PARTS = {"project": project, "release": release, "owners": owners, "sign-offs": signatures}
+PARTS = {"project": project, "release": release, "readiness": readiness, "owners": owners, "sign-offs": signatures}
 """What is looked at, in this order."""

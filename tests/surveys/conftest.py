@@ -1,0 +1,31 @@
+"""A template with two releases, and a repository of the first to look at."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from generated import git
+from releases import append, begin, project_of, release
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the template with two releases."""
+    source = begin(tmp_path_factory.mktemp("fleet") / "template")
+    release(source, "1.0.0")
+    append(source / "template/chassis/README.md", "Of the second release.")
+    release(source, "1.1.0")
+    return source
+
+
+@pytest.fixture(scope="session")
+def service(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository of the first release that nobody has touched."""
+    return project_of(template, "1.0.0", tmp_path_factory.mktemp("service") / "acme-help")
+
+
+@pytest.fixture
+def clone(service: Path, tmp_path: Path) -> Path:
+    """Return a copy of that repository to do harm to, in a folder that is a repository too."""
+    git(tmp_path, "init", "--quiet")
+    return shutil.copytree(service, tmp_path / "acme-help")
