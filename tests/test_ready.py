@@ -251,9 +251,10 @@ def test_a_waiver(project: Path, approver: str, until: str, verdict: str, said: 
     assert (found.level == "critical") == (verdict == "waived")
 
 
-def test_a_fresh_project(template: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_a_fresh_project(template: Path, tmp_path: Path, forge: str) -> None:
     """It says honestly what nobody but the team can know: where data goes, and who agreed."""
-    project = generate_into(tmp_path / "fresh", template, {})
+    project = generate_into(tmp_path / "fresh", template, {"forge": forge})
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
     (project / ".copier-answers.yml").write_text("_commit: 1.0.0\n", encoding="utf-8")
     write(load_decisions(find_project(project)))
@@ -262,6 +263,21 @@ def test_a_fresh_project(template: Path, tmp_path: Path) -> None:
 
     assert (found.level, found.tier) == ("experiment", "standard")
     assert [result.check.id for result in found.blocking] == ["DAT101", "DAT102", "SGNSECURITY", "SGNPROCUREMENT"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "instead"),
+    [
+        (r"^  pull_request:$", "  workflow_dispatch:"),
+        (r"run: make check$", "run: echo make check"),
+        (r"run: make check$", "run: make check\n        continue-on-error: true"),
+    ],
+)
+def test_a_check_that_cannot_stop_a_change(project: Path, pattern: str, instead: str) -> None:
+    """To name the command is not enough; it must run on each change, and be heard."""
+    swap(WORKFLOW, pattern, instead)(project)
+
+    assert failing(review(project, TODAY)) == {"DLV104": "fail"}
 
 
 def test_forms(project: Path) -> None:

@@ -42,8 +42,14 @@ def gated(evidence: Evidence) -> str:
 
 
 def _runs(evidence: Evidence, command: str) -> str:
-    found = [path for path, text in evidence.workflows.items() if command in text and "continue-on-error" not in text]
-    return need(found, f"no workflow runs `{command}` and fails with it", f"in {', '.join(found)}")
+    step = re.compile(rf"^ *(- )?(run: *)?{command} *$", re.MULTILINE)
+    found = [path for path, text in evidence.workflows.items() if _on_each_change(text) and step.search(text)]
+    return need(found, f"no workflow runs `{command}` on each change and fails with it", f"in {', '.join(found)}")
+
+
+def _on_each_change(workflow: str) -> bool:
+    started = re.search(r"^  pull_request:|merge_request_event", workflow, re.MULTILINE)
+    return bool(started) and "continue-on-error" not in workflow and "allow_failure" not in workflow
 
 
 def nobody(evidence: Evidence) -> str:

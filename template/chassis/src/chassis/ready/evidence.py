@@ -1,6 +1,7 @@
 """What a check may look at: the files of one repository, each read once. Nothing of the team's is imported or run."""
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -107,9 +108,11 @@ class Evidence:
 
     @property
     def workflows(self) -> dict[str, str]:
-        """Return what the forge runs, by path; only GitHub's are files of their own."""
+        """Return what the forge runs, by path: GitHub's files, or GitLab's pipeline and what it includes from here."""
         if self.project.forge == "gitlab":
-            return {".gitlab-ci.yml": self.text(".gitlab-ci.yml")}
+            pipeline = self.text(".gitlab-ci.yml")
+            included = re.findall(r"^ *-? *local: *['\"]?/?([^'\"\s]+)", pipeline, re.MULTILINE)
+            return {".gitlab-ci.yml": pipeline} | {path: self.text(path) for path in included}
         files = sorted((self.root / ".github/workflows").glob("*.y*ml"))
         if not files:
             raise Failed("there is no workflow in .github/workflows")
