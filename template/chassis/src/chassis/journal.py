@@ -112,7 +112,7 @@ class Journal:
         answerer = {names.ANSWERED_BY: ending.answered_by or "", names.DEGRADED: bool(ending.degraded)}
         self.instruments.call_duration.record(seconds, known)
         self.instruments.calls.add(1, known | answerer)
-        self.instruments.late.add(seconds > self.p95_seconds, {names.TASK: task})
+        self.instruments.late.add(int(seconds > self.p95_seconds), {names.TASK: task})
         if _is_degraded(ending):
             why = {names.SETBACK: ending.setback or "", names.ANSWERED_BY: ending.answered_by or ending.outcome}
             self.instruments.degraded.add(1, {names.TASK: task} | why)
