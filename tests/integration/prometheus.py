@@ -34,6 +34,17 @@ class Prometheus:
         reply = httpx2.get(f"{self.address}/api/v1/query", params={"query": expression})
         return reply.raise_for_status().json()["data"]["result"]
 
+    def sees(self, expression: str, within: float = PATIENCE) -> None:
+        """Wait until an expression has a value. What a counter counted before it was first seen is in no rate.
+
+        Raises:
+            AssertionError: It has none in time.
+        """
+        deadline = time.monotonic() + within
+        while not self.query(expression):
+            assert time.monotonic() < deadline, f"{expression} has no value"
+            time.sleep(0.2)
+
     def firing(self) -> set[str]:
         """Return the names of the alerts that fire."""
         alerts = httpx2.get(f"{self.address}/api/v1/alerts").json()["data"]["alerts"]

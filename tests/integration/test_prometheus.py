@@ -53,9 +53,11 @@ def eventful(served: Service, models_vendor: Vendor, watching: Prometheus) -> Pr
     models_vendor.will(type="reply", text="A day begins at midnight in UTC.")
     for _ in range(3):
         assert served.ask(next(QUESTIONS)).status == 200
-    for _ in range(30):
+    for failing in range(30):
         models_vendor.will(type="fail", status=500)
         assert served.ask(next(QUESTIONS)).body["degraded"]
+        if not failing:
+            watching.sees("chassis_calls_degraded_total")
     assert served.ask(UNKNOWN).status == 202
     served.project.runs(".venv/bin/chassis", "models", "off", "--reason", "a drill")
     time.sleep(1.5)
@@ -106,8 +108,10 @@ def test_a_lost_database_calls_somebody(eventful: Prometheus, served: Service) -
     """Its file disappears: the next look of the service at its gauges says so, and each request fails."""
     url = served.project.environment["DATABASE_URL"]
     Path(url.removeprefix("sqlite:///")).unlink()
-    for _ in range(40):
+    for failing in range(40):
         assert served.ask(next(QUESTIONS)).status == 503
+        if not failing:
+            eventful.sees('http_server_request_duration_seconds_count{http_response_status_code="503"}')
     assert "StoreDown" in eventful.waits_for("StoreDown")
     assert "AvailabilityBurnsFast" in eventful.waits_for("AvailabilityBurnsFast")
 
