@@ -48,5 +48,11 @@ def names(folder: Path, *arguments: str) -> list[str]:
     return [name for name in git(folder, *arguments, "-z").split("\0") if name]
 
 
+def unmerged(root: Path) -> set[str]:
+    """Return the files that hold a merge which nobody has finished, in git's way or in Copier's."""
+    conflicts = {line.partition("\t")[2] for line in names(root, "ls-files", "--unmerged")}
+    return conflicts | set(names(root, "ls-files", "--others", "--", "*.rej"))
+
+
 def _told(arguments: Sequence[str]) -> str:
     return " ".join(("git", *arguments[:2]))

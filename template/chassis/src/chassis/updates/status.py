@@ -13,7 +13,7 @@ from chassis.project import Project
 from chassis.updates.changes import FILE as CHANGES
 from chassis.updates.changes import Change, changes_between
 from chassis.updates.drift import Drift, drift_of
-from chassis.updates.git import names
+from chassis.updates.git import unmerged
 from chassis.updates.law import law_of
 from chassis.updates.record import Record, load_record
 from chassis.updates.source import Template, clone_of
@@ -78,15 +78,13 @@ def status_of(project: Project, *, offline: bool = False) -> Status:
     """
     root = project.root
     record = load_record(root)
-    unmerged = {line.partition("\t")[2] for line in names(root, "ls-files", "--unmerged")}
-    rejected = names(root, "ls-files", "--others", "--", "*.rej")
     upstream, unknown = _upstream(root, record, offline=offline)
     stale, misfits = _decisions(project)
     return Status(
         record=record,
         upstream=upstream,
         unknown=unknown,
-        unmerged=tuple(sorted({*unmerged, *rejected})),
+        unmerged=tuple(sorted(unmerged(root))),
         stale=stale,
         retired=tuple(path for kind, path in law_of(root) if kind == "retired" and (root / path).exists()),
         misfits=misfits,

@@ -9,7 +9,7 @@ from chassis.updates import copier
 from chassis.updates.branch import Branch, branched
 from chassis.updates.changes import Change
 from chassis.updates.drift import FOLDER
-from chassis.updates.git import git, names
+from chassis.updates.git import git, names, unmerged
 from chassis.updates.record import FILE as RECORD
 from chassis.updates.record import Record, load_record
 from chassis.updates.source import Template, clone_of
@@ -106,7 +106,7 @@ def _on(branch: Branch, template: Template, record: Record, upstream: Upstream, 
     kept = _kept(root, template, record, new)
     copier.update(root, new, kept)
     edited = set(upstream.drift.edited) if merging else set[str]()
-    if lost := _unmerged(root) | {path for path in edited if not (root / path).exists()}:
+    if lost := unmerged(root) | {path for path in edited if not (root / path).exists()}:
         raise _Unmergeable(lost)
     _relock(root)
     branch.commit(f"Update the chassis from {record.version} to {new}")
@@ -133,11 +133,6 @@ def _kept(root: Path, template: Template, record: Record, new: str) -> tuple[str
     coming = template.chassis(str(template.commit_of(new))).keys() - template.chassis(record.version).keys()
     had = {path for path in coming if not path.startswith(FOLDER) and (root / path).exists()}
     return tuple(sorted({*record.kept, *had}))
-
-
-def _unmerged(root: Path) -> set[str]:
-    conflicts = {line.partition("\t")[2] for line in names(root, "ls-files", "--unmerged")}
-    return conflicts | set(names(root, "ls-files", "--others", "--", "*.rej"))
 
 
 def _relock(root: Path) -> None:
