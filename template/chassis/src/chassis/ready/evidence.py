@@ -1,4 +1,4 @@
-"""What a check may look at: the files of one repository, each read once. Nothing of the team's is imported or run."""
+"""What a check may look at: the files of one repository, each parsed once. Nothing of the team's is imported or run."""
 
 import ast
 import re
@@ -15,6 +15,8 @@ from chassis.derived.decisions import Decisions, load_decisions
 from chassis.errors import ConfigError
 from chassis.evals.suites import Suite, load_suites
 from chassis.project import Project, find_project
+from chassis.signoffs.record import load_signoffs
+from chassis.signoffs.standing import Standing, standings
 
 
 class Failed(Exception):
@@ -81,6 +83,19 @@ class Evidence:
         return self.decisions.constraints
 
     @cached_property
+    def standings(self) -> dict[str, Standing]:
+        """Return how each sign-off stands, by kind.
+
+        Raises:
+            Unknown: One of them cannot be read.
+        """
+        try:
+            given = load_signoffs(self.root)
+        except ConfigError as error:
+            raise Unknown(str(error)) from None
+        return {each.kind: each for each in standings(self.constraints, given, self.today)}
+
+    @cached_property
     def suites(self) -> Mapping[str, Suite]:
         """Return the suites of the evaluation.
 
@@ -106,7 +121,7 @@ class Evidence:
         """Return the team's tests, parsed, by path."""
         return dict(self._parsed("tests"))
 
-    @property
+    @cached_property
     def workflows(self) -> dict[str, str]:
         """Return what the forge runs, by path: GitHub's files, or GitLab's pipeline and what it includes from here."""
         if self.project.forge == "gitlab":

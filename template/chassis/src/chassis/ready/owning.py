@@ -5,8 +5,7 @@ from chassis.errors import ConfigError
 from chassis.ready.check import Check
 from chassis.ready.evidence import Evidence, Failed, Unknown
 from chassis.ready.promises import need
-from chassis.signoffs.record import load_signoffs
-from chassis.signoffs.standing import BLOCKS_RELEASE, standings
+from chassis.signoffs.standing import BLOCKS_RELEASE
 
 GOVERNED = ("/constraints.toml", "/ownership.toml", "/evals/", "/signoffs/", "/chassis/")
 
@@ -58,11 +57,7 @@ def signed(kind: str) -> Check:
     """Return the check of one sign-off."""
 
     def look(evidence: Evidence) -> str:
-        try:
-            given = load_signoffs(evidence.root)
-        except ConfigError as error:
-            raise Unknown(str(error)) from None
-        found = next(each for each in standings(evidence.constraints, given, evidence.today) if each.kind == kind)
+        found = evidence.standings[kind]
         if found.state in BLOCKS_RELEASE:
             changed = ", ".join(sorted(found.added | found.gone))
             raise Failed(f"{found.state}: {found.because}" + (f" ({changed})" if changed else ""))
