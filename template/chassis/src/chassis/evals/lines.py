@@ -54,6 +54,12 @@ def facts_of(row: "DataclassInstance") -> dict[str, Any]:
     return {name: getattr(row, name) for name in _names(type(row))}
 
 
+def code_digest(code: Path) -> str:
+    """Return a short name for a package, or for a module that is alone; it changes with every file of Python there."""
+    files, base = ([code], code.parent) if code.is_file() else (sorted(code.rglob("*.py")), code)
+    return digest({file.relative_to(base).as_posix(): file.read_text(encoding="utf-8") for file in files})
+
+
 def digest(value: object) -> str:
     """Return a short name for a JSON value, the same for the same value."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)

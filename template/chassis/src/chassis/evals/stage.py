@@ -13,7 +13,7 @@ from pydantic_ai.models import Model
 
 from chassis.clock import now
 from chassis.constraints import Constraints, load_constraints
-from chassis.evals.lines import digest
+from chassis.evals.lines import code_digest, digest
 from chassis.evals.recordings import Tape, TapedModel
 from chassis.evals.suites import Suite
 from chassis.guard.chain import Guard
@@ -141,6 +141,4 @@ def _taped(
 def _code_hash(project: Project) -> str:
     package = importlib.import_module(project.task_path.partition(":")[0].partition(".")[0])
     origin = Path(package.__file__ or "")
-    root = origin.parent
-    files = sorted(root.rglob("*.py")) if origin.name == "__init__.py" else [origin]
-    return digest({file.relative_to(root).as_posix(): file.read_text(encoding="utf-8") for file in files})
+    return code_digest(origin.parent if origin.name == "__init__.py" else origin)

@@ -4,7 +4,7 @@ import ast
 import json
 from collections.abc import Iterator
 
-from chassis.evals.lines import digest
+from chassis.evals.lines import code_digest
 from chassis.ready.check import Check
 from chassis.ready.evidence import Evidence, Failed, Unknown
 from chassis.ready.promises import need
@@ -72,10 +72,9 @@ def _measured_hashes(evidence: Evidence, suite: str) -> Iterator[str]:
 
 def _code_hash(evidence: Evidence) -> str:
     root = evidence.root / "src" / evidence.project.task_path.partition(":")[0].partition(".")[0]
-    files = sorted(root.rglob("*.py"))
-    if not files:
+    if not any(root.rglob("*.py")):
         raise Unknown(f"there is no code in {root.name}")
-    return digest({file.relative_to(root).as_posix(): file.read_text(encoding="utf-8") for file in files})
+    return code_digest(root)
 
 
 def tested(evidence: Evidence) -> str:
