@@ -15,8 +15,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from recording import recording, saying
 from sample import TASK, Question
 
-from chassis.constraints import ModelLink, Provider
-from chassis.guard import vendors
+from chassis.constraints import ADDRESSES, ModelLink, Provider
 from chassis.guard.egress import Outbound, Place, Refusal, client_for
 from chassis.guard.failures import EgressRefused
 from chassis.guard.vendors import connect
@@ -49,8 +48,8 @@ def vendor_at(provider: Provider, url: str, monkeypatch: pytest.MonkeyPatch, *, 
         openai_compatible_api_key=key,
         local_model_url=f"{url}/v1",
     )
-    if provider in vendors.ADDRESSES:
-        monkeypatch.setitem(vendors.ADDRESSES, provider, url)
+    if provider in ADDRESSES:
+        monkeypatch.setitem(ADDRESSES, provider, url)
     model = connect(link, settings, timeout=5)
     assert model is not None
     return model
@@ -175,8 +174,8 @@ def test_no_variable_of_the_environment_diverts_a_vendor(monkeypatch: pytest.Mon
     for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
         monkeypatch.setenv(name, "http://elsewhere.example")
 
-    for provider, address in vendors.ADDRESSES.items():
-        model = vendor_at(provider, address, monkeypatch)  # ty: ignore[invalid-argument-type]
+    for provider, address in ADDRESSES.items():
+        model = vendor_at(provider, address, monkeypatch)
         assert httpx2.URL(str(model.base_url)).host == httpx2.URL(address).host
 
 

@@ -21,7 +21,7 @@ from pydantic_ai.models import Model, override_allow_model_requests
 from sample import Answer, Question, shout
 
 from chassis import Draft, Task
-from chassis.guard import vendors
+from chassis.constraints import ADDRESSES
 from chassis.project import Project
 from chassis.settings import Settings
 from chassis.testing import constraints_for_tests
@@ -106,8 +106,8 @@ def test_the_verdict_is_clean(
         llmock.post("/_llmock/scenario", json={"behaviors": behaviours}).raise_for_status()
     path, model = VENDORS[provider]
     address = f"http://{llmock.base_url.host}:{llmock.base_url.port}{path}"
-    if provider in vendors.ADDRESSES:
-        monkeypatch.setitem(vendors.ADDRESSES, provider, address)
+    if provider in ADDRESSES:
+        monkeypatch.setitem(ADDRESSES, provider, address)
 
     outcome, seconds = asyncio.run(ask(provider, model, address, tmp_path))
     verdict = llmock.get("/_llmock/verdict").json()

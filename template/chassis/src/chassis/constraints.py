@@ -20,6 +20,13 @@ FILE = "constraints.toml"
 
 type DataClass = Literal["public", "internal", "confidential", "personal"]
 type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
+ADDRESSES: dict[Provider, str] = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "google": "https://generativelanguage.googleapis.com",
+}
+"""Where the vendors listen, as their SDKs have it."""
+
 type Dollars = Annotated[float, Field(ge=0)]
 
 
@@ -104,6 +111,11 @@ class ModelLink(Section):
     input_usd_per_million: Dollars | None = None
     output_usd_per_million: Dollars | None = None
     """Both, if genai-prices does not know the model; 0 for a model of your own."""
+
+    @property
+    def address(self) -> str | None:
+        """Return where it listens; None for a model of this machine, of which only the environment knows."""
+        return ADDRESSES.get(self.provider, self.base_url)
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:

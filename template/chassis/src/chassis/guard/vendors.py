@@ -24,13 +24,6 @@ NEEDS = {
 }
 """The variable without which a provider's models cannot be asked."""
 
-ADDRESSES = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com",
-    "google": "https://generativelanguage.googleapis.com",
-}
-"""Where the vendors listen, as their SDKs have it."""
-
 
 def connect(link: ModelLink, settings: Settings, timeout: float) -> Outbound | None:
     """Return the vendor's model, or None if the variable that it needs is not set.
@@ -60,16 +53,15 @@ def connect(link: ModelLink, settings: Settings, timeout: float) -> Outbound | N
 
 
 def _key_and_address(link: ModelLink, settings: Settings) -> tuple[SecretStr | None, str | None]:
-    address = ADDRESSES.get(link.provider, link.base_url)
     match link.provider:
         case "openai":
-            return settings.openai_api_key, address
+            return settings.openai_api_key, link.address
         case "anthropic":
-            return settings.anthropic_api_key, address
+            return settings.anthropic_api_key, link.address
         case "google":
-            return settings.gemini_api_key, address
+            return settings.gemini_api_key, link.address
         case "openai-compatible":
-            return settings.openai_compatible_api_key, address
+            return settings.openai_compatible_api_key, link.address
         case "local":
             return SecretStr("local"), settings.local_model_url
 

@@ -17,11 +17,6 @@ type Facts = frozenset[str]
 
 OWN = frozenset({"local", "openai-compatible"})
 """Providers that nobody has a contract with."""
-VENDOR_HOSTS = {
-    "openai": "api.openai.com",
-    "anthropic": "api.anthropic.com",
-    "google": "generativelanguage.googleapis.com",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,7 @@ def fingerprint(facts: Facts) -> str:
 
 def egress_hosts(constraints: Constraints) -> Facts:
     """Return every host outside this machine that data may go to: of models and of tools."""
-    models = {VENDOR_HOSTS.get(link.provider) or urlsplit(link.base_url or "").hostname for link in constraints.models}
+    models = {urlsplit(link.address or "").hostname for link in constraints.models}
     tools = set[str]().union(*(tool.hosts for tool in constraints.tools.values()))
     return frozenset(host for host in models | tools if host)
 
