@@ -37,8 +37,8 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial(Stamp):
-    """One case, asked once.
+class Asked(Stamp):
+    """One case, asked once: all that needs no question, no answer and no judgement.
 
     Args:
         arm: Who was asked.
@@ -46,7 +46,6 @@ class Trial(Stamp):
         repeat: 1 for the first time, 2 for the second.
         status: Whether this says something about the service.
         error: The name of what went wrong.
-        ending: What came back, as in `endings.py`.
         seconds: How long it took.
         cost: What it cost.
         input_tokens: What models read for it.
@@ -60,7 +59,6 @@ class Trial(Stamp):
     repeat: int
     status: Status
     error: str | None
-    ending: dict[str, JsonValue] | None
     seconds: float
     cost: NanoUsd
     input_tokens: int
@@ -70,47 +68,36 @@ class Trial(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record(Stamp):
-    """What one evaluator says of one trial; holds no question and no answer.
+class Trial(Asked):
+    """What came back.
 
     Args:
-        arm: As in `Trial`.
-        case: As in `Trial`.
+        ending: As in `endings.py`; None if nothing did.
+    """
+
+    ending: dict[str, JsonValue] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record(Asked):
+    """What one evaluator says of one trial; holds no question and no answer. Its `status` may be `judge_error`.
+
+    Args:
         case_hash: Changes when the question or what is expected does.
         group: What the case comes from; its own id if it comes alone.
         tags: Those of the case.
         split: That of the case.
         must_pass: That of the case.
-        repeat: As in `Trial`.
-        status: As in `Trial`, or `judge_error`.
-        error: As in `Trial`.
         evaluator: Who says so.
         evaluator_hash: Changes with the evaluator.
         value: 0 is wrong and 1 is right; None if left out.
-        seconds: As in `Trial`.
-        cost: As in `Trial`.
-        input_tokens: As in `Trial`.
-        output_tokens: As in `Trial`.
-        call_id: As in `Trial`.
-        trace_id: As in `Trial`.
     """
 
-    arm: Arm
-    case: str
     case_hash: str
     group: str
     tags: tuple[str, ...]
     split: Split
     must_pass: bool
-    repeat: int
-    status: Status
-    error: str | None
     evaluator: str
     evaluator_hash: str
     value: float | None
-    seconds: float
-    cost: NanoUsd
-    input_tokens: int
-    output_tokens: int
-    call_id: str
-    trace_id: str | None

@@ -9,10 +9,10 @@ from chassis.evals.cases import Case
 from chassis.evals.endings import Ending, Refused, load
 from chassis.evals.graders import Evaluator, JudgeFailed
 from chassis.evals.lines import facts_of
-from chassis.evals.records import Record, Trial
+from chassis.evals.records import Asked, Record, Trial
 from chassis.task import Task
 
-SHARED = ({field.name for field in fields(Trial)} & {field.name for field in fields(Record)}) - {"status", "error"}
+SHARED = {field.name for field in fields(Asked)} - {"status", "error"}
 
 type Known = dict[tuple[str, str, str], Record]
 """What judges have said already, by call, evaluator and fingerprint: asking again would cost again."""
