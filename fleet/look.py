@@ -107,12 +107,10 @@ def readiness(looking: Looking) -> Facts:
 
 def owners(looking: Looking) -> Facts:
     """Return whose date of review has passed."""
-    lapsed = tuple(
-        Lapsed(name, role.accountable, role.review_by)
-        for name, role in load_ownership(looking.root).roles
-        if role.review_by is not None and role.review_by <= looking.today
-    )
-    return replace(looking.facts, lapsed=lapsed)
+    ownership = load_ownership(looking.root)
+    due = set(ownership.due_reviews(looking.today))
+    lapsed = (Lapsed(name, role.accountable, role.review_by) for name, role in ownership.roles if name in due)
+    return replace(looking.facts, lapsed=tuple(lapsed))
 
 
 def signatures(looking: Looking) -> Facts:
