@@ -11,8 +11,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from integration.running import Shell, needs
-from integration.test_local_model import INSTALLED, LISTENS
+from integration.local_model import local_model
+from integration.running import Shell
 
 pytestmark = pytest.mark.slow
 
@@ -66,12 +66,7 @@ def evaluated(project: Shell, tmp_path_factory: pytest.TempPathFactory) -> Gener
 @pytest.fixture(scope="module")
 def asked(evaluated: Shell, no_network: tuple[str, ...]) -> tuple[CompletedProcess[str], CompletedProcess[str], str]:
     """Ask the local model in a live run, then record it; return what was said, and the recording's records."""
-    needs("curl")
-    with evaluated.starts("make", "local-model") as first:
-        first.says(INSTALLED)
-    cut_off = replace(evaluated, prefix=no_network)
-    with cut_off.starts("make", "local-model") as model:
-        model.says(LISTENS)
+    with local_model(evaluated, no_network) as cut_off:
         live = cut_off.tries(".venv/bin/chassis", "evals", "run", "few")
         shutil.copy(evaluated.folder / "var/evals/report.html", evaluated.folder / "var/live.html")
         recorded = cut_off.tries(".venv/bin/chassis", "evals", "record", "few-recorded")

@@ -2,17 +2,14 @@
 
 import re
 from collections.abc import Generator
-from dataclasses import replace
 
 import pytest
-from integration.running import Shell, needs
+from integration.local_model import local_model
+from integration.running import Shell
 from integration.serving import Reply, Service, serve
 
 pytestmark = pytest.mark.slow
 
-LISTENS = "listens at http://127.0.0.1:"
-INSTALLED = f"{LISTENS}|cannot listen there"
-"""It has started, or found that somebody else uses its port on this machine."""
 QUESTIONS = ("What does status 401 mean?", "How can I add an evaluation case?", "May I edit CODEOWNERS by hand?")
 """More than one, because so small a model may ramble or make things up, and then the baseline answers."""
 
@@ -20,14 +17,8 @@ QUESTIONS = ("What does status 401 mean?", "How can I add an evaluation case?", 
 @pytest.fixture(scope="module")
 def asking(project: Shell, no_network: tuple[str, ...]) -> Generator[Service]:
     """Return a service beside its local model without a network; only what installed the model has had one."""
-    needs("curl")
-    with project.starts("make", "local-model") as first:
-        first.says(INSTALLED)
-    cut_off = replace(project, prefix=no_network)
-    with cut_off.starts("make", "local-model") as model:
-        model.says(LISTENS)
-        with serve(cut_off) as service:
-            yield service
+    with local_model(project, no_network) as cut_off, serve(cut_off) as service:
+        yield service
 
 
 @pytest.fixture(scope="module")
