@@ -14,8 +14,8 @@ from chassis.derived.sync import write
 from chassis.project import find_project
 from chassis.ready.forms import as_json, as_markdown, as_sarif
 from chassis.ready.review import CHECKS, Review, review
-from chassis.signoffs.kinds import KINDS, fingerprint
-from chassis.signoffs.record import SignOff, save
+from chassis.signoffs.kinds import KINDS
+from chassis.signoffs.record import SignOff, covered, save
 from generated import generate_into
 
 TODAY = date(2026, 12, 1)
@@ -54,8 +54,7 @@ def settle(project: Path) -> None:
     write(load_decisions(find_project(project)))
     constraints = load_constraints(project)
     for kind, about in KINDS.items():
-        facts = about.covers(constraints)
-        bound = {"covers": facts, "covers_sha256": fingerprint(facts), "team": "ai", "approver": "Ada Lovelace"}
+        bound = covered(about.covers(constraints)) | {"team": "ai", "approver": "Ada Lovelace"}
         days = {"decided_on": date(2026, 11, 1), "expires_on": date(2027, 11, 1)}
         save(project, kind, SignOff.model_validate({"decision": "approved", **bound, **days}))
 
