@@ -1,5 +1,8 @@
 """The template, and projects made from it."""
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +17,26 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_template(tmp_path_factory.mktemp("template"))
 
 
+@pytest.fixture(scope="session")
+def generated_once(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]], Path]:
+    """Return a function that gives the project of some answers, for reading only; Copier takes seconds for each."""
+    projects: dict[str, Path] = {}
+
+    def project(answers: dict[str, Any]) -> Path:
+        name = json.dumps(answers, sort_keys=True)
+        if name not in projects:
+            projects[name] = generate_into(tmp_path_factory.mktemp("generated") / "project", template, answers)
+        return projects[name]
+
+    return project
+
+
 @pytest.fixture
-def generate(template: Path, tmp_path: Path) -> Generate:
-    """Return a function that generates a project from answers; what is not given takes its default."""
+def generate(generated_once: Callable[[dict[str, Any]], Path], tmp_path: Path) -> Generate:
+    """Return a function that gives a project to work in; what is not answered takes its default."""
 
     def project(**answers: Any) -> Path:
-        return generate_into(tmp_path / "project", template, answers)
+        return Path(shutil.copytree(generated_once(answers), tmp_path / "project", symlinks=True))
 
     return project
 
