@@ -76,7 +76,7 @@ def _content(source: Path) -> None:
     append(template / "README.md.jinja", "\nA former last line.")
     append(template / "Makefile", "# a former last line")
     for deep in ("documents/service.md", "src/{{ package_name }}/task.py", "tests/test_task.py.jinja"):
-        append(template / "{{ shape_answer }}" / deep, "\n# A former last line.")
+        append(template / "{{ shape_answer }}" / deep, "\n\n# A former last line.")
 
 
 def _mention_the_past(source: Path) -> None:
