@@ -39,6 +39,12 @@ def test_the_model_answers(asking: Service, reply: Reply) -> None:
     assert body["answer"]["text"] not in {source["quote"] for source in body["answer"]["sources"]}
 
 
+def test_env_says_where_the_model_listens(asking: Service) -> None:
+    """`make local-model` fills the line that `.env` keeps for it, so that `make serve` finds the model."""
+    settings = (asking.project.folder / ".env").read_text(encoding="utf-8").splitlines()
+    assert [line for line in settings if "LOCAL_MODEL_URL" in line] == ["LOCAL_MODEL_URL=http://127.0.0.1:8081/v1"]
+
+
 def test_the_walk_is_drawn(asking: Service, reply: Reply) -> None:
     """`chassis trace` shows request, call and model inside each other, with the tokens."""
     drawn = asking.project.knowing(COLUMNS="200").runs(".venv/bin/chassis", "trace", reply.body["call_id"])

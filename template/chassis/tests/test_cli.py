@@ -5,27 +5,11 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from command import run
-from repository import CONSTRAINTS
-
-LOCAL = """
-[destinations.here]
-classes = ["public"]
-redact = []
-[[models]]
-name = "local"
-provider = "local"
-model = "smollm2-135m-instruct"
-destination = "here"
-max_output_tokens = 20
-input_usd_per_million = 0
-output_usd_per_million = 0
-"""
 
 
 def environment() -> dict[str, str]:
@@ -202,23 +186,6 @@ def test_budget_shows_every_ceiling(capsys: pytest.CaptureFixture[str]) -> None:
     assert "day:20" in out
     assert "month:20" in out
     assert "$1.00" in out
-
-
-def test_the_local_model_answers(project: Path) -> None:
-    """`chassis local-model` tells `.env` where it listens, and a question then comes back from it with its tokens."""
-    pytest.importorskip("xllamacpp")
-    (project / "constraints.toml").write_text(CONSTRAINTS + LOCAL)
-    (project / ".env").write_text("# LOCAL_MODEL_URL=\nOTHER=1\n")
-    command = [sys.executable, "-c", "from chassis.cli.main import main; main()", "local-model", "--port", "18081"]
-    with subprocess.Popen(command, cwd=project, env=environment(), stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            assert "listens at http://127.0.0.1:18081/v1" in server.stdout.readline()
-            assert (project / ".env").read_text() == "LOCAL_MODEL_URL=http://127.0.0.1:18081/v1\nOTHER=1\n"
-            with urllib.request.urlopen("http://127.0.0.1:18081/v1/models") as reply:
-                assert reply.status == 200
-        finally:
-            server.terminate()
 
 
 def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
