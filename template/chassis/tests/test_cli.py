@@ -98,7 +98,11 @@ def test_ask_shows_where_a_person_will_answer(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["ask", '{"txt": "ping"}'], 2, "the question: text: the key is missing. Add it\n"),
+        (
+            ["ask", '{"txt": "ping"}'],
+            2,
+            "the question: txt: the key means nothing here (value 'ping'). Did you mean text?\n",
+        ),
         (["ask", "{"], 2, "the question: not valid JSON (EOF while parsing an object at line 1 column 1). Mend it\n"),
         (
             ["ask", "pay 4111 1111 1111 1111"],
