@@ -47,6 +47,7 @@ def test_formatted_and_linted(project: Path) -> None:
     assert_clean(project)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["answer", "blank"])
 @pytest.mark.parametrize("name", ["a-b", "zoo-" + "x" * 36])
 def test_clean_under_any_name(generate: Generate, shape: str, name: str) -> None:

@@ -278,6 +278,7 @@ def test_a_waiver(project: Path, approver: str, until: str, verdict: str, said: 
     assert (found.level == "critical") == (verdict == "waived")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forge", ["github", "gitlab"])
 def test_a_fresh_project(template: Path, tmp_path: Path, forge: str) -> None:
     """It says honestly what nobody but the team can know: where data goes, and who agreed."""

@@ -327,6 +327,7 @@ def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
     assert report.exit_code == 3
 
 
+@pytest.mark.slow
 def test_what_is_not_decided_is_asked_again(
     evaluated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -343,6 +344,7 @@ def test_what_is_not_decided_is_asked_again(
     assert max(record.repeat for record in records(evaluated, "live")) == 5
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     """Ctrl-C keeps what was answered; `--resume` asks the rest and nothing twice."""
     write_evaluation(write_repository(tmp_path))
