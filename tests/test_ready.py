@@ -160,6 +160,7 @@ def test_what_is_ready_passes(ready: Path) -> None:
     assert (found.level, found.tier) == ("critical", "critical")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", SPOILT)
 def test_what_is_spoilt_is_seen_by_its_check(project: Path, check: str) -> None:
     """Exactly the one check fails."""

@@ -89,6 +89,7 @@ def test_grants(repository: Path) -> None:
     assert grants(repository) == GRANTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "part", "instead", "rule"), BROKEN)
 def test_each_rule_bites(repository: Path, file: str, part: str, instead: str, rule: str) -> None:
     """A workflow that lacks what we promise is found, by the rule that is about it."""
