@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -155,6 +156,7 @@ def test_a_person_answers_at_the_desk(capsys: pytest.CaptureFixture[str]) -> Non
     assert run("desk", "show", ticket) == 0
     shown = capsys.readouterr().out
     assert "answered_by  bob" in shown
+    assert re.search(r"^confidence   0\.10\ncreated_at   \d{4}-\d\d-\d\d \d\d:\d\d UTC$", shown, re.MULTILINE)
     assert '"text": "Because."' in shown
 
 
