@@ -1,6 +1,7 @@
 """Test doubles for the one seam that tests may fake, the model; everything around it stays real.
 
-Installed as a pytest plugin: while tests run, a request to a real vendor is an error.
+Installed as a pytest plugin: while tests run, a request to a real vendor is an error, and the log shows no values of
+variables below an exception, which would be prompts and answers.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pydantic_ai import models
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
@@ -76,6 +78,15 @@ def _no_real_model_requests() -> Iterator[None]:
     """A forgotten double must be an error, never a bill."""
     with models.override_allow_model_requests(allow_model_requests=False):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _tracebacks_without_values() -> None:
+    """Log in tests as structlog does by itself, except that it draws all variables of a traceback, for seconds."""
+    if not structlog.is_configured():
+        *prepare, _ = structlog.get_config()["processors"]
+        show = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.configure(processors=[*prepare, show])
 
 
 class Scripted(FunctionModel):
