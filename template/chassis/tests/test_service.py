@@ -18,6 +18,8 @@ from walking import walk
 
 from chassis import Answered, Draft, Referred, Task
 from chassis.errors import BudgetExhausted, CallError, ModelsFailed, NotAllowed
+from chassis.store.accounts import Hold
+from chassis.store.ledger import Ledger
 from chassis.testing import Scripted
 from chassis.types import Setback
 from chassis.wiring import Wiring
@@ -119,6 +121,29 @@ def test_the_ceiling_of_a_call_counts_all_its_requests_together(tmp_path: Path) 
 
     assert outcome.setback is Setback.BUDGET_EXHAUSTED
     assert 0 < len(model.requests) < 4
+
+
+def test_the_ceiling_of_a_call_counts_what_it_asks_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests side by side see each other's money also while a server still thinks about holding it."""
+    hold = Ledger.hold
+
+    async def slowly(ledger: Ledger, *about: Any) -> Hold:
+        await asyncio.sleep(0.05)
+        return await hold(ledger, *about)
+
+    async def at_once(question: Question, model: Model) -> Draft[Answer]:
+        async with asyncio.TaskGroup() as group:
+            drafts = [group.create_task(TASK.run(question, model)) for _ in range(3)]
+        return drafts[0].result()
+
+    monkeypatch.setattr(Ledger, "hold", slowly)
+    asking_much = Task(name="echo", takes=Question, gives=Answer, run=at_once, baseline=TASK.baseline)
+    model, tight = Scripted("again"), {"cost": {"per_request_usd": 0.02}, "limits": {"retries_per_model": 0}}
+
+    outcome = walk(tmp_path, [model], asking("ping"), task=asking_much, **tight)
+
+    assert outcome.setback is Setback.BUDGET_EXHAUSTED
+    assert len(model.requests) < 2
 
 
 def test_what_was_held_is_settled_to_what_was_used(tmp_path: Path) -> None:
