@@ -95,7 +95,7 @@ def chain(guard: Guard, turn: Turn) -> Model:
                             Queued(
                                 Breaking(
                                     Retried(
-                                        Metered(Timed(link.vendor, share), link, turn),
+                                        Switched(Metered(Timed(link.vendor, share), link, turn), guard.switch),
                                         link.retries,
                                         share,
                                     ),
