@@ -15,6 +15,7 @@ from pydantic_ai.settings import ModelSettings
 from chassis.call import Call, Share, Turn
 from chassis.constraints import Constraints
 from chassis.errors import ModelsFailed
+from chassis.guard.afforded import Afforded
 from chassis.guard.breaking import Breaking
 from chassis.guard.cached import Cached, Landed
 from chassis.guard.flights import Flights
@@ -89,30 +90,36 @@ def chain(guard: Guard, turn: Turn) -> Model:
     return Switched(
         Redacted(
             Cached(
-                Held(
-                    FallbackModel(
-                        *(
-                            Queued(
-                                Breaking(
-                                    Retried(
-                                        Switched(Metered(Timed(link.vendor, share), link, turn), guard.switch),
-                                        link.retries,
+                Afforded(
+                    (
+                        Held(
+                            FallbackModel(
+                                *(
+                                    Queued(
+                                        Breaking(
+                                            Retried(
+                                                Switched(Metered(Timed(link.vendor, share), link, turn), guard.switch),
+                                                link.retries,
+                                                share,
+                                            ),
+                                            link.breaker,
+                                            link.destination,
+                                        ),
+                                        link.line,
                                         share,
-                                    ),
-                                    link.breaker,
-                                    link.destination,
+                                        link.rules.name,
+                                    )
+                                    for link, share in _shares(links, turn)
                                 ),
-                                link.line,
-                                share,
-                                link.rules.name,
-                            )
-                            for link, share in _shares(guard.links, turn)
-                        ),
-                        fallback_on=(ModelAPIError, UnexpectedModelBehavior),
+                                fallback_on=(ModelAPIError, UnexpectedModelBehavior),
+                            ),
+                            links,
+                            guard.constraints,
+                            guard.ledger,
+                            turn,
+                        )
+                        for links in _affordable(guard, turn)
                     ),
-                    guard.links,
-                    guard.constraints,
-                    guard.ledger,
                     turn,
                 ),
                 guard.replies,
@@ -125,6 +132,16 @@ def chain(guard: Guard, turn: Turn) -> Model:
         ),
         guard.switch,
     )
+
+
+def _affordable(guard: Guard, turn: Turn) -> Iterator[tuple[Link, ...]]:
+    """Yield the models of the chain, and if it may become cheaper those left without the dearest one, and so on."""
+    links = guard.links
+    yield links
+    while guard.constraints.when_wrong.budget_exhausted == "cheaper" and len(links) > 1:
+        dearest = max(links, key=lambda link: link.worst_case_with_retries(turn.input_bound))
+        links = tuple(link for link in links if link is not dearest)
+        yield links
 
 
 def _shares(links: tuple[Link, ...], turn: Turn) -> Iterator[tuple[Link, Share]]:
