@@ -1,7 +1,7 @@
 """Turns trials into records: every evaluator says of every trial how good it was."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -9,7 +9,7 @@ from chassis.evals.cases import Case
 from chassis.evals.endings import Ending, Refused, load
 from chassis.evals.graders import Evaluator, JudgeFailed
 from chassis.evals.lines import facts_of
-from chassis.evals.records import Asked, Record, Trial
+from chassis.evals.records import Asked, Record, Status, Trial
 from chassis.task import Task
 
 SHARED = {field.name for field in fields(Asked)} - {"status", "error"}
@@ -45,15 +45,17 @@ async def score(
     async def judged(trial: Trial) -> list[Record | None]:
         _, case, case_hash = places[trial.case]
         sheet = _Sheet.of(trial, case, case_hash, task)
-        return [await said(sheet, evaluator) for evaluator in evaluators]
+        if (ending := sheet.ending) is None:
+            return list(sheet.unanswered(evaluators))
+        return [await said(sheet, ending, evaluator) for evaluator in evaluators]
 
-    async def said(sheet: _Sheet, evaluator: Evaluator) -> Record | None:
+    async def said(sheet: _Sheet, ending: Ending[Any], evaluator: Evaluator) -> Record | None:
         if not evaluator.is_judge:
-            return await sheet.record(evaluator)
+            return await sheet.graded(ending, evaluator)
         if earlier := known.get((sheet.trial.call_id, evaluator.name, evaluator.fingerprint)):
             return earlier
         async with free:
-            return await sheet.record(evaluator)
+            return await sheet.graded(ending, evaluator)
 
     sheets = await asyncio.gather(*(judged(trial) for trial in trials if trial.case in places))
     kept = [record for sheet in sheets for record in sheet if record is not None]
@@ -90,21 +92,27 @@ class _Sheet:
         ending = load(trial.ending, task.gives) if trial.ending is not None and trial.status == "ok" else None
         return cls(trial, case, ending, shared)
 
-    async def record(self, evaluator: Evaluator) -> Record | None:
-        """Return what one evaluator says, or None if it says nothing."""
-        status, error = self.trial.status, self.trial.error
-        value = 0.0 if status == "fail_service" else None
-        if self.ending is None:
-            # Without an ending to grade, ask about one that no answer could hide in: does it speak of this case at all?
-            if not evaluator.applies(self.case, Refused(error or "")):
-                return None
-        else:
-            try:
-                value = await evaluator.value(self.case, self.ending)
-            except JudgeFailed as failure:
-                status, error = "judge_error", str(failure)
-            if value is None and status == "ok":
-                return None
+    async def graded(self, ending: Ending[Any], evaluator: Evaluator) -> Record | None:
+        """Return what one evaluator says of the ending, or None if it says nothing."""
+        try:
+            value = await evaluator.value(self.case, ending)
+        except JudgeFailed as failure:
+            return self._record(evaluator, None, "judge_error", str(failure))
+        return None if value is None else self._record(evaluator, value, self.trial.status, self.trial.error)
+
+    def unanswered(self, evaluators: Sequence[Evaluator]) -> Iterator[Record]:
+        """Yield what is said of a trial without an ending: 0 if the service failed, and nothing after an outage.
+
+        Each evaluator is asked about an ending that no answer could hide in: does it speak of this case at all? If none
+        does, all have to, because a grader that speaks of answers alone would lose sight of every crash.
+        """
+        hidden = Refused(self.trial.error or "")
+        concerned = [evaluator for evaluator in evaluators if evaluator.applies(self.case, hidden)]
+        value = 0.0 if self.trial.status == "fail_service" else None
+        for evaluator in concerned or evaluators:
+            yield self._record(evaluator, value, self.trial.status, self.trial.error)
+
+    def _record(self, evaluator: Evaluator, value: float | None, status: Status, error: str | None) -> Record:
         name, fingerprint = evaluator.name, evaluator.fingerprint
         return Record(
             **self.shared, status=status, error=error, evaluator=name, evaluator_hash=fingerprint, value=value

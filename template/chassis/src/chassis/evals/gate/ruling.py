@@ -1,7 +1,7 @@
 """From the records of one suite to its ruling."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from chassis.errors import ConfigError
@@ -11,6 +11,7 @@ from chassis.evals.gate.finding import Finding, Verdict, listed, nothing, worst
 from chassis.evals.gate.regression import regression
 from chassis.evals.gate.rules import cost, floor, latency, must_pass, never
 from chassis.evals.judges import FILE as JUDGES
+from chassis.evals.records import Record
 from chassis.evals.suites import (
     FILE,
     LEAST_AGREEMENT,
@@ -101,12 +102,19 @@ def _invalid(context: Context) -> Iterator[Finding]:
     if unrecorded := sorted({record.case for record in out if record.error == "NotRecorded"}):
         remedy = f"run `chassis evals record {context.name}` where the models can be asked"
         yield nothing("recording", f"{len(unrecorded)} cases need a reply that is not recorded; {remedy}", unrecorded)
-    elif len(out) > context.suite.max_excluded * len(service):
+    elif worst_share := max(_shares_out(service, context.suite.max_excluded), default=None):
         errors = ", ".join(f"{count} × {error}" for error, count in Counter(record.error for record in out).items())
-        share = f"{len(out) / len(service):.1%} of the answers say nothing about the service ({errors})"
+        share = f"{worst_share:.1%} of the answers say nothing about the service ({errors})"
         yield nothing(
             "exclusions", f"{share}; at most {context.suite.max_excluded:.0%} may", {each.case for each in out}
         )
+
+
+def _shares_out(service: Sequence[Record], most: float) -> Iterator[float]:
+    """Yield the share that each evaluator lost, where it is too large: what one loses does another not make up for."""
+    asked = Counter(record.evaluator for record in service)
+    lost = Counter(record.evaluator for record in service if record.status not in COUNTED)
+    yield from (lost[name] / count for name, count in asked.items() if lost[name] > most * count)
 
 
 def _judge(rule: JudgeRule, context: Context) -> Finding:
