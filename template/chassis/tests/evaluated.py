@@ -121,7 +121,7 @@ def accepted(root: Path, *names: str, **how: Any) -> Path:
     """Run suites and accept what comes back."""
     for name in names or ("answers",):
         ask(root, name, **how)
-        accept(root, name)
+        accept(root, load_suites(root), name)
     return root
 
 

@@ -25,6 +25,7 @@ from sample import TASK, Question
 
 from chassis.errors import ConfigError, DeadlineExceeded, ModelsOff, StoreUnavailable
 from chassis.evals.cases import load_cases
+from chassis.evals.judging import accept
 from chassis.evals.lines import read_lines
 from chassis.evals.outages import verdict_on
 from chassis.evals.records import Record, Trial
@@ -292,6 +293,8 @@ def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
     assert all(record.value is None for record in records(evaluated, "live") if record.status == "infra")
     assert report.exit_code == 3
     assert "exclusions: 6.7% of the answers say nothing about the service" in report.sentence
+    with pytest.raises(ConfigError, match=r"the run is no evidence: 6\.7% .* Run `chassis evals run live` again"):
+        accept(evaluated, load_suites(evaluated), "live")
 
 
 def test_a_dead_key_is_no_evidence(evaluated: Path) -> None:

@@ -88,7 +88,8 @@ def accept(suites: Names = None) -> None:
 
     project, known = _project()
     for name in known.named(tuple(suites or ())):
-        print(f"{keep(project.root, name).relative_to(project.root)}/ is what later runs are compared with; commit it")
+        kept = keep(project.root, known, name).relative_to(project.root)
+        print(f"{kept}/ is what later runs are compared with; commit it")
 
 
 def _run(names: tuple[str, ...], *, recording: bool, resume: bool) -> None:

@@ -51,10 +51,10 @@ def gate(context: Context) -> Ruling:
     """
     for rule in context.suite.rules:
         _check_judge(rule, context)
-    invalid = list(_invalid(context))
+    worthless = list(invalid(context))
     # What was seen was seen; but a share of what is left after an outage is no share of anything.
-    rules = [rule for rule in context.suite.rules if not invalid or isinstance(rule, Never | MustPass)]
-    findings = invalid + [_apply(rule, context) for rule in rules]
+    rules = [rule for rule in context.suite.rules if not worthless or isinstance(rule, Never | MustPass)]
+    findings = worthless + [_apply(rule, context) for rule in rules]
     blocking = [finding for finding in findings if finding.tier == "block"]
     verdict = worst(finding.verdict for finding in blocking)
     causes = [finding for finding in blocking if finding.verdict is verdict]
@@ -89,8 +89,8 @@ def _apply(rule: Rule, context: Context) -> Finding:
     return replace(found, tier=rule.tier)
 
 
-def _invalid(context: Context) -> Iterator[Finding]:
-    """Find what makes the whole run worthless."""
+def invalid(context: Context) -> Iterator[Finding]:
+    """Yield what makes the whole run worthless."""
     if not any(rule.tier == "block" for rule in context.suite.rules):
         yield nothing("rules", f"No rule of this suite can block; write one in {FILE}")
     service = [record for record in context.records if record.arm == "service"]
