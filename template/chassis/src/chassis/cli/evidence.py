@@ -55,7 +55,7 @@ async def _calibrated(project: Project, name: str) -> "Calibration":
 
         async def verdict(label: Label) -> float | None:
             try:
-                return await bench.verdict(label.question, label.answer)
+                return (await bench.verdict(label.question, label.answer)).value
             except JudgeFailed:
                 return None
 

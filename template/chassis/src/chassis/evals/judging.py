@@ -11,9 +11,10 @@ from chassis.evals.gate.context import Context
 from chassis.evals.gate.ruling import gate, invalid
 from chassis.evals.judges import fingerprint, load_judges
 from chassis.evals.lines import read_lines
-from chassis.evals.records import RECORDS, TRIALS, Record, Trial
+from chassis.evals.records import OPINIONS, RECORDS, TRIALS, Opinion, Record, Trial
 from chassis.evals.report.facts import suite_report
 from chassis.evals.report.report import Report, SuiteReport
+from chassis.evals.report.texts import Transcript
 from chassis.evals.suites import Suites
 from chassis.project import Project
 
@@ -49,10 +50,13 @@ def judge_runs(project: Project, suites: Suites, names: Iterable[str]) -> Report
     for name in names:
         context = context_of(project.root, suites, name)
         remedy = f"Run `chassis evals run {name}` again"
-        trials, accepted = (
-            read_lines(project.root / folder / name / TRIALS, Trial, remedy) for folder in (RUNS, ACCEPTED)
+        run, accepted = project.root / RUNS / name, project.root / ACCEPTED / name
+        said = Transcript(
+            trials=read_lines(run / TRIALS, Trial, remedy),
+            accepted=read_lines(accepted / TRIALS, Trial, remedy),
+            opinions=read_lines(run / OPINIONS, Opinion, remedy),
         )
-        reports.append(suite_report(project.root, context, gate(context), trials, accepted))
+        reports.append(suite_report(project.root, context, gate(context), said))
     return Report.of(project.name, tuple(reports))
 
 

@@ -77,6 +77,8 @@ def _case(case: CaseLine) -> str:
         told.append(("Answer" if case.accepted_answer else "Answer now", escape(case.answer)))
     if case.baseline_answer:
         told.append(("Baseline's answer", escape(case.baseline_answer)))
+    if case.reasons:
+        told.append(("What judges say", escape(case.reasons)))
     columns = "".join(f"<div><h4>{name}</h4><pre>{text}</pre></div>" for name, text in told)
     return f"""\
 <details{" open" * (case.change == "worse")} class="case {" ".join(states)}" data-tags="{escape(" ".join(case.tags))}">

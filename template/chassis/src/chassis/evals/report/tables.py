@@ -58,9 +58,11 @@ def facts(suite: SuiteReport) -> list[str]:
     """Return the rest in sentences."""
     endings = ", ".join(f"{count} {ending}" for ending, count in sorted(suite.endings.items()))
     excluded = ", ".join(f"{count} × {error}" for error, count in suite.excluded.items())
+    judges = f", of which ${suite.judges_usd:.6f} for judges" if suite.judges_usd else ""
     said = [
         f"{len(suite.cases)} cases × {suite.repeats}: {endings}",
-        f"Spent ${suite.spent_usd:.6f}; {suite.median_seconds:.3f} s in the middle, {suite.p95_seconds:.3f} s at p95",
+        f"Spent ${suite.spent_usd:.6f}{judges}",
+        f"An answer takes {suite.median_seconds:.3f} s in the middle, {suite.p95_seconds:.3f} s at p95",
         *(duel.sentence for duel in suite.duels),
     ]
     if excluded:
