@@ -192,3 +192,19 @@ def test_two_runs_can_be_compared(project: Path, capsys: pytest.CaptureFixture[s
     said = " ".join(capsys.readouterr().out.split())
     assert "100.0% │ 80.0% │ -20.0" in said
     assert "2: c0, c1" in said
+    assert "Another evaluator" not in said
+
+
+def test_what_cannot_be_compared_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty table would look like two runs that are alike; and a new ruler may be all that changed."""
+    one, two, other = project / "one", project / "two", project / "other"
+    write_lines(one / "records.jsonl", run_of([[1.0]] * 10))
+    write_lines(two / "records.jsonl", run_of([[1.0]] * 10, evaluator_hash="new"))
+    write_lines(other / "records.jsonl", run_of([[1.0]] * 10, case_hash="other"))
+
+    assert chassis("evals", "compare", str(one), str(two)) == 0
+    assert "Another evaluator goes by the same name now: right" in capsys.readouterr().out
+    assert chassis("evals", "compare", str(one), str(other)) == 2
+    assert "they have no case with the same question" in capsys.readouterr().err
+    assert chassis("evals", "compare", str(one), str(project)) == 2
+    assert "there is no such file. Name the folder of a run, such as var/evals/answers" in capsys.readouterr().err
