@@ -96,6 +96,34 @@ def test_the_page_needs_nothing_and_runs_nothing_of_others(worse: Report) -> Non
     assert "<ins>It " in text
 
 
+def test_the_page_begins_with_what_is_wrong(worse: Report) -> None:
+    """Each rule to which the verdict is due has its own line, and each rate a mark between 0 and 100 %."""
+    text = page(worse)
+
+    assert "<li><b>answers: regression right</b> 1 of 3 cases got worse, 1 better: down</li>" in text
+    assert "must-pass right</b>" not in text  # it has no evidence, which is not why the run failed
+    assert text.count('<span class="bar">') == sum(len(suite.rates) for suite in worse.suites)
+
+
+def test_few_of_many_worse_cases_are_open(worse: Report) -> None:
+    """The page stays one that can be read when everything broke."""
+    [suite] = worse.suites
+    many = tuple(replace(suite.cases[0], id=f"c{number}") for number in range(50))
+
+    text = page(replace(worse, suites=(replace(suite, cases=many),)))
+
+    assert text.count("<details open") == 3
+
+
+def test_two_texts_that_share_nothing_are_not_painted(worse: Report) -> None:
+    """Marking every word shows no difference."""
+    [suite] = worse.suites
+    down = next(case for case in suite.cases if case.id == "down")
+    other = replace(down, accepted_answer="A long and helpful answer", answer="referred")
+
+    assert "<del>" not in page(replace(worse, suites=(replace(suite, cases=(other,)),)))
+
+
 def test_the_comment_makes_no_markup_of_what_others_wrote(worse: Report) -> None:
     """No mention, no link, no cell, no tag."""
     spoilt = replace(worse, project=NASTY)

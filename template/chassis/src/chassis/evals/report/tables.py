@@ -61,7 +61,7 @@ def facts(suite: SuiteReport) -> list[str]:
     judges = f", of which ${suite.judges_usd:.6f} for judges" if suite.judges_usd else ""
     said = [
         f"{len(suite.cases)} cases × {suite.repeats}: {endings}",
-        f"Spent ${suite.spent_usd:.6f}{judges}",
+        f"Spent ${suite.spent_usd:.6f}{judges}" if suite.spent_usd else "Spent nothing",
         f"An answer takes {suite.median_seconds:.3f} s in the middle, {suite.p95_seconds:.3f} s at p95",
         *(duel.sentence for duel in suite.duels),
     ]
