@@ -10,11 +10,13 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from test_evals_run import edit, records
 
+from chassis.evals import stage as stages
 from chassis.evals.lines import read_lines
 from chassis.evals.records import Opinion
 from chassis.evals.report.page import page
 from chassis.evals.report.tables import facts
 from chassis.testing import Scripted
+from chassis.wiring import wire
 
 JUDGE = '[judges.polite]\nmodel = "first"\nfailure = "The answer shouts at the person who asks."\n'
 
@@ -211,6 +213,19 @@ def test_the_report_says_why_and_for_how_much(judged: Path) -> None:
     assert "<h4>What judges say</h4><pre>polite: FAIL. It is in capitals" in page(report)
     assert 0 < suite.judges_usd < suite.spent_usd
     assert any(f"of which ${suite.judges_usd:.6f} for judges" in fact for fact in facts(suite))
+
+
+def test_the_key_of_a_judge_is_named(
+    judged: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever calibrates without it is told which variable to set, and has lost nothing."""
+    write_labels(judged, good=50, bad=50)
+    monkeypatch.setattr(stages, "wire", wire)
+
+    assert chassis("evals", "calibrate", "polite") == 2
+
+    said = "judges.polite.model: the model 'first' cannot be asked here. Set OPENAI_API_KEY\n"
+    assert capsys.readouterr().err.endswith(said)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ async def _calibrated(project: Project, name: str) -> "Calibration":
     labels = load_labels(project.root, name)
     alone = Suite(kind="live", cases=("none",), evaluators=(name,), rules=())
     async with stage(project, f"judge-{name}", alone, "live") as staged:
-        bench = seat(name, judges[name], staged, "Set its key")
+        bench = seat(name, judges[name], staged)
 
         async def verdict(label: Label) -> float | None:
             try:

@@ -16,6 +16,7 @@ from chassis.evals.judges import FILE, PROMPT, Judge, fingerprint
 from chassis.evals.recordings import NotRecorded, Playback, playback
 from chassis.evals.stage import Stage
 from chassis.guard.chain import Guard, GuardedModel
+from chassis.guard.vendors import NEEDS
 from chassis.types import Answered
 
 WORDS = {"PASS": 1.0, "FAIL": 0.0}
@@ -66,16 +67,18 @@ class Bench:
         return Mark(WORDS[word], reason.strip(), call.cost)
 
 
-def seat(name: str, judge: Judge, stage: Stage, remedy: str) -> Bench:
-    """Return a judge that can be asked.
+def seat(name: str, judge: Judge, stage: Stage, remedy: str = "") -> Bench:
+    """Return a judge that can be asked; `remedy` is what else than a key would help where it cannot.
 
     Raises:
         ConfigError: Its model is not in the constraints, or cannot be asked here.
     """
     links = tuple(link for link in stage.guard.links if link.rules.name == judge.model) if stage.guard else ()
     if stage.guard is None or not links:
-        where = f"{FILE}: judges.{name}.model"
-        raise ConfigError(where, f"the model {judge.model!r} cannot be asked here", remedy)
+        keys = (NEEDS[rules.provider] for rules in stage.service.constraints.models if rules.name == judge.model)
+        key = next(keys, "the key of one that constraints.toml has")
+        where, problem = f"{FILE}: judges.{name}.model", f"the model {judge.model!r} cannot be asked here"
+        raise ConfigError(where, problem, f"Set {key}{remedy}")
     return Bench(name, judge, replace(stage.guard, links=links), stage)
 
 

@@ -93,7 +93,7 @@ def _evaluator(order: Order, name: str, staged: Stage) -> Evaluator:
     judges = load_judges(order.project.root)
     if name not in judges:
         return load_grader(order.project.root, name)
-    remedy = f"Set its key, or run `chassis evals record {order.name}`"
+    remedy = f", or run `chassis evals record {order.name}`" if order.mode == "replay" else ""
     try:
         return evaluator_of(seat(name, judges[name], staged, remedy))
     except ConfigError:

@@ -1,7 +1,7 @@
 """The rule that compares a run with the one that was accepted."""
 
 from chassis.evals.gate.context import Context
-from chassis.evals.gate.evidence import Scores, changes, comparable, difference, said_by, scores_of
+from chassis.evals.gate.evidence import Scores, changes, comparable, crashes, difference, said_by, scores_of
 from chassis.evals.gate.finding import Finding, Verdict, listed, nothing
 from chassis.evals.stats.interval import Interval
 from chassis.evals.stats.paired import holm, sign_flip
@@ -21,7 +21,7 @@ def regression(rule: Regression, context: Context) -> Finding:
         return nothing(name, problem)
     cases = comparable(before, after)
     if context.is_exact:
-        return _flips(name, before, after, cases)
+        return _flips(name, before, after, cases, crashes(context.records, rule.evaluator))
     found = difference(before, after, cases, context.tail)
     max_drop = context.constraints.quality.largest_drop if rule.max_drop is None else rule.max_drop
     worse = _worse(rule, before, after, cases, context.tail)
@@ -33,6 +33,7 @@ def regression(rule: Regression, context: Context) -> Finding:
         said += f"; certainly worse where tagged {listed(worse)}"
     if small := [tag for tag in rule.slices if len(_tagged(tag, after, cases)) < LEAST_SLICE]:
         said += f"; fewer than {LEAST_SLICE} cases, and so not judged alone, are tagged {listed(small)}"
+    said += crashes(context.records, rule.evaluator)
     lost = tuple(case for case in cases if after[case].mean < before[case].mean)
     return Finding(rule=name, verdict=verdict, sentence=said, interval=found, limit=-max_drop, cases=lost)
 
@@ -66,11 +67,11 @@ def _unknown(rule: Regression, after: Scores) -> str | None:
     return f"No case is tagged {listed(unknown)}; mend the slices of this rule" if unknown else None
 
 
-def _flips(name: str, before: Scores, after: Scores, cases: list[str]) -> Finding:
+def _flips(name: str, before: Scores, after: Scores, cases: list[str], crashed: str) -> Finding:
     lost = tuple(case for case in cases if after[case].mean < before[case].mean)
     gained = sum(after[case].mean > before[case].mean for case in cases)
     if lost:
-        said = f"{len(lost)} of {len(cases)} cases got worse, {gained} better: {listed(lost)}"
+        said = f"{len(lost)} of {len(cases)} cases got worse, {gained} better: {listed(lost)}{crashed}"
         return Finding(rule=name, verdict=Verdict.FAIL, sentence=said, cases=lost)
     return Finding(rule=name, verdict=Verdict.PASS, sentence=f"No case of {len(cases)} got worse, {gained} got better")
 

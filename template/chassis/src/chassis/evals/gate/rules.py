@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from chassis.evals.gate.context import Context
-from chassis.evals.gate.evidence import answered, rate, said_by, scores_of
+from chassis.evals.gate.evidence import answered, crashes, errors_of, rate, said_by, scores_of
 from chassis.evals.gate.finding import Finding, Verdict, listed, nothing, worst
 from chassis.evals.records import Record
 from chassis.evals.stats.interval import Interval
@@ -26,6 +26,7 @@ def floor(rule: Floor, context: Context) -> Finding:
     said = f"{found.value:.1%} of {len(scores)} cases; the floor is {limit:.1%}"
     if not context.is_exact:
         said = f"{found.value:.1%} [{found.low:.1%}, {found.high:.1%}] of {len(scores)} cases; the floor is {limit:.1%}"
+    said += crashes(context.records, rule.evaluator)
     wrong = tuple(case for case, score in scores.items() if score.mean < 1)
     return Finding(rule=name, verdict=verdict, sentence=said, interval=found, limit=limit, cases=wrong)
 
@@ -41,7 +42,9 @@ def never(rule: Never, context: Context) -> Finding:
     failed = list(dict.fromkeys(record.case for record in marks if record.status != "ok" and record.case not in seen))
     if seen or failed:
         said = [f"It happened in {len(seen)} of {len(scores)} cases: {listed(seen)}"] * bool(seen)
-        said += [f"The service failed in {len(failed)}, and shows nothing there: {listed(failed)}"] * bool(failed)
+        if failed:
+            errors = errors_of(context.records, rule.evaluator)
+            said.append(f"The service failed in {len(failed)} with {errors}, which shows nothing: {listed(failed)}")
         return Finding(rule=name, verdict=Verdict.FAIL, sentence=". ".join(said), cases=(*seen, *failed))
     proven = most_after_none(len(marks), context.tail)
     said = f"0 of {len(marks)}, which shows only that it happens in less than {proven:.1%}"
