@@ -67,6 +67,7 @@ def test_a_collector_gets_everything_by_shutdown(tmp_path: Path, monkeypatch: py
         ("service.name", "acme-help"),
         ("service.version", "1.2.3"),
         ("deployment.environment.name", "test"),
+        ("chassis.owner", "@acme/ai"),
     }
     assert collector.metric_names() == {"gen_ai.client.operation.duration"}
     assert not (tmp_path / FILE).exists()

@@ -100,13 +100,26 @@ class Ownership(Section):
             yield f"roles.{name}.deputy is {role.deputy!r}, as is accountable; name another team, or none if alone"
         if role.deputy is None and len(self.teams) > 1:
             yield f"roles.{name}.deputy is missing although there are several teams; add one of: {known}"
-        if self.teams[role.accountable].email is None:
+        if self.accountable(role).email is None:
             yield f"teams.{role.accountable}.email is missing although the team is accountable for {name!r}; add it"
+
+    @property
+    def owner(self) -> Team:
+        """Return the team that is accountable for the system."""
+        return self.accountable(self.roles.system)
 
     @property
     def contact(self) -> str:
         """Return the address of the team that is accountable for the system."""
-        return str(self.teams[self.roles.system.accountable].email)
+        return str(self.owner.email)
+
+    def accountable(self, role: Role) -> Team:
+        """Return the team that answers for a role; it has an address."""
+        return self.teams[role.accountable]
+
+    def deputy(self, role: Role) -> Team | None:
+        """Return the team that stands in, if there is another one."""
+        return self.teams[role.deputy] if role.deputy else None
 
     def due_reviews(self, today: date) -> list[str]:
         """Return the roles whose `review_by` has come."""
