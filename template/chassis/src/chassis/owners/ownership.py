@@ -55,17 +55,29 @@ class Roles(Section):
     system: Role
     """Everything that no other role covers; the contact on every referral."""
     model_quality: Role
+    """Are the answers good enough, and is a model still worth its price?"""
     evaluation_data: Role
+    """Do the cases still show what callers ask?"""
     prompts: Role
+    """What are the models told?"""
     data_protection: Role
+    """What may be sent where, and what is kept? Gives the privacy sign-off."""
     user_experience: Role
+    """Do callers get what they came for?"""
     cost: Role
+    """May it cost this much? Called when money runs out."""
     reliability: Role
+    """Does it answer in time, and who is called when it does not?"""
     security: Role
+    """Who may call it, and what could they do? Gives the security sign-off, and reads what `SECURITY.md` asks for."""
     vendor: Role
+    """Contracts with those who run the models. Gives the procurement sign-off."""
     legal: Role
+    """Which laws apply, and who said so? Gives the legal sign-off."""
     integrations: Role
+    """The systems that call it and that it calls."""
     risk_acceptance: Role
+    """Who signs for what is left? Gives the risk sign-off."""
 
 
 class Ownership(Section):
