@@ -321,5 +321,6 @@ def test_forms(project: Path) -> None:
 
     assert (facts["blocking"], len(facts["checks"])) == (["DAT101"], len(CHECKS))
     assert [(each["ruleId"], each["level"]) for each in sarif["runs"][0]["results"]] == [("DAT101", "error")]
+    assert all((project / check.file).is_file() for check in CHECKS)
     assert "| [DAT101](chassis/docs/ready.md#dat101) |" in as_markdown(found)
     assert "1 check stand in the way" not in as_markdown(found)

@@ -8,31 +8,31 @@ from chassis.ready.promises import need
 
 
 def locked(evidence: Evidence) -> str:
-    """The same versions everywhere."""
+    """`uv.lock` is there and names packages, so that everybody runs the same versions."""
     count = evidence.text("uv.lock").count("[[package]]")
     return need(count, "uv.lock names no package", f"{count} packages are locked")
 
 
 def pinned(evidence: Evidence) -> str:
-    """No foreign action or image changes under its name."""
+    """Each foreign action has its commit, each image of a pipeline its digest: a tag can be moved."""
     loose = sorted({name for pipeline in evidence.pipelines for name in pipeline.loose})
     count = sum(pipeline.foreign for pipeline in evidence.pipelines)
     return need(not loose, f"not pinned: {', '.join(loose)}", f"{count} foreign parts, all pinned")
 
 
 def granted(evidence: Evidence) -> str:
-    """A workflow may do nothing but what a job needs."""
+    """Each workflow begins with `permissions: {}`, so that a job has the rights that it names and no others."""
     wide = [pipeline.path for pipeline in evidence.pipelines if not pipeline.grants_nothing]
     return need(not wide, f"no `permissions: {{}}` in {', '.join(wide)}", f"{len(evidence.pipelines)} files")
 
 
 def checked(evidence: Evidence) -> str:
-    """Each change is checked."""
+    """`make check` runs on every pull request, whatever it changes, where it cannot be skipped and can fail."""
     return _runs(evidence, "make check")
 
 
 def gated(evidence: Evidence) -> str:
-    """Each change is measured."""
+    """`make evals` runs on every pull request, whatever it changes, where it cannot be skipped and can fail."""
     return _runs(evidence, "make evals")
 
 
@@ -42,14 +42,14 @@ def _runs(evidence: Evidence, command: str) -> str:
 
 
 def nobody(evidence: Evidence) -> str:
-    """The container runs as nobody."""
+    """The last `USER` of the `Dockerfile` is a number other than 0, which Kubernetes can check."""
     users = re.findall(r"^USER +(\S+)", evidence.text("Dockerfile"), re.MULTILINE)
     fine = users and re.fullmatch(r"[1-9]\d*(:\d+)?", users[-1])
     return need(fine, f"Dockerfile runs as {users[-1] if users else 'root'}", f"runs as {users[-1] if users else ''}")
 
 
 def based(evidence: Evidence) -> str:
-    """The image is built on what was tested."""
+    """Each image that the `Dockerfile` starts from has a digest: it is the one that was tested."""
     images = re.findall(r"^ARG +\w+=(\S+/\S+:\S+)", evidence.text("Dockerfile"), re.MULTILINE)
     if not images:
         raise Unknown("Dockerfile names no image as ARG")
@@ -58,58 +58,92 @@ def based(evidence: Evidence) -> str:
 
 
 def ignored(evidence: Evidence) -> str:
-    """The file with the keys is never committed."""
+    """`.gitignore` names `.env`, which holds the keys."""
     lines = evidence.text(".gitignore").splitlines()
     return need(".env" in lines, ".gitignore does not name .env", ".env is ignored")
 
 
 def empty(evidence: Evidence) -> str:
-    """The example holds no key."""
+    """No `…_API_KEY` has a value in `.env.example`, which is committed."""
     found = re.findall(r"^#? *(\w+_API_KEY)=\S", evidence.text(".env.example"), re.MULTILINE)
     return need(not found, f"a value for {', '.join(found)} in .env.example", ".env.example holds no key")
 
 
 def explained(evidence: Evidence) -> str:
-    """Whoever is woken finds a page."""
+    """Each page that `ops/alerts.yaml` names is there: whoever is woken has something to follow."""
     pages = set(re.findall(r"runbook(?:_url)?: *(\S+)", evidence.text("ops/alerts.yaml")))
     missing = sorted(page for page in pages if not (evidence.root / page).is_file())
     return need(pages and not missing, f"no page: {', '.join(missing) or 'none is named'}", f"{len(pages)} runbooks")
 
 
 def recorded(evidence: Evidence) -> str:
-    """It is known which release of the template this is."""
+    """`.copier-answers.yml` names the release, or no update can tell what is new."""
     found = re.search(r"^_commit: *(\S+)", evidence.text(".copier-answers.yml"), re.MULTILINE)
     return need(found, ".copier-answers.yml names no release", f"from {found[1] if found else ''}")
 
 
 def described(evidence: Evidence) -> str:
-    """It is known what it does."""
+    """`project.description` says it in a sentence; catalogue and sign-offs repeat it."""
     found = evidence.project.description
     return need(found, "project.description is empty in pyproject.toml", found)
 
 
 def contact(evidence: Evidence) -> str:
-    """A reader of the first page knows whom to ask."""
+    """The address of the team that is accountable for the system stands in `README.md`."""
     address = evidence.decisions.ownership.contact
     return need(
         address in evidence.text("README.md"), f"README.md does not name {address}", f"README.md names {address}"
     )
 
 
+CI = ".github/workflows/check.yml"
 CHECKS = (
-    Check("DLV101", "Dependencies are locked", "experiment", "`make setup`, then commit uv.lock", locked),
+    Check("DLV101", "Dependencies are locked", "experiment", "`make setup`, then commit uv.lock", locked, "uv.lock"),
     Check(
-        "DLV102", "What CI runs is pinned", "standard", "Pin each action to a commit, each image to a digest", pinned
+        "DLV102",
+        "What CI runs is pinned",
+        "standard",
+        "Pin each action to a commit, each image to a digest",
+        pinned,
+        CI,
     ),
-    Check("DLV103", "Workflows have no grants at the top", "standard", "Write `permissions: {}`", granted),
-    Check("DLV104", "Each change is checked", "experiment", "Run `make check` in CI", checked),
-    Check("DLV105", "Each change is measured", "standard", "Run `make evals` in CI", gated),
-    Check("DLV106", "The template's release is recorded", "experiment", "Let Copier write it", recorded),
-    Check("SEC103", "The container runs as nobody", "standard", "End the Dockerfile with a numeric USER", nobody),
-    Check("SEC104", "Images are pinned by digest", "standard", "Add @sha256:… to each", based),
-    Check("SEC105", "The file with the keys is ignored", "experiment", "Add .env to .gitignore", ignored),
-    Check("SEC106", "The example holds no key", "experiment", "Take the value out, and revoke the key", empty),
-    Check("OBS102", "Every alert has its runbook", "standard", "Write the page that the alert names", explained),
-    Check("DOC101", "It is said what it does", "experiment", "Write project.description", described),
-    Check("DOC102", "The README says whom to ask", "standard", "Name the contact in README.md", contact),
+    Check("DLV103", "Workflows have no grants at the top", "standard", "Write `permissions: {}`", granted, CI),
+    Check("DLV104", "Each change is checked", "experiment", "Run `make check` in CI", checked, CI),
+    Check("DLV105", "Each change is measured", "standard", "Run `make evals` in CI", gated, CI),
+    Check(
+        "DLV106",
+        "The template's release is recorded",
+        "experiment",
+        "Let Copier write it",
+        recorded,
+        ".copier-answers.yml",
+    ),
+    Check(
+        "SEC103",
+        "The container runs as nobody",
+        "standard",
+        "End the Dockerfile with a numeric USER",
+        nobody,
+        "Dockerfile",
+    ),
+    Check("SEC104", "Images are pinned by digest", "standard", "Add @sha256:… to each", based, "Dockerfile"),
+    Check("SEC105", "The file with the keys is ignored", "experiment", "Add .env to .gitignore", ignored, ".gitignore"),
+    Check(
+        "SEC106",
+        "The example holds no key",
+        "experiment",
+        "Take the value out, and revoke the key",
+        empty,
+        ".env.example",
+    ),
+    Check(
+        "OBS102",
+        "Every alert has its runbook",
+        "standard",
+        "Write the page that the alert names",
+        explained,
+        "ops/alerts.yaml",
+    ),
+    Check("DOC101", "It is said what it does", "experiment", "Write project.description", described, "pyproject.toml"),
+    Check("DOC102", "The README says whom to ask", "standard", "Name the contact in README.md", contact, "README.md"),
 )

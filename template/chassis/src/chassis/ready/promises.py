@@ -21,7 +21,7 @@ def need(condition: object, failing: str, passing: str) -> str:
 
 
 def declared(evidence: Evidence) -> str:
-    """Constraints and owners can be read."""
+    """Both files fit their types. While one does not, whatever depends on it is unknown."""
     _ = evidence.project  # what is wrong there is no matter of these two
     try:
         _ = evidence.decisions
@@ -31,32 +31,32 @@ def declared(evidence: Evidence) -> str:
 
 
 def quantile(evidence: Evidence) -> str:
-    """The usual answer comes before the last moment."""
+    """`latency.p95_seconds` is below the deadline, or one call in twenty may end in a timeout."""
     latency = evidence.constraints.latency
     said = f"p95_seconds is {latency.p95_seconds:g}, deadline_seconds {latency.deadline_seconds:g}"
     return need(latency.p95_seconds < latency.deadline_seconds, said, said)
 
 
 def floor(evidence: Evidence) -> str:
-    """The floor is more than a guess."""
+    """`quality.accuracy_floor` is at least 0.5; a lower one is kept by guessing."""
     value = evidence.constraints.quality.accuracy_floor
     return need(value >= CHANCE, f"accuracy_floor is {value:g}, no better than chance", f"accuracy_floor is {value:g}")
 
 
 def doubt(evidence: Evidence) -> str:
-    """An unsure answer is not shown as one."""
+    """`quality.confidence_floor` is above 0; at 0 no draft is ever unsure, and no person is ever asked."""
     value = evidence.constraints.quality.confidence_floor
     return need(value > 0, "confidence_floor is 0: no draft is ever unsure", f"confidence_floor is {value:g}")
 
 
 def person(evidence: Evidence) -> str:
-    """A person answers, and soon."""
+    """`desk.due_hours` is at most 72; whoever waits longer has asked elsewhere."""
     hours = evidence.constraints.desk.due_hours
     return need(hours <= MAX_HOURS, f"due_hours is {hours:g}, over {MAX_HOURS}", f"within {hours:g} hours")
 
 
 def fallback(evidence: Evidence) -> str:
-    """One failing model is not the end."""
+    """There is a second model, or `when_wrong.models_failed` leads to the baseline or a person."""
     constraints = evidence.constraints
     way = constraints.when_wrong.models_failed
     count = len(constraints.models)
@@ -64,26 +64,26 @@ def fallback(evidence: Evidence) -> str:
 
 
 def success(evidence: Evidence) -> str:
-    """Somebody looks whether it is worth it."""
+    """`success.review_on` lies ahead; from that day on people have to say whether it was worth it."""
     day = evidence.constraints.success.review_on
     return need(day > evidence.today, f"success.review_on was {day}", f"next on {day}")
 
 
 def tier(evidence: Evidence) -> str:
-    """What is in production is no experiment."""
+    """Where `lifecycle` is `production`, the tier is not `experiment`, which needs no sign-off."""
     ownership, found = evidence.decisions.ownership, evidence.constraints.risk.tier
     said = f"lifecycle is {ownership.lifecycle}, tier is {found}"
     return need(ownership.lifecycle != "production" or found != "experiment", said, said)
 
 
 def caps(evidence: Evidence) -> str:
-    """No reply is endless."""
+    """No model may write more than 32768 tokens; what is held for one request grows with its cap."""
     wide = [link.name for link in evidence.constraints.models if link.max_output_tokens > MAX_TOKENS]
     return need(not wide, f"more than {MAX_TOKENS} output tokens: {', '.join(wide)}", "every model has a cap")
 
 
 def budgets(evidence: Evidence) -> str:
-    """No part exceeds the whole."""
+    """A request costs no more than a caller's day, that no more than a day, a day no more than a month."""
     cost = evidence.constraints.cost
     parts = [cost.per_request_usd, cost.per_caller_day_usd, cost.per_day_usd, cost.per_month_usd]
     said = " ≤ ".join(f"{part:g}" for part in parts) + " USD"
@@ -91,18 +91,18 @@ def budgets(evidence: Evidence) -> str:
 
 
 def turns(evidence: Evidence) -> str:
-    """A loop ends."""
+    """`limits.model_requests_per_call` is at most 50; a loop that needs more is no answer but a bill."""
     count = evidence.constraints.limits.model_requests_per_call
     return need(count <= MAX_TURNS, f"{count} requests in one call, over {MAX_TURNS}", f"{count} requests in one call")
 
 
 def regions(evidence: Evidence) -> str:
-    """It is known where data is processed."""
+    """Each destination that a model or a tool uses has a `region`, as the contract says."""
     return _known(evidence, "region")
 
 
 def retention(evidence: Evidence) -> str:
-    """It is known how long data is kept elsewhere."""
+    """Each destination that a model or a tool uses has `retention_days`, as the contract says."""
     return _known(evidence, "retention_days")
 
 
@@ -114,20 +114,20 @@ def _known(evidence: Evidence, key: str) -> str:
 
 
 def secrets(evidence: Evidence) -> str:
-    """No credential leaves."""
+    """Each destination redacts `secret` and `card`, also your own: credentials help no model."""
     places = evidence.constraints.destinations.items()
     leaky = sorted(name for name, place in places if not {"secret", "card"} <= place.redact)
     return need(not leaky, f"secrets or cards reach {', '.join(leaky)}", "secrets and cards are redacted everywhere")
 
 
 def refused(evidence: Evidence) -> str:
-    """A question with a credential is not processed."""
+    """`data.refuse` names `secret`: whoever pastes a key is told so before it is anywhere."""
     found = "secret" in evidence.constraints.data.refuse
     return need(found, "data.refuse does not name secret", "questions with secrets are refused")
 
 
 def dated(evidence: Evidence) -> str:
-    """A model does not change under its name."""
+    """The id of each bought model has a date, so that the vendor cannot change it under its name."""
     bought = [link for link in evidence.constraints.models if link.provider not in OWN]
     loose = [link.model for link in bought if not re.search(r"20\d\d-?\d\d-?\d\d", link.model)]
     return need(not loose, f"no date in {', '.join(loose)}", f"{len(bought)} bought models, all dated")

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 
 from chassis.evals.lines import code_digest
+from chassis.evals.suites import FILE as SUITES
 from chassis.ready.check import Check
 from chassis.ready.evidence import Evidence, Failed, Unknown
 from chassis.ready.promises import need
@@ -15,7 +16,7 @@ DANGEROUS = {"eval", "exec", "system", "popen"}
 
 
 def cases(evidence: Evidence) -> str:
-    """There is something to measure on."""
+    """All files of `evals/cases` together; with fewer, chance decides what the gate says."""
     files = sorted((evidence.root / "evals/cases").glob("*.jsonl"))
     count = sum(bool(line.strip()) for file in files for line in file.read_text(encoding="utf-8").splitlines())
     return need(count >= MIN_CASES, f"{count} cases, fewer than {MIN_CASES}", f"{count} cases")
@@ -31,28 +32,28 @@ def _with_rule(evidence: Evidence, kind: str) -> str:
 
 
 def floors(evidence: Evidence) -> str:
-    """Too few right answers fail."""
+    """A replay suite has a rule of kind `floor`: a share of right answers below which nothing is merged."""
     return _with_rule(evidence, "floor")
 
 
 def regressions(evidence: Evidence) -> str:
-    """A worse answer fails."""
+    """A replay suite has a rule of kind `regression`: a case that was right before stays right."""
     return _with_rule(evidence, "regression")
 
 
 def attacks(evidence: Evidence) -> str:
-    """Some things must never happen."""
+    """A replay suite has a rule of kind `never`, such as that no instruction of a document is obeyed."""
     return _with_rule(evidence, "never")
 
 
 def live(evidence: Evidence) -> str:
-    """Real models are asked too."""
+    """A suite is of kind `live`: a recording cannot show that a vendor's model has changed."""
     found = [name for name, suite in evidence.suites.items() if suite.kind == "live"]
     return need(found, "no suite is live", f"live: {', '.join(found)}")
 
 
 def measured(evidence: Evidence) -> str:
-    """The code that is here is the code that was measured."""
+    """The last or the accepted run of each replay suite is of the code that is here; others prove nothing."""
     now = _code_hash(evidence)
     names = [name for name, suite in evidence.suites.items() if suite.kind == "replay"]
     stale = [name for name in names if now not in _measured_hashes(evidence, name)]
@@ -78,7 +79,7 @@ def _code_hash(evidence: Evidence) -> str:
 
 
 def tested(evidence: Evidence) -> str:
-    """There are tests."""
+    """`tests/` holds a function whose name begins with `test_`."""
     count = sum(
         isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
         for tree in evidence.tests.values()
@@ -88,7 +89,7 @@ def tested(evidence: Evidence) -> str:
 
 
 def guarded(evidence: Evidence) -> str:
-    """There is one way to a vendor."""
+    """Nothing in `src/` imports a vendor's SDK, past which nothing is budgeted, redacted or logged."""
     found = [
         path
         for path, tree in evidence.code.items()
@@ -100,12 +101,12 @@ def guarded(evidence: Evidence) -> str:
 
 
 def logged(evidence: Evidence) -> str:
-    """What is said is said to the log."""
+    """Nothing in `src/` calls `print`, whose lines have no level and no call id."""
     return _without(evidence, {"print"}, "print()")
 
 
 def harmless(evidence: Evidence) -> str:
-    """No text becomes a command."""
+    """Nothing in `src/` calls `eval`, `exec`, `os.system` or `os.popen`: no word of a model is a command."""
     return _without(evidence, DANGEROUS, "eval, exec or a shell")
 
 
@@ -140,16 +141,30 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 CHECKS = (
-    Check("EVL101", f"There are at least {MIN_CASES} cases", "experiment", "Add cases to evals/cases", cases),
-    Check("EVL102", "Too few right answers fail", "standard", "Add a rule of kind floor", floors),
-    Check("EVL103", "A worse answer fails", "standard", "Add a rule of kind regression", regressions),
-    Check("EVL104", "Some things must never happen", "standard", "Add a suite with a rule of kind never", attacks),
-    Check("EVL105", "Real models are measured too", "critical", "Add a suite of kind live", live),
-    Check("EVL106", "This very code was measured", "standard", "`make evals`", measured),
-    Check("TST101", "The team's code has tests", "experiment", "Write one in tests/", tested),
+    Check("EVL101", f"There are at least {MIN_CASES} cases", "experiment", "Add cases to evals/cases", cases, SUITES),
+    Check("EVL102", "Too few right answers fail", "standard", "Add a rule of kind floor", floors, SUITES),
+    Check("EVL103", "A worse answer fails", "standard", "Add a rule of kind regression", regressions, SUITES),
     Check(
-        "SEC101", "No vendor is reached past the guard", "experiment", "Use the model that the task is given", guarded
+        "EVL104", "Some things must never happen", "standard", "Add a suite with a rule of kind never", attacks, SUITES
     ),
-    Check("SEC102", "No text becomes a command", "standard", "Remove the call", harmless),
-    Check("OBS101", "What is said is said to the log", "standard", "Use structlog instead of print", logged),
+    Check("EVL105", "Real models are measured too", "critical", "Add a suite of kind live", live, SUITES),
+    Check("EVL106", "This very code was measured", "standard", "`make evals`", measured, SUITES),
+    Check("TST101", "The team's code has tests", "experiment", "Write one in tests/", tested, "pyproject.toml"),
+    Check(
+        "SEC101",
+        "No vendor is reached past the guard",
+        "experiment",
+        "Use the model that the task is given",
+        guarded,
+        "pyproject.toml",
+    ),
+    Check("SEC102", "No text becomes a command", "standard", "Remove the call", harmless, "pyproject.toml"),
+    Check(
+        "OBS101",
+        "What is said is said to the log",
+        "standard",
+        "Use structlog instead of print",
+        logged,
+        "pyproject.toml",
+    ),
 )
