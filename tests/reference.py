@@ -111,17 +111,12 @@ def redaction() -> str:
     )
 
 
-def ready() -> str:
-    """Return the page on the checks of the launch review; it is shipped with the chassis."""
-    return handbook()
-
-
 WRITERS = {
     "questions.md": questions,
     "paths.md": paths,
     "errors.md": errors,
     "redaction.md": redaction,
-    "../../template/chassis/docs/ready.md": ready,
+    "../../template/chassis/docs/ready.md": handbook,
     "../../template/chassis/docs/constraints.md": keys.constraints,
     "../../template/chassis/docs/ownership.md": keys.ownership,
 }

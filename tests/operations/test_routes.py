@@ -11,7 +11,10 @@ from answers import ROOT
 from generated import Generate
 from operations.teams import one_team_a_role, sync
 
-pytestmark = pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed here"),
+]
 
 GROUPS = yaml.safe_load((ROOT / "template/ops/alerts.yaml").read_text(encoding="utf-8"))["groups"]
 ALERTS = {rule["alert"]: rule["labels"] for group in GROUPS for rule in group["rules"] if "alert" in rule}

@@ -103,7 +103,7 @@ def _section(number: int) -> str:
     check = CHECKS[number]
     about = " ".join((check.look.__doc__ or "").split())
     return (
-        f"\n## {check.id}\n\n{check.title}. {about}\n\n"
+        f"\n## {check.id}\n\n**{check.title}.** {about}\n\n"
         f"From tier `{check.level}` on. If it does not hold: {check.remedy}.\n"
     )
 
