@@ -27,7 +27,7 @@ from chassis.errors import StoreUnavailable
 from chassis.project import Project
 from chassis.settings import Settings
 from chassis.store.ledger import Balance
-from chassis.testing import constraints_for_tests
+from chassis.testing import OWNER, constraints_for_tests
 from chassis.types import nano_usd
 from chassis.wiring import wire
 
@@ -115,7 +115,7 @@ def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Doo
     project = Project(root, "sample", "1.0.0", "sample.task:TASK")
 
     def wire_faulty() -> Any:
-        return wire(project, task=TASK, constraints=constraints, settings=settings, contact="owner@example.com")
+        return wire(project, task=TASK, constraints=constraints, settings=settings, owner=OWNER)
 
     with override_allow_model_requests(allow_model_requests=True), open_door_of(wire_faulty) as door:
         yield door
