@@ -33,6 +33,8 @@ from chassis.wiring import wire
 
 USED = nano_usd(10 * 10 / 1e6 + 5 * 100 / 1e6)
 """What 10 tokens in and 5 out cost at the test's prices."""
+ALL_OUTPUT = nano_usd(100 * 100 / 1e6)
+"""What the whole output cap costs; the worst case is that and the bound of the input."""
 OURS = re.compile(r"[a-z]+\.[a-z_]+")
 STORE = "service.db"
 LOCKED_SECONDS = 0.5
@@ -167,9 +169,15 @@ def resolving_nowhere() -> Generator[None]:
 
 def _charged(spent: int, answered_by: str | None) -> str:
     of_first = spent - USED * (answered_by == "second")
-    if of_first == 0:
-        return NOTHING
-    return USAGE if of_first % USED == 0 else WORST
+    match divmod(of_first, USED):
+        case (0, 0):
+            return NOTHING
+        case (_, 0):
+            return USAGE
+        case _ if of_first > ALL_OUTPUT:
+            return WORST
+        case _:
+            return f"{of_first} nano-dollars, which is none of the three"
 
 
 def _logged(lines: Lines) -> tuple[str, ...]:
