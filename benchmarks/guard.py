@@ -13,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from chassis import Draft, Task
-from chassis.guard.chain import Guard, GuardedModel
+from chassis.guard.chain import Guard
+from chassis.guard.guarded import GuardedModel
 from chassis.project import find_project
 from chassis.settings import Settings
 from chassis.store.replies import Replies

@@ -110,17 +110,12 @@ def redaction() -> str:
     )
 
 
-def ready() -> str:
-    """Return the page on the checks of the launch review; it is shipped with the chassis."""
-    return handbook()
-
-
 WRITERS = {
     "questions.md": questions,
     "paths.md": paths,
     "errors.md": errors,
     "redaction.md": redaction,
-    "../../template/chassis/docs/ready.md": ready,
+    "../../template/chassis/docs/ready.md": handbook,
 }
 """What each page is made by."""
 

@@ -14,7 +14,10 @@ from chassis.owners.ownership import Roles
 from chassis.project import find_project
 from generated import Generate
 
-pytestmark = pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed here"),
+]
 
 GROUPS = yaml.safe_load((ROOT / "template/ops/alerts.yaml").read_text(encoding="utf-8"))["groups"]
 ALERTS = {rule["alert"]: rule["labels"] for group in GROUPS for rule in group["rules"] if "alert" in rule}

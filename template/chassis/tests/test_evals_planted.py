@@ -164,6 +164,7 @@ def test_a_planted_regression_turns_it_red(
     assert sentence in " ".join((said.out + said.err).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plant", "check", "sentence"),
     [

@@ -95,7 +95,8 @@ def test_cases_are_read_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ('{"id": "x", "input": {"txt": "p"}, "expected": 1}', "line 2: input.text: the key is missing. Add it"),
+        ('{"id": "x", "input": {"txt": "p"}, "expected": 1}', "line 2: input.txt: the key means nothing here"),
+        ('{"id": "x", "input": {}, "expected": 1}', "line 2: input.text: the key is missing. Add it"),
         ('{"id": "x", "input": {"text": ""}, "expected": 1}', "line 2: input.text: the value is ''"),
         ('{"id": "x", "input": {"text": "p"}}', "line 2: expected: the key is missing. Add it"),
         ('{"id": "x", "input": {"text": "p"}, "expected": 1, "tag": 1}', "line 2: tag: the key means nothing here"),
@@ -349,6 +350,7 @@ def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
     assert report.exit_code == 3
 
 
+@pytest.mark.slow
 def test_what_is_not_decided_is_asked_again(
     evaluated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -365,6 +367,7 @@ def test_what_is_not_decided_is_asked_again(
     assert max(record.repeat for record in records(evaluated, "live")) == 5
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     """Ctrl-C keeps what was answered; `--resume` asks the rest and nothing twice."""
     write_evaluation(write_repository(tmp_path))

@@ -265,10 +265,15 @@ def test_money_is_exact_in_ten_thousand_histories(history: type[History]) -> Non
 @pytest.mark.parametrize(
     ("statement", "condition", "instead"),
     [
-        ("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", ""),
-        ("POSTGRES_TAKE", "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits", "true AS fits"),
+        pytest.param("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", "", id="sqlite"),
+        pytest.param(
+            "POSTGRES_TAKE",
+            "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits",
+            "true AS fits",
+            id="postgresql",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["sqlite", "postgresql"],
 )
 def test_without_the_atomic_condition_a_history_breaks(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, statement: str, condition: str, instead: str

@@ -47,7 +47,8 @@ class WhenWrong(Section):
 
     low_confidence: Literal["baseline", "desk"]
     models_failed: Literal["baseline", "desk", "refuse"]
-    budget_exhausted: Literal["baseline", "desk", "refuse"]
+    budget_exhausted: Literal["cheaper", "baseline", "desk", "refuse"]
+    """`cheaper` leaves out the dearest models of the chain until the rest fits; if none fits, it means `baseline`."""
     store_down: Literal["baseline", "refuse"]
     """Without the database no money can be held, so no model is asked, and no question can be laid on the desk."""
 

@@ -21,9 +21,6 @@ STOPPED = 130
 """What a shell says of a program that was stopped with Ctrl-C."""
 
 app = typer.Typer(help="See how well the service answers.", no_args_is_help=True)
-app.command()(evidence.calibrate)
-app.command()(evidence.power)
-app.command()(evidence.compare)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Suites of evals/suites.toml; all that replay if none")]
 
@@ -159,3 +156,9 @@ def _project() -> tuple[Project, "Suites"]:
 
     project = find_project()
     return project, load_suites(project.root)
+
+
+# Behind the commands of every day: `--help` lists them in this order.
+app.command()(evidence.compare)
+app.command()(evidence.power)
+app.command()(evidence.calibrate)

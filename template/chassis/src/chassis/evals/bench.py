@@ -15,7 +15,8 @@ from chassis.evals.graders import Evaluator, JudgeFailed, Mark
 from chassis.evals.judges import FILE, PROMPT, Judge, fingerprint
 from chassis.evals.recordings import NotRecorded, Playback, playback
 from chassis.evals.stage import Stage
-from chassis.guard.chain import Guard, GuardedModel
+from chassis.guard.chain import Guard
+from chassis.guard.guarded import GuardedModel
 from chassis.guard.vendors import NEEDS
 from chassis.types import Answered
 

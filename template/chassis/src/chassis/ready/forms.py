@@ -101,10 +101,10 @@ def handbook() -> str:
 
 def _section(number: int) -> str:
     check = CHECKS[number]
-    about = (check.look.__doc__ or "").strip()
+    about = " ".join((check.look.__doc__ or "").split())
     return (
-        f"\n## {check.id}\n\n{check.title}. {about}\n\n".replace(".  ", ". ")
-        + f"From tier `{check.level}` on. If it does not hold: {check.remedy}.\n"
+        f"\n## {check.id}\n\n**{check.title}.** {about}\n\n"
+        f"From tier `{check.level}` on. If it does not hold: {check.remedy}.\n"
     )
 
 
