@@ -33,6 +33,13 @@ from chassis.evals.suites import load_suites
 from chassis.testing import Scripted
 from chassis.types import Referred, Setback
 
+INTERRUPTIBLE = """
+import signal
+from chassis.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+"""Ctrl-C arrives although whoever started the tests did so in the background, where shells have it ignored."""
 MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
 PING = '{"id": "ping", "input": {"text": "ping"}, "expected": "PING", "tags": ["loud"]}'
 WHY = '{"id": "why", "input": {"text": "why?"}, "expected": null, "tags": ["declined"]}'
@@ -373,7 +380,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     write_evaluation(write_repository(tmp_path))
     write_cases(tmp_path, *({"id": f"c{n}", "input": {"text": f"0.1{n}"}, "expected": f"0.1{n}"} for n in range(500)))
     file = tmp_path / "var/evals/answers/trials.jsonl"
-    command = [sys.executable, "-c", "from chassis.cli.main import main; main()", "evals", "run", "answers"]
+    command = [sys.executable, "-c", INTERRUPTIBLE, "evals", "run", "answers"]
     places = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
 
     with subprocess.Popen(command, cwd=tmp_path, env=places, stderr=subprocess.PIPE, text=True) as running:

@@ -17,6 +17,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from chassis.constraints import Constraints
+from chassis.owners.ownership import Team
 from chassis.project import Project
 from chassis.settings import Settings
 from chassis.task import Task
@@ -71,6 +72,8 @@ CONSTRAINTS: dict[str, Any] = {
     "desk": {"due_hours": 8},
 }
 """Constraints with two priced models, for tests to change a key or two of."""
+OWNER = Team(handle="@acme/ai", email="owner@example.com")
+"""Who answers for the services of the tests."""
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +149,6 @@ async def wire_for_tests(
         constraints=constraints_for_tests(**changes),
         settings=Settings(database_url="sqlite:///service.db"),
         models=dict(zip(("first", "second"), scripted, strict=False)),
-        contact="owner@example.com",
+        owner=OWNER,
     ) as wiring:
         yield wiring
