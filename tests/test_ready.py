@@ -247,6 +247,34 @@ def test_code_that_cannot_be_parsed_is_unknown(project: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("broken", ["jobs: [", "just a text", "on: push"])
+def test_a_workflow_that_cannot_be_read_is_unknown(project: Path, broken: str) -> None:
+    """It could run anything, or nothing; it is no YAML, no table, or has no job."""
+    (project / ".github/workflows/other.yml").write_text(broken + "\n", encoding="utf-8")
+
+    assert failing(review(project, TODAY)) == dict.fromkeys(("DLV102", "DLV103", "DLV104", "DLV105"), "unknown")
+
+
+@pytest.mark.parametrize(
+    ("check", "pattern", "instead"),
+    [
+        ("DLV102", r"@sha256:\w+", ""),
+        ("DLV104", r"^    - make check", "    - make check\n  allow_failure: true"),
+        ("DLV104", r"^    - make check", "    - echo make check"),
+        ("DLV105", r"^    - make evals\n", "    - make evals\n  rules:\n    - if: $CI_COMMIT_TAG\n"),
+        ("DLV104 DLV105", r".*merge_request_event.*\n", ""),
+    ],
+)
+def test_a_pipeline_of_gitlab(template: Path, tmp_path: Path, check: str, pattern: str, instead: str) -> None:
+    """It is read by the same rules: what is included from the repository, images, and who hears a failure."""
+    project = generate_into(tmp_path / "gitlab", template, {"forge": "gitlab"})
+    before = failing(review(project, TODAY))
+    assert set(check.split()).isdisjoint(before)
+    swap("chassis/ci/gitlab.yml", pattern, instead)(project)
+
+    assert failing(review(project, TODAY)) == before | dict.fromkeys(check.split(), "fail")
+
+
 WAIVER = """\
 [waive.DAT101]
 reason = "The contract is with our lawyers"
@@ -300,6 +328,11 @@ def test_a_fresh_project(template: Path, tmp_path: Path, forge: str) -> None:
         (r"^  pull_request:$", "  workflow_dispatch:"),
         (r"run: make check$", "run: echo make check"),
         (r"run: make check$", "run: make check\n        continue-on-error: true"),
+        (r"run: make check$", "run: make check\n        if: false"),
+        (r"run: make check$", "run: make check || true"),
+        (r"run: make check$", "# run: make check\n        run: true"),
+        (r"^    runs-on:", "    continue-on-error: true\n    runs-on:"),
+        (r"^  pull_request:$", "  pull_request:\n    paths: [src]"),
     ],
 )
 def test_a_check_that_cannot_stop_a_change(project: Path, pattern: str, instead: str) -> None:
@@ -318,5 +351,6 @@ def test_forms(project: Path) -> None:
 
     assert (facts["blocking"], len(facts["checks"])) == (["DAT101"], len(CHECKS))
     assert [(each["ruleId"], each["level"]) for each in sarif["runs"][0]["results"]] == [("DAT101", "error")]
+    assert all((project / check.file).is_file() for check in CHECKS)
     assert "| [DAT101](chassis/docs/ready.md#dat101) |" in as_markdown(found)
     assert "1 check stand in the way" not in as_markdown(found)

@@ -52,6 +52,7 @@ def project(releases: Path, tmp_path: Path) -> Path:
     return project
 
 
+@pytest.mark.slow
 def test_update(project: Path) -> None:
     """The team's edits and deletions stay, the chassis is the new one, and nothing is left to merge."""
     before = {path: (project / path).read_bytes() for path in git(project, "ls-files").split()}
@@ -73,6 +74,7 @@ def test_update(project: Path) -> None:
     assert not (project / "added.md").exists()
 
 
+@pytest.mark.slow
 def test_what_an_update_makes_stale_is_named(releases: Path, project: Path) -> None:
     """A newer chassis derives other files: the check names them and the command, and the command mends them."""
     assert chassis(project, "sync").returncode == 0
@@ -97,6 +99,7 @@ def chassis(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=project, env=places, check=False, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_other_answers(project: Path) -> None:
     """New answers are recorded and change no file: for the team's own they were only a beginning."""
     run_update(project, {"owner_team": "@acme/new"}, defaults=True, overwrite=True, quiet=True, vcs_ref="1.0.0")

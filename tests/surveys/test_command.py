@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from answers import ROOT
 from chassis.updates.source import Template
 from looking import TODAY
 
 from fleet.repositories import Place, found, listed
 from fleet.survey import visit
+
+pytestmark = pytest.mark.slow
 
 
 def test_places(service: Path, template: Path, tmp_path: Path) -> None:

@@ -128,12 +128,12 @@ def chain(guard: Guard, turn: Turn) -> Model:
 
 def _affordable(guard: Guard, turn: Turn) -> Iterator[tuple[Link, ...]]:
     """Yield the models of the chain, and if it may become cheaper those left without the dearest one, and so on."""
-    links = guard.links
-    yield links
-    while guard.constraints.when_wrong.budget_exhausted == "cheaper" and len(links) > 1:
-        dearest = max(links, key=lambda link: link.worst_case_with_retries(turn.input_bound))
-        links = tuple(link for link in links if link is not dearest)
-        yield links
+    yield guard.links
+    if guard.constraints.when_wrong.budget_exhausted == "cheaper":
+        left = list(guard.links)
+        for link in sorted(left, key=lambda link: -link.worst_case_with_retries(turn.input_bound))[:-1]:
+            left.remove(link)
+            yield tuple(left)
 
 
 def _shares(links: tuple[Link, ...], turn: Turn) -> Iterator[tuple[Link, Share]]:

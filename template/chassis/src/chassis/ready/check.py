@@ -30,6 +30,7 @@ class Check:
         remedy: What to do if it does not.
         look: Returns the evidence, or raises `Failed` or `Unknown` with it. Its docstring is what the page says of the
             check: what is looked at, and why.
+        file: What to open to mend it.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Check:
     level: Tier
     remedy: str
     look: Callable[[Evidence], str]
+    file: str = "constraints.toml"
 
     @property
     def page(self) -> str:

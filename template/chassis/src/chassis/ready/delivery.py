@@ -14,15 +14,13 @@ def locked(evidence: Evidence) -> str:
 
 
 def pinned(evidence: Evidence) -> str:
-    """Every action that a workflow uses is named by its commit, 40 hex digits.
+    """Every foreign action of a workflow is named by its commit, every image of a pipeline by its digest.
 
-    A tag can be moved to other code at any time; a commit cannot.
+    A tag can be moved to other code at any time; these cannot.
     """
-    uses = [(path, name) for path, text in evidence.workflows.items() for name in re.findall(r"uses: *(\S+)", text)]
-    loose = sorted(
-        {name for _, name in uses if not re.search(r"@[0-9a-f]{40}$", name) and not name.startswith(("./", "$/"))}
-    )
-    return need(not loose, f"not pinned: {', '.join(loose)}", f"{len(uses)} uses, all pinned by commit")
+    loose = sorted({name for pipeline in evidence.pipelines for name in pipeline.loose})
+    count = sum(pipeline.foreign for pipeline in evidence.pipelines)
+    return need(not loose, f"not pinned: {', '.join(loose)}", f"{count} foreign parts, all pinned")
 
 
 def granted(evidence: Evidence) -> str:
@@ -30,32 +28,23 @@ def granted(evidence: Evidence) -> str:
 
     Each job then has only the rights that it asks for. GitLab has no such grants, so there it passes.
     """
-    if evidence.project.forge == "gitlab":
-        return "GitLab's jobs have no such grants"
-    nothing = re.compile(r"^permissions: *{} *$", re.MULTILINE)
-    wide = [path for path, text in evidence.workflows.items() if not nothing.search(text)]
-    return need(not wide, f"no `permissions: {{}}` in {', '.join(wide)}", f"{len(evidence.workflows)} workflows")
+    wide = [pipeline.path for pipeline in evidence.pipelines if not pipeline.grants_nothing]
+    return need(not wide, f"no `permissions: {{}}` in {', '.join(wide)}", f"{len(evidence.pipelines)} files")
 
 
 def checked(evidence: Evidence) -> str:
-    """A workflow runs `make check` on every pull or merge request, and fails with it."""
+    """A workflow runs `make check` on every pull or merge request, where it cannot be skipped, and fails with it."""
     return _runs(evidence, "make check")
 
 
 def gated(evidence: Evidence) -> str:
-    """A workflow runs `make evals` on every pull or merge request, and fails with it."""
+    """A workflow runs `make evals` on every pull or merge request, where it cannot be skipped, and fails with it."""
     return _runs(evidence, "make evals")
 
 
 def _runs(evidence: Evidence, command: str) -> str:
-    step = re.compile(rf"^ *(- )?(run: *)?{command} *$", re.MULTILINE)
-    found = [path for path, text in evidence.workflows.items() if _on_each_change(text) and step.search(text)]
+    found = [each.path for each in evidence.pipelines if each.each_change and command in each.commands]
     return need(found, f"no workflow runs `{command}` on each change and fails with it", f"in {', '.join(found)}")
-
-
-def _on_each_change(workflow: str) -> bool:
-    started = re.search(r"^  pull_request:|merge_request_event", workflow, re.MULTILINE)
-    return bool(started) and "continue-on-error" not in workflow and "allow_failure" not in workflow
 
 
 def nobody(evidence: Evidence) -> str:
@@ -131,36 +120,63 @@ def contact(evidence: Evidence) -> str:
     )
 
 
+CI = ".github/workflows/check.yml"
 CHECKS = (
-    Check("DLV101", "Dependencies are locked", "experiment", "Run `make setup`, then commit uv.lock", locked),
-    Check("DLV102", "Actions are pinned by commit", "standard", "Write the commit of the action behind its @", pinned),
+    Check(
+        "DLV101", "Dependencies are locked", "experiment", "Run `make setup`, then commit uv.lock", locked, "uv.lock"
+    ),
+    Check("DLV102", "What CI runs is pinned", "standard", "Write a commit or a digest behind each @", pinned, CI),
     Check(
         "DLV103",
         "Workflows have no grants at the top",
         "standard",
         "Write `permissions: {}` at the top of the workflow",
         granted,
+        CI,
     ),
-    Check("DLV104", "Each change is checked", "experiment", "Run `make check` in CI", checked),
-    Check("DLV105", "Each change is measured", "standard", "Run `make evals` in CI", gated),
+    Check("DLV104", "Each change is checked", "experiment", "Run `make check` in CI", checked, CI),
+    Check("DLV105", "Each change is measured", "standard", "Run `make evals` in CI", gated, CI),
     Check(
         "DLV106",
         "The template's release is recorded",
         "experiment",
         "Bring back .copier-answers.yml as Copier wrote it",
         recorded,
+        ".copier-answers.yml",
     ),
-    Check("SEC103", "The container does not run as root", "standard", "End the Dockerfile with a numeric USER", nobody),
-    Check("SEC104", "Images are pinned by digest", "standard", "Add @sha256:… to each image", based),
-    Check("SEC105", "The file with the keys is ignored", "experiment", "Add .env to .gitignore", ignored),
-    Check("SEC106", "The example holds no key", "experiment", "Take the value out, and revoke the key", empty),
-    Check("OBS102", "Every alert has its runbook", "standard", "Write the page that the alert names", explained),
+    Check(
+        "SEC103",
+        "The container does not run as root",
+        "standard",
+        "End the Dockerfile with a numeric USER",
+        nobody,
+        "Dockerfile",
+    ),
+    Check("SEC104", "Images are pinned by digest", "standard", "Add @sha256:… to each image", based, "Dockerfile"),
+    Check("SEC105", "The file with the keys is ignored", "experiment", "Add .env to .gitignore", ignored, ".gitignore"),
+    Check(
+        "SEC106",
+        "The example holds no key",
+        "experiment",
+        "Take the value out, and revoke the key",
+        empty,
+        ".env.example",
+    ),
+    Check(
+        "OBS102",
+        "Every alert has its runbook",
+        "standard",
+        "Write the page that the alert names",
+        explained,
+        "ops/alerts.yaml",
+    ),
     Check(
         "DOC101",
         "It is said what the service does",
         "experiment",
         "Write project.description in pyproject.toml",
         described,
+        "pyproject.toml",
     ),
-    Check("DOC102", "The README says whom to ask", "standard", "Name the contact in README.md", contact),
+    Check("DOC102", "The README says whom to ask", "standard", "Name the contact in README.md", contact, "README.md"),
 )

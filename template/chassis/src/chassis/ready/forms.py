@@ -49,7 +49,7 @@ def as_sarif(review: Review) -> str:
 
 
 def _finding(result: Result) -> dict[str, Any]:
-    place = {"physicalLocation": {"artifactLocation": {"uri": "constraints.toml"}, "region": {"startLine": 1}}}
+    place = {"physicalLocation": {"artifactLocation": {"uri": result.check.file}, "region": {"startLine": 1}}}
     return {
         "ruleId": result.check.id,
         "level": "error" if result.verdict == "fail" else "warning",

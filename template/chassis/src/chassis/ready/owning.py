@@ -2,13 +2,14 @@
 
 from chassis.derived.sync import drifts
 from chassis.errors import ConfigError
+from chassis.owners.ownership import FILE as OWNERS
 from chassis.ready.check import Check
 from chassis.ready.evidence import Evidence, Failed, Unknown
 from chassis.ready.promises import need
 from chassis.signoffs.kinds import KINDS
 from chassis.signoffs.standing import BLOCKS_RELEASE
 
-GOVERNED = ("/constraints.toml", "/ownership.toml", "/evals/", "/signoffs/", "/chassis/")
+GOVERNED = ("/constraints.toml", "/ownership.toml", "/evals/", "/signoffs/", "/waivers.toml", "/chassis/")
 
 
 def reviewed(evidence: Evidence) -> str:
@@ -45,7 +46,7 @@ def deputies(evidence: Evidence) -> str:
 
 
 def derived(evidence: Evidence) -> str:
-    """CODEOWNERS, the catalog entry and the files for monitoring say what your decisions say.
+    """CODEOWNERS, the catalog entry, security contacts and the files for monitoring say what your decisions say.
 
     They are written from `constraints.toml`, `ownership.toml` and `pyproject.toml`.
     """
@@ -57,7 +58,7 @@ def derived(evidence: Evidence) -> str:
 
 
 def governed(evidence: Evidence) -> str:
-    """`constraints.toml`, `ownership.toml`, `evals/`, `signoffs/` and `chassis/` each stand in a role's `paths`.
+    """Constraints, owners, `evals/`, `signoffs/`, `waivers.toml` and `chassis/` each stand in a role's `paths`.
 
     The forge then asks that role's team about every change to them.
     """
@@ -85,17 +86,18 @@ def signed(kind: str) -> Check:
 
 
 CHECKS = (
-    Check("OWN101", "No owner's review is due", "standard", "Confirm the teams, then move review_by", reviewed),
-    Check("OWN102", "Every role has a date of review", "standard", "Add review_by to the role", dated),
-    Check("OWN103", "No review lies years ahead", "standard", "Write an earlier review_by", bounded),
-    Check("OWN104", "Every role has a deputy", "critical", "Name a second team as deputy", deputies),
-    Check("OWN105", "Derived files are up to date", "experiment", "Run `uv run chassis sync`", derived),
+    Check("OWN101", "No owner's review is due", "standard", "Confirm the teams, then move review_by", reviewed, OWNERS),
+    Check("OWN102", "Every role has a date of review", "standard", "Add review_by to the role", dated, OWNERS),
+    Check("OWN103", "No review lies years ahead", "standard", "Write an earlier review_by", bounded, OWNERS),
+    Check("OWN104", "Every role has a deputy", "critical", "Name a second team as deputy", deputies, OWNERS),
+    Check("OWN105", "Derived files are up to date", "experiment", "Run `uv run chassis sync`", derived, OWNERS),
     Check(
         "OWN106",
         "What decides has an owner of its own",
         "standard",
         "Add each path to the paths of one role in ownership.toml",
         governed,
+        OWNERS,
     ),
     *(signed(kind) for kind in ("security", "privacy", "legal", "procurement", "risk")),
 )

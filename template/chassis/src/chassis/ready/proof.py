@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 
 from chassis.evals.lines import code_digest
+from chassis.evals.suites import FILE as SUITES
 from chassis.ready.check import Check
 from chassis.ready.evidence import Evidence, Failed, Unknown
 from chassis.ready.promises import need
@@ -161,13 +162,14 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 CHECKS = (
-    Check("EVL101", f"There are at least {MIN_CASES} cases", "experiment", "Add cases to evals/cases", cases),
+    Check("EVL101", f"There are at least {MIN_CASES} cases", "experiment", "Add cases to evals/cases", cases, SUITES),
     Check(
         "EVL102",
         "Too few right answers fail the gate",
         "standard",
         "Add a rule of kind floor in evals/suites.toml",
         floors,
+        SUITES,
     ),
     Check(
         "EVL103",
@@ -175,6 +177,7 @@ CHECKS = (
         "standard",
         "Add a rule of kind regression in evals/suites.toml",
         regressions,
+        SUITES,
     ),
     Check(
         "EVL104",
@@ -182,17 +185,33 @@ CHECKS = (
         "standard",
         "Add a suite with a rule of kind never in evals/suites.toml",
         attacks,
+        SUITES,
     ),
-    Check("EVL105", "Real models are measured too", "critical", "Add a suite of kind live in evals/suites.toml", live),
-    Check("EVL106", "This very code was measured", "standard", "Run `make evals`", measured),
-    Check("TST101", "The team's code has tests", "experiment", "Write one in tests/", tested),
+    Check(
+        "EVL105",
+        "Real models are measured too",
+        "critical",
+        "Add a suite of kind live in evals/suites.toml",
+        live,
+        SUITES,
+    ),
+    Check("EVL106", "This very code was measured", "standard", "Run `make evals`", measured, SUITES),
+    Check("TST101", "The team's code has tests", "experiment", "Write one in tests/", tested, "pyproject.toml"),
     Check(
         "SEC101",
         "No vendor is reached past the guard",
         "experiment",
         "Ask the model that the task is given instead",
         guarded,
+        "pyproject.toml",
     ),
-    Check("SEC102", "No text is run as a program", "standard", "Remove the call", harmless),
-    Check("OBS101", "The code logs instead of printing", "standard", "Use structlog instead of print", logged),
+    Check("SEC102", "No text is run as a program", "standard", "Remove the call", harmless, "pyproject.toml"),
+    Check(
+        "OBS101",
+        "The code logs instead of printing",
+        "standard",
+        "Use structlog instead of print",
+        logged,
+        "pyproject.toml",
+    ),
 )

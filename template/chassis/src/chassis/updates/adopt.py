@@ -92,7 +92,7 @@ def _missing(root: Path, answers: Any) -> Iterator[Missing]:
     lines = "\n".join(_project_lines(root, answers))
     if lines:
         yield Missing(PROJECT, lines)
-    for path in sorted(_known(root) & {derived.path for derived in DERIVED}):
+    for path in sorted(_known(root) & {derived.path for derived in DERIVED if not derived.yields}):
         yield Missing(
             "ownership.toml", f"# what {path} says; then delete that file, because it will follow from this one"
         )
