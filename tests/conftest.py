@@ -56,7 +56,11 @@ def decisions(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def decide(decisions: Path, tmp_path: Path) -> Generate:
     """Return a function that gives only the files of decisions; what is not answered takes its default."""
-    return lambda **answers: generate_into(tmp_path / "decided", decisions, answers)
+
+    def project(**answers: Any) -> Path:
+        return generate_into(tmp_path / "decided", decisions, answers)
+
+    return project
 
 
 @pytest.fixture(scope="session")

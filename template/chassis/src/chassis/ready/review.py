@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import get_args
 
 from chassis.errors import ConfigError
-from chassis.ready import delivery, owning, promises, proof
+from chassis.ready import data, delivery, owning, promises, proof
 from chassis.ready.check import Check, Verdict
 from chassis.ready.evidence import Evidence, Failed, Unknown
 from chassis.ready.waivers import FILE, Waiver, load_waivers
 from chassis.stakes import Tier
 
-CHECKS: tuple[Check, ...] = (*promises.CHECKS, *proof.CHECKS, *owning.CHECKS, *delivery.CHECKS)
+CHECKS: tuple[Check, ...] = (*promises.CHECKS, *data.CHECKS, *proof.CHECKS, *owning.CHECKS, *delivery.CHECKS)
 """Every check; `chassis/docs/ready.md` is written from it."""
 TIERS: tuple[Tier, ...] = get_args(Tier.__value__)
 
