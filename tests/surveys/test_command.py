@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from answers import ROOT
 from chassis.updates.source import Template
 from looking import TODAY
@@ -58,6 +59,23 @@ def test_the_command(service: Path, template: Path, tmp_path: Path) -> None:
     assert "<b></b>" not in page
     assert "http" not in page.replace(str(tmp_path), "")
     assert sorted(set(tmp_path.rglob("*")) - set(before)) == [tmp_path / "fleet.html", tmp_path / "fleet.json"]
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--list=gone.txt", "argument --list: gone.txt cannot be read: No such file or directory"),
+        ("--json=gone/fleet.json", "argument --json: gone/fleet.json cannot be written: its folder is missing"),
+        ("--html=tests", "argument --html: tests cannot be written"),
+        ("--template=tests", "argument --template: tests is no clone; name a clone of the template"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_said_first(option: str, sentence: str) -> None:
+    """Nobody waits for a report that cannot be written."""
+    command = [sys.executable, "-m", "fleet", ".", option]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert sentence in done.stderr
 
 
 def test_nothing_named() -> None:
