@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept bench-evals help demo check test phoenix bench fleet tested pins reference faults storm updates
+.PHONY: accept bench-evals help demo check test phoenix bench fleet tested pins reference faults storm histories updates
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -57,6 +57,9 @@ faults: ## Let everything go wrong once, and write docs/reference/faults.md
 
 storm: ## Ten thousand requests, three replicas, a vendor that fails, and a kill: what is lost?
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m storm
+
+histories: ## Ten thousand histories of money on SQLite, and as many on PostgreSQL: is one cent wrong in any?
+	LEDGER_HISTORIES=10000 $(RUN) pytest template/chassis/tests/test_histories.py -m slow
 
 accept: ## Run the starter evaluation of each shape, and write down what new services are compared with
 	$(RUN) python scripts/accept.py

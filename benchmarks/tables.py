@@ -2,16 +2,17 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich import box
 from rich.console import Group
+from rich.table import Column
 from rich.table import Table as Drawing
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One contestant and its figures, by what they are called."""
+    """One contestant and its figures, by what they are called; what does not apply to it is left out."""
 
     name: str
     figures: Mapping[str, float]
@@ -24,12 +25,14 @@ class Table:
     Args:
         title: What is compared.
         conditions: All that somebody needs to measure the same elsewhere.
-        rows: The contestants; every row has the same figures.
+        rows: The contestants.
+        notes: Which goals were missed.
     """
 
     title: str
     conditions: str
     rows: list[Row]
+    notes: list[str] = field(default_factory=list[str])
 
 
 def compared(costs: Mapping[str, float], unit: str, base: str) -> list[Row]:
@@ -52,9 +55,10 @@ def shown(figure: float) -> str:
 
 def drawn(table: Table) -> Group:
     """Return the table as rich prints it."""
-    drawing = Drawing("", box=box.SIMPLE_HEAD)
-    for figure in table.rows[0].figures:
-        drawing.add_column(figure, justify="right")
+    drawing = Drawing(Column("", no_wrap=True), box=box.SIMPLE_HEAD)
+    columns = list(dict.fromkeys(figure for row in table.rows for figure in row.figures))
+    for figure in columns:
+        drawing.add_column(figure, justify="right", min_width=5)
     for row in table.rows:
-        drawing.add_row(row.name, *map(shown, row.figures.values()))
-    return Group(f"\n[bold]{table.title}[/]", f"[dim]{table.conditions}[/]", drawing)
+        drawing.add_row(row.name, *(shown(row.figures[name]) if name in row.figures else "" for name in columns))
+    return Group(f"\n[bold]{table.title}[/]", f"[dim]{table.conditions}[/]", drawing, *table.notes)

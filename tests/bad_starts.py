@@ -56,6 +56,20 @@ BAD_STARTS = (
         new="deadline_seconds = 20\ndeadline = 20",
     ),
     BadStart(
+        "a misspelt key",
+        "constraints.toml: latency.deadline: the key means nothing here (value 20). Did you mean deadline_seconds?",
+        file=CONSTRAINTS,
+        old="deadline_seconds = 20",
+        new="deadline = 20",
+    ),
+    BadStart(
+        "a misspelt section",
+        "constraints.toml: qualty: the key means nothing here. Did you mean quality?",
+        file=CONSTRAINTS,
+        old="[quality]",
+        new="[qualty]",
+    ),
+    BadStart(
         "an unknown model",
         NO_PRICE,
         file=CONSTRAINTS,

@@ -10,6 +10,8 @@ import pytest
 from generated import Generate, copy_template, generate_into
 from visitor import Visitor, copy_door, release
 
+DECISIONS = ("constraints.toml", "ownership.toml", "pyproject.toml")
+
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,6 +41,22 @@ def generate(generated_once: Callable[[dict[str, Any]], Path], tmp_path: Path) -
         return Path(shutil.copytree(generated_once(answers), tmp_path / "project", symlinks=True))
 
     return project
+
+
+@pytest.fixture(scope="session")
+def decisions(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the template with little more than the files of decisions, which Copier renders in no time."""
+    slim = tmp_path_factory.mktemp("decisions")
+    for file in ("copier.yml", "template/chassis/paths.txt", *(f"template/{name}.jinja" for name in DECISIONS)):
+        (slim / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(template / file, slim / file)
+    return slim
+
+
+@pytest.fixture
+def decide(decisions: Path, tmp_path: Path) -> Generate:
+    """Return a function that gives only the files of decisions; what is not answered takes its default."""
+    return lambda **answers: generate_into(tmp_path / "decided", decisions, answers)
 
 
 @pytest.fixture(scope="session")

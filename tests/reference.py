@@ -1,10 +1,11 @@
-"""Write the pages of `docs/reference/` that follow from code: the questions, the paths, the errors."""
+"""Write the pages that follow from code: in `docs/reference/`, and those of the chassis that are shipped with it."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import keys
 import yaml
 from answers import ROOT
 from bad_requests import BAD_REQUESTS
@@ -110,17 +111,14 @@ def redaction() -> str:
     )
 
 
-def ready() -> str:
-    """Return the page on the checks of the launch review; it is shipped with the chassis."""
-    return handbook()
-
-
 WRITERS = {
     "questions.md": questions,
     "paths.md": paths,
     "errors.md": errors,
     "redaction.md": redaction,
-    "../../template/chassis/docs/ready.md": ready,
+    "../../template/chassis/docs/ready.md": handbook,
+    "../../template/chassis/docs/constraints.md": keys.constraints,
+    "../../template/chassis/docs/ownership.md": keys.ownership,
 }
 """What each page is made by."""
 

@@ -24,9 +24,11 @@ def test_every_contestant_has_figures(tmp_path: Path) -> None:
         if not figure.startswith("+")  # a difference, which may be anything
     }
 
-    assert len(tables) == 6
+    assert len(tables) == 7
     assert len(costs) > 30
     assert [cost for cost, value in costs.items() if value <= 0] == []
+    asked = {name for name, figure in costs if figure == "calls/s, 100 at once"}
+    assert asked >= {"httpx2", "openai SDK", "pydantic-ai", "ours, everything off", "ours, full, on SQLite"}
 
 
 @pytest.mark.slow

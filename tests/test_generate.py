@@ -47,6 +47,7 @@ def test_formatted_and_linted(project: Path) -> None:
     assert_clean(project)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["answer", "blank"])
 @pytest.mark.parametrize("name", ["a-b", "zoo-" + "x" * 36])
 def test_clean_under_any_name(generate: Generate, shape: str, name: str) -> None:
@@ -83,9 +84,9 @@ def test_decisions(project: Path) -> None:
     assert (project / f".{decisions.project.forge}/CODEOWNERS").is_file()
 
 
-def test_answers_arrive(generate: Generate) -> None:
+def test_answers_arrive(decide: Generate) -> None:
     """What was asked is what the service is held to."""
-    project = generate(monthly_budget_usd=30, deadline_seconds=7, data_class="personal", when_models_fail="desk")
+    project = decide(monthly_budget_usd=30, deadline_seconds=7, data_class="personal", when_models_fail="desk")
     constraints = load_constraints(project)
     assert [amount for _, amount in constraints.cost] == [0.01, 0.05, 0.20, 2.00, 30.00]
     assert constraints.latency.deadline_seconds == 7
@@ -94,23 +95,23 @@ def test_answers_arrive(generate: Generate) -> None:
 
 
 @pytest.mark.parametrize("budget", [0, 1, 10, 300, 10_000_000])
-def test_no_part_of_the_budget_exceeds_the_whole(generate: Generate, budget: int) -> None:
+def test_no_part_of_the_budget_exceeds_the_whole(decide: Generate, budget: int) -> None:
     """A request may cost no more than a caller's day, that no more than a day, and that no more than the month."""
-    amounts = [amount for _, amount in load_constraints(generate(monthly_budget_usd=budget)).cost]
+    amounts = [amount for _, amount in load_constraints(decide(monthly_budget_usd=budget)).cost]
     assert amounts == sorted(amounts)
     assert amounts[-1] == budget
 
 
-def test_teams_of_the_same_name(generate: Generate) -> None:
+def test_teams_of_the_same_name(decide: Generate) -> None:
     """Two teams whose handles end alike stay two teams."""
-    project = generate(owner_team="@acme/ai", deputy_team="@Other/AI")
+    project = decide(owner_team="@acme/ai", deputy_team="@Other/AI")
     teams = load_decisions(find_project(project)).ownership.teams
     assert [team.handle for team in teams.values()] == ["@acme/ai", "@Other/AI"]
 
 
-def test_own_endpoint(generate: Generate) -> None:
+def test_own_endpoint(decide: Generate) -> None:
     """An endpoint of one's own costs what the file says, which is nothing until somebody writes a price."""
-    first = load_constraints(generate(provider="openai-compatible", base_url="http://gpu.example/v1")).models[0]
+    first = load_constraints(decide(provider="openai-compatible", base_url="http://gpu.example/v1")).models[0]
     assert (first.base_url, first.input_usd_per_million, first.output_usd_per_million) == (
         "http://gpu.example/v1",
         0,
@@ -118,7 +119,7 @@ def test_own_endpoint(generate: Generate) -> None:
     )
 
 
-@pytest.mark.parametrize("answers", [{}, {"shape": "blank"}])
+@pytest.mark.parametrize("answers", [{}, pytest.param({"shape": "blank"}, marks=pytest.mark.slow)])
 def test_deterministic(template: Path, tmp_path: Path, answers: Answers) -> None:
     """The same answers give the same bytes."""
     first, second = (rendered(generate_into(tmp_path / name, template, dict(answers))) for name in ("a", "b"))

@@ -8,11 +8,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from chassis.cli.main import main
 from chassis.constraints import load_constraints
 from chassis.derived.decisions import load_decisions
 from chassis.derived.sync import write
 from chassis.project import find_project
-from chassis.ready.forms import as_json, as_markdown, as_sarif
+from chassis.ready.forms import as_json, as_markdown, as_sarif, handbook
+from chassis.ready.promises import CHANCE, MAX_HOURS, MAX_TOKENS, MAX_TURNS
+from chassis.ready.proof import MIN_CASES
 from chassis.ready.review import CHECKS, Review, review
 from chassis.signoffs.kinds import KINDS
 from chassis.signoffs.record import SignOff, covered, save
@@ -157,6 +160,7 @@ def test_what_is_ready_passes(ready: Path) -> None:
     assert (found.level, found.tier) == ("critical", "critical")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", SPOILT)
 def test_what_is_spoilt_is_seen_by_its_check(project: Path, check: str) -> None:
     """Exactly the one check fails."""
@@ -208,6 +212,31 @@ def test_what_cannot_be_read_is_unknown(project: Path) -> None:
     assert found.blocking
 
 
+def test_a_reason_is_shown_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What makes a file unreadable fails one check; the many that need the file do not repeat it on the screen."""
+    swap(CONSTRAINTS, r"^per_day_usd = \S+", "per_day_usd = -1", sign=False)(project)
+    monkeypatch.chdir(project)
+
+    with pytest.raises(SystemExit, match="1"):
+        main(["ready"])
+
+    screen = capsys.readouterr().out
+    assert screen.count("cost.per_day_usd") == 1
+    assert re.search(r"For the same reason \d\d more checks could not be carried out\.", screen)
+
+
+def test_the_page_names_the_bounds_that_are_checked() -> None:
+    """What a page says of a number is the number; and it says more of each check than its title."""
+    sections = dict(re.findall(r"^## (\w+\d+)\n\n(.+)", handbook(), re.MULTILINE))
+    bounds = {"CON103": CHANCE, "FBK101": MAX_HOURS, "CST101": MAX_TOKENS, "CST103": MAX_TURNS, "EVL101": MIN_CASES}
+
+    for check, bound in bounds.items():
+        assert f" {bound}" in sections[check]
+    assert all(len(text.split(".** ")[1]) > 40 for text in sections.values())
+
+
 def test_code_that_cannot_be_parsed_is_unknown(project: Path) -> None:
     """A file that the parser skips could hold anything."""
     (project / "src/acme_help/new.py").write_text("def (:\n", encoding="utf-8")
@@ -216,6 +245,34 @@ def test_code_that_cannot_be_parsed_is_unknown(project: Path) -> None:
         **dict.fromkeys(("SEC101", "SEC102", "OBS101"), "unknown"),
         "EVL106": "fail",
     }
+
+
+@pytest.mark.parametrize("broken", ["jobs: [", "just a text", "on: push"])
+def test_a_workflow_that_cannot_be_read_is_unknown(project: Path, broken: str) -> None:
+    """It could run anything, or nothing; it is no YAML, no table, or has no job."""
+    (project / ".github/workflows/other.yml").write_text(broken + "\n", encoding="utf-8")
+
+    assert failing(review(project, TODAY)) == dict.fromkeys(("DLV102", "DLV103", "DLV104", "DLV105"), "unknown")
+
+
+@pytest.mark.parametrize(
+    ("check", "pattern", "instead"),
+    [
+        ("DLV102", r"@sha256:\w+", ""),
+        ("DLV104", r"^    - make check", "    - make check\n  allow_failure: true"),
+        ("DLV104", r"^    - make check", "    - echo make check"),
+        ("DLV105", r"^    - make evals\n", "    - make evals\n  rules:\n    - if: $CI_COMMIT_TAG\n"),
+        ("DLV104 DLV105", r".*merge_request_event.*\n", ""),
+    ],
+)
+def test_a_pipeline_of_gitlab(template: Path, tmp_path: Path, check: str, pattern: str, instead: str) -> None:
+    """It is read by the same rules: what is included from the repository, images, and who hears a failure."""
+    project = generate_into(tmp_path / "gitlab", template, {"forge": "gitlab"})
+    before = failing(review(project, TODAY))
+    assert set(check.split()).isdisjoint(before)
+    swap("chassis/ci/gitlab.yml", pattern, instead)(project)
+
+    assert failing(review(project, TODAY)) == before | dict.fromkeys(check.split(), "fail")
 
 
 WAIVER = """\
@@ -250,6 +307,7 @@ def test_a_waiver(project: Path, approver: str, until: str, verdict: str, said: 
     assert (found.level == "critical") == (verdict == "waived")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forge", ["github", "gitlab"])
 def test_a_fresh_project(template: Path, tmp_path: Path, forge: str) -> None:
     """It says honestly what nobody but the team can know: where data goes, and who agreed."""
@@ -270,6 +328,11 @@ def test_a_fresh_project(template: Path, tmp_path: Path, forge: str) -> None:
         (r"^  pull_request:$", "  workflow_dispatch:"),
         (r"run: make check$", "run: echo make check"),
         (r"run: make check$", "run: make check\n        continue-on-error: true"),
+        (r"run: make check$", "run: make check\n        if: false"),
+        (r"run: make check$", "run: make check || true"),
+        (r"run: make check$", "# run: make check\n        run: true"),
+        (r"^    runs-on:", "    continue-on-error: true\n    runs-on:"),
+        (r"^  pull_request:$", "  pull_request:\n    paths: [src]"),
     ],
 )
 def test_a_check_that_cannot_stop_a_change(project: Path, pattern: str, instead: str) -> None:
@@ -288,5 +351,6 @@ def test_forms(project: Path) -> None:
 
     assert (facts["blocking"], len(facts["checks"])) == (["DAT101"], len(CHECKS))
     assert [(each["ruleId"], each["level"]) for each in sarif["runs"][0]["results"]] == [("DAT101", "error")]
+    assert all((project / check.file).is_file() for check in CHECKS)
     assert "| [DAT101](chassis/docs/ready.md#dat101) |" in as_markdown(found)
     assert "1 check stand in the way" not in as_markdown(found)

@@ -1,10 +1,40 @@
 """The reference pages say what the code says."""
 
+import keys
 import pytest
+from chassis.constraints import Constraints
+from chassis.owners.ownership import Ownership
+from chassis.ready.waivers import Waivers
+from chassis.sections import Section
+from chassis.signoffs.record import SignOff
 from reference import PAGES, WRITERS
+
+SECTIONS = list(
+    dict.fromkeys(one for top in (Constraints, Ownership, SignOff, Waivers) for one in keys.sections_of(top))
+)
 
 
 @pytest.mark.parametrize("page", WRITERS)
 def test_a_page_follows_from_the_code(page: str) -> None:
     """A page that is out of date is written anew by `make reference`."""
     assert (PAGES / page).read_text(encoding="utf-8") == WRITERS[page]()
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+def test_every_key_is_explained(section: type[Section]) -> None:
+    """A key without words below its field would be a line that says nothing."""
+    said = keys.words(section)
+    whole = section in {Constraints, Ownership, Waivers}  # their keys are sections, which explain themselves
+    assert set(said) == set(section.model_fields)
+    assert whole or all(said.values()), said
+
+
+def test_a_key_without_words_would_be_seen() -> None:
+    """The words are those below a field, not those of its neighbour."""
+
+    class Sample(Section):
+        silent: int
+        loud: int
+        """What it says."""
+
+    assert keys.words(Sample) == {"silent": "", "loud": "What it says."}

@@ -23,6 +23,7 @@ def test_the_door_follows_from_the_questions() -> None:
         assert (ROOT / path).read_text(encoding="utf-8") == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", list(ROWS.values())[:3])
 def test_the_same_questions_with_the_same_defaults(template: Path, tmp_path: Path, answers: Answers) -> None:
     """Both ask the same in the same order, and whoever answers some gets the same defaults for the others."""

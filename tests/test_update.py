@@ -53,6 +53,7 @@ def project(releases: Path, tmp_path: Path) -> Path:
     return project
 
 
+@pytest.mark.slow
 def test_update(project: Path) -> None:
     """The team's edits and deletions stay, the chassis is the new one, and nothing is left to merge."""
     before = {path: (project / path).read_bytes() for path in git(project, "ls-files").split()}
@@ -74,6 +75,7 @@ def test_update(project: Path) -> None:
     assert not (project / "added.md").exists()
 
 
+@pytest.mark.slow
 def test_unfinished_work_is_left_alone(project: Path) -> None:
     """While something is edited, deleted or new and not committed, an update does not begin, and touches nothing."""
     (project / "README.md").write_text("# Half a sentence\n", encoding="utf-8")
@@ -85,6 +87,7 @@ def test_unfinished_work_is_left_alone(project: Path) -> None:
     assert rendered(project) == before
 
 
+@pytest.mark.slow
 def test_what_an_update_makes_stale_is_named(releases: Path, project: Path) -> None:
     """A newer chassis derives other files: the check names them and the command, and the command mends them."""
     assert chassis(project, "sync").returncode == 0
@@ -109,6 +112,7 @@ def chassis(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=project, env=places, check=False, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_other_answers(project: Path) -> None:
     """New answers are recorded and change no file: for the team's own they were only a beginning."""
     run_update(project, {"owner_team": "@acme/new"}, defaults=True, overwrite=True, quiet=True, vcs_ref="1.0.0")

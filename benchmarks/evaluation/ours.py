@@ -12,8 +12,9 @@ from typing import Any
 from chassis.call import Call
 from chassis.evals import running
 from chassis.evals.lines import read_lines
+from chassis.evals.notebook import Progress
 from chassis.evals.records import RECORDS, Record
-from chassis.evals.running import Order, Progress, run_suite
+from chassis.evals.running import Order, run_suite
 from chassis.evals.stage import Stage, stage
 from chassis.evals.suites import load_suites
 from chassis.project import find_project
@@ -28,7 +29,7 @@ from pydantic_ai.usage import RequestUsage
 from benchmarks.evaluation.contest import answer, compete, questions
 from benchmarks.evaluation.project import Text, write_project
 
-SILENT = Progress(begin=lambda _: None, step=lambda: None)
+SILENT = Progress(begin=lambda *_: None, step=lambda: None)
 
 
 class Stub(Service[Text, Text]):

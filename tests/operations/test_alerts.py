@@ -16,7 +16,10 @@ from operations.ruled import Rules
 from operations.stories import ALL_FAIL, ERROR, NORMAL, OK, WORST, always, each_minute, series
 from typer.testing import CliRunner
 
-pytestmark = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed here"),
+]
 
 RUNBOOKS = sorted((ROOT / "template/chassis/docs/runbooks").glob("*.md"))
 SECTIONS = ["## What it means", "## How to see it", "## How to stop the harm", "## Who decides"]

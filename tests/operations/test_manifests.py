@@ -93,6 +93,7 @@ def test_nothing_goes_in_or_out_unless_it_is_named() -> None:
     assert {"10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"} <= set(blocks[0]["except"])
 
 
+@pytest.mark.slow
 def test_the_overlay_leaves_time_to_end(generate: Generate) -> None:
     """A pod is killed only after the last call has met its deadline, and the patch hits a path that is there."""
     project = generate(deadline_seconds=300)
@@ -119,6 +120,7 @@ def test_compose_reads_it(tmp_path: Path) -> None:
     assert "'readonly' not allowed" in complaints(tmp_path / "compose.yaml")
 
 
+@pytest.mark.slow
 def test_what_compose_mounts_is_there(generate: Generate) -> None:
     """Every file that a container is given is a file of the project, rendered or derived."""
     derived = {"ops/objectives.yaml", "ops/targets.yaml", "ops/alertmanager.yaml"}

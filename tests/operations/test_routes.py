@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 from answers import ROOT
-from chassis.derived.decisions import load_decisions
-from chassis.derived.sync import write
-from chassis.owners.ownership import Roles
-from chassis.project import find_project
 from generated import Generate
+from operations.teams import one_team_a_role, sync
 
-pytestmark = pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("amtool") is None, reason="amtool is not installed here"),
+]
 
 GROUPS = yaml.safe_load((ROOT / "template/ops/alerts.yaml").read_text(encoding="utf-8"))["groups"]
 ALERTS = {rule["alert"]: rule["labels"] for group in GROUPS for rule in group["rules"] if "alert" in rule}
@@ -23,23 +23,7 @@ ALERTS = {rule["alert"]: rule["labels"] for group in GROUPS for rule in group["r
 @pytest.fixture
 def project(generate: Generate) -> Path:
     """Return a project in which every role has a team of its own."""
-    project = generate()
-    teams = "".join(
-        f'[teams.{role.replace("_", "-")}]\nhandle = "@acme/{role}"\nemail = "{role}@acme.example"\n\n'
-        for role in Roles.model_fields
-    )
-    text = (project / "ownership.toml").read_text(encoding="utf-8")
-    for role in Roles.model_fields:
-        mine = f'[roles.{role}]\naccountable = "{role.replace("_", "-")}"'
-        text = re.sub(rf'\[roles\.{role}\]\naccountable = "\w+"', mine, text)
-    (project / "ownership.toml").write_text(text.replace("[roles.system]", teams + "[roles.system]", 1))
-    sync(project)
-    return project
-
-
-def sync(project: Path) -> list[str]:
-    """Do what `chassis sync` does, and return the files that it wrote."""
-    return [drift.path for drift in write(load_decisions(find_project(project)))]
+    return one_team_a_role(generate())
 
 
 def receiver(project: Path, **labels: str) -> str:

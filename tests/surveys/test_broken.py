@@ -10,6 +10,8 @@ from releases import append
 
 from fleet.facts import Budget
 
+pytestmark = pytest.mark.slow
+
 type Break = Callable[[Path], object]
 
 BROKEN: dict[str, tuple[Break, str]] = {

@@ -14,6 +14,8 @@ from looking import TODAY
 from fleet.repositories import Place, found, listed
 from fleet.survey import visit
 
+pytestmark = pytest.mark.slow
+
 
 def test_places(service: Path, template: Path, tmp_path: Path) -> None:
     """A clone is itself, a folder is all that lies in it, and a list may also hold addresses, which are cloned."""

@@ -4,11 +4,14 @@ import subprocess
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 from looking import TODAY, seen
 from releases import append
 
 from benchmarks.clones import rewrite, sign_procurement
 from fleet.facts import Budget, Facts, Lapsed, Waiver
+
+pytestmark = pytest.mark.slow
 
 
 def test_in_order(service: Path, template: Path) -> None:

@@ -12,6 +12,7 @@ from workflows import gitlab
 from workflows.test_runs import spoil
 
 
+@pytest.mark.slow
 def test_schema() -> None:
     """GitLab's own schema has nothing to say, and does bite."""
     pipeline = "template/chassis/ci/gitlab.yml"

@@ -57,6 +57,13 @@ BAD_REQUESTS = (
     BadRequest(
         "half a JSON object", 400, "malformed", "The body is not JSON: Expecting value at character 9", b'{"text": '
     ),
+    BadRequest(
+        "a text without its second quotation mark",
+        400,
+        "malformed",
+        "The body is not JSON: Unterminated string starting at character 9",
+        b'{"text": "ping}',
+    ),
     BadRequest("bytes that are not UTF-8", 400, "malformed", UNREADABLE, b'{"text": "\xff"}'),
     BadRequest("a number of 5000 digits", 400, "malformed", UNREADABLE, b'{"text": ' + b"9" * 5000 + b"}"),
     BadRequest("no body", 422, "invalid-input", "body: Field required", b""),

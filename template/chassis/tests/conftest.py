@@ -41,7 +41,7 @@ def postgres() -> Generator[Server]:
         pytest.skip(str(reason))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Run the test twice: on a new file, and on a new database of a real server."""
     if request.param == "sqlite":

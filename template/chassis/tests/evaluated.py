@@ -13,13 +13,14 @@ from pydantic_ai.models import Model
 
 from chassis.evals import stage as stages
 from chassis.evals.judging import accept, judge_runs
+from chassis.evals.notebook import Progress
 from chassis.evals.report.report import Report
-from chassis.evals.running import Order, Progress, run_suite
+from chassis.evals.running import Order, run_suite
 from chassis.evals.suites import load_suites
 from chassis.project import find_project
 from chassis.wiring import wire
 
-SILENT = Progress(begin=lambda _: None, step=lambda: None)
+SILENT = Progress(begin=lambda *_: None, step=lambda: None)
 CASES = 60
 SUITES = """
 [suites.answers]
@@ -30,7 +31,7 @@ rules = [
     { kind = "floor", evaluator = "right" },
     { kind = "regression", evaluator = "right" },
     { kind = "must-pass", evaluator = "right" },
-    { kind = "latency", p95_seconds = 2 },
+    { kind = "latency", p95_seconds = 9 },
     { kind = "cost", mean_usd = 0.002 },
 ]
 [suites.attacks]
@@ -121,7 +122,7 @@ def accepted(root: Path, *names: str, **how: Any) -> Path:
     """Run suites and accept what comes back."""
     for name in names or ("answers",):
         ask(root, name, **how)
-        accept(root, name)
+        accept(root, load_suites(root), name)
     return root
 
 

@@ -27,12 +27,14 @@ from chassis.errors import StoreUnavailable
 from chassis.project import Project
 from chassis.settings import Settings
 from chassis.store.ledger import Balance
-from chassis.testing import constraints_for_tests
+from chassis.testing import OWNER, constraints_for_tests
 from chassis.types import nano_usd
 from chassis.wiring import wire
 
 USED = nano_usd(10 * 10 / 1e6 + 5 * 100 / 1e6)
 """What 10 tokens in and 5 out cost at the test's prices."""
+ALL_OUTPUT = nano_usd(100 * 100 / 1e6)
+"""What the whole output cap costs; the worst case is that and the bound of the input."""
 OURS = re.compile(r"[a-z]+\.[a-z_]+")
 STORE = "service.db"
 LOCKED_SECONDS = 0.5
@@ -115,7 +117,7 @@ def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Doo
     project = Project(root, "sample", "1.0.0", "sample.task:TASK")
 
     def wire_faulty() -> Any:
-        return wire(project, task=TASK, constraints=constraints, settings=settings, contact="owner@example.com")
+        return wire(project, task=TASK, constraints=constraints, settings=settings, owner=OWNER)
 
     with override_allow_model_requests(allow_model_requests=True), open_door_of(wire_faulty) as door:
         yield door
@@ -167,9 +169,15 @@ def resolving_nowhere() -> Generator[None]:
 
 def _charged(spent: int, answered_by: str | None) -> str:
     of_first = spent - USED * (answered_by == "second")
-    if of_first == 0:
-        return NOTHING
-    return USAGE if of_first % USED == 0 else WORST
+    match divmod(of_first, USED):
+        case (0, 0):
+            return NOTHING
+        case (_, 0):
+            return USAGE
+        case _ if of_first > ALL_OUTPUT:
+            return WORST
+        case _:
+            return f"{of_first} nano-dollars, which is none of the three"
 
 
 def _logged(lines: Lines) -> tuple[str, ...]:

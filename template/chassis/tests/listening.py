@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from chassis.telemetry.logs import configure_logs
-from chassis.telemetry.setup import Telemetry, start_telemetry
+from chassis.telemetry.setup import Identity, Telemetry, start_telemetry
 from chassis.telemetry.spans import FILE, SpanStore, StoredSpan
 
 
@@ -103,7 +103,7 @@ def collecting() -> Generator[Collector]:
 
 def started(folder: Path) -> Telemetry:
     """Start telemetry as a service does."""
-    return start_telemetry("acme-help", "1.2.3", "test", folder)
+    return start_telemetry(Identity("acme-help", "1.2.3", "test", "@acme/ai"), folder)
 
 
 def stored(folder: Path, identifier: str | None = None) -> list[StoredSpan]:

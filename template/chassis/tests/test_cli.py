@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -98,7 +99,11 @@ def test_ask_shows_where_a_person_will_answer(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["ask", '{"txt": "ping"}'], 2, "the question: text: the key is missing. Add it\n"),
+        (
+            ["ask", '{"txt": "ping"}'],
+            2,
+            "the question: txt: the key means nothing here (value 'ping'). Did you mean text?\n",
+        ),
         (["ask", "{"], 2, "the question: not valid JSON (EOF while parsing an object at line 1 column 1). Mend it\n"),
         (
             ["ask", "pay 4111 1111 1111 1111"],
@@ -151,6 +156,7 @@ def test_a_person_answers_at_the_desk(capsys: pytest.CaptureFixture[str]) -> Non
     assert run("desk", "show", ticket) == 0
     shown = capsys.readouterr().out
     assert "answered_by  bob" in shown
+    assert re.search(r"^confidence   0\.10\ncreated_at   \d{4}-\d\d-\d\d \d\d:\d\d UTC$", shown, re.MULTILINE)
     assert '"text": "Because."' in shown
 
 

@@ -21,7 +21,7 @@ from chassis.guard.failures import EgressRefused
 from chassis.guard.vendors import connect
 from chassis.project import Project
 from chassis.settings import Settings
-from chassis.testing import constraints_for_tests, wire_for_tests
+from chassis.testing import OWNER, constraints_for_tests, wire_for_tests
 from chassis.types import Answered
 from chassis.wiring import wire
 
@@ -212,7 +212,7 @@ def test_clients_are_closed_with_the_service(tmp_path: Path) -> None:
         project = Project(tmp_path, "sample", "1.0.0", "sample.task:TASK")
         settings = Settings(database_url="sqlite:///s.db", openai_compatible_api_key=SecretStr("key"))
         constraints = constraints_for_tests(models=[rules | priced])
-        async with wire(project, task=TASK, settings=settings, constraints=constraints, contact="us") as wiring:
+        async with wire(project, task=TASK, settings=settings, constraints=constraints, owner=OWNER) as wiring:
             assert wiring.service.guard
             [link] = wiring.service.guard.links
             assert isinstance(link.vendor, Outbound)

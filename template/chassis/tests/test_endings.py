@@ -17,6 +17,8 @@ from chassis.store.desk import Desk, Referral
 from chassis.store.ledger import Balance, Ledger
 from chassis.store.opening import open_database
 
+pytestmark = pytest.mark.slow
+
 PLACES, WAITING = 4, 4
 
 

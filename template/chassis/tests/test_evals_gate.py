@@ -133,8 +133,18 @@ def test_a_slice_can_be_worse_while_all_is_well() -> None:
     found = rule(spoilt, before, {**REGRESSION, "max_drop": 0.5, "slices": ["small", "large"]})
     alone = rule(spoilt, before, {**REGRESSION, "max_drop": 0.5, "slices": ["small"]})
 
-    assert found.sentence.endswith("certainly worse where tagged large")
-    assert "tagged" not in alone.sentence
+    assert "certainly worse where tagged large; fewer than 30 cases, and so not judged alone, are tagged small" in (
+        found.sentence
+    )
+    assert "worse where" not in alone.sentence
+
+
+def test_a_slice_that_no_case_is_in_is_no_slice() -> None:
+    """A misspelt tag does not look like a slice in which all is well."""
+    found = rule(run_of(share(9, 9), tags=("loud",)), run_of(share(9, 9)), {**REGRESSION, "slices": ["load"]})
+
+    assert found.verdict is Verdict.NO_EVIDENCE
+    assert "No case is tagged load; mend the slices of this rule" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -159,6 +169,17 @@ def test_a_case_that_vanished_is_missed() -> None:
 
     assert found.verdict is Verdict.NO_EVIDENCE
     assert "1 cases of the accepted run have no value now: c8" in found.sentence
+
+
+def test_a_case_that_an_outage_spoilt_is_left_out_of_both_runs() -> None:
+    """Within the cap it is neither a lost case nor a drop: the others are compared."""
+    before, after = run_of(share(100, 100)), run_of(share(100, 100))
+    after[7] = replace(after[7], status="infra", error="ModelHTTPError", value=None)
+
+    found = rule(after, before, REGRESSION)
+
+    assert found.verdict is Verdict.PASS
+    assert "points on 99 cases × 1" in found.findings[0].sentence
 
 
 def test_a_changed_case_is_set_aside() -> None:
@@ -190,6 +211,19 @@ def test_an_answer_must_not_grow_dearer_than_it_may() -> None:
     assert rule(dear, [], grown).verdict is Verdict.NO_EVIDENCE
 
 
+def test_a_few_dear_answers_do_not_prove_an_increase() -> None:
+    """Costs of models vary: one long answer among nine is luck, until more answers show that it is not."""
+    cheap = run_of(share(9, 9), cost=100_000)
+    grown = {"kind": "cost", "max_increase": 0.15}
+
+    once = [replace(each, cost=400_000) if each.case == "c0" else each for each in cheap]
+    found = rule(once, cheap, grown, on_inconclusive="fail")
+
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "$0.0001 in the accepted run, 15% more are allowed" in found.sentence
+    assert rule(once, cheap, grown, kind="replay").verdict is Verdict.FAIL
+
+
 def test_a_case_must_pass_each_time() -> None:
     """Two of three is not enough for what must never go wrong again."""
     must = {"kind": "must-pass", "evaluator": "right"}
@@ -197,6 +231,42 @@ def test_a_case_must_pass_each_time() -> None:
 
     assert rule(flaky, [], must, repeats=3).verdict is Verdict.FAIL
     assert rule(run_of([[1.0] * 3]), [], must, repeats=3).verdict is Verdict.NO_EVIDENCE
+
+
+def test_a_case_that_must_pass_must_be_seen() -> None:
+    """One that an outage spoilt does not count as passed, however few outages there were."""
+    must = {"kind": "must-pass", "evaluator": "right"}
+    run = run_of(share(100, 100), must_pass=True)
+    run[3] = replace(run[3], status="infra", error="ModelHTTPError", value=None)
+
+    found = rule(run, [], must)
+
+    assert found.verdict is Verdict.NO_EVIDENCE
+    assert "1 of 100 have no value: c3" in found.sentence
+
+
+def test_a_crash_is_not_called_an_attack_that_got_through() -> None:
+    """It stops the run all the same, because what would have been said is unknown."""
+    run = run_of(share(8, 9))
+    crashed = [*run[:7], replace(run[7], status="fail_service", error="ZeroDivisionError", value=0.0), run[8]]
+
+    found = rule(crashed, [], {"kind": "never", "evaluator": "right"})
+
+    assert found.verdict is Verdict.FAIL
+    assert "It happened in 1 of 9 cases: c8. The service failed in 1 with 1 × ZeroDivisionError" in found.sentence
+
+
+def test_what_one_evaluator_lost_another_does_not_make_up_for() -> None:
+    """The cap is on each evaluator's records: three of a hundred are too many, however much others have to say."""
+    others = run_of(share(900, 900), evaluator="harmless")
+    run = run_of(share(100, 100))
+    for place in range(3):
+        run[place] = replace(run[place], status="infra", error="ModelHTTPError", value=None)
+
+    found = rule([*others, *run], [], FLOOR, evaluators=["right", "harmless"])
+
+    assert found.verdict is Verdict.NO_EVIDENCE
+    assert "3.0% of the answers say nothing about the service (3 × ModelHTTPError)" in found.sentence
 
 
 def test_what_advises_does_not_block() -> None:

@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 from command import run as chassis
-from evaluated import accepted, add_models, ask, double, judge, question_in, write_evaluation
+from evaluated import CASES, accepted, add_models, ask, double, judge, question_in, write_evaluation
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from test_evals_run import edit, records
 
+from chassis.evals import stage as stages
+from chassis.evals.lines import read_lines
+from chassis.evals.records import Opinion
+from chassis.evals.report.page import page
+from chassis.evals.report.tables import facts
 from chassis.testing import Scripted
+from chassis.wiring import wire
 
 JUDGE = '[judges.polite]\nmodel = "first"\nfailure = "The answer shouts at the person who asks."\n'
 
@@ -166,6 +172,60 @@ def test_verdicts_are_not_paid_for_twice(judged: Path, monkeypatch: pytest.Monke
 
     assert model.requests == []
     assert {record.evaluator for record in records(judged, "live")} == {"right", "polite"}
+
+
+def test_a_verdict_is_kept_as_soon_as_it_is_paid_for(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stops the judge half-way pays only for the other half when the run goes on."""
+
+    async def impatient(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        if "exactly one failure" in str(info.instructions) and len(opinions(judged)) == 7:
+            raise KeyboardInterrupt
+        return await strict(messages, info)
+
+    edit(judged / "evals/suites.toml", 'kind = "live"', 'kind = "live"\nat_once = 1')
+    double(monkeypatch, Scripted(impatient))
+    with pytest.raises(KeyboardInterrupt):
+        ask(judged, "live")
+    model = Scripted(strict)
+    double(monkeypatch, model)
+
+    ask(judged, "live", resume=True)
+
+    assert len(model.requests) == 2 * CASES - 7
+    assert len(opinions(judged)) == 2 * CASES  # those of the baseline are judged, too
+
+
+def opinions(root: Path) -> list[Opinion]:
+    """Return what judges have said so far."""
+    return read_lines(root / "var/evals/live/opinions.jsonl", Opinion, "")
+
+
+def test_the_report_says_why_and_for_how_much(judged: Path) -> None:
+    """A judge's reason stands beside the answer, and what judges cost is in what was spent."""
+    write_labels(judged, good=50, bad=50)
+    assert chassis("evals", "calibrate", "polite") == 0
+    ask(judged, "live")
+
+    report = judge(judged, "live")
+
+    [suite] = report.suites
+    assert suite.cases[0].reasons == "polite: FAIL. It is in capitals or not."
+    assert "<h4>What judges say</h4><pre>polite: FAIL. It is in capitals" in page(report)
+    assert 0 < suite.judges_usd < suite.spent_usd
+    assert any(f"of which ${suite.judges_usd:.6f} for judges" in fact for fact in facts(suite))
+
+
+def test_the_key_of_a_judge_is_named(
+    judged: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever calibrates without it is told which variable to set, and has lost nothing."""
+    write_labels(judged, good=50, bad=50)
+    monkeypatch.setattr(stages, "wire", wire)
+
+    assert chassis("evals", "calibrate", "polite") == 2
+
+    said = "judges.polite.model: the model 'first' cannot be asked here. Set OPENAI_API_KEY\n"
+    assert capsys.readouterr().err.endswith(said)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def slower(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return sample.shout(question)
 
     suites = root / "evals/suites.toml"
-    suites.write_text(suites.read_text().replace("p95_seconds = 2", "p95_seconds = 0.15"))
+    suites.write_text(suites.read_text().replace("p95_seconds = 9", "p95_seconds = 0.15"))
     with_baseline(monkeypatch, slow)
     ask(root)
 
@@ -123,7 +123,7 @@ PLANTED: list[tuple[Plant, int, str]] = [
     (leaked_canary, 1, "never harmless: It happened in 1 of 1 cases: a"),
     (slower, 1, "latency: p95 is 0."),
     (dearer, 1, "cost: $0.0101 an answer; the limit is $0.002"),
-    (half_crash, 1, "floor right: 50.0% of 60 cases; the floor is 90.0%"),
+    (half_crash, 1, "the floor is 90.0%; the service failed with 30 × ZeroDivisionError"),
     (emptied_data_set, 3, "cases: Not one case was asked"),
     (deleted_suite, 2, "suites.attacks: the suite is gone, but its accepted run is there"),
     (judge_that_always_passes, 2, "'right' may not block: 0 of 50 bad answers that it fails (TNR 0%"),
@@ -164,6 +164,7 @@ def test_a_planted_regression_turns_it_red(
     assert sentence in " ".join((said.out + said.err).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plant", "check", "sentence"),
     [

@@ -96,6 +96,34 @@ def test_the_page_needs_nothing_and_runs_nothing_of_others(worse: Report) -> Non
     assert "<ins>It " in text
 
 
+def test_the_page_begins_with_what_is_wrong(worse: Report) -> None:
+    """Each rule to which the verdict is due has its own line, and each rate a mark between 0 and 100 %."""
+    text = page(worse)
+
+    assert "<li><b>answers: regression right</b> 1 of 3 cases got worse, 1 better: down</li>" in text
+    assert "must-pass right</b>" not in text  # it has no evidence, which is not why the run failed
+    assert text.count('<span class="bar">') == sum(len(suite.rates) for suite in worse.suites)
+
+
+def test_few_of_many_worse_cases_are_open(worse: Report) -> None:
+    """The page stays one that can be read when everything broke."""
+    [suite] = worse.suites
+    many = tuple(replace(suite.cases[0], id=f"c{number}") for number in range(50))
+
+    text = page(replace(worse, suites=(replace(suite, cases=many),)))
+
+    assert text.count("<details open") == 3
+
+
+def test_two_texts_that_share_nothing_are_not_painted(worse: Report) -> None:
+    """Marking every word shows no difference."""
+    [suite] = worse.suites
+    down = next(case for case in suite.cases if case.id == "down")
+    other = replace(down, accepted_answer="A long and helpful answer", answer="referred")
+
+    assert "<del>" not in page(replace(worse, suites=(replace(suite, cases=(other,)),)))
+
+
 def test_the_comment_makes_no_markup_of_what_others_wrote(worse: Report) -> None:
     """No mention, no link, no cell, no tag."""
     spoilt = replace(worse, project=NASTY)
@@ -192,3 +220,19 @@ def test_two_runs_can_be_compared(project: Path, capsys: pytest.CaptureFixture[s
     said = " ".join(capsys.readouterr().out.split())
     assert "100.0% │ 80.0% │ -20.0" in said
     assert "2: c0, c1" in said
+    assert "Another evaluator" not in said
+
+
+def test_what_cannot_be_compared_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty table would look like two runs that are alike; and a new ruler may be all that changed."""
+    one, two, other = project / "one", project / "two", project / "other"
+    write_lines(one / "records.jsonl", run_of([[1.0]] * 10))
+    write_lines(two / "records.jsonl", run_of([[1.0]] * 10, evaluator_hash="new"))
+    write_lines(other / "records.jsonl", run_of([[1.0]] * 10, case_hash="other"))
+
+    assert chassis("evals", "compare", str(one), str(two)) == 0
+    assert "Another evaluator goes by the same name now: right" in capsys.readouterr().out
+    assert chassis("evals", "compare", str(one), str(other)) == 2
+    assert "they have no case with the same question" in capsys.readouterr().err
+    assert chassis("evals", "compare", str(one), str(project)) == 2
+    assert "there is no such file. Name the folder of a run, such as var/evals/answers" in capsys.readouterr().err

@@ -25,6 +25,7 @@ from sample import TASK, Question
 
 from chassis.errors import ConfigError, DeadlineExceeded, ModelsOff, StoreUnavailable
 from chassis.evals.cases import load_cases
+from chassis.evals.judging import accept
 from chassis.evals.lines import read_lines
 from chassis.evals.outages import verdict_on
 from chassis.evals.records import Record, Trial
@@ -32,6 +33,13 @@ from chassis.evals.suites import load_suites
 from chassis.testing import Scripted
 from chassis.types import Referred, Setback
 
+INTERRUPTIBLE = """
+import signal
+from chassis.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+"""Ctrl-C arrives although whoever started the tests did so in the background, where shells have it ignored."""
 MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
 PING = '{"id": "ping", "input": {"text": "ping"}, "expected": "PING", "tags": ["loud"]}'
 WHY = '{"id": "why", "input": {"text": "why?"}, "expected": null, "tags": ["declined"]}'
@@ -94,7 +102,8 @@ def test_cases_are_read_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ('{"id": "x", "input": {"txt": "p"}, "expected": 1}', "line 2: input.text: the key is missing. Add it"),
+        ('{"id": "x", "input": {"txt": "p"}, "expected": 1}', "line 2: input.txt: the key means nothing here"),
+        ('{"id": "x", "input": {}, "expected": 1}', "line 2: input.text: the key is missing. Add it"),
         ('{"id": "x", "input": {"text": ""}, "expected": 1}', "line 2: input.text: the value is ''"),
         ('{"id": "x", "input": {"text": "p"}}', "line 2: expected: the key is missing. Add it"),
         ('{"id": "x", "input": {"text": "p"}, "expected": 1, "tag": 1}', "line 2: tag: the key means nothing here"),
@@ -125,6 +134,8 @@ def test_a_bad_line_is_named_with_its_field(tmp_path: Path, line: str, sentence:
         ('evaluator = "right" },', 'evaluator = "rigth" },', "names 'rigth'. Add it to evaluators or mend the name"),
         ('["right"]', '["right", "polite"]', "evals/graders.py: it has no function 'polite'"),
         ('cases = ["start"]', 'cases = ["start"]\nrepeats = 3', "a replay suite gets the same reply each time"),
+        ("repeats = 3", "repeats = 3\nmax_repeats = 2", "max_repeats is 2. Write 3, the repeats, or more"),
+        ('"regression", ev', '"regression", max_drop = 0.1, ev', "no case at all may get worse. Leave max_drop and"),
     ],
 )
 def test_a_suite_that_cannot_be_meant_is_refused(
@@ -162,6 +173,24 @@ def test_a_failed_call_counts_as_wrong(evaluated: Path, monkeypatch: pytest.Monk
     endings = {trial.case: trial.ending for trial in trials(evaluated)}
     assert endings["refused"] == {"refused": "not-allowed"}
     assert endings["referred"] == {"referred": "no_model"}
+
+
+def test_a_grader_that_speaks_of_answers_alone_does_not_lose_crashes(
+    evaluated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the calls fail, and a grader that shrugs at whatever is no answer still sees a share of one half."""
+
+    def shaky(question: Question) -> Any:
+        if int(question.text.split()[-1]) % 2:
+            raise ZeroDivisionError
+        return sample.shout(question)
+
+    grader = "def right(case, ending):\n    return True if hasattr(ending, 'value') else None\n"
+    (evaluated / "evals/graders.py").write_text(grader)
+    monkeypatch.setattr(sample, "TASK", replace(sample.TASK, baseline=shaky))
+    ask(evaluated)
+
+    assert [record.value for record in records(evaluated)] == [1.0, 0.0] * (CASES // 2)
 
 
 def test_records_say_what_was_measured_and_no_more(evaluated: Path) -> None:
@@ -272,6 +301,8 @@ def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
     assert all(record.value is None for record in records(evaluated, "live") if record.status == "infra")
     assert report.exit_code == 3
     assert "exclusions: 6.7% of the answers say nothing about the service" in report.sentence
+    with pytest.raises(ConfigError, match=r"the run is no evidence: 6\.7% .* Run `chassis evals run live` again"):
+        accept(evaluated, load_suites(evaluated), "live")
 
 
 def test_a_dead_key_is_no_evidence(evaluated: Path) -> None:
@@ -326,6 +357,7 @@ def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
     assert report.exit_code == 3
 
 
+@pytest.mark.slow
 def test_what_is_not_decided_is_asked_again(
     evaluated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -342,12 +374,13 @@ def test_what_is_not_decided_is_asked_again(
     assert max(record.repeat for record in records(evaluated, "live")) == 5
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     """Ctrl-C keeps what was answered; `--resume` asks the rest and nothing twice."""
     write_evaluation(write_repository(tmp_path))
     write_cases(tmp_path, *({"id": f"c{n}", "input": {"text": f"0.1{n}"}, "expected": f"0.1{n}"} for n in range(500)))
     file = tmp_path / "var/evals/answers/trials.jsonl"
-    command = [sys.executable, "-c", "from chassis.cli.main import main; main()", "evals", "run", "answers"]
+    command = [sys.executable, "-c", INTERRUPTIBLE, "evals", "run", "answers"]
     places = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
 
     with subprocess.Popen(command, cwd=tmp_path, env=places, stderr=subprocess.PIPE, text=True) as running:

@@ -151,6 +151,7 @@ def test_flipping_signs_by_lot_agrees_with_counting() -> None:
     assert drawn == sign_flip([[-1.0]] * 20 + [[1.0]] * 10)
 
 
+@pytest.mark.slow
 def test_flipping_signs_keeps_its_level_with_groups() -> None:
     """Under no change, groups of very unequal size raise a false alarm in about 5 % of the samples."""
     choice = Random(7)  # noqa: S311  no secret depends on it

@@ -20,6 +20,7 @@ from pydantic_ai.exceptions import (
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.function import AgentInfo
+from pydantic_ai.usage import RequestUsage
 from sample import TASK, Answer, Question
 from walking import walk
 
@@ -430,3 +431,32 @@ def test_a_loop_stops_when_the_models_are_switched_off(tmp_path: Path) -> None:
 
     assert walk(tmp_path, [first], tell, steady) == (Setback.MODELS_OFF, [Setback.MODELS_OFF])
     assert len(first.requests) == 1
+
+
+@pytest.mark.parametrize("ending", [ModelHTTPError(503, "first"), "They are good."], ids=["fails", "answers"])
+def test_a_walk_under_way_ends_when_the_models_are_switched_off(tmp_path: Path, ending: Any) -> None:
+    """After a second no other model is asked, and what the first one then says is paid for, kept back and forgotten."""
+
+    async def late(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
+        under_way.set()
+        await asyncio.sleep(switch.LOOK_SECONDS)
+        if isinstance(ending, Exception):
+            raise ending
+        return ModelResponse([TextPart(ending)], usage=RequestUsage(input_tokens=10, output_tokens=5))
+
+    under_way = asyncio.Event()
+    second = Scripted("So they are.")
+
+    async def tell(wiring: Wiring) -> tuple[Any, list[tuple[int, int]], list[Any]]:
+        call = asyncio.create_task(ask(wiring))
+        await under_way.wait()
+        await wiring.switch.turn_off("alice")
+        outcome = await call
+        balances = [(balance.held, balance.spent) for balance in await wiring.ledger.balances()]
+        return outcome, balances, list(await wiring.database.fetch("SELECT * FROM replies"))
+
+    outcome, balances, kept = walk(tmp_path, [Scripted(late), second], tell, cache={"ttl_seconds": 60})
+
+    used = 600_000 * isinstance(ending, str)
+    assert (outcome.answered_by, outcome.setback) == ("baseline", Setback.MODELS_OFF)
+    assert (second.requests, balances, kept) == ([], [(0, used)] * 3, [])

@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from genai_prices import calc_price
@@ -21,8 +21,8 @@ from chassis.constraints import ModelLink
 from chassis.errors import ConfigError, NotAllowed
 from chassis.guard import breaker
 from chassis.guard.breaker import Breaker
-from chassis.guard.chain import GuardedModel
 from chassis.guard.failures import EmptyReply, RefusedReply, Resting, TruncatedReply, UnusableReply
+from chassis.guard.guarded import GuardedModel
 from chassis.guard.prices import price_of
 from chassis.guard.request import canonical, input_bound
 from chassis.guard.usable import check_reply
@@ -107,6 +107,63 @@ def test_every_listed_model_costs_what_the_list_says(provider: str) -> None:
     for model in listed:
         price = price_of(link(provider=provider, model=model))
         assert [price(usage) for usage in usages] == [nano_usd(usage, model) for usage in usages]
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
+def test_the_worst_case_bears_whatever_a_vendor_keeps_in_a_cache(provider: str) -> None:
+    """Read from a cache, written into it for minutes, or neither; below and above every tier; with reasoning."""
+    models = next(known.models for known in get_snapshot().providers if known.id == provider)
+    for model in (model.id for model in models if not model.id.startswith("ft:")):
+        price = price_of(link(provider=provider, model=model))
+        for read in (9_000, 300_000):
+            usages = [
+                RequestUsage(input_tokens=read, output_tokens=900, output_reasoning_tokens=800),
+                RequestUsage(input_tokens=read, output_tokens=900, cache_read_tokens=read),
+                RequestUsage(input_tokens=read, output_tokens=900, cache_write_tokens=read),
+            ]
+            assert price.worst(read, 900) >= max(price(usage) for usage in usages), model
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("extra_body", {"max_completion_tokens": 100_000}),
+        ("max_retries", 5),
+        ("service_tier", "priority"),
+        ("openai_service_tier", "priority"),
+        ("anthropic_speed", "fast"),
+        ("google_cached_content", "cachedContents/1"),
+        ("cache", "1h"),
+        ("cache", {"retention": "12h"}),
+        ("anthropic_cache_instructions", "1h"),
+    ],
+)
+def test_a_setting_that_no_budget_can_hold_is_refused(tmp_path: Path, setting: str, value: Any) -> None:
+    """A task cannot lift the cap, the price of a token or the number of attempts behind the guards' back."""
+    model = Scripted("Four.")
+
+    async def story() -> None:
+        async with wire_for_tests(TASK, tmp_path, model) as wiring:
+            assert wiring.service.guard is not None
+            guarded = GuardedModel(wiring.service.guard, wiring.service.new_call("alice"))
+            with pytest.raises(ConfigError, match=f"{setting}.*no budget holds"):
+                await Agent(guarded).run("2 + 2?", model_settings=cast("Any", {setting: value}))
+
+    asyncio.run(story())
+    assert model.requests == []
+
+
+def test_harmless_settings_are_sent(tmp_path: Path) -> None:
+    """What costs no more than is held passes: short caches, plain tiers, and none at all."""
+    harmless: Any = {"cache": "5m", "service_tier": "flex", "max_retries": 0, "extra_body": None, "temperature": 0}
+
+    async def story() -> str:
+        async with wire_for_tests(TASK, tmp_path, Scripted("Four.")) as wiring:
+            assert wiring.service.guard is not None
+            guarded = GuardedModel(wiring.service.guard, wiring.service.new_call("alice"))
+            return (await Agent(guarded).run("2 + 2?", model_settings=harmless)).output
+
+    assert asyncio.run(story()) == "Four."
 
 
 def test_a_model_without_a_price_stops_the_start() -> None:

@@ -1,6 +1,6 @@
 """Every history of money that Hypothesis can think of, on a real file and on a real server.
 
-`LEDGER_HISTORIES` says how many for each database; `make test` tells a thousand, `LEDGER_HISTORIES=10000` ten thousand.
+`LEDGER_HISTORIES` says how many for each database: a thousand in `make test`, ten thousand in `make histories`.
 """
 
 import asyncio
@@ -257,18 +257,29 @@ def test_money_is_exact_in_every_history(history: type[History]) -> None:
 
 
 @pytest.mark.slow
-def test_money_is_exact_in_ten_thousand_histories(history: type[History]) -> None:
-    """The same, as often as a promise about money deserves."""
-    tell(history, int(os.environ.get("LEDGER_HISTORIES", SLOW)))
+def test_money_is_exact_in_a_thousand_histories(history: type[History], capsys: pytest.CaptureFixture[str]) -> None:
+    """The same, as often as a promise about money deserves; how many were really told is printed."""
+    wanted = int(os.environ.get("LEDGER_HISTORIES", SLOW))
+    before = next(histories)
+    tell(history, wanted)
+    told = next(histories) - before - 1
+    with capsys.disabled():
+        print(f"\n{told:,} histories of money on {history.database.dialect}, none overspent")  # noqa: T201 - for people
+    assert told >= wanted
 
 
 @pytest.mark.parametrize(
     ("statement", "condition", "instead"),
     [
-        ("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", ""),
-        ("POSTGRES_TAKE", "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits", "true AS fits"),
+        pytest.param("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", "", id="sqlite"),
+        pytest.param(
+            "POSTGRES_TAKE",
+            "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits",
+            "true AS fits",
+            id="postgresql",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["sqlite", "postgresql"],
 )
 def test_without_the_atomic_condition_a_history_breaks(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, statement: str, condition: str, instead: str

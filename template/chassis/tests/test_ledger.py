@@ -120,11 +120,22 @@ def test_96_in_flight_with_shuffled_keys_neither_overspend_nor_deadlock(store_ur
 @pytest.mark.parametrize(
     ("statement", "condition", "instead"),
     [
-        ("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", ""),
-        ("POSTGRES_TAKE", "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits", "true AS fits"),
-        ("POSTGRES_TAKE", 'ORDER BY accounts.key COLLATE "C" FOR UPDATE OF accounts', ""),
+        pytest.param("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", "", id="sqlite-condition"),
+        pytest.param(
+            "POSTGRES_TAKE",
+            "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits",
+            "true AS fits",
+            id="postgresql-condition",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "POSTGRES_TAKE",
+            'ORDER BY accounts.key COLLATE "C" FOR UPDATE OF accounts',
+            "",
+            id="postgresql-lock",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["sqlite-condition", "postgresql-condition", "postgresql-lock"],
 )
 def test_without_the_atomic_condition_it_would_overspend(
     request: pytest.FixtureRequest,

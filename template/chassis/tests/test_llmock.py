@@ -24,7 +24,7 @@ from chassis import Draft, Task
 from chassis.constraints import ADDRESSES
 from chassis.project import Project
 from chassis.settings import Settings
-from chassis.testing import constraints_for_tests
+from chassis.testing import OWNER, constraints_for_tests
 from chassis.wiring import wire
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("lines")]
@@ -142,7 +142,7 @@ async def ask(provider: str, model: str, address: str, root: Path) -> tuple[Any,
     )
     project = Project(root, "sample", "1.0.0", "sample.task:TASK")
     with override_allow_model_requests(allow_model_requests=True):
-        async with wire(project, task=TASK, constraints=constraints, settings=settings, contact="a@b.example") as wired:
+        async with wire(project, task=TASK, constraints=constraints, settings=settings, owner=OWNER) as wired:
             began = time.monotonic()
             outcome = await wired.service.answer(Question(text="2 + 2?"), wired.service.new_call("alice"))
             return outcome, time.monotonic() - began

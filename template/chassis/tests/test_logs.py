@@ -105,3 +105,16 @@ def test_a_developer_reads_words(lines: Lines) -> None:
     assert "ValueError: a clear sentence" in text
     assert "\x1b" not in text
     assert lines.getvalue() == ""
+
+
+def test_a_traceback_in_a_test_shows_no_values(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody has configured logs, structlog would print the variables of each function: prompts and answers."""
+    question = "my secret question"
+    try:
+        fail(f"{len(question)} letters")
+    except ValueError:
+        structlog.get_logger().exception("call.finished")
+
+    screen = capsys.readouterr().out
+    assert "ValueError: 18 letters" in screen
+    assert question not in screen

@@ -36,7 +36,7 @@ def test_a_single_team_needs_no_deputy(tmp_path: Path) -> None:
             "teams.ai.email is missing although the team is accountable for 'system'. Add it",
         ),
         (SECURITY, "[other]\n", "ownership.toml: roles.security: the key is missing. Add it"),
-        ("[roles.security]", "[roles.secrecy]", "ownership.toml: roles.security: the key is missing. Add it"),
+        ("[roles.security]", "[roles.secrecy]", "roles.secrecy: the key means nothing here. Did you mean security?"),
         ('["*.toml"]', '["/src/"]', "'/src/' is in roles.prompts.paths and in roles.cost.paths. Keep it in one"),
         ("@acme/platform", "platform", "ownership.toml: teams.platform.handle: the value is 'platform'"),
         ('"experimental"', '"beta"', "ownership.toml: lifecycle: the value is 'beta'"),

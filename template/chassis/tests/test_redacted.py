@@ -26,7 +26,7 @@ from pydantic_ai.settings import ModelSettings
 from sample import TASK, Answer, Question
 
 from chassis.errors import ConfigError, NotAllowed
-from chassis.guard.chain import GuardedModel
+from chassis.guard.guarded import GuardedModel
 from chassis.testing import Scripted, wire_for_tests
 from chassis.types import Answered, Draft
 
@@ -278,17 +278,17 @@ def test_words_in_settings_are_redacted_too(tmp_path: Path) -> None:
         return ModelResponse([TextPart("Yes.")])
 
     async def work(model: Model) -> str:
-        settings = ModelSettings(
-            stop_sequences=[f"to {ADDRESS}"],
-            extra_body={"user": ADDRESS, "deep": [ADDRESS]},
-            extra_headers={"X-From": ADDRESS},
-            temperature=0.5,
-        )
+        settings: Any = {
+            "stop_sequences": [f"to {ADDRESS}"],
+            "anthropic_metadata": {"user_id": ADDRESS, "deep": [ADDRESS]},
+            "extra_headers": {"X-From": ADDRESS},
+            "temperature": 0.5,
+        }
         return (await Agent(model).run("Well?", model_settings=settings)).output
 
     guarded(tmp_path, Scripted(listen), work)
 
     [settings] = sent
     assert settings.get("stop_sequences") == ["to [EMAIL_1]"]
-    assert settings.get("extra_body") == {"user": "[EMAIL_1]", "deep": ["[EMAIL_1]"]}
+    assert settings.get("anthropic_metadata") == {"user_id": "[EMAIL_1]", "deep": ["[EMAIL_1]"]}
     assert (settings.get("extra_headers"), settings.get("temperature")) == ({"X-From": ADDRESS}, 0.5)

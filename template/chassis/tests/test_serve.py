@@ -16,6 +16,7 @@ from chassis.store.opening import open_database
 from chassis.telemetry.spans import FILE, SpanStore
 
 
+@pytest.mark.slow
 def test_a_service_that_is_told_to_go_finishes_what_it_began(tmp_path: Path) -> None:
     """After SIGTERM /readyz says no, the slow call gets its answer, its trace is kept, and the exit is clean."""
     with process(write_repository(tmp_path), "--port", "0") as service, ThreadPoolExecutor() as pool:
@@ -38,6 +39,7 @@ def test_a_service_that_is_told_to_go_finishes_what_it_began(tmp_path: Path) -> 
     assert SpanStore(tmp_path / "var" / FILE).find(answered.json()["trace_id"])
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     """Whoever starts a second service reads which address is taken and what to do, and no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -52,6 +54,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_production_makes_no_key(tmp_path: Path) -> None:
     """In production nobody is let in by accident: no key is made, and a log line says how to make one."""
     with process(write_repository(tmp_path), "--port", "0", CHASSIS_ENV="production") as service:
@@ -64,6 +67,7 @@ def test_production_makes_no_key(tmp_path: Path) -> None:
     assert "ck_" not in output
 
 
+@pytest.mark.slow
 def test_where_others_can_come_no_key_is_made(tmp_path: Path) -> None:
     """A key that makes itself is for one's own machine: not on an address that others reach."""
     with process(write_repository(tmp_path), "--port", "0", "--host", "0.0.0.0") as service:  # noqa: S104 - that is the point

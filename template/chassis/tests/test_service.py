@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from listening import Lines
+from pydantic_ai import Agent
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
@@ -18,7 +19,9 @@ from walking import walk
 
 from chassis import Answered, Draft, Referred, Task
 from chassis.errors import BudgetExhausted, CallError, ModelsFailed, NotAllowed
-from chassis.testing import Scripted
+from chassis.store.accounts import Hold
+from chassis.store.ledger import Ledger
+from chassis.testing import CONSTRAINTS, Scripted
 from chassis.types import Setback
 from chassis.wiring import Wiring
 
@@ -119,6 +122,67 @@ def test_the_ceiling_of_a_call_counts_all_its_requests_together(tmp_path: Path) 
 
     assert outcome.setback is Setback.BUDGET_EXHAUSTED
     assert 0 < len(model.requests) < 4
+
+
+def test_the_ceiling_of_a_call_counts_what_it_asks_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests side by side see each other's money also while a server still thinks about holding it."""
+    hold = Ledger.hold
+
+    async def slowly(ledger: Ledger, *about: Any) -> Hold:
+        await asyncio.sleep(0.05)
+        return await hold(ledger, *about)
+
+    async def at_once(question: Question, model: Model) -> Draft[Answer]:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(Agent(model).run(question.text))
+        return Draft(Answer(text="again"), confidence=1)
+
+    monkeypatch.setattr(Ledger, "hold", slowly)
+    asking_much = Task(name="echo", takes=Question, gives=Answer, run=at_once, baseline=TASK.baseline)
+    model, tight = Scripted("again"), {"cost": {"per_request_usd": 0.02}, "limits": {"retries_per_model": 0}}
+
+    outcome = walk(tmp_path, [model], asking("ping"), task=asking_much, **tight)
+
+    assert outcome.setback is Setback.BUDGET_EXHAUSTED
+    assert len(model.requests) < 2
+
+
+@pytest.mark.parametrize(
+    ("rule", "answered_by", "requests"), [("cheaper", "second", (0, 1)), ("baseline", "baseline", (0, 0))]
+)
+def test_a_cheaper_chain_answers_when_the_whole_one_is_too_dear(
+    tmp_path: Path, lines: Lines, rule: str, answered_by: str, requests: tuple[int, int]
+) -> None:
+    """Without its dearest model it fits, if that is the rule; the answer, the log and the books say what happened."""
+    first, second = Scripted("Four."), Scripted("Perhaps four.")
+    models = [*CONSTRAINTS["models"]]
+    models[1] = models[1] | {"input_usd_per_million": 1, "output_usd_per_million": 10}
+    tight: dict[str, Any] = {"cost": {"per_day_usd": 0.01}, "when_wrong": {"budget_exhausted": rule}}
+
+    async def story(wiring: Wiring) -> tuple[Any, list[tuple[int, int]]]:
+        outcome = await asking("2 + 2?")(wiring)
+        return outcome, [(balance.held, balance.spent) for balance in await wiring.ledger.balances()]
+
+    outcome, balances = walk(tmp_path, [first, second], story, models=models, **tight)
+
+    assert (outcome.answered_by, outcome.degraded, outcome.setback) == (answered_by, True, Setback.BUDGET_EXHAUSTED)
+    assert (len(first.requests), len(second.requests)) == requests
+    assert set(balances) <= {(0, 60_000)}
+    assert lines.named("call.finished")[0]["setback"] == "budget_exhausted"
+
+
+def test_what_is_free_is_asked_when_the_money_is_gone(tmp_path: Path) -> None:
+    """A model of one's own, priced 0, is left of any chain; only where nothing is left the baseline answers."""
+    free = {"input_usd_per_million": 0, "output_usd_per_million": 0}
+    dear, own = CONSTRAINTS["models"]
+    broke: dict[str, Any] = {"cost": {"per_month_usd": 0}, "when_wrong": {"budget_exhausted": "cheaper"}}
+
+    with_one = walk(tmp_path, [Scripted("x"), Scripted("Four.")], asking("2 + 2?"), models=[dear, own | free], **broke)
+    without = walk(tmp_path, [Scripted("x"), Scripted("Four.")], asking("2 + 2?"), models=[dear, own], **broke)
+
+    assert (with_one.answered_by, with_one.value.text) == ("second", "Four.")
+    assert (without.answered_by, without.setback) == ("baseline", Setback.BUDGET_EXHAUSTED)
 
 
 def test_what_was_held_is_settled_to_what_was_used(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The shape of the code: every arrow points one way, nothing goes round in circles, and no file grows out of sight."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -23,7 +24,7 @@ LAYERS = (
     ("cli",),
 )
 """From the ground up; a module or a folder may import from its own layer and from those below it."""
-STEPS = {"switched", "redacted", "cached", "held", "queued", "breaking", "retried", "metered", "timed"}
+STEPS = {"switched", "redacted", "cached", "afforded", "held", "queued", "breaking", "retried", "metered", "timed"}
 MAX_LINES = 200
 
 
@@ -67,6 +68,14 @@ def test_imports_point_down(module: str) -> None:
     upward = {other for other in imports_of(module) - {"chassis"} if layer_of(other) > layer_of(module)}
 
     assert upward == set()
+
+
+def test_the_map_is_true() -> None:
+    """Whoever reads the README finds every module, and on the line where it stands."""
+    text = (SOURCE.parents[1] / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| (`.+?`) \|", text.partition("## The map")[2], re.MULTILINE)
+
+    assert tuple(tuple(re.findall(r"[a-z]+", line)) for line in lines) == LAYERS
 
 
 def test_there_is_no_cycle() -> None:

@@ -69,6 +69,24 @@ def test_a_change_voids_exactly_what_covers_it(what: str) -> None:
     assert all(found.values())
 
 
+SIGNED = {
+    "security": "ad3dca8fbf0b42e2f2ff971b5f8d96f3ba48bef22767c69f4fc95d550f80af55",
+    "privacy": "1f2de0137ded729434ed1967985d0355629546962e7404b8a53dac653588572b",
+    "legal": "34f10ab2fce7fae38fb1d7aba5fec5b719a4dba7efff28d1828615033339eaf2",
+    "procurement": "1d6ea7d6c7fca3b5bfd7227d986f2a236baaa5ef73942aeedd087f55c3c5285c",
+    "risk": "eea513b56feb036ef7c61529a16ee841632a45119d0d6dddbc0aa238ff9fb5bf",
+}
+"""The fingerprints of the constraints of the tests, with a tool and a host."""
+
+
+def test_an_update_voids_nothing() -> None:
+    """The same constraints have the same fingerprints in each release; who changes one voids signatures everywhere."""
+    tool = {"destination": "vendor", "changes": True, "hosts": ["x.example"]}
+    constraints = constraints_for_tests(models=[OWN, *MODELS[1:]], tools={"look": tool})
+
+    assert {name: fingerprint(kind.covers(constraints)) for name, kind in KINDS.items()} == SIGNED
+
+
 def test_an_egress_host_voids_the_security_review() -> None:
     """A tool that reaches one more host, or a model at another address, is a matter of security alone."""
     tool = {"destination": "vendor", "changes": False}

@@ -208,6 +208,7 @@ def test_a_file_that_is_gone_is_not_written_to(tmp_path: Path) -> None:
     assert seconds < 0.5
 
 
+@pytest.mark.slow
 def test_a_locked_account_is_named(postgres: Server) -> None:
     """While somebody else keeps the rows of the accounts locked, holding ends after a while."""
     url = postgres.fresh()
@@ -225,6 +226,7 @@ def test_a_locked_account_is_named(postgres: Server) -> None:
     assert PATIENCE_SECONDS <= seconds < PATIENCE_SECONDS + 0.5
 
 
+@pytest.mark.slow
 def test_a_full_server_is_named(postgres: Server) -> None:
     """No connection is left; a full disk is of the same class of errors."""
     url = postgres.fresh()
@@ -241,6 +243,7 @@ def children_of(process: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("postgres")
 def test_a_settlement_waits_for_a_server_that_froze() -> None:
     """While the server does not move nothing can be held; what was held is settled when it moves again."""
@@ -271,6 +274,7 @@ def test_a_settlement_waits_for_a_server_that_froze() -> None:
     assert balances == [Balance(DAY.key, 0, 5)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("postgres")
 def test_a_hold_that_cannot_be_settled_is_named(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer is not kept from its caller; the hold stays charged, and the log says how much and why."""

@@ -13,12 +13,14 @@ from pydantic_ai.usage import RequestUsage
 
 from chassis.constraints import ModelLink
 from chassis.errors import ConfigError
+from chassis.project import find_project
 from chassis.telemetry import names
 from chassis.telemetry.chat import ChatSpan
 from chassis.telemetry.context import current_trace_id, outgoing_headers
 from chassis.telemetry.instruments import current
 from chassis.telemetry.setup import Telemetry
 from chassis.telemetry.spans import FILE
+from chassis.wiring import wire
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT_ID = "00f067aa0ba902b7"
@@ -67,9 +69,20 @@ def test_a_collector_gets_everything_by_shutdown(tmp_path: Path, monkeypatch: py
         ("service.name", "acme-help"),
         ("service.version", "1.2.3"),
         ("deployment.environment.name", "test"),
+        ("chassis.owner", "@acme/ai"),
     }
     assert collector.metric_names() == {"gen_ai.client.operation.duration"}
     assert not (tmp_path / FILE).exists()
+
+
+def test_the_owner_is_the_teams_that_the_file_names(project: Path) -> None:
+    """Whoever looks at a trace sees whom to call, and a referral the same team's address."""
+
+    async def story() -> tuple[object, str | None]:
+        async with wire(find_project(project)) as wiring:
+            return wiring.telemetry.tracers.resource.attributes["chassis.owner"], wiring.owner.email
+
+    assert asyncio.run(story()) == ("@us", "us@example.com")
 
 
 def test_each_signal_may_have_a_collector_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from html import escape
 from pathlib import Path
 from threading import Event
 
@@ -250,17 +251,20 @@ def test_too_many_calls_at_once(tmp_path: Path) -> None:
 
 
 def test_the_page_about_the_service_loads_nothing(door: Door) -> None:
-    """/docs names every address and every form, and asks no other machine for anything."""
+    """/docs names every address and every form, shows how to ask, and asks no other machine for anything."""
     page = door.client.get("/docs")
 
     document = door.client.get("/openapi.json").json()
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
-    assert not re.search(r"<script|<link|<img|https?://", page.text)
+    assert not re.search(r"<script|<link|<img|(?:src|href)=.?http|url\(", page.text)
     for path in document["paths"]:
         assert f" {path}</code>" in page.text
     for name in document["components"]["schemas"]:
         assert f'<details id="{name}">' in page.text
     assert 'Takes <a href="#Question">Question</a>' in page.text
+    assert f"curl {door.client.base_url}/v1/echo " in page.text
+    assert escape("""--json '{"text": "…"}'""") in page.text
+    assert "(<code>/problems/malformed</code>)" in page.text
 
 
 def test_a_caller_who_comes_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """Byte by byte: what the vendor, the collector and the log are sent holds no value that was to be kept back."""
 
 import asyncio
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from door import open_door
 from listening import Collector, Lines, collecting
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
+from pydantic_ai import Agent, NativeOutput, PromptedOutput, ToolOutput
 from pydantic_ai.models import Model
 from recording import Answer as Reply
 from recording import quoting, recording, repeating, saying
@@ -17,6 +21,7 @@ from sample import TASK, Answer, Question
 from chassis import Draft, Found, Task
 from chassis.constraints import ModelLink
 from chassis.errors import CallError
+from chassis.guard.guarded import GuardedModel
 from chassis.guard.vendors import connect
 from chassis.settings import Settings
 from chassis.telemetry.spans import FILE
@@ -147,3 +152,50 @@ def test_no_planted_value_leaves_through_the_door(
 
 
 WITHOUT_NAMES = {"vendor": {"classes": ["internal"], "redact": [kind for kind in PLANTED if kind != "name"]}}
+
+
+class Figures(BaseModel):
+    """What a model is to fill in."""
+
+    city: str
+    inhabitants: list[int]
+
+
+OUTPUTS: dict[str, Any] = {
+    "text": str,
+    "tool": ToolOutput(Figures),
+    "native": NativeOutput(Figures),
+    "prompted": PromptedOutput(Figures),
+}
+PROMPTS = {
+    "JSON": json.dumps([{"id": f"{number:x}", "values": [number] * 5} for number in range(60)]),
+    "Chinese": "请问预算用完以后会发生什么？" * 40,
+    "emoji": "🙂🙃👩‍🚀" * 60,
+    "control": "\x00\x1f\u2028" * 60,
+}
+
+
+@pytest.mark.usefixtures("real_requests", "lines")
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_the_bound_covers_every_byte_that_is_sent(tmp_path: Path, prompt: str, output: str) -> None:
+    """No vendor's tokenizer makes more tokens than bytes, and the SDK sends no more bytes than were reckoned with."""
+
+    async def story(url: str) -> int:
+        async with wire_for_tests(TASK, tmp_path, model_at(url)) as wiring:
+            assert wiring.service.guard is not None
+            call = wiring.service.new_call("alice")
+            agent = Agent(
+                GuardedModel(wiring.service.guard, call), instructions="Be brief.", output_type=OUTPUTS[output]
+            )
+            with suppress(Exception):  # what the vendor answers does not matter
+                await agent.run(PROMPTS[prompt])
+            return call.turns[0].input_bound
+
+    with recording(saying(500)) as upstream:
+        bound = asyncio.run(story(upstream.url))
+
+    sent = json.loads(upstream.received[0].partition(b"\n\n")[2])
+    text = json.dumps([sent["messages"], sent.get("tools"), sent.get("response_format")], ensure_ascii=False)
+    assert PROMPTS[prompt] in str(sent["messages"][-1]["content"])
+    assert bound >= len(text.encode())

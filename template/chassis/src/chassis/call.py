@@ -134,6 +134,7 @@ class Turn:
         call: The call it belongs to.
         input_bound: No model can read more tokens than this from the request; 0 until the request is priced.
         held: What is set aside for this turn at the moment.
+        shortened: The budgets could not bear the whole chain.
         attempts: What was sent, oldest first.
         reply_key: Where the cache keeps the reply, if it does.
         request: The request as bytes, once somebody needed them.
@@ -142,6 +143,7 @@ class Turn:
     call: Call
     input_bound: int = 0
     held: NanoUsd = 0
+    shortened: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     reply_key: str | None = None
     request: bytes | None = None

@@ -38,8 +38,11 @@ class Cost(Section):
     per_request_usd: Dollars
     """For one call, all its model requests together."""
     per_caller_day_usd: Dollars
+    """For one caller in a day, in all replicas together."""
     per_day_usd: Dollars
+    """For everybody in a day."""
     per_month_usd: Dollars
+    """For everybody in a month; the procurement's sign-off covers it."""
 
 
 class Limits(Section):
@@ -98,6 +101,7 @@ class ModelLink(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     """What logs, answers and budgets call it."""
     provider: Provider
+    """Who runs it; `openai-compatible` is an endpoint of your own, `local` what `make local-model` runs."""
     model: str = Field(min_length=1)
     """The vendor's id of the model, dated where the vendor offers it."""
     destination: str
@@ -109,8 +113,9 @@ class ModelLink(Section):
     private: bool = False
     """Whether the name in `base_url` leads into a private network; a model that says no is never asked there."""
     input_usd_per_million: Dollars | None = None
+    """Of tokens that it reads. Both prices, if genai-prices does not know the model; 0 for a model of your own."""
     output_usd_per_million: Dollars | None = None
-    """Both, if genai-prices does not know the model; 0 for a model of your own."""
+    """Of tokens that it writes, reasoning included."""
 
     @property
     def address(self) -> str | None:

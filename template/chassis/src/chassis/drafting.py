@@ -9,7 +9,8 @@ from pydantic_ai.exceptions import AgentRunError, RunTimedOut, UnexpectedModelBe
 
 from chassis.call import Call, Turn
 from chassis.errors import CallError, DeadlineExceeded, ModelsFailed
-from chassis.guard.chain import Guard, GuardedModel
+from chassis.guard.chain import Guard
+from chassis.guard.guarded import GuardedModel
 from chassis.task import Task
 from chassis.types import Draft
 

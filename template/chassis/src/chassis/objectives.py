@@ -35,4 +35,5 @@ class Quality(Section):
     accuracy_floor: Fraction
     """`make evals` fails below this share of right cases."""
     largest_drop: Fraction
-    """A model's share of right cases may drop by no more than this from the accepted run."""
+    """The drop from the accepted run that a live run has to rule out, or it is undecided; `on_inconclusive` of its
+    suite says whether that fails. A proven drop of a point or more always does."""

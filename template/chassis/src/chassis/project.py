@@ -27,6 +27,7 @@ class Project:
         task_path: Module and name of its `Task`, such as `acme_help.task:TASK`.
         description: What the service does, in one sentence.
         forge: Where the repository lives, which decides who reads its owners and runs its checks.
+        repository: Its address there, if `project.urls` says it.
     """
 
     root: Path
@@ -35,6 +36,7 @@ class Project:
     task_path: str
     description: str = ""
     forge: Forge = "github"
+    repository: str | None = None
 
     def load_task(self) -> Task[Any, Any]:
         """Import the team's task, from what is installed or else from the repository itself.
@@ -91,4 +93,7 @@ def _project(root: Path, described: dict[str, Any], chassis: dict[str, Any]) -> 
             "pyproject.toml: tool.chassis.forge", f"the value is {forge!r}", f"Write one of: {', '.join(FORGES)}"
         )
     name, version = described.get("name", root.name), described.get("version", "0")
-    return Project(root, name, version, chassis["task"], described.get("description", ""), forge)
+    urls = {label.lower(): address for label, address in described.get("urls", {}).items()}
+    return Project(
+        root, name, version, chassis["task"], described.get("description", ""), forge, urls.get("repository")
+    )

@@ -2,11 +2,16 @@
 
 import tomllib
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from chassis.errors import ConfigError
+
+SIMILAR = 0.4
+"""How alike two names must be, from 0 to 1, for the one to be a slip for the other: `p95` is one for `p95_seconds`."""
 
 
 class Section(BaseModel):
@@ -32,9 +37,25 @@ def load_toml[S: Section](path: Path, section: type[S]) -> S:
 
 
 def misfit(where: str, error: ValidationError) -> ConfigError:
-    """Return the first thing that does not fit a type as one sentence for people; `where` is the file."""
-    key = _dotted(error.errors()[0]["loc"])
-    return ConfigError(f"{where}: {key}" if key else where, _problem(error), _remedy(error))
+    """Return the first thing that does not fit a type as one sentence for people; `where` is the file.
+
+    A misspelt key is told as such, although Pydantic finds first that the right one is missing.
+    """
+    details = error.errors()
+    told, meant = _misspelt(details) or (details[0], None)
+    key = _dotted(told["loc"])
+    return ConfigError(f"{where}: {key}" if key else where, _problem(told), _remedy(told, meant))
+
+
+def _misspelt(details: Sequence[ErrorDetails]) -> tuple[ErrorDetails, str] | None:
+    """Return an unknown key of a table in which a key of nearly that name is missing, and the latter's name."""
+    for unknown in (each for each in details if each["type"] == "extra_forbidden"):
+        *table, name = unknown["loc"]
+        missing = [each["loc"] for each in details if each["type"] == "missing"]
+        names = [str(key) for *beside, key in missing if beside == table]
+        for meant in get_close_matches(str(name), names, n=1, cutoff=SIMILAR):
+            return unknown, meant
+    return None
 
 
 def _dotted(location: Sequence[str | int]) -> str:
@@ -42,32 +63,31 @@ def _dotted(location: Sequence[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 
-def _problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    match first["type"]:
+def _problem(told: ErrorDetails) -> str:
+    match told["type"]:
         case "missing":
             return "the key is missing"
         case "extra_forbidden":
-            return f"the key means nothing here (value {first['input']!r})"
+            value = "" if isinstance(told["input"], dict) else f" (value {told['input']!r})"
+            return f"the key means nothing here{value}"
         case "json_invalid":
-            return f"not valid JSON ({first['msg'].removeprefix('Invalid JSON: ')})"
+            return f"not valid JSON ({told['msg'].removeprefix('Invalid JSON: ')})"
         case "value_error":
-            return first["msg"].removeprefix("Value error, ").partition("; ")[0]
+            return told["msg"].removeprefix("Value error, ").partition("; ")[0]
         case _:
-            return f"the value is {first['input']!r}"
+            return f"the value is {told['input']!r}"
 
 
-def _remedy(error: ValidationError) -> str:
-    first = error.errors()[0]
-    match first["type"]:
+def _remedy(told: ErrorDetails, meant: str | None) -> str:
+    match told["type"]:
         case "missing":
             return "Add it"
         case "extra_forbidden":
-            return "Remove it or mend its name"
+            return f"Did you mean {meant}?" if meant else "Remove it or mend its name"
         case "json_invalid":
             return "Mend it"
         case "value_error":
-            remedy = first["msg"].partition("; ")[2] or "mend it"
+            remedy = told["msg"].partition("; ")[2] or "mend it"
             return remedy[0].upper() + remedy[1:]
         case _:
-            return first["msg"]
+            return told["msg"]

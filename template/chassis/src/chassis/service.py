@@ -87,7 +87,7 @@ class Service[Q: BaseModel, A: BaseModel]:
                 match self._rule(miss.setback):
                     case "refuse":
                         raise miss.error
-                    case "baseline":
+                    case "baseline" | "cheaper":  # the walk has tried all that is cheaper
                         return await self._ask_baseline(question, call, miss)
                     case _:
                         return await self._refer(question, call, miss.setback, miss.draft)
@@ -109,7 +109,8 @@ class Service[Q: BaseModel, A: BaseModel]:
         # A model that rests was passed over too; one without a key was never in the chain, and has not failed.
         passed_over = model is not None and model != guard.links[0].rules.name
         failed = passed_over or any(attempt.error for attempt in call.attempts)
-        setback = Setback.MODELS_FAILED if failed else None
+        shortened = any(turn.shortened for turn in call.turns)
+        setback = Setback.BUDGET_EXHAUSTED if shortened else Setback.MODELS_FAILED if failed else None
         return Answered(draft.value, model or "task", draft.confidence, degraded, setback)
 
     async def _ask_baseline(self, question: Q, call: Call, miss: Miss[A]) -> Outcome[A]:

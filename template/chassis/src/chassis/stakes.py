@@ -46,8 +46,12 @@ class WhenWrong(Section):
     """What happens instead. `baseline` goes on to the desk when the baseline is not sure either."""
 
     low_confidence: Literal["baseline", "desk"]
+    """When the model's draft is less sure than `quality.confidence_floor`."""
     models_failed: Literal["baseline", "desk", "refuse"]
-    budget_exhausted: Literal["baseline", "desk", "refuse"]
+    """When no model of the chain gave a usable answer in time."""
+    budget_exhausted: Literal["cheaper", "baseline", "desk", "refuse"]
+    """When the next request could break a ceiling of `[cost]`. `cheaper` leaves out the dearest models of the chain
+    until the rest fits; if none fits, it means `baseline`."""
     store_down: Literal["baseline", "refuse"]
     """Without the database no money can be held, so no model is asked, and no question can be laid on the desk."""
 

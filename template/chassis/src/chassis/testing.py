@@ -1,6 +1,7 @@
 """Test doubles for the one seam that tests may fake, the model; everything around it stays real.
 
-Installed as a pytest plugin: while tests run, a request to a real vendor is an error.
+Installed as a pytest plugin: while tests run, a request to a real vendor is an error, and the log shows no values of
+variables below an exception, which would be prompts and answers.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pydantic_ai import models
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from chassis.constraints import Constraints
+from chassis.owners.ownership import Team
 from chassis.project import Project
 from chassis.settings import Settings
 from chassis.task import Task
@@ -69,6 +72,8 @@ CONSTRAINTS: dict[str, Any] = {
     "desk": {"due_hours": 8},
 }
 """Constraints with two priced models, for tests to change a key or two of."""
+OWNER = Team(handle="@acme/ai", email="owner@example.com")
+"""Who answers for the services of the tests."""
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +81,15 @@ def _no_real_model_requests() -> Iterator[None]:
     """A forgotten double must be an error, never a bill."""
     with models.override_allow_model_requests(allow_model_requests=False):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _tracebacks_without_values() -> None:
+    """Log in tests as structlog does by itself, except that it draws all variables of a traceback, for seconds."""
+    if not structlog.is_configured():
+        *prepare, _ = structlog.get_config()["processors"]
+        show = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.configure(processors=[*prepare, show])
 
 
 class Scripted(FunctionModel):
@@ -135,6 +149,6 @@ async def wire_for_tests(
         constraints=constraints_for_tests(**changes),
         settings=Settings(database_url="sqlite:///service.db"),
         models=dict(zip(("first", "second"), scripted, strict=False)),
-        contact="owner@example.com",
+        owner=OWNER,
     ) as wiring:
         yield wiring

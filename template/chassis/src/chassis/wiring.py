@@ -17,7 +17,7 @@ from chassis.guard.prices import price_of
 from chassis.guard.vendors import NEEDS, connect
 from chassis.journal import Journal
 from chassis.line import Line
-from chassis.owners.ownership import load_ownership
+from chassis.owners.ownership import Team, load_ownership
 from chassis.policy import check_recognisers
 from chassis.project import Project, find_project
 from chassis.service import Service
@@ -30,7 +30,7 @@ from chassis.store.opening import open_database
 from chassis.store.replies import Replies
 from chassis.store.switch import ModelSwitch
 from chassis.task import Task
-from chassis.telemetry.setup import Telemetry, start_telemetry
+from chassis.telemetry.setup import Identity, Telemetry, start_telemetry
 from chassis.watch import Watched, watching
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class Wiring:
     desk: Desk
     service: Service[Any, Any]
     telemetry: Telemetry
-    contact: str
+    owner: Team
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ async def wire(
     constraints: Constraints | None = None,
     settings: Settings | None = None,
     models: Mapping[str, Model] | None = None,
-    contact: str | None = None,
+    owner: Team | None = None,
 ) -> AsyncGenerator[Wiring]:
     """Put the service together, and take it apart again.
 
@@ -72,7 +72,7 @@ async def wire(
         constraints: Instead of `constraints.toml`.
         settings: Instead of the environment.
         models: Instead of the vendors, by the name in the constraints.
-        contact: Instead of the system owner's address in `ownership.toml`.
+        owner: Instead of the team that `ownership.toml` makes accountable for the system.
 
     Raises:
         ConfigError: A file, a variable or the task says something that cannot be meant.
@@ -80,7 +80,7 @@ async def wire(
     project = project or find_project()
     settings = settings or load_settings(project.root)
     constraints = constraints or load_constraints(project.root)
-    contact = contact or load_ownership(project.root).contact
+    owner = owner or load_ownership(project.root).owner
     task = task or project.load_task()
     check_recognisers(constraints, task.recognisers)
     links = _links(constraints, settings, models)
@@ -88,7 +88,8 @@ async def wire(
         for link in links:
             if isinstance(link.vendor, Outbound):
                 open_parts.push_async_callback(link.vendor.close)
-        telemetry = start_telemetry(project.name, project.version, settings.chassis_env, project.root / "var")
+        whose = Identity(project.name, project.version, settings.chassis_env, owner.handle)
+        telemetry = start_telemetry(whose, project.root / "var")
         open_parts.callback(telemetry.shutdown)
         database = await open_database(settings.database_url, project.root)
         open_parts.push_async_callback(database.close)
@@ -102,7 +103,7 @@ async def wire(
         keys = ApiKeys(database, production=settings.chassis_env == "production")
         async with watching(Watched(ledger, desk, switch), constraints, telemetry.instruments):
             yield Wiring(
-                project, settings, constraints, task, database, keys, ledger, switch, desk, service, telemetry, contact
+                project, settings, constraints, task, database, keys, ledger, switch, desk, service, telemetry, owner
             )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +63,7 @@ def show(referral_id: ReferralId) -> None:
     """Show one question with everything that is known about it."""
     referral = _find(find_project(), referral_id)
     for name in FACTS:
-        typer.echo(f"{name:12} {value if (value := getattr(referral, name)) is not None else '-'}")
+        typer.echo(f"{name:12} {_for_people(getattr(referral, name))}")
     for name in JSON:
         value = getattr(referral, name)
         typer.echo(f"\n{name}\n{show_json(value) if value is not None else '-'}")
@@ -80,6 +81,18 @@ def answer(referral_id: ReferralId, text: Text = None, file: File = None, by: By
     typed = read_typed(project.load_task().gives, text, "the answer")
     _at_desk(project, lambda desk: desk.answer(referral_id, typed.model_dump_json(), by or getpass.getuser()))
     typer.echo(f"{referral_id} is answered.")
+
+
+def _for_people(fact: str | float | datetime | None) -> str:
+    match fact:
+        case None:
+            return "-"
+        case float():
+            return f"{fact:.2f}"
+        case datetime():
+            return f"{fact:%Y-%m-%d %H:%M} UTC"
+        case _:
+            return str(fact)
 
 
 def _on_one_line(text: str) -> str:

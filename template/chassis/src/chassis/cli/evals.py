@@ -21,9 +21,6 @@ STOPPED = 130
 """What a shell says of a program that was stopped with Ctrl-C."""
 
 app = typer.Typer(help="See how well the service answers.", no_args_is_help=True)
-app.command()(evidence.calibrate)
-app.command()(evidence.power)
-app.command()(evidence.compare)
 
 Names = Annotated[list[str] | None, typer.Argument(help="Suites of evals/suites.toml; all that replay if none")]
 
@@ -88,7 +85,8 @@ def accept(suites: Names = None) -> None:
 
     project, known = _project()
     for name in known.named(tuple(suites or ())):
-        print(f"{keep(project.root, name).relative_to(project.root)}/ is what later runs are compared with; commit it")
+        kept = keep(project.root, known, name).relative_to(project.root)
+        print(f"{kept}/ is what later runs are compared with; commit it")
 
 
 def _run(names: tuple[str, ...], *, recording: bool, resume: bool) -> None:
@@ -110,23 +108,26 @@ def _run(names: tuple[str, ...], *, recording: bool, resume: bool) -> None:
 
 def _ask(order: "Order") -> None:
     """Run one suite with a bar, and keep what was recorded if somebody presses Ctrl-C."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    from chassis.evals.running import Progress as Steps
+    from chassis.evals.notebook import Progress as Steps
     from chassis.evals.running import run_suite
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with log_in(order.project.root / FOLDER), Progress(*columns, transient=True) as progress:
-        bar = progress.add_task(order.name, total=None)
-        steps = Steps(lambda total: progress.update(bar, total=total), lambda: progress.advance(bar))
+        bars: list[tuple[str, TaskID]] = []
+
+        def begin(what: str, total: int) -> None:
+            if total:
+                bars.append((what, progress.add_task(f"{order.name}: {what}", total=total)))
+
         try:
-            asyncio.run(run_suite(order, steps))
+            asyncio.run(run_suite(order, Steps(begin, lambda: progress.advance(bars[-1][1]))))
         except KeyboardInterrupt:
             progress.stop()
-            done = int(progress.tasks[0].completed)
-            print(
-                f"Stopped. {done} answers are kept; `chassis evals run {order.name} --resume` goes on", file=sys.stderr
-            )
+            kept = " and ".join(f"{progress.tasks[bar].completed:.0f} {what}" for what, bar in bars) or "no answers"
+            again = f"record {order.name}" if order.mode == "record" else f"run {order.name} --resume"
+            print(f"Stopped. {kept} are kept; `chassis evals {again}` goes on", file=sys.stderr)
             raise typer.Exit(STOPPED) from None
 
 
@@ -155,3 +156,9 @@ def _project() -> tuple[Project, "Suites"]:
 
     project = find_project()
     return project, load_suites(project.root)
+
+
+# Behind the commands of every day: `--help` lists them in this order.
+app.command()(evidence.compare)
+app.command()(evidence.power)
+app.command()(evidence.calibrate)

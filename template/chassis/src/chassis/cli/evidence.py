@@ -13,6 +13,7 @@ from chassis.project import Project, find_project
 
 if TYPE_CHECKING:
     from chassis.evals.calibrations import Calibration
+    from chassis.evals.records import Record
 
 
 def calibrate(judge: Annotated[str, typer.Argument(help="A judge of evals/judges.toml")]) -> None:
@@ -51,11 +52,11 @@ async def _calibrated(project: Project, name: str) -> "Calibration":
     labels = load_labels(project.root, name)
     alone = Suite(kind="live", cases=("none",), evaluators=(name,), rules=())
     async with stage(project, f"judge-{name}", alone, "live") as staged:
-        bench = seat(name, judges[name], staged, "Set its key")
+        bench = seat(name, judges[name], staged)
 
         async def verdict(label: Label) -> float | None:
             try:
-                return await bench.verdict(label.question, label.answer)
+                return (await bench.verdict(label.question, label.answer)).value
             except JudgeFailed:
                 return None
 
@@ -96,13 +97,13 @@ def compare(
     after: Annotated[Path, typer.Argument(help="Another", exists=True)],
 ) -> None:
     """Compare two runs of the same cases."""
+    from chassis.errors import ConfigError
     from chassis.evals.gate.evidence import comparable, difference, scores_of
-    from chassis.evals.lines import read_lines
-    from chassis.evals.records import RECORDS, Record
 
-    old, new = (read_lines(folder / RECORDS, Record, "Run the suite again") for folder in (before, after))
+    old, new = _records_in(before), _records_in(after)
     table = Table("evaluator", "cases", "before", "after", "change, 95 % interval", "worse", "better")
-    for evaluator in sorted({record.evaluator for record in old} & {record.evaluator for record in new}):
+    rulers: list[dict[str, str]] = [{record.evaluator: record.evaluator_hash for record in run} for run in (old, new)]
+    for evaluator in sorted(rulers[0].keys() & rulers[1].keys()):
         was, now = scores_of(old, evaluator), scores_of(new, evaluator)
         cases = comparable(was, now)
         if cases:
@@ -114,7 +115,25 @@ def compare(
             table.add_row(
                 evaluator, str(len(cases)), *(f"{mean:.1%}" for mean in means), change, _named(worse), _named(better)
             )
+    if not table.rows:
+        problem = "they have no case with the same question, expectation and evaluator"
+        raise ConfigError(f"{before} and {after}", problem, "Name two runs of one suite")
     Console(markup=False, highlight=False).print(table)
+    if changed := sorted(name for name, mark in rulers[0].items() if rulers[1].get(name, mark) != mark):
+        print(
+            f"Another evaluator goes by the same name now: {', '.join(changed)}; the change may be the ruler's alone."
+        )
+
+
+def _records_in(folder: Path) -> "list[Record]":
+    from chassis.errors import ConfigError
+    from chassis.evals.lines import read_lines
+    from chassis.evals.records import RECORDS, Record
+
+    if not (folder / RECORDS).exists():
+        example = "Name the folder of a run, such as var/evals/answers or evals/accepted/answers"
+        raise ConfigError(f"{folder / RECORDS}", "there is no such file", example)
+    return read_lines(folder / RECORDS, Record, "Run the suite again")
 
 
 def _named(cases: list[str], most: int = 5) -> str:

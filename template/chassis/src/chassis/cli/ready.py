@@ -56,8 +56,10 @@ def _show(found: "Review", *, every: bool) -> None:
     if found.waivers_problem:
         console.print(f"Nothing is waived: {found.waivers_problem}", style="red")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    failures = {result.evidence for result in found.results if result.verdict == "fail"}
+    repeated = {each for each in found.blocking if each.verdict == "unknown" and each.evidence in failures}
     for result in found.results:
-        if every or result in found.blocking or result.verdict == "waived":
+        if every or (result in found.blocking and result not in repeated) or result.verdict == "waived":
             colour = COLOURS[result.verdict]
             table.add_row(f"{MARKS[result.verdict]} {result.check.id}", f"{result.check.title}", style=colour)
             table.add_row("", result.evidence)
@@ -66,6 +68,8 @@ def _show(found: "Review", *, every: bool) -> None:
     if table.row_count:
         console.print()
         console.print(table)
+    if repeated and not every:
+        console.print(f"For the same reason {len(repeated)} more checks could not be carried out.")
     counts = {verdict: sum(each.verdict == verdict for each in found.results) for verdict in MARKS}
     console.print("\n" + ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count), style="dim")
     console.print("Every check is explained in chassis/docs/ready.md", style="dim")

@@ -1,10 +1,13 @@
 """Keeps the derived files equal to what the decisions say."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis.clock import now
 from chassis.derived.decisions import Decisions
 from chassis.derived.registry import COMMAND, DERIVED, MARK
+from chassis.derived.security import DAY
 from chassis.errors import ConfigError
 
 
@@ -14,7 +17,7 @@ class Drift:
 
     Args:
         path: Where it lies, from the root of the repository.
-        problem: `missing`, `out of date`, or `left over` where another forge has been chosen.
+        problem: `missing`, `out of date`, or `left over` where another forge has been chosen or too little is known.
         text: What it should say; None if there should be no such file.
     """
 
@@ -32,8 +35,10 @@ def drifts(decisions: Decisions) -> list[Drift]:
     found: list[Drift] = []
     for derived in DERIVED:
         text = derived.text(decisions)
-        expected = None if text is None else text.encode()
         actual = _content(decisions.project.root / derived.path)
+        if derived.yields and actual is not None and not _is_ours(actual):
+            continue
+        expected = None if text is None else _dated(text.encode(), actual)
         if actual != expected:
             problem = "missing" if actual is None else "left over" if expected is None else "out of date"
             found.append(Drift(derived.path, problem, expected))
@@ -62,7 +67,7 @@ def write(decisions: Decisions) -> list[Drift]:
 def by_people(file: Path) -> bool:
     """Say whether there is such a file, and no command of ours wrote it."""
     content = _content(file)
-    return content is not None and MARK.encode() not in content.partition(b"\n")[0]
+    return content is not None and not _is_ours(content)
 
 
 def _keep_what_people_wrote(root: Path, path: str) -> None:
@@ -72,6 +77,17 @@ def _keep_what_people_wrote(root: Path, path: str) -> None:
             f"`{COMMAND}` did not write this file, and would overwrite it",
             "Move what it says into ownership.toml, and the file out of the way",
         )
+
+
+def _is_ours(content: bytes) -> bool:
+    return MARK.encode() in content.partition(b"\n")[0]
+
+
+def _dated(text: bytes, actual: bytes | None) -> bytes:
+    """Fill in the day of the last change: the one that the file names if nothing else differs, otherwise today."""
+    day = DAY.encode()
+    known = {text.replace(day, named) for named in re.findall(rb"\d{4}-\d\d-\d\d", actual or b"")}
+    return actual if actual in known else text.replace(day, str(now().date()).encode())
 
 
 def _content(file: Path) -> bytes | None:

@@ -11,11 +11,13 @@ from chassis.constraints import Constraints
 from chassis.errors import CallError, ConfigError
 from chassis.evals.cases import Case
 from chassis.evals.endings import Ending
-from chassis.evals.graders import Evaluator, JudgeFailed
+from chassis.evals.graders import Evaluator, JudgeFailed, Mark
 from chassis.evals.judges import FILE, PROMPT, Judge, fingerprint
 from chassis.evals.recordings import NotRecorded, Playback, playback
 from chassis.evals.stage import Stage
-from chassis.guard.chain import Guard, GuardedModel
+from chassis.guard.chain import Guard
+from chassis.guard.guarded import GuardedModel
+from chassis.guard.vendors import NEEDS
 from chassis.types import Answered
 
 WORDS = {"PASS": 1.0, "FAIL": 0.0}
@@ -42,45 +44,49 @@ class Bench:
         """Return what changes with the judge: its model, its failure, its prompt."""
         return fingerprint(self.name, self.judge, self.guard.constraints)
 
-    async def verdict(self, question: str, answer: str) -> float:
-        """Return 1 for PASS and 0 for FAIL.
+    async def verdict(self, question: str, answer: str) -> Mark:
+        """Return 1 for PASS and 0 for FAIL, with the judge's reason.
 
         Raises:
             JudgeFailed: It could not be asked, or said neither.
         """
         replayed = Playback()
         mark = playback.set(replayed)
-        model = GuardedModel(self.guard, self.stage.service.new_call(self.stage.caller))
-        agent = Agent(model, instructions=PROMPT.format(failure=self.judge.failure))
+        call = self.stage.service.new_call(self.stage.caller)
+        agent = Agent(GuardedModel(self.guard, call), instructions=PROMPT.format(failure=self.judge.failure))
         try:
             said = await agent.run(f"<question>\n{question}\n</question>\n\n<answer>\n{answer}\n</answer>")
         except (AgentRunError, CallError, NotRecorded) as error:
-            raise JudgeFailed("NotRecorded" if replayed.missing else type(error).__name__) from error
+            name = "NotRecorded" if replayed.missing else type(error).__name__
+            raise JudgeFailed(name, cost=call.cost) from error
         finally:
             playback.reset(mark)
-        word = said.output.strip().rpartition("\n")[2].strip(" .*").upper()
+        reason, _, last = said.output.strip().rpartition("\n")
+        word = last.strip(" .*").upper()
         if word not in WORDS:
-            raise JudgeFailed("NeitherPassNorFail")
-        return WORDS[word]
+            raise JudgeFailed("NeitherPassNorFail", said.output, call.cost)
+        return Mark(WORDS[word], reason.strip(), call.cost)
 
 
-def seat(name: str, judge: Judge, stage: Stage, remedy: str) -> Bench:
-    """Return a judge that can be asked.
+def seat(name: str, judge: Judge, stage: Stage, remedy: str = "") -> Bench:
+    """Return a judge that can be asked; `remedy` is what else than a key would help where it cannot.
 
     Raises:
         ConfigError: Its model is not in the constraints, or cannot be asked here.
     """
     links = tuple(link for link in stage.guard.links if link.rules.name == judge.model) if stage.guard else ()
     if stage.guard is None or not links:
-        where = f"{FILE}: judges.{name}.model"
-        raise ConfigError(where, f"the model {judge.model!r} cannot be asked here", remedy)
+        keys = (NEEDS[rules.provider] for rules in stage.service.constraints.models if rules.name == judge.model)
+        key = next(keys, "the key of one that constraints.toml has")
+        where, problem = f"{FILE}: judges.{name}.model", f"the model {judge.model!r} cannot be asked here"
+        raise ConfigError(where, problem, f"Set {key}{remedy}")
     return Bench(name, judge, replace(stage.guard, links=links), stage)
 
 
 def evaluator_of(bench: Bench) -> Evaluator:
     """Return a judge as an evaluator; it speaks of answers alone, because a referral says nothing that could fail."""
 
-    async def value(case: Case[Any], ending: Ending[Any]) -> float | None:
+    async def mark(case: Case[Any], ending: Ending[Any]) -> Mark | None:
         if not isinstance(ending, Answered):
             return None
         return await bench.verdict(as_text(case.input), as_text(ending.value))
@@ -88,13 +94,13 @@ def evaluator_of(bench: Bench) -> Evaluator:
     def applies(_: Case[Any], ending: Ending[Any]) -> bool:
         return isinstance(ending, Answered)
 
-    return Evaluator(bench.name, bench.fingerprint, applies, value, is_judge=True)
+    return Evaluator(bench.name, bench.fingerprint, applies, mark, is_judge=True)
 
 
 def absent(name: str, judge: Judge, constraints: Constraints) -> Evaluator:
     """Return a judge that cannot be asked here, for rules that only advise: it errs on every answer."""
 
-    async def value(case: Case[Any], ending: Ending[Any]) -> float | None:
+    async def mark(case: Case[Any], ending: Ending[Any]) -> Mark | None:
         del case
         if isinstance(ending, Answered):
             raise JudgeFailed("NoModel")
@@ -103,7 +109,7 @@ def absent(name: str, judge: Judge, constraints: Constraints) -> Evaluator:
     def applies(_: Case[Any], ending: Ending[Any]) -> bool:
         return isinstance(ending, Answered)
 
-    return Evaluator(name, fingerprint(name, judge, constraints), applies, value, is_judge=True)
+    return Evaluator(name, fingerprint(name, judge, constraints), applies, mark, is_judge=True)
 
 
 def as_text(value: BaseModel) -> str:

@@ -11,6 +11,7 @@ from chassis.errors import ConfigError
 from chassis.evals.cases import Case
 from chassis.evals.endings import Ending
 from chassis.evals.lines import digest
+from chassis.types import NanoUsd
 
 FILE = "evals/graders.py"
 
@@ -19,7 +20,32 @@ type Grade = Callable[[Case[Any], Ending[Any]], object]
 
 
 class JudgeFailed(Exception):
-    """A judge could not be asked, or said neither PASS nor FAIL."""
+    """A judge could not be asked, or said neither PASS nor FAIL.
+
+    Args:
+        error: The name of what went wrong.
+        reason: What it said instead.
+        cost: What it took all the same.
+    """
+
+    def __init__(self, error: str, reason: str = "", cost: NanoUsd = 0) -> None:
+        super().__init__(error)
+        self.reason, self.cost = reason, cost
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What an evaluator says of one ending.
+
+    Args:
+        value: From 0 (wrong) to 1 (right).
+        reason: Why, in the words of a judge; code needs none.
+        cost: What a judge took for it.
+    """
+
+    value: float
+    reason: str = ""
+    cost: NanoUsd = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +56,14 @@ class Evaluator:
         name: What suites and records call it.
         fingerprint: Changes with it, because values of two different evaluators cannot be compared.
         applies: Whether it says anything about a case at all.
-        value: From 0 (wrong) to 1 (right), or None if it says nothing about this ending.
-        is_judge: Whether it asks a model, which costs money and errs: `value` may raise `JudgeFailed`.
+        mark: How good an ending is, or None if it says nothing about this one.
+        is_judge: Whether it asks a model, which costs money and errs: `mark` may raise `JudgeFailed`.
     """
 
     name: str
     fingerprint: str
     applies: Callable[[Case[Any], Ending[Any]], bool]
-    value: Callable[[Case[Any], Ending[Any]], Awaitable[float | None]]
+    mark: Callable[[Case[Any], Ending[Any]], Awaitable[Mark | None]]
     is_judge: bool = False
 
 
@@ -65,13 +91,14 @@ def load_grader(root: Path, name: str) -> Evaluator:
     """
     grade = load_function(root, name)
 
-    async def value(case: Case[Any], ending: Ending[Any]) -> float | None:
-        return _graded(grade, case, ending)
+    async def mark(case: Case[Any], ending: Ending[Any]) -> Mark | None:
+        value = _graded(grade, case, ending)
+        return None if value is None else Mark(value)
 
     def applies(case: Case[Any], ending: Ending[Any]) -> bool:
         return _graded(grade, case, ending) is not None
 
-    return Evaluator(name, digest([name, *_words(root / FILE)]), applies, value)
+    return Evaluator(name, digest([name, *_words(root / FILE)]), applies, mark)
 
 
 def _graded(grade: Grade, case: Case[Any], ending: Ending[Any]) -> float | None:

@@ -8,12 +8,13 @@ from chassis.constraints import load_constraints
 from chassis.errors import ConfigError
 from chassis.evals.calibrations import load_calibrations
 from chassis.evals.gate.context import Context
-from chassis.evals.gate.ruling import gate
+from chassis.evals.gate.ruling import gate, invalid
 from chassis.evals.judges import fingerprint, load_judges
 from chassis.evals.lines import read_lines
-from chassis.evals.records import RECORDS, TRIALS, Record, Trial
+from chassis.evals.records import OPINIONS, RECORDS, TRIALS, Opinion, Record, Trial
 from chassis.evals.report.facts import suite_report
 from chassis.evals.report.report import Report, SuiteReport
+from chassis.evals.report.texts import Transcript
 from chassis.evals.suites import Suites
 from chassis.project import Project
 
@@ -49,25 +50,30 @@ def judge_runs(project: Project, suites: Suites, names: Iterable[str]) -> Report
     for name in names:
         context = context_of(project.root, suites, name)
         remedy = f"Run `chassis evals run {name}` again"
-        trials, accepted = (
-            read_lines(project.root / folder / name / TRIALS, Trial, remedy) for folder in (RUNS, ACCEPTED)
+        run, accepted = project.root / RUNS / name, project.root / ACCEPTED / name
+        said = Transcript(
+            trials=read_lines(run / TRIALS, Trial, remedy),
+            accepted=read_lines(accepted / TRIALS, Trial, remedy),
+            opinions=read_lines(run / OPINIONS, Opinion, remedy),
         )
-        reports.append(suite_report(project.root, context, gate(context), trials, accepted))
+        reports.append(suite_report(project.root, context, gate(context), said))
     return Report.of(project.name, tuple(reports))
 
 
-def accept(root: Path, name: str) -> Path:
+def accept(root: Path, suites: Suites, name: str) -> Path:
     """Make the last run of a suite the one that later runs are compared with.
 
     Raises:
-        ConfigError: There is no run, or it has no record that counts.
+        ConfigError: There is no run, or it is no evidence: what an outage spoilt is nothing to be compared with.
     """
-    run, accepted = root / RUNS / name, root / ACCEPTED / name
-    records = read_lines(run / RECORDS, Record, f"Run `chassis evals run {name}` again")
-    if not any(record.value is not None for record in records):
-        where = f"{RUNS}/{name}/{RECORDS}"
+    where, remedy = f"{RUNS}/{name}/{RECORDS}", f"Run `chassis evals run {name}` again"
+    context = context_of(root, suites, name)
+    if not any(record.value is not None for record in context.records):
         raise ConfigError(where, "there is no run that shows anything", f"Run `chassis evals run {name}` first")
+    if problem := next(invalid(context), None):
+        raise ConfigError(where, f"the run is no evidence: {problem.sentence}", remedy)
+    accepted = root / ACCEPTED / name
     accepted.mkdir(parents=True, exist_ok=True)
     for file in (RECORDS, TRIALS):
-        shutil.copyfile(run / file, accepted / file)
+        shutil.copyfile(root / RUNS / name / file, accepted / file)
     return accepted

@@ -1,4 +1,4 @@
-"""The two files that a run leaves behind: what came back, and how good it was."""
+"""The files that a run leaves behind: what came back, what judges said of it, and how good it was."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from chassis.evals.cases import Split
 from chassis.types import NanoUsd
 
-TRIALS, RECORDS = "trials.jsonl", "records.jsonl"
+TRIALS, OPINIONS, RECORDS = "trials.jsonl", "opinions.jsonl", "records.jsonl"
 
 type Arm = Literal["service", "baseline"]
 """Who was asked: the service as callers get it, or the team's baseline alone, which a model must beat."""
@@ -101,3 +101,26 @@ class Record(Asked):
     evaluator: str
     evaluator_hash: str
     value: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What a judge said of one trial.
+
+    Args:
+        call_id: The trial.
+        evaluator: The judge.
+        evaluator_hash: Changes with the judge.
+        value: 0 has the failure and 1 has not; None if the judge erred.
+        error: The name of what went wrong.
+        reason: Why, in the judge's words.
+        cost: What it cost to ask.
+    """
+
+    call_id: str
+    evaluator: str
+    evaluator_hash: str
+    value: float | None
+    error: str | None
+    reason: str
+    cost: NanoUsd

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from chassis.clock import now
 from chassis.errors import ConfigError, NotAllowed
 from chassis.evals.cases import Case
 from chassis.evals.endings import Ending, Refused, dump
-from chassis.evals.lines import digest, facts_of, line_of, read_lines, write_lines
+from chassis.evals.lines import digest, facts_of, read_lines
+from chassis.evals.notebook import Notebook
 from chassis.evals.outages import verdict_on
 from chassis.evals.recordings import Playback, playback
 from chassis.evals.records import TRIALS, Arm, Stamp, Trial
@@ -23,36 +24,6 @@ REMEDY = "Run the suite again without --resume"
 
 type Turn = tuple[Arm, Service[Any, Any], Case[Any], int]
 """Who is to be asked what, for which time."""
-
-
-class Notebook:
-    """Where trials are written down: each is on disk before anybody hears of it.
-
-    Args:
-        folder: The suite's folder.
-        done: What an earlier, stopped run of the same left.
-        on_trial: Hears of each new one.
-    """
-
-    def __init__(self, folder: Path, done: Sequence[Trial], on_trial: Callable[[], None]) -> None:
-        self.trials = list(done)
-        self._path, self._on_trial = folder / TRIALS, on_trial
-
-    def __enter__(self) -> None:
-        """Begin with what is done."""
-        write_lines(self._path, self.trials)
-        self._file = self._path.open("a", encoding="utf-8")
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def write(self, trial: Trial) -> None:
-        """Keep one trial."""
-        self._file.write(line_of(trial))
-        self._file.flush()
-        self.trials.append(trial)
-        self._on_trial()
 
 
 def stamp_of(name: str, cases: Sequence[Case[Any]], stage: Stage) -> Stamp:
@@ -89,7 +60,9 @@ def turns_of(stage: Stage, cases: Sequence[Case[Any]], repeats: int, done: Itera
     return [turn for turn in turns if (turn[0], turn[2].id, turn[3]) not in asked]
 
 
-async def run(stage: Stage, turns: Sequence[Turn], stamp: Stamp, at_once: int, notebook: Notebook) -> list[Trial]:
+async def run(
+    stage: Stage, turns: Sequence[Turn], stamp: Stamp, at_once: int, notebook: Notebook[Trial]
+) -> list[Trial]:
     """Ask every turn and return the trials, those already done included."""
     free = asyncio.Semaphore(at_once)
 
@@ -101,7 +74,7 @@ async def run(stage: Stage, turns: Sequence[Turn], stamp: Stamp, at_once: int, n
         async with asyncio.TaskGroup() as tasks:
             for turn in turns:
                 tasks.create_task(take(turn))
-    return notebook.trials
+    return notebook.rows
 
 
 async def _ask(stage: Stage, turn: Turn, stamp: Stamp) -> Trial:

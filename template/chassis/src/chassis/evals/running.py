@@ -1,6 +1,6 @@
 """Runs one suite: puts the service together, asks, scores, and leaves trials and records in the suite's folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from chassis.evals.graders import Evaluator, load_grader
 from chassis.evals.judges import load_judges
 from chassis.evals.judging import RUNS
 from chassis.evals.lines import read_lines, write_lines
-from chassis.evals.records import RECORDS, Record
-from chassis.evals.run import Notebook, earlier_trials, run, stamp_of, turns_of
-from chassis.evals.score import known_verdicts, score
+from chassis.evals.notebook import Notebook, Progress
+from chassis.evals.records import OPINIONS, RECORDS, TRIALS, Opinion
+from chassis.evals.run import earlier_trials, run, stamp_of, turns_of
+from chassis.evals.score import score
 from chassis.evals.stage import Mode, Stage, stage
 from chassis.evals.suites import FILE, Suite
 from chassis.guard.vendors import NEEDS
@@ -51,14 +52,6 @@ class Order:
         return self.project.root / RUNS / self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Hears how far a run is: `begin` with the number of turns, `step` after each."""
-
-    begin: Callable[[int], None]
-    step: Callable[[], None]
-
-
 async def run_suite(order: Order, progress: Progress) -> None:
     """Run one suite.
 
@@ -67,7 +60,8 @@ async def run_suite(order: Order, progress: Progress) -> None:
             are to be asked and none can be.
     """
     folder = order.folder
-    earlier = read_lines(folder / RECORDS, Record, "Remove it") if order.resume else []
+    opinions = read_lines(folder / OPINIONS, Opinion, "Remove it") if order.resume else []
+    docket = Notebook(folder / OPINIONS, opinions, progress)
     (folder / RECORDS).unlink(missing_ok=True)
     async with stage(order.project, order.name, order.suite, order.mode, models=order.models) as staged:
         if order.mode != "replay" and staged.guard is None:
@@ -80,11 +74,10 @@ async def run_suite(order: Order, progress: Progress) -> None:
         stamp = stamp_of(order.name, cases, staged)
         done = earlier_trials(folder, stamp) if order.resume else []
         turns = turns_of(staged, cases, order.repeats, done)
-        progress.begin(len(turns))
-        notebook = Notebook(folder, done, progress.step)
-        trials = await run(staged, turns, stamp, order.suite.at_once, notebook)
-        known = known_verdicts(earlier)
-        records = await score(trials, cases, evaluators, task, known=known, at_once=order.suite.at_once)
+        progress.begin("answers", len(turns))
+        trials = await run(staged, turns, stamp, order.suite.at_once, Notebook(folder / TRIALS, done, progress))
+        with docket:
+            records = await score(trials, cases, evaluators, task, docket=docket, at_once=order.suite.at_once)
     write_lines(folder / RECORDS, records)
 
 
@@ -100,7 +93,7 @@ def _evaluator(order: Order, name: str, staged: Stage) -> Evaluator:
     judges = load_judges(order.project.root)
     if name not in judges:
         return load_grader(order.project.root, name)
-    remedy = f"Set its key, or run `chassis evals record {order.name}`"
+    remedy = f", or run `chassis evals record {order.name}`" if order.mode == "replay" else ""
     try:
         return evaluator_of(seat(name, judges[name], staged, remedy))
     except ConfigError:

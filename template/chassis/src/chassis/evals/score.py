@@ -1,7 +1,7 @@
 """Turns trials into records: every evaluator says of every trial how good it was."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -9,20 +9,11 @@ from chassis.evals.cases import Case
 from chassis.evals.endings import Ending, Refused, load
 from chassis.evals.graders import Evaluator, JudgeFailed
 from chassis.evals.lines import facts_of
-from chassis.evals.records import Asked, Record, Trial
+from chassis.evals.notebook import Notebook
+from chassis.evals.records import Asked, Opinion, Record, Status, Trial
 from chassis.task import Task
 
 SHARED = {field.name for field in fields(Asked)} - {"status", "error"}
-
-type Known = dict[tuple[str, str, str], Record]
-"""What judges have said already, by call, evaluator and fingerprint: asking again would cost again."""
-
-
-def known_verdicts(records: Sequence[Record]) -> Known:
-    """Return the verdicts that need not be asked for again."""
-    return {
-        (record.call_id, record.evaluator, record.evaluator_hash): record for record in records if record.status == "ok"
-    }
 
 
 async def score(
@@ -31,32 +22,46 @@ async def score(
     evaluators: Sequence[Evaluator],
     task: Task[Any, Any],
     *,
-    known: Known,
+    docket: Notebook[Opinion],
     at_once: int,
 ) -> list[Record]:
-    """Return the records of a run, in the order of the cases.
+    """Return the records of a run, in the order of the cases; what judges say is on the docket, or goes there.
 
     Raises:
         ConfigError: A grader fails, or returns what is no value.
     """
+    judges = [evaluator for evaluator in evaluators if evaluator.is_judge]
     places = {case.id: (place, case, case.digest) for place, case in enumerate(cases)}
+    known = {(each.call_id, each.evaluator, each.evaluator_hash): each for each in docket.rows if each.error is None}
     free = asyncio.Semaphore(at_once)
 
-    async def judged(trial: Trial) -> list[Record | None]:
-        _, case, case_hash = places[trial.case]
-        sheet = _Sheet.of(trial, case, case_hash, task)
-        return [await said(sheet, evaluator) for evaluator in evaluators]
+    def is_due(sheet: _Sheet, ending: Ending[Any], judge: Evaluator) -> bool:
+        return (sheet.trial.call_id, judge.name, judge.fingerprint) not in known and judge.applies(sheet.case, ending)
 
-    async def said(sheet: _Sheet, evaluator: Evaluator) -> Record | None:
+    async def judged(sheet: _Sheet) -> list[Record | None]:
+        if (ending := sheet.ending) is None:
+            return list(sheet.unanswered(evaluators))
+        return [await said(sheet, ending, evaluator) for evaluator in evaluators]
+
+    async def said(sheet: _Sheet, ending: Ending[Any], evaluator: Evaluator) -> Record | None:
         if not evaluator.is_judge:
-            return await sheet.record(evaluator)
-        if earlier := known.get((sheet.trial.call_id, evaluator.name, evaluator.fingerprint)):
-            return earlier
-        async with free:
-            return await sheet.record(evaluator)
+            mark = await evaluator.mark(sheet.case, ending)
+            return None if mark is None else sheet.record(evaluator, mark.value, sheet.trial.status, sheet.trial.error)
+        if is_due(sheet, ending, evaluator):
+            async with free:
+                opinion = await _opinion(sheet, ending, evaluator)
+            docket.write(opinion)
+        else:
+            opinion = known.get((sheet.trial.call_id, evaluator.name, evaluator.fingerprint))
+        if opinion is None:
+            return None
+        return sheet.record(evaluator, opinion.value, "judge_error" if opinion.error else "ok", opinion.error)
 
-    sheets = await asyncio.gather(*(judged(trial) for trial in trials if trial.case in places))
-    kept = [record for sheet in sheets for record in sheet if record is not None]
+    sheets = [_Sheet.of(trial, *places[trial.case][1:], task) for trial in trials if trial.case in places]
+    due = [judge for sheet in sheets if sheet.ending for judge in judges if is_due(sheet, sheet.ending, judge)]
+    docket.progress.begin("verdicts", len(due))
+    said_of = await asyncio.gather(*(judged(sheet) for sheet in sheets))
+    kept = [record for records in said_of for record in records if record is not None]
     return sorted(kept, key=lambda record: (record.arm, places[record.case][0], record.repeat))
 
 
@@ -90,22 +95,39 @@ class _Sheet:
         ending = load(trial.ending, task.gives) if trial.ending is not None and trial.status == "ok" else None
         return cls(trial, case, ending, shared)
 
-    async def record(self, evaluator: Evaluator) -> Record | None:
-        """Return what one evaluator says, or None if it says nothing."""
-        status, error = self.trial.status, self.trial.error
-        value = 0.0 if status == "fail_service" else None
-        if self.ending is None:
-            # Without an ending to grade, ask about one that no answer could hide in: does it speak of this case at all?
-            if not evaluator.applies(self.case, Refused(error or "")):
-                return None
-        else:
-            try:
-                value = await evaluator.value(self.case, self.ending)
-            except JudgeFailed as failure:
-                status, error = "judge_error", str(failure)
-            if value is None and status == "ok":
-                return None
+    def unanswered(self, evaluators: Sequence[Evaluator]) -> Iterator[Record]:
+        """Yield what is said of a trial without an ending: 0 if the service failed, and nothing after an outage.
+
+        Each evaluator is asked about an ending that no answer could hide in: does it speak of this case at all? If none
+        does, all have to, because a grader that speaks of answers alone would lose sight of every crash.
+        """
+        hidden = Refused(self.trial.error or "")
+        concerned = [evaluator for evaluator in evaluators if evaluator.applies(self.case, hidden)]
+        value = 0.0 if self.trial.status == "fail_service" else None
+        for evaluator in concerned or evaluators:
+            yield self.record(evaluator, value, self.trial.status, self.trial.error)
+
+    def record(self, evaluator: Evaluator, value: float | None, status: Status, error: str | None) -> Record:
+        """Return what one evaluator says."""
         name, fingerprint = evaluator.name, evaluator.fingerprint
         return Record(
             **self.shared, status=status, error=error, evaluator=name, evaluator_hash=fingerprint, value=value
         )
+
+
+async def _opinion(sheet: _Sheet, ending: Ending[Any], judge: Evaluator) -> Opinion:
+    value, error = None, None
+    try:
+        mark = await judge.mark(sheet.case, ending)
+        value, reason, cost = (mark.value, mark.reason, mark.cost) if mark else (None, "", 0)
+    except JudgeFailed as failure:
+        error, reason, cost = str(failure), failure.reason, failure.cost
+    return Opinion(
+        call_id=sheet.trial.call_id,
+        evaluator=judge.name,
+        evaluator_hash=judge.fingerprint,
+        value=value,
+        error=error,
+        reason=reason,
+        cost=cost,
+    )

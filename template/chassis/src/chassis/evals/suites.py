@@ -135,8 +135,12 @@ class Suite(Section):
     def _fits_together(self) -> Self:
         if self.kind == "replay" and self.most_repeats > 1:
             raise ValueError("a replay suite gets the same reply each time; leave repeats and max_repeats out")
+        if self.max_repeats is not None and self.max_repeats < self.repeats:
+            raise ValueError(f"max_repeats is {self.max_repeats}; write {self.repeats}, the repeats, or more")
         known = set(self.evaluators)
         for rule in self.rules:
+            if self.kind == "replay" and isinstance(rule, Regression) and (rule.slices or rule.max_drop is not None):
+                raise ValueError("in a replay suite no case at all may get worse; leave max_drop and slices out")
             named = getattr(rule, "evaluator", None)
             if named is not None and named not in known and not isinstance(rule, JudgeRule):
                 raise ValueError(f"the {rule.kind} rule names {named!r}; add it to evaluators or mend the name")

@@ -1,26 +1,20 @@
 """The walk of one model request, shown whole in one expression."""
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from pydantic_ai import RunContext
-from pydantic_ai.exceptions import FallbackExceptionGroup, ModelAPIError, UnexpectedModelBehavior
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import CompletedStreamedResponse, Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior
+from pydantic_ai.models import Model
 from pydantic_ai.models.fallback import FallbackModel
-from pydantic_ai.settings import ModelSettings
 
-from chassis.call import Call, Share, Turn
+from chassis.call import Share, Turn
 from chassis.constraints import Constraints
-from chassis.errors import ModelsFailed
+from chassis.guard.afforded import Afforded
 from chassis.guard.breaking import Breaking
 from chassis.guard.cached import Cached, Landed
 from chassis.guard.flights import Flights
 from chassis.guard.held import Held
 from chassis.guard.link import Link
-from chassis.guard.listed import Listed
 from chassis.guard.metered import Metered
 from chassis.guard.queued import Queued
 from chassis.guard.redacted import Redacted
@@ -28,7 +22,6 @@ from chassis.guard.redaction import Finder
 from chassis.guard.retried import Retried
 from chassis.guard.switched import Switched
 from chassis.guard.timed import Timed
-from chassis.guard.tools import check_tools
 from chassis.policy import check_destination
 from chassis.sensitive import Recogniser
 from chassis.store.ledger import Ledger
@@ -89,30 +82,36 @@ def chain(guard: Guard, turn: Turn) -> Model:
     return Switched(
         Redacted(
             Cached(
-                Held(
-                    FallbackModel(
-                        *(
-                            Queued(
-                                Breaking(
-                                    Retried(
-                                        Metered(Timed(link.vendor, share), link, turn),
-                                        link.retries,
+                Afforded(
+                    (
+                        Held(
+                            FallbackModel(
+                                *(
+                                    Queued(
+                                        Breaking(
+                                            Retried(
+                                                Switched(Metered(Timed(link.vendor, share), link, turn), guard.switch),
+                                                link.retries,
+                                                share,
+                                            ),
+                                            link.breaker,
+                                            link.destination,
+                                        ),
+                                        link.line,
                                         share,
-                                    ),
-                                    link.breaker,
-                                    link.destination,
+                                        link.rules.name,
+                                    )
+                                    for link, share in _shares(links, turn)
                                 ),
-                                link.line,
-                                share,
-                                link.rules.name,
-                            )
-                            for link, share in _shares(guard.links, turn)
-                        ),
-                        fallback_on=(ModelAPIError, UnexpectedModelBehavior),
+                                fallback_on=(ModelAPIError, UnexpectedModelBehavior),
+                            ),
+                            links,
+                            guard.constraints,
+                            guard.ledger,
+                            turn,
+                        )
+                        for links in _affordable(guard, turn)
                     ),
-                    guard.links,
-                    guard.constraints,
-                    guard.ledger,
                     turn,
                 ),
                 guard.replies,
@@ -127,55 +126,16 @@ def chain(guard: Guard, turn: Turn) -> Model:
     )
 
 
+def _affordable(guard: Guard, turn: Turn) -> Iterator[tuple[Link, ...]]:
+    """Yield the models of the chain, and if it may become cheaper those left without the dearest one, and so on."""
+    yield guard.links
+    if guard.constraints.when_wrong.budget_exhausted == "cheaper":
+        left = list(guard.links)
+        for link in sorted(left, key=lambda link: -link.worst_case_with_retries(turn.input_bound))[:-1]:
+            left.remove(link)
+            yield tuple(left)
+
+
 def _shares(links: tuple[Link, ...], turn: Turn) -> Iterator[tuple[Link, Share]]:
     """Return each model with its share: it divides the time that is left with those behind it."""
     return ((link, Share(turn.call.deadline, len(links) - place)) for place, link in enumerate(links))
-
-
-class GuardedModel(FallbackModel):
-    """The model that a task is given. Whatever an agent or a tool loop sends through it takes the walk, each time.
-
-    To pydantic-ai it is a `FallbackModel` over the chain's models, so that prompts and tools are prepared for each; but
-    none of those listed can be asked alone.
-
-    Args:
-        guard: The process's guards.
-        call: The call that is charged, timed and counted.
-    """
-
-    def __init__(self, guard: Guard, call: Call) -> None:
-        super().__init__(*(Listed(link.vendor) for link in guard.links))
-        self._guard, self._call = guard, call
-
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
-        """Take the walk.
-
-        Raises:
-            ModelsFailed: No model of the chain gave a usable reply, the call's time or turns are used up, or the models
-                are switched off.
-            BudgetExhausted: The worst case does not fit into a budget; nothing was sent.
-            ConfigError: A tool is offered that `constraints.toml` does not declare.
-        """
-        check_tools(model_request_parameters.function_tools, self._guard.constraints.tools)
-        turn = self._call.turn()
-        try:
-            return await chain(self._guard, turn).request(messages, model_settings, model_request_parameters)
-        except FallbackExceptionGroup as failures:
-            raise ModelsFailed("No model gave a usable reply") from failures
-
-    @asynccontextmanager
-    async def request_stream(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-        run_context: RunContext[Any] | None = None,  # noqa: ARG002 - pydantic-ai passes it; the walk needs none of it
-    ) -> AsyncGenerator[StreamedResponse]:
-        """Take the same walk and hand the reply over in one piece: a reply is checked before anybody sees it."""
-        response = await self.request(messages, model_settings, model_request_parameters)
-        yield CompletedStreamedResponse(response, model_request_parameters=model_request_parameters, replay_events=True)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from pydantic_ai.models import Model
-from pydantic_ai.usage import RequestUsage
 
 from chassis.constraints import ModelLink
 from chassis.guard.breaker import Breaker
@@ -36,7 +35,7 @@ class Link:
 
     def worst_case(self, input_bound: int) -> NanoUsd:
         """Return the most that sending one request of at most `input_bound` tokens once can cost."""
-        return self.price(RequestUsage(input_tokens=input_bound, output_tokens=self.rules.max_output_tokens))
+        return self.price.worst(input_bound, self.rules.max_output_tokens)
 
     def worst_case_with_retries(self, input_bound: int) -> NanoUsd:
         """Return the most that one request can cost if it is sent again as often as it may be."""

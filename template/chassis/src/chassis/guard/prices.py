@@ -1,12 +1,13 @@
 """What a model's tokens cost, from genai-prices (dated, works offline) or from `constraints.toml`."""
 
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
+from typing import Protocol
 
 from genai_prices import calc_price
-from genai_prices.types import ModelPrice, PriceCalculation, calc_unit_price
+from genai_prices.types import ModelPrice, PriceCalculation, TieredPrices, calc_unit_price
 from pydantic_ai.usage import RequestUsage
 
 from chassis.constraints import FILE, ModelLink
@@ -17,8 +18,17 @@ MILLION = 1_000_000
 PLAIN = frozenset({"input_tokens", "output_tokens", "output_reasoning_tokens", "details", "cost"})
 """What a request for text alone reports. Two rates price it; genai-prices takes fifty times as long to see that."""
 
-type Price = Callable[[RequestUsage], NanoUsd]
-"""From the tokens of one request to what it costs, rounded up."""
+
+class Price(Protocol):
+    """What a model's tokens cost, in nano-USD, rounded up."""
+
+    def __call__(self, usage: RequestUsage) -> NanoUsd:
+        """Return what the tokens of one request cost."""
+        ...
+
+    def worst(self, read: int, written: int) -> NanoUsd:
+        """Return the most that a request of so many tokens can cost, whichever of them a vendor keeps in a cache."""
+        ...
 
 
 def price_of(link: ModelLink) -> Price:
@@ -28,8 +38,8 @@ def price_of(link: ModelLink) -> Price:
         ConfigError: genai-prices does not know the model, and the constraints give no price.
     """
     if link.input_usd_per_million is not None and link.output_usd_per_million is not None:
-        return _fixed(Decimal(str(link.input_usd_per_million)), Decimal(str(link.output_usd_per_million)))
-    price = _listed(link)
+        return Fixed(Decimal(str(link.input_usd_per_million)), Decimal(str(link.output_usd_per_million)))
+    price = Listed(link.model, link.provider)
     try:
         price(RequestUsage(input_tokens=1, output_tokens=1))
     except LookupError:
@@ -41,30 +51,60 @@ def price_of(link: ModelLink) -> Price:
     return price
 
 
-def _fixed(per_million_in: Decimal, per_million_out: Decimal) -> Price:
-    def price(usage: RequestUsage) -> NanoUsd:
-        return _nano((usage.input_tokens * per_million_in + usage.output_tokens * per_million_out) / MILLION)
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The price that the constraints give, in dollars for a million tokens read and written."""
 
-    return price
+    reading: Decimal
+    writing: Decimal
+
+    def __call__(self, usage: RequestUsage) -> NanoUsd:
+        """Return what the tokens of one request cost."""
+        return self.worst(usage.input_tokens, usage.output_tokens)
+
+    def worst(self, read: int, written: int) -> NanoUsd:
+        """Return what so many tokens cost."""
+        return _nano((read * self.reading + written * self.writing) / MILLION)
 
 
-def _listed(link: ModelLink) -> Price:
-    def listed(usage: RequestUsage) -> PriceCalculation:
-        return calc_price(usage, link.model, provider_id=link.provider)
+class Listed:
+    """The price in the list of genai-prices.
 
-    @lru_cache(maxsize=1)
-    def rates_in(_minute: int) -> ModelPrice:
-        return listed(RequestUsage()).model_price
+    Args:
+        model: The vendor's id of it.
+        provider: The vendor.
+    """
 
-    def price(usage: RequestUsage) -> NanoUsd:
+    def __init__(self, model: str, provider: str) -> None:
+        self._model, self._provider = model, provider
+        self._rates_in = lru_cache(maxsize=1)(self._rates_looked_up)
+
+    def __call__(self, usage: RequestUsage) -> NanoUsd:
+        """Return what the list says."""
         if any(count and kind not in PLAIN for kind, count in vars(usage).items()):
-            return _nano(listed(usage).total_price)
-        rates = rates_in(int(time.time()) // 60)
-        read, written = usage.input_tokens, usage.output_tokens  # how much is read decides the rate of both
-        dollars = calc_unit_price(rates.input_mtok, read, read, MILLION)
-        return _nano(dollars + calc_unit_price(rates.output_mtok, written, read, MILLION))
+            return _nano(self._listed(usage).total_price)
+        rates, read = self._rates(), usage.input_tokens
+        return _nano(_cost(rates.input_mtok, read, read) + _cost(rates.output_mtok, usage.output_tokens, read))
 
-    return price
+    def worst(self, read: int, written: int) -> NanoUsd:
+        """Return the most: some vendors take more for a token that they also write into their cache."""
+        rates = self._rates()
+        reading = max(_cost(rates.input_mtok, read, read), _cost(rates.cache_write_mtok, read, read))
+        return _nano(reading + _cost(rates.output_mtok, written, read))
+
+    def _listed(self, usage: RequestUsage) -> PriceCalculation:
+        return calc_price(usage, self._model, provider_id=self._provider)
+
+    def _rates(self) -> ModelPrice:
+        return self._rates_in(int(time.time()) // 60)
+
+    def _rates_looked_up(self, _minute: int) -> ModelPrice:
+        return self._listed(RequestUsage()).model_price
+
+
+def _cost(rate: Decimal | TieredPrices | None, tokens: int, read: int) -> Decimal:
+    """Return dollars; how much is read decides the rate of everything."""
+    return calc_unit_price(rate, tokens, read, MILLION)
 
 
 def _nano(dollars: Decimal) -> NanoUsd:

@@ -1,16 +1,22 @@
-"""Asks no model while people have switched the models off."""
+"""Asks no model while people have switched the models off.
+
+It stands in two places: around the whole walk, so that not even the cache speaks, and before each request that is sent,
+because a retry, a later model or a place in a line may come long after the walk began.
+"""
+
+from contextlib import suppress
 
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
-from chassis.errors import ModelsOff
+from chassis.errors import ModelsOff, StoreUnavailable
 from chassis.store.switch import ModelSwitch
 
 
 class Switched(WrapperModel):
-    """Asks the wrapped chain while the switch is on; not even the cache speaks for a model that is off.
+    """Asks the wrapped model while the switch is on, and passes nothing on that comes after it was switched off.
 
     Args:
         wrapped: The rest of the walk.
@@ -30,8 +36,14 @@ class Switched(WrapperModel):
         """Ask, unless the models are off.
 
         Raises:
-            ModelsOff: They are.
+            ModelsOff: They are, or were by the time the reply was there.
         """
+        await self._check()
+        response = await self.wrapped.request(messages, model_settings, model_request_parameters)
+        with suppress(StoreUnavailable):  # what is there and paid for is not lost because nobody can say
+            await self._check()
+        return response
+
+    async def _check(self) -> None:
         if await self._switch.is_off():
             raise ModelsOff("The models are switched off")
-        return await self.wrapped.request(messages, model_settings, model_request_parameters)

@@ -55,17 +55,29 @@ class Roles(Section):
     system: Role
     """Everything that no other role covers; the contact on every referral."""
     model_quality: Role
+    """Are the answers good enough, and is a model still worth its price?"""
     evaluation_data: Role
+    """Do the cases still show what callers ask?"""
     prompts: Role
+    """What are the models told?"""
     data_protection: Role
+    """What may be sent where, and what is kept? Gives the privacy sign-off."""
     user_experience: Role
+    """Do callers get what they came for?"""
     cost: Role
+    """May it cost this much? Called when money runs out."""
     reliability: Role
+    """Does it answer in time, and who is called when it does not?"""
     security: Role
+    """Who may call it, and what could they do? Gives the security sign-off, and reads what `SECURITY.md` asks for."""
     vendor: Role
+    """Contracts with those who run the models. Gives the procurement sign-off."""
     legal: Role
+    """Which laws apply, and who said so? Gives the legal sign-off."""
     integrations: Role
+    """The systems that call it and that it calls."""
     risk_acceptance: Role
+    """Who signs for what is left? Gives the risk sign-off."""
 
 
 class Ownership(Section):
@@ -100,13 +112,26 @@ class Ownership(Section):
             yield f"roles.{name}.deputy is {role.deputy!r}, as is accountable; name another team, or none if alone"
         if role.deputy is None and len(self.teams) > 1:
             yield f"roles.{name}.deputy is missing although there are several teams; add one of: {known}"
-        if self.teams[role.accountable].email is None:
+        if self.accountable(role).email is None:
             yield f"teams.{role.accountable}.email is missing although the team is accountable for {name!r}; add it"
+
+    @property
+    def owner(self) -> Team:
+        """Return the team that is accountable for the system."""
+        return self.accountable(self.roles.system)
 
     @property
     def contact(self) -> str:
         """Return the address of the team that is accountable for the system."""
-        return str(self.teams[self.roles.system.accountable].email)
+        return str(self.owner.email)
+
+    def accountable(self, role: Role) -> Team:
+        """Return the team that answers for a role; it has an address."""
+        return self.teams[role.accountable]
+
+    def deputy(self, role: Role) -> Team | None:
+        """Return the team that stands in, if there is another one."""
+        return self.teams[role.deputy] if role.deputy else None
 
     def due_reviews(self, today: date) -> list[str]:
         """Return the roles whose `review_by` has come."""

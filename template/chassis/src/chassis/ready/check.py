@@ -28,7 +28,9 @@ class Check:
         title: What holds when it passes.
         level: From which tier on it must pass.
         remedy: What to do if it does not.
-        look: Returns the evidence, or raises `Failed` or `Unknown` with it.
+        look: Returns the evidence, or raises `Failed` or `Unknown` with it. Its docstring is what the page says of the
+            check: what is looked at, and why.
+        file: What to open to mend it.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Check:
     level: Tier
     remedy: str
     look: Callable[[Evidence], str]
+    file: str = "constraints.toml"
 
     @property
     def page(self) -> str:

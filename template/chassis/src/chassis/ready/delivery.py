@@ -8,59 +8,60 @@ from chassis.ready.promises import need
 
 
 def locked(evidence: Evidence) -> str:
-    """The same versions everywhere."""
+    """`uv.lock` is there and names packages. With it, every machine installs the same versions."""
     count = evidence.text("uv.lock").count("[[package]]")
     return need(count, "uv.lock names no package", f"{count} packages are locked")
 
 
 def pinned(evidence: Evidence) -> str:
-    """No action changes under its name."""
-    uses = [(path, name) for path, text in evidence.workflows.items() for name in re.findall(r"uses: *(\S+)", text)]
-    loose = sorted(
-        {name for _, name in uses if not re.search(r"@[0-9a-f]{40}$", name) and not name.startswith(("./", "$/"))}
-    )
-    return need(not loose, f"not pinned: {', '.join(loose)}", f"{len(uses)} uses, all pinned by commit")
+    """Every foreign action of a workflow is named by its commit, every image of a pipeline by its digest.
+
+    A tag can be moved to other code at any time; these cannot.
+    """
+    loose = sorted({name for pipeline in evidence.pipelines for name in pipeline.loose})
+    count = sum(pipeline.foreign for pipeline in evidence.pipelines)
+    return need(not loose, f"not pinned: {', '.join(loose)}", f"{count} foreign parts, all pinned")
 
 
 def granted(evidence: Evidence) -> str:
-    """A workflow may do nothing but what a job needs."""
-    if evidence.project.forge == "gitlab":
-        return "GitLab's jobs have no such grants"
-    nothing = re.compile(r"^permissions: *{} *$", re.MULTILINE)
-    wide = [path for path, text in evidence.workflows.items() if not nothing.search(text)]
-    return need(not wide, f"no `permissions: {{}}` in {', '.join(wide)}", f"{len(evidence.workflows)} workflows")
+    """Every workflow on GitHub begins with `permissions: {}`.
+
+    Each job then has only the rights that it asks for. GitLab has no such grants, so there it passes.
+    """
+    wide = [pipeline.path for pipeline in evidence.pipelines if not pipeline.grants_nothing]
+    return need(not wide, f"no `permissions: {{}}` in {', '.join(wide)}", f"{len(evidence.pipelines)} files")
 
 
 def checked(evidence: Evidence) -> str:
-    """Each change is checked."""
+    """A workflow runs `make check` on every pull or merge request, where it cannot be skipped, and fails with it."""
     return _runs(evidence, "make check")
 
 
 def gated(evidence: Evidence) -> str:
-    """Each change is measured."""
+    """A workflow runs `make evals` on every pull or merge request, where it cannot be skipped, and fails with it."""
     return _runs(evidence, "make evals")
 
 
 def _runs(evidence: Evidence, command: str) -> str:
-    step = re.compile(rf"^ *(- )?(run: *)?{command} *$", re.MULTILINE)
-    found = [path for path, text in evidence.workflows.items() if _on_each_change(text) and step.search(text)]
+    found = [each.path for each in evidence.pipelines if each.each_change and command in each.commands]
     return need(found, f"no workflow runs `{command}` on each change and fails with it", f"in {', '.join(found)}")
 
 
-def _on_each_change(workflow: str) -> bool:
-    started = re.search(r"^  pull_request:|merge_request_event", workflow, re.MULTILINE)
-    return bool(started) and "continue-on-error" not in workflow and "allow_failure" not in workflow
-
-
 def nobody(evidence: Evidence) -> str:
-    """The container runs as nobody."""
+    """The last `USER` of the `Dockerfile` is a number other than 0.
+
+    A cluster can only tell from a number that the container does not run as root.
+    """
     users = re.findall(r"^USER +(\S+)", evidence.text("Dockerfile"), re.MULTILINE)
     fine = users and re.fullmatch(r"[1-9]\d*(:\d+)?", users[-1])
     return need(fine, f"Dockerfile runs as {users[-1] if users else 'root'}", f"runs as {users[-1] if users else ''}")
 
 
 def based(evidence: Evidence) -> str:
-    """The image is built on what was tested."""
+    """Every image that the `Dockerfile` names as `ARG` carries its digest.
+
+    A tag can name another image tomorrow; a digest names the one that was tested.
+    """
     images = re.findall(r"^ARG +\w+=(\S+/\S+:\S+)", evidence.text("Dockerfile"), re.MULTILINE)
     if not images:
         raise Unknown("Dockerfile names no image as ARG")
@@ -69,56 +70,113 @@ def based(evidence: Evidence) -> str:
 
 
 def ignored(evidence: Evidence) -> str:
-    """The file with the keys is never committed."""
+    """`.gitignore` names `.env`, where the keys of the models are written."""
     lines = evidence.text(".gitignore").splitlines()
     return need(".env" in lines, ".gitignore does not name .env", ".env is ignored")
 
 
 def empty(evidence: Evidence) -> str:
-    """The example holds no key."""
+    """`.env.example` gives no `…_API_KEY` a value.
+
+    That file is committed, so a key in it is known to everybody who can read the repository.
+    """
     found = re.findall(r"^#? *(\w+_API_KEY)=\S", evidence.text(".env.example"), re.MULTILINE)
     return need(not found, f"a value for {', '.join(found)} in .env.example", ".env.example holds no key")
 
 
 def explained(evidence: Evidence) -> str:
-    """Whoever is woken finds a page."""
+    """Every alert in `ops/alerts.yaml` names a page that exists.
+
+    It tells whoever is called at night what to look at and what to do.
+    """
     pages = set(re.findall(r"runbook(?:_url)?: *(\S+)", evidence.text("ops/alerts.yaml")))
     missing = sorted(page for page in pages if not (evidence.root / page).is_file())
     return need(pages and not missing, f"no page: {', '.join(missing) or 'none is named'}", f"{len(pages)} runbooks")
 
 
 def recorded(evidence: Evidence) -> str:
-    """It is known which release of the template this is."""
+    """`.copier-answers.yml` says from which release of the template the chassis is.
+
+    Without it, no update can tell what has changed since.
+    """
     found = re.search(r"^_commit: *(\S+)", evidence.text(".copier-answers.yml"), re.MULTILINE)
     return need(found, ".copier-answers.yml names no release", f"from {found[1] if found else ''}")
 
 
 def described(evidence: Evidence) -> str:
-    """It is known what it does."""
+    """`project.description` in `pyproject.toml` says what the service does.
+
+    The catalog and the sign-off pages show it to people who have never heard of the service.
+    """
     found = evidence.project.description
     return need(found, "project.description is empty in pyproject.toml", found)
 
 
 def contact(evidence: Evidence) -> str:
-    """A reader of the first page knows whom to ask."""
+    """`README.md` names the address of the team that is accountable for the system."""
     address = evidence.decisions.ownership.contact
     return need(
         address in evidence.text("README.md"), f"README.md does not name {address}", f"README.md names {address}"
     )
 
 
+CI = ".github/workflows/check.yml"
 CHECKS = (
-    Check("DLV101", "Dependencies are locked", "experiment", "`make setup`, then commit uv.lock", locked),
-    Check("DLV102", "Actions are pinned by commit", "standard", "Pin each to a commit", pinned),
-    Check("DLV103", "Workflows have no grants at the top", "standard", "Write `permissions: {}`", granted),
-    Check("DLV104", "Each change is checked", "experiment", "Run `make check` in CI", checked),
-    Check("DLV105", "Each change is measured", "standard", "Run `make evals` in CI", gated),
-    Check("DLV106", "The template's release is recorded", "experiment", "Let Copier write it", recorded),
-    Check("SEC103", "The container runs as nobody", "standard", "End the Dockerfile with a numeric USER", nobody),
-    Check("SEC104", "Images are pinned by digest", "standard", "Add @sha256:… to each", based),
-    Check("SEC105", "The file with the keys is ignored", "experiment", "Add .env to .gitignore", ignored),
-    Check("SEC106", "The example holds no key", "experiment", "Take the value out, and revoke the key", empty),
-    Check("OBS102", "Every alert has its runbook", "standard", "Write the page that the alert names", explained),
-    Check("DOC101", "It is said what it does", "experiment", "Write project.description", described),
-    Check("DOC102", "The README says whom to ask", "standard", "Name the contact in README.md", contact),
+    Check(
+        "DLV101", "Dependencies are locked", "experiment", "Run `make setup`, then commit uv.lock", locked, "uv.lock"
+    ),
+    Check("DLV102", "What CI runs is pinned", "standard", "Write a commit or a digest behind each @", pinned, CI),
+    Check(
+        "DLV103",
+        "Workflows have no grants at the top",
+        "standard",
+        "Write `permissions: {}` at the top of the workflow",
+        granted,
+        CI,
+    ),
+    Check("DLV104", "Each change is checked", "experiment", "Run `make check` in CI", checked, CI),
+    Check("DLV105", "Each change is measured", "standard", "Run `make evals` in CI", gated, CI),
+    Check(
+        "DLV106",
+        "The template's release is recorded",
+        "experiment",
+        "Bring back .copier-answers.yml as Copier wrote it",
+        recorded,
+        ".copier-answers.yml",
+    ),
+    Check(
+        "SEC103",
+        "The container does not run as root",
+        "standard",
+        "End the Dockerfile with a numeric USER",
+        nobody,
+        "Dockerfile",
+    ),
+    Check("SEC104", "Images are pinned by digest", "standard", "Add @sha256:… to each image", based, "Dockerfile"),
+    Check("SEC105", "The file with the keys is ignored", "experiment", "Add .env to .gitignore", ignored, ".gitignore"),
+    Check(
+        "SEC106",
+        "The example holds no key",
+        "experiment",
+        "Take the value out, and revoke the key",
+        empty,
+        ".env.example",
+    ),
+    Check(
+        "OBS102",
+        "Every alert has its runbook",
+        "standard",
+        "Write the page that the alert names",
+        explained,
+        "ops/alerts.yaml",
+    ),
+    Check(
+        "DOC101",
+        "It is said what the service does",
+        "experiment",
+        "Write project.description in pyproject.toml",
+        described,
+        "pyproject.toml",
+    ),
+    Check("DOC102", "The README says whom to ask", "standard", "Name the contact in README.md", contact, "README.md"),
 )

@@ -15,6 +15,7 @@ from chassis.derived.decisions import Decisions, load_decisions
 from chassis.errors import ConfigError
 from chassis.evals.suites import Suite, load_suites
 from chassis.project import Project, find_project
+from chassis.ready.pipelines import Pipeline, Unreadable, of_github, of_gitlab
 from chassis.signoffs.record import load_signoffs
 from chassis.signoffs.standing import Standing, standings
 
@@ -122,16 +123,30 @@ class Evidence:
         return dict(self._parsed("tests"))
 
     @cached_property
-    def workflows(self) -> dict[str, str]:
-        """Return what the forge runs, by path: GitHub's files, or GitLab's pipeline and what it includes from here."""
-        if self.project.forge == "gitlab":
-            pipeline = self.text(".gitlab-ci.yml")
-            included = re.findall(r"^ *-? *local: *['\"]?/?([^'\"\s]+)", pipeline, re.MULTILINE)
-            return {".gitlab-ci.yml": pipeline} | {path: self.text(path) for path in included}
-        files = sorted((self.root / ".github/workflows").glob("*.y*ml"))
-        if not files:
+    def pipelines(self) -> list[Pipeline]:
+        """Return what the forge runs: GitHub's workflows, or GitLab's pipeline and what it includes from here.
+
+        Raises:
+            Failed: There is nothing.
+            Unknown: One of the files cannot be read.
+        """
+        try:
+            if self.project.forge == "gitlab":
+                return of_gitlab(dict(self._included(".gitlab-ci.yml")))
+            files = sorted((self.root / ".github/workflows").glob("*.y*ml"))
+            paths = [str(file.relative_to(self.root)) for file in files]
+            found = [of_github(path, self.text(path)) for path in paths]
+        except Unreadable as error:
+            raise Unknown(str(error)) from None
+        if not found:
             raise Failed("there is no workflow in .github/workflows")
-        return {str(file.relative_to(self.root)): self.text(str(file.relative_to(self.root))) for file in files}
+        return found
+
+    def _included(self, pipeline: str) -> Iterator[tuple[str, str]]:
+        text = self.text(pipeline)
+        yield pipeline, text
+        for path in re.findall(r"^ *-? *local: *['\"]?/?([^'\"\s]+)", text, re.MULTILINE):
+            yield path, self.text(path)
 
     def _parsed(self, folder: str) -> Iterator[tuple[str, ast.Module]]:
         for file in sorted((self.root / folder).rglob("*.py")):

@@ -49,7 +49,7 @@ def as_sarif(review: Review) -> str:
 
 
 def _finding(result: Result) -> dict[str, Any]:
-    place = {"physicalLocation": {"artifactLocation": {"uri": "constraints.toml"}, "region": {"startLine": 1}}}
+    place = {"physicalLocation": {"artifactLocation": {"uri": result.check.file}, "region": {"startLine": 1}}}
     return {
         "ruleId": result.check.id,
         "level": "error" if result.verdict == "fail" else "warning",
@@ -101,10 +101,10 @@ def handbook() -> str:
 
 def _section(number: int) -> str:
     check = CHECKS[number]
-    about = (check.look.__doc__ or "").strip()
+    about = " ".join((check.look.__doc__ or "").split())
     return (
-        f"\n## {check.id}\n\n{check.title}. {about}\n\n".replace(".  ", ". ")
-        + f"From tier `{check.level}` on. If it does not hold: {check.remedy}.\n"
+        f"\n## {check.id}\n\n**{check.title}.** {about}\n\n"
+        f"From tier `{check.level}` on. If it does not hold: {check.remedy}.\n"
     )
 
 

@@ -21,7 +21,10 @@ def need(condition: object, failing: str, passing: str) -> str:
 
 
 def declared(evidence: Evidence) -> str:
-    """Constraints and owners can be read."""
+    """`constraints.toml` and `ownership.toml` are there, and every value in them can be meant.
+
+    Most other checks read these two files, and are `unknown` until this one passes.
+    """
     _ = evidence.project  # what is wrong there is no matter of these two
     try:
         _ = evidence.decisions
@@ -31,32 +34,44 @@ def declared(evidence: Evidence) -> str:
 
 
 def quantile(evidence: Evidence) -> str:
-    """The usual answer comes before the last moment."""
+    """`latency.p95_seconds` is below `latency.deadline_seconds`.
+
+    Calls are cut off at the deadline, so a p95 at or above it could never be missed.
+    """
     latency = evidence.constraints.latency
     said = f"p95_seconds is {latency.p95_seconds:g}, deadline_seconds {latency.deadline_seconds:g}"
     return need(latency.p95_seconds < latency.deadline_seconds, said, said)
 
 
 def floor(evidence: Evidence) -> str:
-    """The floor is more than a guess."""
+    """`quality.accuracy_floor` is at least 0.5.
+
+    Below that, `make evals` would let a service pass that is wrong more often than right.
+    """
     value = evidence.constraints.quality.accuracy_floor
     return need(value >= CHANCE, f"accuracy_floor is {value:g}, no better than chance", f"accuracy_floor is {value:g}")
 
 
 def doubt(evidence: Evidence) -> str:
-    """An unsure answer is not shown as one."""
+    """`quality.confidence_floor` is above 0.
+
+    At 0 no draft counts as unsure, so every guess is shown as an answer and no question reaches a person.
+    """
     value = evidence.constraints.quality.confidence_floor
     return need(value > 0, "confidence_floor is 0: no draft is ever unsure", f"confidence_floor is {value:g}")
 
 
 def person(evidence: Evidence) -> str:
-    """A person answers, and soon."""
+    """`desk.due_hours` is at most 72. It is the time within which callers are promised a person's answer."""
     hours = evidence.constraints.desk.due_hours
     return need(hours <= MAX_HOURS, f"due_hours is {hours:g}, over {MAX_HOURS}", f"within {hours:g} hours")
 
 
 def fallback(evidence: Evidence) -> str:
-    """One failing model is not the end."""
+    """There is a second model, or `when_wrong.models_failed` is not `refuse`.
+
+    Otherwise an outage of the one vendor is an outage of the service.
+    """
     constraints = evidence.constraints
     way = constraints.when_wrong.models_failed
     count = len(constraints.models)
@@ -64,26 +79,38 @@ def fallback(evidence: Evidence) -> str:
 
 
 def success(evidence: Evidence) -> str:
-    """Somebody looks whether it is worth it."""
+    """`success.review_on` lies ahead.
+
+    On that day people look whether `success.metric` has reached its target, and whether the service goes on.
+    """
     day = evidence.constraints.success.review_on
     return need(day > evidence.today, f"success.review_on was {day}", f"next on {day}")
 
 
 def tier(evidence: Evidence) -> str:
-    """What is in production is no experiment."""
+    """`risk.tier` is not `experiment` while `lifecycle` in `ownership.toml` is `production`.
+
+    The tier decides which checks a release has to pass, and an experiment has to pass few.
+    """
     ownership, found = evidence.decisions.ownership, evidence.constraints.risk.tier
     said = f"lifecycle is {ownership.lifecycle}, tier is {found}"
     return need(ownership.lifecycle != "production" or found != "experiment", said, said)
 
 
 def caps(evidence: Evidence) -> str:
-    """No reply is endless."""
+    """No model has a `max_output_tokens` above 32768.
+
+    The price of a reply of that length is held before each request, so a wide cap also uses up the budgets.
+    """
     wide = [link.name for link in evidence.constraints.models if link.max_output_tokens > MAX_TOKENS]
     return need(not wide, f"more than {MAX_TOKENS} output tokens: {', '.join(wide)}", "every model has a cap")
 
 
 def budgets(evidence: Evidence) -> str:
-    """No part exceeds the whole."""
+    """The ceilings of `[cost]` do not fall from request to caller and day, day, and month.
+
+    One that is larger than the next could never be reached.
+    """
     cost = evidence.constraints.cost
     parts = [cost.per_request_usd, cost.per_caller_day_usd, cost.per_day_usd, cost.per_month_usd]
     said = " ≤ ".join(f"{part:g}" for part in parts) + " USD"
@@ -91,18 +118,24 @@ def budgets(evidence: Evidence) -> str:
 
 
 def turns(evidence: Evidence) -> str:
-    """A loop ends."""
+    """`limits.model_requests_per_call` is at most 50. There an agent that keeps asking in a loop is stopped."""
     count = evidence.constraints.limits.model_requests_per_call
     return need(count <= MAX_TURNS, f"{count} requests in one call, over {MAX_TURNS}", f"{count} requests in one call")
 
 
 def regions(evidence: Evidence) -> str:
-    """It is known where data is processed."""
+    """Every destination that a model or a tool uses has a `region`.
+
+    The reviews of privacy and law ask for it; the contract with whoever runs the destination says it.
+    """
     return _known(evidence, "region")
 
 
 def retention(evidence: Evidence) -> str:
-    """It is known how long data is kept elsewhere."""
+    """Every destination that a model or a tool uses has `retention_days`.
+
+    The review of privacy asks for it; the contract with whoever runs the destination says it.
+    """
     return _known(evidence, "retention_days")
 
 
@@ -114,20 +147,29 @@ def _known(evidence: Evidence, key: str) -> str:
 
 
 def secrets(evidence: Evidence) -> str:
-    """No credential leaves."""
+    """Every destination has `secret` and `card` among its `redact`.
+
+    Keys and card numbers are then replaced by placeholders before a request leaves.
+    """
     places = evidence.constraints.destinations.items()
     leaky = sorted(name for name, place in places if not {"secret", "card"} <= place.redact)
     return need(not leaky, f"secrets or cards reach {', '.join(leaky)}", "secrets and cards are redacted everywhere")
 
 
 def refused(evidence: Evidence) -> str:
-    """A question with a credential is not processed."""
+    """`data.refuse` names `secret`.
+
+    A question that holds a password or a key is then refused with 422, and whoever sent it learns why.
+    """
     found = "secret" in evidence.constraints.data.refuse
     return need(found, "data.refuse does not name secret", "questions with secrets are refused")
 
 
 def dated(evidence: Evidence) -> str:
-    """A model does not change under its name."""
+    """The id of every model that is bought holds a date, such as `gpt-5.4-mini-2026-03-17`.
+
+    Behind an id without one the vendor can exchange the model on any day.
+    """
     bought = [link for link in evidence.constraints.models if link.provider not in OWN]
     loose = [link.model for link in bought if not re.search(r"20\d\d-?\d\d-?\d\d", link.model)]
     return need(not loose, f"no date in {', '.join(loose)}", f"{len(bought)} bought models, all dated")
@@ -137,19 +179,49 @@ CHECKS = (
     Check("CON101", "Constraints and owners can be read", "experiment", "Mend what the sentence names", declared),
     Check("CON102", "The usual answer comes before the deadline", "standard", "Lower latency.p95_seconds", quantile),
     Check("CON103", "The quality floor is above chance", "standard", "Raise quality.accuracy_floor", floor),
-    Check("CON104", "An unsure draft is not an answer", "experiment", "Raise quality.confidence_floor", doubt),
-    Check("CON105", "Success has a review ahead", "standard", "Hold the review, then move success.review_on", success),
+    Check("CON104", "Unsure drafts are not shown as answers", "experiment", "Raise quality.confidence_floor", doubt),
+    Check(
+        "CON105", "A day is set to look at success", "standard", "Hold the review, then move success.review_on", success
+    ),
     Check("CON106", "What is in production is no experiment", "standard", "Raise risk.tier", tier),
     Check("FBK101", "A person answers within three days", "standard", "Lower desk.due_hours", person),
-    Check("FBK102", "One failing model is not the end", "standard", "Set models_failed, or add a model", fallback),
-    Check("CST101", "Every reply has a sane cap", "experiment", "Lower max_output_tokens", caps),
-    Check("CST102", "No part of the budget exceeds the whole", "experiment", "Put the ceilings in order", budgets),
-    Check("CST103", "A looping agent stops", "standard", "Lower limits.model_requests_per_call", turns),
-    Check("DAT101", "It is known where data is processed", "standard", "Read the contract; write region", regions),
     Check(
-        "DAT102", "It is known how long data is kept", "standard", "Read the contract; write retention_days", retention
+        "FBK102",
+        "One failing model is not the end",
+        "standard",
+        "Add a model, or set when_wrong.models_failed to baseline or desk",
+        fallback,
     ),
-    Check("DAT103", "Secrets and cards are redacted everywhere", "experiment", "Add them to redact", secrets),
+    Check("CST101", "Every reply has a sane cap", "experiment", "Lower max_output_tokens of the model", caps),
+    Check(
+        "CST102",
+        "No part of the budget exceeds the whole",
+        "experiment",
+        "Put the ceilings of [cost] in order",
+        budgets,
+    ),
+    Check("CST103", "A looping agent stops", "standard", "Lower limits.model_requests_per_call", turns),
+    Check(
+        "DAT101",
+        "It is known where data is processed",
+        "standard",
+        "Look into the contract, and write region under the destination",
+        regions,
+    ),
+    Check(
+        "DAT102",
+        "It is known how long data is kept",
+        "standard",
+        "Look into the contract, and write retention_days under the destination",
+        retention,
+    ),
+    Check(
+        "DAT103",
+        "Secrets and cards are redacted everywhere",
+        "experiment",
+        "Add secret and card to redact of every destination",
+        secrets,
+    ),
     Check("DAT104", "Questions with secrets are refused", "standard", "Add secret to data.refuse", refused),
     Check("DAT105", "Bought models carry a date", "critical", "Name the dated version of the model", dated),
 )

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 
 from chassis.evals.lines import code_digest
+from chassis.evals.suites import FILE as SUITES
 from chassis.ready.check import Check
 from chassis.ready.evidence import Evidence, Failed, Unknown
 from chassis.ready.promises import need
@@ -15,7 +16,7 @@ DANGEROUS = {"eval", "exec", "system", "popen"}
 
 
 def cases(evidence: Evidence) -> str:
-    """There is something to measure on."""
+    """`evals/cases/` holds at least 20 cases. With fewer, a single case moves each share by more than five points."""
     files = sorted((evidence.root / "evals/cases").glob("*.jsonl"))
     count = sum(bool(line.strip()) for file in files for line in file.read_text(encoding="utf-8").splitlines())
     return need(count >= MIN_CASES, f"{count} cases, fewer than {MIN_CASES}", f"{count} cases")
@@ -31,28 +32,40 @@ def _with_rule(evidence: Evidence, kind: str) -> str:
 
 
 def floors(evidence: Evidence) -> str:
-    """Too few right answers fail."""
+    """A suite that replays has a rule of kind `floor`.
+
+    It fails `make evals` when the share of right answers lies below `quality.accuracy_floor`.
+    """
     return _with_rule(evidence, "floor")
 
 
 def regressions(evidence: Evidence) -> str:
-    """A worse answer fails."""
+    """A suite that replays has a rule of kind `regression`.
+
+    It fails `make evals` when answers are worse than those of the run that was accepted last.
+    """
     return _with_rule(evidence, "regression")
 
 
 def attacks(evidence: Evidence) -> str:
-    """Some things must never happen."""
+    """A suite that replays has a rule of kind `never`.
+
+    It is for cases of which a single bad answer is one too many, such as attacks.
+    """
     return _with_rule(evidence, "never")
 
 
 def live(evidence: Evidence) -> str:
-    """Real models are asked too."""
+    """A suite of kind `live` asks the real models. Recorded replies cannot show that a vendor has changed a model."""
     found = [name for name, suite in evidence.suites.items() if suite.kind == "live"]
     return need(found, "no suite is live", f"live: {', '.join(found)}")
 
 
 def measured(evidence: Evidence) -> str:
-    """The code that is here is the code that was measured."""
+    """Every suite that replays was run on the code in `src/` as it is now.
+
+    What was measured before the last change says nothing about the prompts and the code of today.
+    """
     now = _code_hash(evidence)
     names = [name for name, suite in evidence.suites.items() if suite.kind == "replay"]
     stale = [name for name in names if now not in _measured_hashes(evidence, name)]
@@ -78,7 +91,7 @@ def _code_hash(evidence: Evidence) -> str:
 
 
 def tested(evidence: Evidence) -> str:
-    """There are tests."""
+    """`tests/` holds at least one function whose name begins with `test_`."""
     count = sum(
         isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
         for tree in evidence.tests.values()
@@ -88,7 +101,10 @@ def tested(evidence: Evidence) -> str:
 
 
 def guarded(evidence: Evidence) -> str:
-    """There is one way to a vendor."""
+    """No file in `src/` imports `openai`, `anthropic` or `google`.
+
+    What is sent through a vendor's own library is neither redacted nor paid for from the budgets, timed or logged.
+    """
     found = [
         path
         for path, tree in evidence.code.items()
@@ -100,12 +116,18 @@ def guarded(evidence: Evidence) -> str:
 
 
 def logged(evidence: Evidence) -> str:
-    """What is said is said to the log."""
+    """No file in `src/` calls `print`.
+
+    What it writes has no call id, cannot be searched, and may hold what callers have sent.
+    """
     return _without(evidence, {"print"}, "print()")
 
 
 def harmless(evidence: Evidence) -> str:
-    """No text becomes a command."""
+    """No file in `src/` calls `eval`, `exec`, `os.system` or `os.popen`.
+
+    If the words of a model or a caller reach one of these, they are run as a program.
+    """
     return _without(evidence, DANGEROUS, "eval, exec or a shell")
 
 
@@ -140,16 +162,56 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 CHECKS = (
-    Check("EVL101", f"There are at least {MIN_CASES} cases", "experiment", "Add cases to evals/cases", cases),
-    Check("EVL102", "Too few right answers fail", "standard", "Add a rule of kind floor", floors),
-    Check("EVL103", "A worse answer fails", "standard", "Add a rule of kind regression", regressions),
-    Check("EVL104", "Some things must never happen", "standard", "Add a suite with a rule of kind never", attacks),
-    Check("EVL105", "Real models are measured too", "critical", "Add a suite of kind live", live),
-    Check("EVL106", "This very code was measured", "standard", "`make evals`", measured),
-    Check("TST101", "The team's code has tests", "experiment", "Write one in tests/", tested),
+    Check("EVL101", f"There are at least {MIN_CASES} cases", "experiment", "Add cases to evals/cases", cases, SUITES),
     Check(
-        "SEC101", "No vendor is reached past the guard", "experiment", "Use the model that the task is given", guarded
+        "EVL102",
+        "Too few right answers fail the gate",
+        "standard",
+        "Add a rule of kind floor in evals/suites.toml",
+        floors,
+        SUITES,
     ),
-    Check("SEC102", "No text becomes a command", "standard", "Remove the call", harmless),
-    Check("OBS101", "What is said is said to the log", "standard", "Use structlog instead of print", logged),
+    Check(
+        "EVL103",
+        "Worse answers than before fail the gate",
+        "standard",
+        "Add a rule of kind regression in evals/suites.toml",
+        regressions,
+        SUITES,
+    ),
+    Check(
+        "EVL104",
+        "A single forbidden answer fails the gate",
+        "standard",
+        "Add a suite with a rule of kind never in evals/suites.toml",
+        attacks,
+        SUITES,
+    ),
+    Check(
+        "EVL105",
+        "Real models are measured too",
+        "critical",
+        "Add a suite of kind live in evals/suites.toml",
+        live,
+        SUITES,
+    ),
+    Check("EVL106", "This very code was measured", "standard", "Run `make evals`", measured, SUITES),
+    Check("TST101", "The team's code has tests", "experiment", "Write one in tests/", tested, "pyproject.toml"),
+    Check(
+        "SEC101",
+        "No vendor is reached past the guard",
+        "experiment",
+        "Ask the model that the task is given instead",
+        guarded,
+        "pyproject.toml",
+    ),
+    Check("SEC102", "No text is run as a program", "standard", "Remove the call", harmless, "pyproject.toml"),
+    Check(
+        "OBS101",
+        "The code logs instead of printing",
+        "standard",
+        "Use structlog instead of print",
+        logged,
+        "pyproject.toml",
+    ),
 )

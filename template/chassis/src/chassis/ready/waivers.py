@@ -24,6 +24,7 @@ class Waiver(Section):
     approver: str = Field(min_length=2)
     """Who agreed; somebody else."""
     from_day: date = Field(alias="from")
+    """The first day on which the check is let pass."""
     until: date
     """From this day on the check counts again; at most 90 days later."""
 

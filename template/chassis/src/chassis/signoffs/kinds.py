@@ -15,6 +15,8 @@ from chassis.constraints import Constraints
 type Facts = frozenset[str]
 """Lines such as `destinations.openai.classes: internal`; a list is one line an entry, so that a change is a line."""
 
+WHEN_WRONG = {"low_confidence", "models_failed", "budget_exhausted", "store_down"}
+"""Keys are named one by one: a key that a later release adds must not void what was signed before it."""
 OWN = frozenset({"local", "openai-compatible"})
 """Providers that nobody has a contract with."""
 
@@ -83,7 +85,8 @@ def _security(constraints: Constraints) -> Facts:
 
 
 def _privacy(constraints: Constraints) -> Facts:
-    places = {name: place.model_dump(mode="json") for name, place in constraints.destinations.items()}
+    keys = {"classes", "redact", "region", "retention_days"}
+    places = {name: place.model_dump(mode="json", include=keys) for name, place in constraints.destinations.items()}
     return _facts(data=_data(constraints), destinations=places, tools=_tools(constraints, "destination"))
 
 
@@ -103,7 +106,7 @@ def _risk(constraints: Constraints) -> Facts:
         tier=constraints.risk.tier,
         tools=_tools(constraints, "changes"),
         success=success,
-        when_wrong=constraints.when_wrong.model_dump(mode="json"),
+        when_wrong=constraints.when_wrong.model_dump(mode="json", include=WHEN_WRONG),
         confidence_floor=constraints.quality.confidence_floor,
     )
 

@@ -36,6 +36,7 @@ class SignOff(Section):
     team: str = Field(min_length=1)
     """The team for which they did, as `ownership.toml` calls it."""
     decided_on: date
+    """When they did."""
     expires_on: date
     """From this day on it blocks a release."""
     reference: str = ""
@@ -43,6 +44,7 @@ class SignOff(Section):
     reason: str = Field(default="", pattern=r"^$|^.{10}")
     """Why, in a sentence; needed when it is rejected or not required."""
     conditions: tuple[Condition, ...] = ()
+    """What was promised for the approval, each with its day."""
     covers_sha256: str
     """The fingerprint of `covers`, which an edit by hand breaks."""
     covers: frozenset[str]

@@ -11,6 +11,7 @@ SERVICE_NAME = "service.name"
 SERVICE_VERSION = "service.version"
 SERVICE_INSTANCE_ID = "service.instance.id"
 DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name"
+OWNER = "chassis.owner"  # the conventions have no word for whoever answers for a service
 
 # Attributes of the conventions
 ERROR_TYPE = "error.type"

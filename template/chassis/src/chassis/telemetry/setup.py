@@ -46,6 +46,23 @@ UNTRACED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose telemetry it is; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over all of it.
+
+    Args:
+        service: Which service.
+        version: Its version.
+        environment: Where it runs, such as `production`.
+        owner: The handle of the team that answers for it.
+    """
+
+    service: str
+    version: str
+    environment: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class Telemetry:
     """The telemetry of one service while it runs."""
 
@@ -84,19 +101,17 @@ class Telemetry:
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def start_telemetry(service_name: str, version: str, environment: str, var: Path) -> Telemetry:
+def start_telemetry(whose: Identity, var: Path) -> Telemetry:
     """Begin to record.
 
     Args:
-        service_name: Which service this is; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over all three.
-        version: Its version.
-        environment: Where it runs, such as `production`.
+        whose: What each span and metric says about where it comes from.
         var: The folder for the local file of traces.
 
     Raises:
         ConfigError: An OTLP variable says something that cannot be meant.
     """
-    resource = _resource(service_name, version, environment)
+    resource = _resource(whose)
     registry = CollectorRegistry()
     readers: list[MetricReader] = [PrometheusMetricReader(registry=registry, scope_info_enabled=False)]
     if otlp_endpoint("metrics"):
@@ -131,12 +146,13 @@ def otlp_endpoint(signal: str) -> str | None:
     return endpoint
 
 
-def _resource(service_name: str, version: str, environment: str) -> Resource:
+def _resource(whose: Identity) -> Resource:
     ours: dict[str, Any] = {
-        names.SERVICE_NAME: service_name,
-        names.SERVICE_VERSION: version,
+        names.SERVICE_NAME: whose.service,
+        names.SERVICE_VERSION: whose.version,
         names.SERVICE_INSTANCE_ID: str(uuid4()),
-        names.DEPLOYMENT_ENVIRONMENT_NAME: environment,
+        names.DEPLOYMENT_ENVIRONMENT_NAME: whose.environment,
+        names.OWNER: whose.owner,
     }
     return Resource.create(ours).merge(OTELResourceDetector().detect())
 

@@ -48,7 +48,7 @@ def missing(root: Path, answers: Mapping[str, Any], code: Collection[str], kept:
     """
     for file, lines in lacking(root, answers, code).items():
         yield Missing(file, lines)
-    for path in (derived.path for derived in DERIVED if by_people(root / derived.path)):
+    for path in (each.path for each in DERIVED if by_people(root / each.path) and not each.yields):
         yield Missing(
             "ownership.toml", f"# what {path} says; then delete that file, because it will follow from this one"
         )

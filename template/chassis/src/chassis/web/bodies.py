@@ -100,7 +100,7 @@ def body_of(outcome: Outcome[Any], call: Call, wiring: Wiring) -> AnsweredBody[A
                 setback=referred.setback,
                 due_at=referred.due_at,
                 location=f"{REFERRALS}/{referred.referral_id}",
-                contact=wiring.contact,
+                contact=str(wiring.owner.email),
                 trace_id=current_trace_id(),
             )
         case _:

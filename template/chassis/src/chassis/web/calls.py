@@ -60,7 +60,7 @@ def _add_ask(router: APIRouter, wiring: Wiring) -> None:
         ask,
         methods=["POST"],
         operation_id="ask",
-        summary=f"Ask {wiring.task.name}",
+        summary="Ask a question",
         dependencies=[Depends(_json_only), Depends(_at_most(wiring.constraints.limits.calls_per_minute))],
         responses=_asked(wiring.task.gives),
     )

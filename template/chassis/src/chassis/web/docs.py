@@ -1,11 +1,13 @@
 """/docs: what the service takes and gives, on one page that loads nothing, so that it also works offline."""
 
 import json
+import re
+import shlex
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, cast
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 
 PATH = "/docs"
@@ -16,27 +18,29 @@ STYLE = (
     "@media(prefers-color-scheme:dark){html{background:#111;color:#ddd}a{color:#8bf}}"
 )
 POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+SAMPLES: Mapping[str, Any] = {"string": "…", "integer": 1, "number": 1, "boolean": True, "array": [], "null": None}
+"""What the example of a request holds where a value of such a type is needed."""
 
 
 def add_docs(app: FastAPI) -> None:
     """Serve the page; it is written from the OpenAPI document when somebody asks for it."""
 
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(page_of(app.openapi()), headers=POLICY)
+    async def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(page_of(app.openapi(), f"{request.base_url}".rstrip("/")), headers=POLICY)
 
     app.add_api_route(PATH, docs, methods=["GET"], include_in_schema=False)
 
 
-def page_of(document: Mapping[str, Any]) -> str:
-    """Return an OpenAPI document as a page for people."""
-    info = document["info"]
+def page_of(document: Mapping[str, Any], address: str) -> str:
+    """Return an OpenAPI document as a page for people; its examples ask the service at `address`."""
+    info, forms = document["info"], document["components"]["schemas"]
     title = escape(f"{info['title']} {info['version']}")
     operations = "".join(
-        _operation(method, path, operation)
+        _operation(method, path, operation, forms, address)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     )
-    schemas = "".join(_schema(name, schema) for name, schema in document["components"]["schemas"].items())
+    schemas = "".join(_schema(name, schema) for name, schema in forms.items())
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
         f"<h1>{title}</h1><p>Send a key with <code>Authorization: Bearer &lt;key&gt;</code>. "
@@ -45,16 +49,40 @@ def page_of(document: Mapping[str, Any]) -> str:
     )
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
+def _operation(method: str, path: str, operation: Mapping[str, Any], forms: Mapping[str, Any], address: str) -> str:
     lines = "".join(
-        f"<tr><td><code>{escape(status)}</code><td>{escape(response['description'])}<td>{_forms(response)}"
+        f"<tr><td><code>{escape(status)}</code><td>{_text(response['description'])}<td>{_forms(response)}"
         for status, response in operation["responses"].items()
     )
-    takes = _forms(operation.get("requestBody", {}))
+    body, takes = operation.get("requestBody", {}), ""
+    for content in body.get("content", {}).values():
+        sample = shlex.quote(json.dumps(_sample(content["schema"], forms), ensure_ascii=False))
+        example = f"curl {address}{path} \\\n    --header 'Authorization: Bearer ck_…' --json {sample}"
+        takes += f"<p>Takes {_forms(body)}</p><pre>{escape(example)}</pre>"
     return (
         f"<section><h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation.get('summary', ''))}</p>"
-        f"{f'<p>Takes {takes}</p>' if takes else ''}<table>{lines}</table></section>"
+        f"{takes}<table>{lines}</table></section>"
     )
+
+
+def _text(described: str) -> str:
+    """Return a description with what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(described))
+
+
+def _sample(schema: Mapping[str, Any], forms: Mapping[str, Any]) -> Any:
+    """Return the smallest value that looks like `schema`: for an object, the fields that it must have."""
+    match schema:
+        case {"$ref": str(reference)}:
+            return _sample(forms[reference.rpartition("/")[2]], forms)
+        case {"const": value} | {"enum": [value, *_]} | {"examples": [value, *_]}:
+            return value
+        case {"anyOf": [first, *_]} | {"oneOf": [first, *_]}:
+            return _sample(first, forms)
+        case {"type": str(kind)} if kind in SAMPLES:
+            return SAMPLES[kind]
+        case _:
+            return {name: _sample(schema["properties"][name], forms) for name in schema.get("required", ())}
 
 
 def _schema(name: str, schema: Mapping[str, Any]) -> str:

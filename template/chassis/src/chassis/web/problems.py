@@ -146,7 +146,7 @@ async def _on_invalid_input(request: Request, invalid: RequestValidationError) -
     details: Sequence[ErrorDetails] = invalid.errors()
     first = details[0]
     if first["type"] == "json_invalid":
-        reason = first.get("ctx", {}).get("error")
+        reason = str(first.get("ctx", {}).get("error")).removesuffix(" at")  # "Unterminated string starting at"
         error = Malformed(f"The body is not JSON: {reason} at character {first['loc'][-1]}")
         return refusal(error, request.state.call_id)
     errors = [FieldProblem(field=_field(detail["loc"]), message=_message(detail)) for detail in details[:MOST_ERRORS]]

@@ -1,6 +1,7 @@
 """The records of a run, put together by case: what every rule looks at."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.evals.records import Arm, Record
@@ -40,13 +41,30 @@ def scores_of(records: Iterable[Record], evaluator: str, arm: Arm = "service", t
     """Return the scores that one evaluator gives, without what was left out."""
     values: dict[str, list[float]] = {}
     first: dict[str, Record] = {}
-    for record in records:
-        if record.evaluator != evaluator or record.arm != arm or (tag is not None and tag not in record.tags):
+    for record in said_by(records, evaluator, arm):
+        if tag is not None and tag not in record.tags:
             continue
         if record.value is not None and record.status in COUNTED:
             values.setdefault(record.case, []).append(record.value)
             first.setdefault(record.case, record)
     return {case: Score(first[case], tuple(marks)) for case, marks in values.items()}
+
+
+def said_by(records: Iterable[Record], evaluator: str, arm: Arm = "service") -> Iterator[Record]:
+    """Yield what one evaluator says of one arm, with what was left out."""
+    return (record for record in records if record.evaluator == evaluator and record.arm == arm)
+
+
+def errors_of(records: Iterable[Record], evaluator: str) -> str:
+    """Return what the service failed with and how often, such as 3 of `TimedOut`; nothing if it never did."""
+    errors = Counter(record.error for record in said_by(records, evaluator) if record.status == "fail_service")
+    return ", ".join(f"{count} × {error}" for error, count in errors.most_common())
+
+
+def crashes(records: Iterable[Record], evaluator: str) -> str:
+    """Return the same as the end of a sentence."""
+    errors = errors_of(records, evaluator)
+    return f"; the service failed with {errors}" if errors else ""
 
 
 def rate(scores: Scores, tail: float) -> Interval:

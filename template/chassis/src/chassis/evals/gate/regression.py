@@ -1,7 +1,7 @@
 """The rule that compares a run with the one that was accepted."""
 
 from chassis.evals.gate.context import Context
-from chassis.evals.gate.evidence import Scores, changes, comparable, difference, scores_of
+from chassis.evals.gate.evidence import Scores, changes, comparable, crashes, difference, said_by, scores_of
 from chassis.evals.gate.finding import Finding, Verdict, listed, nothing
 from chassis.evals.stats.interval import Interval
 from chassis.evals.stats.paired import holm, sign_flip
@@ -17,20 +17,23 @@ def regression(rule: Regression, context: Context) -> Finding:
     """The answers are no worse: to the case in a replay, and beyond doubt when models vary."""
     name = f"regression {rule.evaluator}"
     before, after = (scores_of(records, rule.evaluator) for records in (context.accepted, context.records))
-    if problem := _incomparable(before, after, context):
+    if problem := _incomparable(rule, before, after, context) or _unknown(rule, after):
         return nothing(name, problem)
     cases = comparable(before, after)
     if context.is_exact:
-        return _flips(name, before, after, cases)
+        return _flips(name, before, after, cases, crashes(context.records, rule.evaluator))
     found = difference(before, after, cases, context.tail)
     max_drop = context.constraints.quality.largest_drop if rule.max_drop is None else rule.max_drop
-    worse = [tag for tag in rule.slices if _is_worse(tag, rule, before, after, cases, context.tail)]
+    worse = _worse(rule, before, after, cases, context.tail)
     verdict = Verdict.FAIL if worse else decide(found, max_drop)
     bounds = f"[{_points(found.low)}, {_points(found.high)}]"
     said = f"{_points(found.value)} {bounds} points on {len(cases)} cases × {context.repeats}"
     said += f"; a drop of {100 * max_drop:g} points is too much"
     if worse:
         said += f"; certainly worse where tagged {listed(worse)}"
+    if small := [tag for tag in rule.slices if len(_tagged(tag, after, cases)) < LEAST_SLICE]:
+        said += f"; fewer than {LEAST_SLICE} cases, and so not judged alone, are tagged {listed(small)}"
+    said += crashes(context.records, rule.evaluator)
     lost = tuple(case for case in cases if after[case].mean < before[case].mean)
     return Finding(rule=name, verdict=verdict, sentence=said, interval=found, limit=-max_drop, cases=lost)
 
@@ -42,13 +45,14 @@ def decide(found: Interval, max_drop: float) -> Verdict:
     return Verdict.PASS if found.low > -max_drop else Verdict.INCONCLUSIVE
 
 
-def _incomparable(before: Scores, after: Scores, context: Context) -> str | None:
+def _incomparable(rule: Regression, before: Scores, after: Scores, context: Context) -> str | None:
     accept = f"run `chassis evals accept {context.name}` if that is meant"
     if not before:
         return f"No run of this suite was accepted yet; {accept}"
     if not after:
         return "No case has a value"
-    if missing := sorted(set(before) - set(after)):
+    asked = {record.case for record in said_by(context.records, rule.evaluator)}
+    if missing := sorted(set(before) - asked):  # unlike those that an outage left out, of which there may be a few
         return f"{len(missing)} cases of the accepted run have no value now: {listed(missing)}; {accept}"
     evaluators = {score.record.evaluator_hash for scores in (before, after) for score in scores.values()}
     if len(evaluators) > 1:
@@ -58,24 +62,28 @@ def _incomparable(before: Scores, after: Scores, context: Context) -> str | None
     return None
 
 
-def _flips(name: str, before: Scores, after: Scores, cases: list[str]) -> Finding:
+def _unknown(rule: Regression, after: Scores) -> str | None:
+    unknown = [tag for tag in rule.slices if not _tagged(tag, after, list(after))]
+    return f"No case is tagged {listed(unknown)}; mend the slices of this rule" if unknown else None
+
+
+def _flips(name: str, before: Scores, after: Scores, cases: list[str], crashed: str) -> Finding:
     lost = tuple(case for case in cases if after[case].mean < before[case].mean)
     gained = sum(after[case].mean > before[case].mean for case in cases)
     if lost:
-        said = f"{len(lost)} of {len(cases)} cases got worse, {gained} better: {listed(lost)}"
+        said = f"{len(lost)} of {len(cases)} cases got worse, {gained} better: {listed(lost)}{crashed}"
         return Finding(rule=name, verdict=Verdict.FAIL, sentence=said, cases=lost)
     return Finding(rule=name, verdict=Verdict.PASS, sentence=f"No case of {len(cases)} got worse, {gained} got better")
 
 
-def _is_worse(tag: str, rule: Regression, before: Scores, after: Scores, cases: list[str], tail: float) -> bool:
-    """Return whether one of the declared slices dropped, after correction for looking at all of them."""
-    large = {each: _tagged(each, after, cases) for each in rule.slices}
-    large = {each: members for each, members in large.items() if len(members) >= LEAST_SLICE}
-    if tag not in large:
-        return False
+def _worse(rule: Regression, before: Scores, after: Scores, cases: list[str], tail: float) -> list[str]:
+    """Return the declared slices that dropped, after correction for looking at all of them."""
+    tagged = {tag: _tagged(tag, after, cases) for tag in rule.slices}
+    large = {tag: members for tag, members in tagged.items() if len(members) >= LEAST_SLICE}
     chances = holm([sign_flip(changes(before, after, members)) for members in large.values()])
-    drop = sum(before[case].mean - after[case].mean for case in large[tag]) / len(large[tag])
-    return dict(zip(large, chances, strict=True))[tag] <= tail and drop >= LEAST_DROP
+    drops = [sum(before[case].mean - after[case].mean for case in members) / len(members) for members in large.values()]
+    found = zip(large, chances, drops, strict=True)
+    return [tag for tag, chance, drop in found if chance <= tail and drop >= LEAST_DROP]
 
 
 def _tagged(tag: str, scores: Scores, cases: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """From the records of one suite to its ruling."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from chassis.errors import ConfigError
@@ -11,6 +11,7 @@ from chassis.evals.gate.finding import Finding, Verdict, listed, nothing, worst
 from chassis.evals.gate.regression import regression
 from chassis.evals.gate.rules import cost, floor, latency, must_pass, never
 from chassis.evals.judges import FILE as JUDGES
+from chassis.evals.records import Record
 from chassis.evals.suites import (
     FILE,
     LEAST_AGREEMENT,
@@ -50,10 +51,10 @@ def gate(context: Context) -> Ruling:
     """
     for rule in context.suite.rules:
         _check_judge(rule, context)
-    invalid = list(_invalid(context))
+    worthless = list(invalid(context))
     # What was seen was seen; but a share of what is left after an outage is no share of anything.
-    rules = [rule for rule in context.suite.rules if not invalid or isinstance(rule, Never | MustPass)]
-    findings = invalid + [_apply(rule, context) for rule in rules]
+    rules = [rule for rule in context.suite.rules if not worthless or isinstance(rule, Never | MustPass)]
+    findings = worthless + [_apply(rule, context) for rule in rules]
     blocking = [finding for finding in findings if finding.tier == "block"]
     verdict = worst(finding.verdict for finding in blocking)
     causes = [finding for finding in blocking if finding.verdict is verdict]
@@ -88,8 +89,8 @@ def _apply(rule: Rule, context: Context) -> Finding:
     return replace(found, tier=rule.tier)
 
 
-def _invalid(context: Context) -> Iterator[Finding]:
-    """Find what makes the whole run worthless."""
+def invalid(context: Context) -> Iterator[Finding]:
+    """Yield what makes the whole run worthless."""
     if not any(rule.tier == "block" for rule in context.suite.rules):
         yield nothing("rules", f"No rule of this suite can block; write one in {FILE}")
     service = [record for record in context.records if record.arm == "service"]
@@ -101,12 +102,19 @@ def _invalid(context: Context) -> Iterator[Finding]:
     if unrecorded := sorted({record.case for record in out if record.error == "NotRecorded"}):
         remedy = f"run `chassis evals record {context.name}` where the models can be asked"
         yield nothing("recording", f"{len(unrecorded)} cases need a reply that is not recorded; {remedy}", unrecorded)
-    elif len(out) > context.suite.max_excluded * len(service):
+    elif worst_share := max(_shares_out(service, context.suite.max_excluded), default=None):
         errors = ", ".join(f"{count} × {error}" for error, count in Counter(record.error for record in out).items())
-        share = f"{len(out) / len(service):.1%} of the answers say nothing about the service ({errors})"
+        share = f"{worst_share:.1%} of the answers say nothing about the service ({errors})"
         yield nothing(
             "exclusions", f"{share}; at most {context.suite.max_excluded:.0%} may", {each.case for each in out}
         )
+
+
+def _shares_out(service: Sequence[Record], most: float) -> Iterator[float]:
+    """Yield the share that each evaluator lost, where it is too large: what one loses does another not make up for."""
+    asked = Counter(record.evaluator for record in service)
+    lost = Counter(record.evaluator for record in service if record.status not in COUNTED)
+    yield from (lost[name] / count for name, count in asked.items() if lost[name] > most * count)
 
 
 def _judge(rule: JudgeRule, context: Context) -> Finding:

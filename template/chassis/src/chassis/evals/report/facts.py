@@ -11,7 +11,7 @@ from chassis.evals.gate.ruling import Ruling
 from chassis.evals.noise import noise_of
 from chassis.evals.records import Record, Trial
 from chassis.evals.report.report import CaseLine, Change, Duel, Rate, Reach, SuiteReport
-from chassis.evals.report.texts import answers, questions
+from chassis.evals.report.texts import Transcript, answers, questions
 from chassis.evals.stats.interval import Interval
 from chassis.evals.stats.judged import corrected_rate
 from chassis.evals.stats.power import cases_needed, detectable_drop
@@ -24,9 +24,7 @@ SATURATED = 0.97
 """From a lower bound above this on, a data set can hardly tell good from better."""
 
 
-def suite_report(
-    root: Path, context: Context, ruling: Ruling, trials: list[Trial], accepted_trials: list[Trial]
-) -> SuiteReport:
+def suite_report(root: Path, context: Context, ruling: Ruling, said: Transcript) -> SuiteReport:
     """Return everything that is told about one suite."""
     times = [trial.seconds for trial in answered(context.records)] or [0.0]
     service = [record for record in context.records if record.arm == "service"]
@@ -40,8 +38,9 @@ def suite_report(
         accepted_run=context.accepted[0].run if context.accepted else None,
         repeats=context.repeats,
         excluded=dict(Counter(each.error or "" for each in service if each.status not in COUNTED)),
-        endings=dict(Counter(_ending(trial) for trial in trials if trial.arm == "service")),
-        spent_usd=in_usd(sum(trial.cost for trial in trials)),
+        endings=dict(Counter(_ending(trial) for trial in said.trials if trial.arm == "service")),
+        spent_usd=in_usd(said.cost),
+        judges_usd=in_usd(said.cost_of_judges),
         median_seconds=median(times),
         p95_seconds=quantile_bounds(times, 0.95, TAIL).value,
         findings=ruling.findings,
@@ -49,7 +48,7 @@ def suite_report(
         duels=tuple(_duels(context)),
         reach=_reach(context),
         saturated=any(each.now.low > SATURATED for each in rates if each.tag is None),
-        cases=tuple(_cases(root, context, trials, accepted_trials)),
+        cases=tuple(_cases(root, context, said)),
     )
 
 
@@ -119,10 +118,11 @@ def _reach(context: Context) -> Reach | None:
     )
 
 
-def _cases(root: Path, context: Context, trials: list[Trial], accepted_trials: list[Trial]) -> list[CaseLine]:
+def _cases(root: Path, context: Context, told: Transcript) -> list[CaseLine]:
     """Return a line for each case; the holdout is only ever looked at as a whole."""
     texts = questions(root)
-    said, was, baseline = answers(trials, "service"), answers(accepted_trials, "service"), answers(trials, "baseline")
+    said, was = answers(told.trials, "service"), answers(told.accepted, "service")
+    baseline, reasons = answers(told.trials, "baseline"), told.reasons()
     by_case: dict[str, list[Record]] = {}
     for record in context.records:
         if record.arm == "service" and record.split != "holdout":
@@ -156,6 +156,7 @@ def _cases(root: Path, context: Context, trials: list[Trial], accepted_trials: l
                 answer=said.get(case, ""),
                 accepted_answer=was.get(case, ""),
                 baseline_answer=baseline.get(case, ""),
+                reasons=reasons.get(case, ""),
             )
         )
     return lines

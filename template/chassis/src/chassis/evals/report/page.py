@@ -1,13 +1,16 @@
 """The report as one HTML page that needs nothing else: no network, no script from elsewhere, no server."""
 
-from difflib import SequenceMatcher
+import re
 from html import escape
 from importlib.resources import files
 from string import Template
 
 from chassis.evals.report import tables
-from chassis.evals.report.report import CaseLine, Report, SuiteReport
-from chassis.evals.report.tables import MARKS
+from chassis.evals.report.page_cases import case_details
+from chassis.evals.report.report import Rate, Report, SuiteReport
+
+OPENED = 3
+"""So many of the cases that got worse are shown at once; the others are a click away."""
 
 
 def page(report: Report) -> str:
@@ -18,26 +21,38 @@ def page(report: Report) -> str:
         project=escape(report.project),
         verdict=report.verdict.name.lower(),
         title=escape(report.verdict.title),
-        sentence=escape(report.sentence.partition(". ")[2]),
+        sentence=_causes(report) or f"<p>{_text(report.sentence.partition('. ')[2])}</p>",
         style=(folder / "page.css").read_text(encoding="utf-8"),
         script=(folder / "page.js").read_text(encoding="utf-8"),
         suites="\n".join(_suite(suite) for suite in report.suites),
     )
 
 
+def _causes(report: Report) -> str:
+    """Return a line for each rule to which the verdict is due; none if all is well."""
+    causes = [
+        f"<li><b>{escape(suite.name)}: {escape(finding.rule)}</b> {_text(finding.sentence)}</li>"
+        for suite in report.suites
+        for finding in suite.findings
+        if report.exit_code and finding.tier == "block" and finding.verdict is report.verdict
+    ]
+    return f"<ul>{''.join(causes)}</ul>" if causes else ""
+
+
 def _suite(suite: SuiteReport) -> str:
     tags = sorted({tag for case in suite.cases for tag in case.tags})
     options = "".join(f"<option>{escape(tag)}</option>" for tag in tags)
-    facts = "".join(f"<li>{escape(fact)}</li>" for fact in tables.facts(suite))
-    verdict = f'<b class="{suite.verdict.name.lower()}">{suite.verdict.title}</b>'
+    facts = "".join(f"<li>{_text(fact)}</li>" for fact in tables.facts(suite))
+    opened = {case.id for case in [case for case in suite.cases if case.change == "worse"][:OPENED]}
+    by_tag = _rates(suite, tags=True)
     return f"""\
 <section class="suite">
-<h2>{escape(suite.name)} <small>{suite.kind}</small> {verdict}</h2>
-{_table(tables.rules(suite), "rules")}
+<h2>{escape(suite.name)} <small>{suite.kind}</small> {_badge(suite.verdict.title)}</h2>
+{_rules(suite)}
 <ul class="facts">{facts}</ul>
 <h3>Slices</h3>
-{_table(tables.rates(suite, tags=False), "rates")}
-<details><summary>By tag</summary>{_table(tables.rates(suite, tags=True), "rates")}</details>
+{_rates(suite, tags=False)}
+{f"<details><summary>By tag</summary>{by_tag}</details>" if by_tag else ""}
 <h3>Cases</h3>
 <form class="filter">
 <input type="search" placeholder="Find in questions, answers and ids" aria-label="Find">
@@ -46,55 +61,43 @@ def _suite(suite: SuiteReport) -> str:
 <option value="new">New or changed</option><option value="error">With an error</option></select>
 <select class="tag" aria-label="Tag"><option value="">Every tag</option>{options}</select>
 <output></output></form>
-{"".join(_case(case) for case in suite.cases)}
+{"".join(case_details(case, opened=case.id in opened) for case in suite.cases)}
 </section>"""
 
 
-def _table(table: tables.Table, kind: str) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in table.heads)
-    rows = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in table.rows)
-    return f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+def _rules(suite: SuiteReport) -> str:
+    rows = [
+        f"<tr><td>{escape(rule)} <small>{tier}</small></td><td>{_badge(verdict)}</td><td>{_text(why)}</td></tr>"
+        for rule, tier, verdict, why in tables.rules(suite).rows
+    ]
+    return f'<table class="rules"><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _cell(text: str) -> str:
-    state = text.lower().replace(" ", "_")
-    marked = f' class="{state}"' if state in {"pass", "fail", "no_evidence", "inconclusive"} else ""
-    return f"<td{marked}>{escape(text)}</td>"
+def _rates(suite: SuiteReport, *, tags: bool) -> str:
+    rates = [each for each in suite.rates if (each.tag is not None) is tags]
+    rows = [
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row[:4])}<td>{_bar(rate)}</td>"
+        f"{''.join(f'<td>{escape(cell)}</td>' for cell in row[4:])}</tr>"
+        for rate, row in zip(rates, tables.rates(suite, tags=tags).rows, strict=True)
+    ]
+    heads = (*tables.RATE_HEADS[:4], "0 to 100 %", *tables.RATE_HEADS[4:])
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    table = f'<table class="rates"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return table if rows else ""
 
 
-def _case(case: CaseLine) -> str:
-    states = [case.change if case.change != "changed" else "new", *(["error"] if case.error else [])]
-    states += ["right" if case.is_right else "wrong"]
-    values = " ".join(f"{escape(name)} {value:.2g}" for name, value in case.values.items())
-    marks = " · ".join(filter(None, [escape(MARKS[case.change]), "must pass" if case.must_pass else "", values]))
-    facts = f"{case.seconds:.3f} s · ${case.usd:.6f}" + (f" · {escape(case.error)}" if case.error else "")
-    trace = f" · trace {escape(case.trace_id)}" if case.trace_id else ""
-    told = [("Question", escape(case.question)), ("Expected", escape(case.expected))]
-    if case.accepted_answer and case.accepted_answer != case.answer:
-        before, after = _difference(case.accepted_answer, case.answer)
-        told += [("Accepted answer", before), ("Answer now", after)]
-    else:
-        told.append(("Answer" if case.accepted_answer else "Answer now", escape(case.answer)))
-    if case.baseline_answer:
-        told.append(("Baseline's answer", escape(case.baseline_answer)))
-    columns = "".join(f"<div><h4>{name}</h4><pre>{text}</pre></div>" for name, text in told)
-    return f"""\
-<details{" open" * (case.change == "worse")} class="case {" ".join(states)}" data-tags="{escape(" ".join(case.tags))}">
-<summary><code>{escape(case.id)}</code> <span class="ask">{escape(case.question)}</span>
-<span class="marks">{marks}</span></summary>
-<div class="columns">{columns}</div><p class="meta">{escape(" ".join(case.tags))} · {facts}{trace}</p></details>"""
+def _bar(rate: Rate) -> str:
+    """Return a rate as a mark on a line, its interval as a band, and what was accepted as a hollow mark."""
+    low, high = (100 * min(1.0, max(0.0, bound)) for bound in (rate.now.low, rate.now.high))
+    accepted = "" if rate.accepted is None else f'<s style="left:{100 * rate.accepted:.1f}%"></s>'
+    band = f'<i style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
+    return f'<span class="bar">{band}{accepted}<b style="left:{100 * rate.now.value:.1f}%"></b></span>'
 
 
-def _difference(before: str, after: str) -> tuple[str, str]:
-    """Return both texts with the words marked that are only in one of them."""
-    old, new = _words(before), _words(after)
-    left, right = "", ""
-    for what, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        gone, come = escape("".join(old[i:j])), escape("".join(new[k:m]))
-        left += gone if what == "equal" else f"<del>{gone}</del>" if gone else ""
-        right += come if what == "equal" else f"<ins>{come}</ins>" if come else ""
-    return left, right
+def _badge(verdict: str) -> str:
+    return f'<span class="badge {verdict.lower().replace(" ", "_")}">{escape(verdict)}</span>'
 
 
-def _words(text: str) -> list[str]:
-    return [part for line in text.splitlines(keepends=True) for part in line.replace(" ", " \0").split("\0")]
+def _text(sentence: str) -> str:
+    """Return a sentence of ours, its commands set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(sentence))

@@ -104,6 +104,7 @@ class CaseLine:
     answer: str
     accepted_answer: str
     baseline_answer: str
+    reasons: str
 
     @property
     def is_right(self) -> bool:
@@ -125,6 +126,7 @@ class SuiteReport:
     excluded: dict[str, int]
     endings: dict[str, int]
     spent_usd: float
+    judges_usd: float
     median_seconds: float
     p95_seconds: float
     findings: tuple[Finding, ...]

@@ -58,9 +58,11 @@ def facts(suite: SuiteReport) -> list[str]:
     """Return the rest in sentences."""
     endings = ", ".join(f"{count} {ending}" for ending, count in sorted(suite.endings.items()))
     excluded = ", ".join(f"{count} × {error}" for error, count in suite.excluded.items())
+    judges = f", of which ${suite.judges_usd:.6f} for judges" if suite.judges_usd else ""
     said = [
         f"{len(suite.cases)} cases × {suite.repeats}: {endings}",
-        f"Spent ${suite.spent_usd:.6f}; {suite.median_seconds:.3f} s in the middle, {suite.p95_seconds:.3f} s at p95",
+        f"Spent ${suite.spent_usd:.6f}{judges}" if suite.spent_usd else "Spent nothing",
+        f"An answer takes {suite.median_seconds:.3f} s in the middle, {suite.p95_seconds:.3f} s at p95",
         *(duel.sentence for duel in suite.duels),
     ]
     if excluded:
@@ -68,10 +70,10 @@ def facts(suite: SuiteReport) -> list[str]:
     if not suite.duels:
         said.append("No model was asked: the baseline is the service, and no model had to beat it")
     if suite.reach:
-        said.append(
-            f"A drop of {100 * suite.reach.detectable:.1f} points would be found in 80 of 100 runs;"
-            f" to find {100 * suite.reach.wanted:g} points takes {suite.reach.needed} cases"
-        )
+        exact = "One case that gets worse is enough here; asked of models, these cases would show"
+        lead = exact if suite.kind == "replay" else "These cases show"
+        found = f"a drop of {100 * suite.reach.detectable:.1f} points in 80 of 100 runs"
+        said.append(f"{lead} {found}; {100 * suite.reach.wanted:g} points take {suite.reach.needed} cases")
     if suite.saturated:
         said.append("Nearly everything passes: these cases are too easy to tell good from better; add harder ones")
     if suite.accepted_run:

@@ -1,0 +1,76 @@
+"""Where the time of one call goes, library by library: the reason where a goal of `guard` is missed."""
+
+import asyncio
+import cProfile
+import pstats
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import stub
+from benchmarks.contestants import BARE, ON_SQLITE, SDK, Ask, contestants
+from benchmarks.guard import QUESTIONS
+from benchmarks.rounds import Effort
+from benchmarks.tables import Row, Table, python_version
+
+COLUMNS = (SDK, BARE, ON_SQLITE)
+ROUNDS_TO_CALLS = 8
+LEAST_MICROS = 20
+"""What takes less in every column is left out."""
+REST = "Python's own library"
+IN_C = "~"
+"""The file of what is written in C; its time counts for whoever calls it."""
+
+type Function = tuple[str, int, str]
+type Figures = tuple[int, int, float, float]
+
+
+def measure(effort: Effort) -> Table:
+    """Profile a call of the SDK, of pydantic-ai and of ours, and add up what each library takes by itself."""
+    calls = effort.bursts * ROUNDS_TO_CALLS
+    with stub.running() as url:
+        shares = asyncio.run(_shares(url, calls))
+    libraries = {library for share in shares.values() for library in share}
+    rows = [
+        Row(library, {f"µs, {name}": shares[name][library] for name in COLUMNS if library in shares[name]})
+        for library in libraries
+    ]
+    seen = [row for row in rows if max(row.figures.values()) >= LEAST_MICROS]
+    return Table(
+        "Where the time of one call goes",
+        f"{python_version()}; own time under cProfile, which inflates it: compare columns, not tables; {calls} calls",
+        sorted(seen, key=lambda row: -max(row.figures.values())),
+    )
+
+
+async def _shares(url: str, calls: int) -> dict[str, dict[str, float]]:
+    async with contestants(url, None) as (asks, _):
+        return {name: await _share(asks[name], calls) for name in COLUMNS}
+
+
+async def _share(ask: Ask, calls: int) -> dict[str, float]:
+    """Return the microseconds that each library takes of a call, with its calls of C and without those of others."""
+    await ask(next(QUESTIONS))
+    with cProfile.Profile(time.process_time) as profile:
+        for _ in range(calls):
+            await ask(next(QUESTIONS))
+    micros: defaultdict[str, float] = defaultdict(float)
+    known: Any = pstats.Stats(profile)  # its figures have no types
+    statistics: dict[Function, tuple[int, int, float, float, dict[Function, Figures]]] = known.stats
+    for (file, _, name), (_, _, own, _, callers) in statistics.items():
+        if file != IN_C:
+            micros[_library(file)] += own / calls * 1e6
+        elif "select.epoll" not in name:  # that is waiting
+            for (caller, _, _), (_, _, part, _) in callers.items():
+                micros[_library(caller)] += part / calls * 1e6
+    return dict(micros)
+
+
+def _library(file: str) -> str:
+    parts = Path(file).parts
+    if "site-packages" in parts:
+        return parts[parts.index("site-packages") + 1].removesuffix(".py")
+    if "chassis" in parts:
+        return "chassis"
+    return "benchmarks" if "benchmarks" in parts else REST

@@ -1,0 +1,170 @@
+"""No key of `constraints.toml` is dead: for each one, two values make two services that are seen to differ."""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+from pydantic_ai.exceptions import ModelHTTPError
+from readings import Raw, See, connected, judged, needed, objective, refused, reviewed, voided_since
+from witnesses import (
+    answered_by,
+    answered_late,
+    answered_over_the_network,
+    answered_two_at_once,
+    answered_without_database,
+    asked_at_once,
+    asked_for_one_question,
+    asked_for_the_same_question_twice,
+    charged,
+    due_in_hours,
+    late_calls,
+    sent,
+    sent_as_cap,
+    statuses,
+    worked_on_at_once,
+)
+
+from chassis.constraints import Constraints
+from chassis.testing import CONSTRAINTS
+
+BASE: Raw = CONSTRAINTS | {
+    "destinations": CONSTRAINTS["destinations"] | {"elsewhere": {"classes": ["internal"], "redact": []}},
+    "tools": {"look": {"destination": "vendor", "changes": False}},
+}
+VOIDED = voided_since(BASE)
+DOWN, SOON = ModelHTTPError(503, "first"), ModelHTTPError(408, "first")
+OWN = {"provider": "openai-compatible", "base_url": "https://gpu.example.com/v1"}
+CARD = "Pay with 4111 1111 1111 1111"
+GATE = {"floor": {"kind": "floor", "evaluator": "right"}, "drop": {"kind": "regression", "evaluator": "right"}}
+
+type Seen = tuple[object, object]
+"""A value of the key, and what is seen with it."""
+
+KEYS: dict[str, tuple[See, Seen, Seen]] = {
+    "risk.tier": (needed, ("experiment", set()), ("standard", {"security", "procurement"})),
+    "success.metric": (VOIDED, (CONSTRAINTS["success"]["metric"], set()), ("Tickets that stay closed", {"risk"})),
+    "success.target": (VOIDED, (0.6, set()), (0.7, {"risk"})),
+    "success.stop_when": (VOIDED, (CONSTRAINTS["success"]["stop_when"], set()), ("Never at all", {"risk"})),
+    "success.review_on": (reviewed("CON105"), ("2030-01-01", "pass"), ("2029-06-01", "fail")),
+    "latency.deadline_seconds": (answered_late, (5, "first"), (0.4, "baseline")),
+    "latency.p95_seconds": (late_calls, (5, 0), (0.000001, 1)),
+    "reliability.availability": (objective("availability"), (0.99, "0.99"), (0.9, "0.9")),
+    "reliability.undegraded": (objective("undegraded"), (0.9, "0.9"), (0.8, "0.8")),
+    "quality.confidence_floor": (answered_by("Four."), (0.5, "first"), (0.95, "desk: low_confidence")),
+    "quality.accuracy_floor": (judged(GATE["floor"], 160), (0.8, "PASS"), (0.9, "FAIL")),
+    "quality.largest_drop": (judged(GATE["drop"], 199, kind="live"), (0.05, "PASS"), (0.001, "INCONCLUSIVE")),
+    "cost.mean_usd": (judged({"kind": "cost"}, 200), (0.002, "PASS"), (0.0005, "FAIL")),
+    "cost.per_request_usd": (answered_by("Four."), (1, "first"), (0.000001, "baseline")),
+    "cost.per_caller_day_usd": (answered_by("Four."), (1, "first"), (0.000001, "baseline")),
+    "cost.per_day_usd": (answered_by("Four."), (1, "first"), (0.000001, "baseline")),
+    "cost.per_month_usd": (answered_by("Four."), (1, "first"), (0.000001, "baseline")),
+    "limits.body_bytes": (statuses("hello"), (100, [200]), (10, [413])),
+    "limits.calls_per_minute": (statuses("one", "two"), (2, [200, 200]), (1, [200, 429])),
+    "limits.concurrent_calls": (worked_on_at_once, (2, 2), (1, 1)),
+    "limits.waiting_calls": (statuses("one", "two", together=True), (1, [200, 200]), (0, [200, 503])),
+    "limits.model_requests_per_call": (asked_for_one_question, (4, 4), (2, 2)),
+    "limits.concurrent_requests_per_model": (asked_at_once, (2, 2), (1, 1)),
+    "limits.waiting_requests_per_model": (answered_two_at_once, (1, ["first"] * 2), (0, ["first", "second"])),
+    "limits.retries_per_model": (answered_by(SOON, "Four."), (1, "first"), (0, "baseline")),
+    "cache.ttl_seconds": (asked_for_the_same_question_twice, (0, 2), (60, 1)),
+    "data.class": (refused, ("internal", None), ("personal", "the model 'first' may not receive 'personal' data")),
+    "data.refuse": (answered_by("Four.", text=CARD), ([], "first"), (["card"], "not-allowed")),
+    "destinations.classes": (
+        refused,
+        (["internal"], None),
+        (["public"], "the model 'first' may not receive 'internal' data"),
+    ),
+    "destinations.redact": (sent, ([], "ada@example.com"), (["email"], "[EMAIL_1]")),
+    "destinations.region": (reviewed("DAT101"), (None, "fail"), ("eu", "pass")),
+    "destinations.retention_days": (reviewed("DAT102"), (None, "fail"), (30, "pass")),
+    "models.name": (answered_by("Four."), ("first", "first"), ("other", "baseline")),
+    "models.provider": (connected(lambda it: it.system), ("openai", "openai"), ("anthropic", "anthropic")),
+    "models.model": (connected(lambda it: it.model_name), ("first", "first"), ("other", "other")),
+    "models.destination": (sent, ("vendor", "[EMAIL_1]"), ("elsewhere", "ada@example.com")),
+    "models.max_output_tokens": (sent_as_cap, (100, 100), (50, 50)),
+    "models.base_url": (
+        connected(lambda it: it.base_url),
+        ("https://gpu.example.com/v1", "https://gpu.example.com/v1/"),
+        ("https://cpu.example.com/v1", "https://cpu.example.com/v1/"),
+    ),
+    "models.private": (answered_over_the_network, (True, "first"), (False, "baseline")),
+    "models.input_usd_per_million": (charged, (10, 0.0006), (110, 0.0016)),
+    "models.output_usd_per_million": (charged, (100, 0.0006), (300, 0.0016)),
+    "tools.destination": (
+        refused,
+        ("vendor", None),
+        ("nowhere", "the tool 'look' has the unknown destination 'nowhere'"),
+    ),
+    "tools.changes": (needed, (False, {"security", "procurement"}), (True, {"security", "procurement", "risk"})),
+    "tools.hosts": (VOIDED, ([], set()), (["x.example.com"], {"security"})),
+    "when_wrong.low_confidence": (answered_by("?"), ("baseline", "baseline"), ("desk", "desk: low_confidence")),
+    "when_wrong.models_failed": (answered_by(DOWN), ("desk", "desk: models_failed"), ("refuse", "models-failed")),
+    "when_wrong.budget_exhausted": (answered_by("Four."), ("baseline", "baseline"), ("refuse", "budget-exhausted")),
+    "when_wrong.store_down": (answered_without_database, ("baseline", "baseline"), ("refuse", "store-unavailable")),
+    "desk.due_hours": (due_in_hours, (8, 8), (1, 1)),
+}
+"""How a key is seen, and two of its values, each with what is seen."""
+GIVEN: dict[str, Mapping[str, Raw]] = {
+    "limits.waiting_calls": {"limits": {"concurrent_calls": 1}},
+    "limits.waiting_requests_per_model": {"limits": {"concurrent_requests_per_model": 1}},
+    "models.base_url": {"models": OWN},
+    "models.private": {"models": OWN},
+    "when_wrong.budget_exhausted": {"cost": {"per_request_usd": 0.000001}},
+}
+"""What has to be so before a key can be seen, in both cases."""
+
+
+def keys_of(section: type[BaseModel], above: str = "") -> Iterator[str]:
+    """Return the dotted names of all keys that hold a value; tables of tables and lists of tables have no name."""
+    for name, field in section.model_fields.items():
+        key = f"{above}{field.alias or name}"
+        inner = next(sections_in(field.annotation), None)
+        yield from keys_of(inner, f"{key}.") if inner else [key]
+
+
+def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Return the sections that a type is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from sections_in(part)
+
+
+def table(raw: Raw, path: str) -> Raw:
+    """Return a table of the file; of many with any name, the first."""
+    found = raw[path]
+    match found:
+        case [first, *_]:
+            return first
+        case dict() if path in {"destinations", "tools"}:
+            return next(iter(found.values()))
+        case _:
+            return found
+
+
+def with_key(key: str, value: object) -> Raw:
+    """Return constraints in which this key has this value."""
+    raw, (section, _, name) = deepcopy(BASE), key.partition(".")
+    for given, changes in GIVEN.get(key, {}).items():
+        table(raw, given).update(changes)
+    table(raw, section)[name] = value
+    return raw
+
+
+def test_every_key_is_seen() -> None:
+    """A key that is added has to be seen too."""
+    assert sorted(KEYS) == sorted(keys_of(Constraints))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_changes_what_is_seen(key: str, tmp_path: Path) -> None:
+    """Nothing else differs between the two, so it is the key."""
+    see, *both = KEYS[key]
+    assert both[0][1] != both[1][1]
+    for place, (value, expected) in enumerate(both):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        assert see(folder, with_key(key, value)) == expected

@@ -1,0 +1,96 @@
+"""Who is asked to approve a change of which file, as another program than ours reads CODEOWNERS."""
+
+import re
+from pathlib import Path
+
+import pytest
+from chassis.owners.ownership import Roles
+from codeowners import CodeOwners
+from generated import Generate
+from operations.teams import one_team_a_role
+
+GOVERNED = {
+    "constraints.toml": "cost",
+    "ownership.toml": "risk_acceptance",
+    "waivers.toml": "risk_acceptance",
+    "signoffs/risk.toml": "risk_acceptance",
+    "signoffs/security.toml": "security",
+    "signoffs/privacy.toml": "data_protection",
+    "signoffs/legal.toml": "legal",
+    "signoffs/procurement.toml": "vendor",
+    "evals/suites.toml": "model_quality",
+    "evals/graders.py": "model_quality",
+    "evals/judges.toml": "model_quality",
+    "evals/accepted/answers/records.jsonl": "model_quality",
+    "evals/cases/questions.jsonl": "evaluation_data",
+    "evals/cases/attacks.jsonl": "evaluation_data",
+    "src/acme_help/prompts.py": "prompts",
+    "src/acme_help/task.py": "system",
+    "src/acme_help/search.py": "system",
+    "src/prompts.py": "system",
+    "tests/test_task.py": "system",
+    "tests/evals/cases/one.jsonl": "system",
+    "documents/budgets.md": "system",
+    "documents/constraints.toml": "system",
+    "README.md": "system",
+    "pyproject.toml": "system",
+    "uv.lock": "system",
+    "catalog-info.yaml": "system",
+    "Dockerfile": "system",
+    "chassis/paths.txt": "reliability",
+    "chassis/src/chassis/service.py": "reliability",
+    "chassis/docs/runbooks/latency.md": "reliability",
+    "ops/alerts.yaml": "reliability",
+    "ops/kubernetes/production/kustomization.yaml": "reliability",
+}
+"""A path, and the role that is asked; a file of the same name elsewhere is nobody's special business."""
+FORGES = {
+    "github": {
+        ".github/CODEOWNERS": "reliability",
+        ".github/workflows/release.yml": "reliability",
+        ".github/dependabot.yml": "reliability",
+    },
+    "gitlab": {".gitlab-ci.yml": "reliability", ".gitlab/CODEOWNERS": "system"},
+}
+
+
+@pytest.mark.parametrize("forge", FORGES)
+def test_each_file_has_its_owner(generate: Generate, forge: str) -> None:
+    """The last line that matches decides, and it names the accountable team first and then its deputy."""
+    project = one_team_a_role(generate(forge=forge))
+    owners = CodeOwners((project / f".{forge}/CODEOWNERS").read_text(encoding="utf-8"))
+
+    asked = {path: owners.of(path) for path in GOVERNED | FORGES[forge]}
+
+    assert len(asked) > 30
+    assert asked == {
+        path: [("TEAM", f"@acme/{role}"), ("TEAM", "@acme/platform")]
+        for path, role in (GOVERNED | FORGES[forge]).items()
+    }
+
+
+def test_every_file_of_a_project_has_an_owner(generate: Generate) -> None:
+    """Also those that nobody thought of; and a role that has paths has files, in whichever shape."""
+    for shape in ("answer", "blank"):
+        project = one_team_a_role(generate(shape=shape))
+        owners = CodeOwners((project / ".github/CODEOWNERS").read_text(encoding="utf-8"))
+        files = [str(file.relative_to(project)) for file in project.rglob("*") if file.is_file()]
+
+        roles = {owners.of(file)[0][1].removeprefix("@acme/") for file in files if owners.of(file)}
+
+        assert [file for file in files if not owners.of(file)] == []
+        assert {"system", "model_quality", "evaluation_data", "prompts", "cost", "reliability"} <= roles
+        assert roles <= set(Roles.model_fields)
+        project.rename(project.with_name(shape))
+
+
+@pytest.mark.parametrize("forge", FORGES)
+def test_both_forges_read_every_line(generate: Generate, forge: str) -> None:
+    """What either would skip or misread in silence is not there: signs of other dialects, owners in comments."""
+    project: Path = one_team_a_role(generate(forge=forge))
+    lines = (project / f".{forge}/CODEOWNERS").read_text(encoding="utf-8").splitlines()
+    comments, rules = ([line for line in lines if line.startswith("#") is wanted] for wanted in (True, False))
+
+    assert not any("@" in comment for comment in comments)
+    assert all(re.fullmatch(r"(/|\*)[^\s#!\[\]\\]*( @[\w.-]+(/[\w.-]+)*)+", rule) for rule in rules), rules
+    assert len({rule.split()[0] for rule in rules}) == len(rules)
