@@ -27,7 +27,7 @@ def main() -> None:
     options = parsed()
     places = [
         *found(options.folders),
-        *(listed(options.list.read_text("utf-8"), options.clones) if options.list else ()),
+        *listed(options.list or "", options.clones),
     ]
     if not places:
         sys.exit(
@@ -63,16 +63,42 @@ def parsed() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="fleet", description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, help="a clone, or a folder of clones")
-    parser.add_argument("--list", type=Path, metavar="FILE", help="a file with a path or an address a line")
+    parser.add_argument("--list", type=text, metavar="FILE", help="a file with a path or an address a line")
     parser.add_argument("--clones", type=Path, default=ROOT / "build/fleet", help="where clones of addresses are kept")
     parser.add_argument(
-        "--template", type=Path, default=ROOT, help="a clone of the template with its tags; default: this"
+        "--template", type=clone, default=ROOT, help="a clone of the template with its tags; default: this"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all facts there too")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page for people there too")
+    parser.add_argument("--json", type=output, metavar="FILE", help="write all facts there too")
+    parser.add_argument("--html", type=output, metavar="FILE", help="write a page for people there too")
     today = datetime.now(UTC).date()
     parser.add_argument("--today", type=date.fromisoformat, default=today, metavar="DAY", help="judge dates as of then")
     return parser.parse_args()
+
+
+def text(name: str) -> str:
+    """Return what a file says, or refuse its name."""
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise argparse.ArgumentTypeError(f"{name} is not UTF-8; save it as UTF-8") from None
+
+
+def clone(name: str) -> Path:
+    """Return the folder of a clone, or refuse its name."""
+    path = Path(name)
+    if not any((path / name).exists() for name in (".git", "HEAD")):
+        raise argparse.ArgumentTypeError(f"{name} is no clone; name a clone of the template that has its tags")
+    return path
+
+
+def output(name: str) -> Path:
+    """Return a file that can be written, or refuse its name before anybody waits."""
+    path = Path(name)
+    if not path.absolute().parent.is_dir() or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{name} cannot be written: its folder is missing, or it is one itself")
+    return path
 
 
 if __name__ == "__main__":

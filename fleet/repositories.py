@@ -61,7 +61,7 @@ def listed(text: str, clones: Path) -> Iterator[Place]:
             host, _, name = entry.removesuffix(".git").rpartition("://")[2].strip("/").rpartition("/")
             yield Place(clones / _plain(host) / _plain(name), entry)
         elif entry and not entry.startswith("#"):
-            yield Place(Path(entry))
+            yield Place(Path(entry).expanduser())
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Three repositories that were there before the chassis, as people really have them."""
+"""Repositories that were there before the chassis, as people really have them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ st.title('Triage')
 if text := st.text_input('Message'): st.write(classify(text))
 """
 TEST = """
-from app import looks_urgent
+from {} import looks_urgent
 
 def test_an_outage_is_urgent():
     assert looks_urgent('Outage in Berlin')
@@ -47,6 +47,52 @@ dependencies = [
 [tool.hatch.build.targets.wheel]
 only-include = ["app.py"]
 """
+SETUPTOOLS = """
+[build-system]
+requires = ["setuptools>=61"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "triage"
+dynamic = ["version"]
+requires-python = ">=3.10"
+dependencies = ["tenacity"]
+
+[tool.setuptools.packages.find]
+where = ["src"]
+
+[tool.setuptools.dynamic]
+version = {attr = "triage.__version__"}
+
+[tool.ruff]
+line-length = 79
+extend-exclude = ["notebooks"]
+
+[tool.pytest.ini_options]
+testpaths = ["tests"]
+pythonpath = ["src"]
+"""
+MAKEFILE = """
+PY ?= python
+
+test:
+\t$(PY) -m pytest -q
+
+lint:
+\tblack --check src
+
+check: lint test
+"""
+HOOKS = """
+repos:
+  - repo: local
+    hooks:
+      - id: ours
+        name: ours
+        language: system
+        entry: sh -c 'for file; do case $file in chassis/*) exit 1 ;; esac; done' sh
+"""
+"""A hook that does not like the chassis, as a formatter with other rules would not."""
 WORKFLOW = "name: {}\non: push\njobs: {{}}\n"
 
 
@@ -54,8 +100,7 @@ def _proof_of_concept(root: Path) -> None:
     """(a) A script that calls a vendor's library, a page for a demo, one test."""
     _write(root, "app.py", APP)
     _write(root, "page.py", PAGE)
-    _write(root, "tests/test_app.py", TEST)
-    _write(root, "conftest.py", "")
+    _write(root, "tests/test_app.py", TEST.format("app"))
     _write(root, "requirements.txt", "openai\nstreamlit\n")
     _write(root, "README.md", "# Triage\n")
 
@@ -82,10 +127,25 @@ def _with_workflows(root: Path) -> None:
     _write(root, ".gitignore", ".env\n.venv/\nvar/\n")
 
 
+def _with_everything(root: Path) -> None:
+    """A package in src/ with rules, targets and hooks that get in the chassis' way, and a README that is no UTF-8."""
+    _write(root, "src/triage/__init__.py", "__version__ = '0.3'\n")
+    _write(root, "src/triage/core/__init__.py", "")
+    _write(root, "src/triage/core/classify.py", APP)
+    _write(root, "scripts/run.py", "print( 'hi' )\n")
+    _write(root, "tests/test_app.py", TEST.format("triage.core.classify"))
+    _write(root, "pyproject.toml", SETUPTOOLS)
+    _write(root, "Makefile", MAKEFILE)
+    _write(root, ".pre-commit-config.yaml", HOOKS)
+    _write(root, ".github/workflows/ci.yml", WORKFLOW.format("ci"))
+    (root / "README.md").write_bytes("# Triage für München\n".encode("latin-1"))
+
+
 KINDS: dict[str, Callable[[Path], None]] = {
     "proof-of-concept": _proof_of_concept,
     "cookiecutter": _from_cookiecutter,
     "workflows": _with_workflows,
+    "everything": _with_everything,
 }
 
 

@@ -16,6 +16,8 @@ from releases import append, begin, release
 FORMER = ("0.7.0", "0.8.0", "0.9.0")
 NOW = "1.0.0"
 LINT = ".github/workflows/lint.yml"
+RENAMED = {"budget_usd": "monthly_budget_usd"}
+"""What questions were called before."""
 SPENT = 120
 """A budget that no default gives, so that it can be seen to survive its question's new name."""
 

@@ -4,7 +4,6 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator, Sequence
-from types import UnionType
 from typing import Any, get_args
 
 from chassis.constraints import Constraints
@@ -105,7 +104,7 @@ def _roles(name: str) -> Iterator[str]:
 def _section_in(field: FieldInfo) -> type[Section] | None:
     """Return the section that a field holds, or holds many of."""
     for part in (field.annotation, *get_args(field.annotation)):
-        if isinstance(part, type) and not isinstance(part, UnionType) and issubclass(part, Section):
+        if isinstance(part, type) and issubclass(part, Section):
             return part
     return None
 
@@ -146,7 +145,7 @@ def _value(about: dict[str, Any], known: dict[str, Any]) -> str:
     if about.get("minLength") == 1:
         return "text"
     kind = {"date": "day", "string": "text", "integer": "whole number", "boolean": "`true` or `false`"}
-    word = kind.get(about.get("format", about["type"]), about["type"])
+    word = kind.get(about.get("format", about["type"]), str(about["type"]))
     return ", ".join([word, *(text.format(f"{about[key]:g}") for key, text in BOUNDS.items() if key in about)])
 
 

@@ -14,14 +14,14 @@ from answers import ROOT
 from chassis.updates.law import FILE, kind_of, read_law
 from chassis.updates.record import load_record
 from copier import run_update
-from former import FORMER, NOW, SPENT, releases
+from former import FORMER, NOW, RENAMED, SPENT, releases
 from generated import commit, generate_into, git, rendered
 from releases import project_of
 
 EDITS = ROOT / "tests/edits"
 PAGE = ROOT / "docs/reference/updates.md"
 OURS = {"chassis", "record"}
-CHANGED = {"deadline_seconds": 7, "owner_team": "@acme/new", "data_class": "public"}
+CHANGED = {"deadline_seconds": 7, "owner_team": "@acme/new", "shape": "blank", "forge": "gitlab"}
 """Answers that are given anew with the update."""
 
 
@@ -82,6 +82,7 @@ def measure(source: Path, version: str, case: Case, pristine: Path, folder: Path
     project = shutil.copytree(pristine, folder / "project", symlinks=True)
     edit(project, case)
     before, gone = _theirs(project, source), set(tracked(pristine)) - set(tracked(project))
+    answers = _answered(project) | dict(case.answers)
     run_update(project, dict(case.answers), defaults=True, overwrite=True, quiet=True, vcs_ref=NOW)
     after = _theirs(project, source)
     return Result(
@@ -90,7 +91,7 @@ def measure(source: Path, version: str, case: Case, pristine: Path, folder: Path
         conflicts=len(_unmerged(project)),
         lost=sum(_lost(content, after.get(path)) for path, content in before.items()),
         resurrected=sum((project / path).exists() for path in gone),
-        differing=len(list(_differing(project, source, folder))),
+        differing=len(list(_differing(project, source, answers, folder))),
     )
 
 
@@ -120,9 +121,14 @@ def _lost(before: bytes, after: bytes | None) -> int:
     return max(1, sum(missing.values()))
 
 
-def _differing(project: Path, source: Path, folder: Path) -> Iterator[str]:
+def _answered(project: Path) -> dict[str, Any]:
+    """Return what a repository has recorded, under the names that the questions have today."""
+    recorded = load_record(project).answers.items()
+    return {RENAMED.get(name, name): value for name, value in recorded if not name.startswith("_")}
+
+
+def _differing(project: Path, source: Path, answers: dict[str, Any], folder: Path) -> Iterator[str]:
     """Return what of ours is not as in a new repository; what people deleted or renamed is theirs to do without."""
-    answers = {name: value for name, value in load_record(project).answers.items() if not name.startswith("_")}
     fresh = generate_into(folder / "fresh", source, answers, vcs_ref=NOW)
     law = _law(source)
     ours = {path: content for path, content in rendered(fresh).items() if kind_of(path, law) in OURS}
@@ -181,7 +187,9 @@ question, a new question, a retired workflow and a module that is gone.
 |---|---|---|---|---|---|
 """
 TAIL = """
-What people did is a script for each row, in [tests/edits](../../tests/edits). *Forbidden edits* break the
+What people did is a script for each row, in [tests/edits](../../tests/edits); other answers are given with the update,
+and move the repository to another forge and another shape. While something is not committed, no update begins
+(`tests/test_update.py`). *Forbidden edits* break the
 [law of paths](../explanation/the-law-of-paths.md): they change files of the chassis, every pin of the workflows among
 them, as a bot does that was not told to leave them alone. They are here to show what the law is for. `chassis status`
 names such files before an update, and `chassis update` changes nothing at all rather than leave a conflict.

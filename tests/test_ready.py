@@ -261,6 +261,7 @@ def test_a_workflow_that_cannot_be_read_is_unknown(project: Path, broken: str) -
         ("DLV102", r"@sha256:\w+", ""),
         ("DLV104", r"^    - make check", "    - make check\n  allow_failure: true"),
         ("DLV104", r"^    - make check", "    - echo make check"),
+        ("DLV104", r"^    - make check", "    - [echo make check, [true]]"),
         ("DLV105", r"^    - make evals\n", "    - make evals\n  rules:\n    - if: $CI_COMMIT_TAG\n"),
         ("DLV104 DLV105", r".*merge_request_event.*\n", ""),
     ],

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from copier import run_update
-from generated import commit, copy_template, generate_into, git
+from copier.errors import UserMessageError
+from generated import commit, copy_template, generate_into, git, rendered
 
 
 @pytest.fixture
@@ -72,6 +73,18 @@ def test_update(project: Path) -> None:
     assert {path: (project / path).read_bytes() for path in kept} == kept
     assert not (project / ".env.example").exists()
     assert not (project / "added.md").exists()
+
+
+@pytest.mark.slow
+def test_unfinished_work_is_left_alone(project: Path) -> None:
+    """While something is edited, deleted or new and not committed, an update does not begin, and touches nothing."""
+    (project / "README.md").write_text("# Half a sentence\n", encoding="utf-8")
+    (project / "Makefile").unlink()
+    (project / "idea.py").write_text("# new\n", encoding="utf-8")
+    before = rendered(project)
+    with pytest.raises(UserMessageError, match="dirty"):
+        run_update(project, defaults=True, overwrite=True, quiet=True, vcs_ref="2.0.0")
+    assert rendered(project) == before
 
 
 @pytest.mark.slow

@@ -147,6 +147,23 @@ def test_update(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, "status")["version"] == "1.0.0"
 
 
+def test_the_workflows_of_the_other_forge_are_nobodys(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On GitLab they are neither missing nor edited, and an update neither brings nor mentions them."""
+    project = project_of(source, "1.0.0", tmp_path / "project", forge="gitlab")
+    mirror = project / ".github/workflows/check.yml"
+    mirror.parent.mkdir(parents=True)
+    mirror.write_text("on: push\n")
+    commit(project, "A mirror checks too")
+    monkeypatch.chdir(project)
+
+    assert told(capsys, "status")["edited"] == []
+    update = told(capsys, "update")
+    assert (update["deleted"], update["kept"], update["added"]) == ([], [], ["chassis/new.txt", "later.yaml"])
+    assert mirror.read_text() == "on: push\n"
+
+
 def test_an_edit_in_the_way_stops_the_whole_update(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is recorded as done that is not; the way out keeps the edit in the history."""
     append(project / "chassis/README.md", "Our last line.")
@@ -182,7 +199,8 @@ def test_an_edit_that_fits_is_merged_and_named(project: Path, capsys: pytest.Cap
 
 
 def test_updates_refuse_to_begin_in_the_middle_of_work(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The sentence names the files, and nothing is touched."""
+    """The sentence names the files, also those that git is told not to mention, and nothing is touched."""
+    git(project, "config", "status.showUntrackedFiles", "no")
     (project / "notes.txt").write_text("unfinished\n")
     assert run("update") == 2
     assert capsys.readouterr().err == (

@@ -29,7 +29,7 @@ from pydantic_ai.usage import RequestUsage
 from benchmarks.evaluation.contest import answer, compete, questions
 from benchmarks.evaluation.project import Text, write_project
 
-SILENT = Progress(begin=lambda *_: None, step=lambda: None)
+SILENT = Progress(begin=lambda _, __: None, step=lambda: None)
 
 
 class Stub(Service[Text, Text]):

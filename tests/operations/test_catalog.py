@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from generated import Generate
 from integration.running import Shell, newcomer
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from operations.teams import one_team_a_role
 from workflows import gitlab
 
@@ -60,7 +61,8 @@ def test_the_entry_says_what_the_answers_said(entry: dict[str, Any]) -> None:
 def problems(said: dict[str, Any]) -> list[str]:
     """Return what OpenSSF's schema has against a file."""
     validator = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
-    return [error.message for error in validator.iter_errors(said)]
+    found: Iterable[ValidationError] = validator.iter_errors(said)  # pyright: ignore[reportUnknownMemberType]
+    return [error.message for error in found]
 
 
 def test_security_insights_fit_their_schema(generate: Generate) -> None:

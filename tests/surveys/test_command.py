@@ -63,6 +63,23 @@ def test_the_command(service: Path, template: Path, tmp_path: Path) -> None:
     assert sorted(set(tmp_path.rglob("*")) - set(before)) == [tmp_path / "fleet.html", tmp_path / "fleet.json"]
 
 
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--list=gone.txt", "argument --list: gone.txt cannot be read: No such file or directory"),
+        ("--json=gone/fleet.json", "argument --json: gone/fleet.json cannot be written: its folder is missing"),
+        ("--html=tests", "argument --html: tests cannot be written"),
+        ("--template=tests", "argument --template: tests is no clone; name a clone of the template"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_said_first(option: str, sentence: str) -> None:
+    """Nobody waits for a report that cannot be written."""
+    command = [sys.executable, "-m", "fleet", ".", option]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
 def test_nothing_named() -> None:
     """Without a place the command says what to name."""
     done = subprocess.run([sys.executable, "-m", "fleet"], cwd=ROOT, check=False, capture_output=True, text=True)

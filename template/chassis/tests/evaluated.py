@@ -20,7 +20,7 @@ from chassis.evals.suites import load_suites
 from chassis.project import find_project
 from chassis.wiring import wire
 
-SILENT = Progress(begin=lambda *_: None, step=lambda: None)
+SILENT = Progress(begin=lambda _, __: None, step=lambda: None)
 CASES = 60
 SUITES = """
 [suites.answers]

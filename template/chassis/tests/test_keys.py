@@ -135,14 +135,10 @@ def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def table(raw: Raw, path: str) -> Raw:
     """Return a table of the file; of many with any name, the first."""
-    found = raw[path]
-    match found:
-        case [first, *_]:
-            return first
-        case dict() if path in {"destinations", "tools"}:
-            return next(iter(found.values()))
-        case _:
-            return found
+    found: Any = raw[path]
+    if path == "models":
+        return found[0]
+    return next(iter(found.values())) if path in {"destinations", "tools"} else found
 
 
 def with_key(key: str, value: object) -> Raw:

@@ -201,7 +201,7 @@ def statuses(*texts: str, together: bool = False) -> See:
             open_door(root, Scripted(Crowd().reply), **raw) as door,
             ThreadPoolExecutor(len(texts) if together else 1) as callers,
         ):
-            return sorted(callers.map(lambda text: door.ask(text).status_code, texts))
+            return sorted(answer.status_code for answer in callers.map(door.ask, texts))
 
     return see
 

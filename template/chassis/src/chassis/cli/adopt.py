@@ -9,10 +9,10 @@ def adopt() -> None:
     """Note which files stay yours where Copier came to a repository of your own, and show what is left to write."""
     from chassis.updates.adopt import adopt as run
 
-    kept, missing = run(Path.cwd())
-    for path in kept:
+    found = run(Path.cwd())
+    for path in found.kept:
         typer.echo(f"{path} stays yours; no update touches it")
-    for each in missing:
+    for each in found.missing:
         typer.echo(f"\n{each.file} is yours to change. Add:\n")
         typer.echo("\n".join(f"    {line}".rstrip() for line in each.lines.splitlines()))
-    typer.echo("\nThen: make setup check" if missing else "Nothing is left to write. Next: make setup check")
+    typer.echo(f"\nThen: {found.proof}" if found.missing else f"Nothing is left to write. Next: {found.proof}")

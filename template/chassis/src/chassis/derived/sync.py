@@ -64,9 +64,14 @@ def write(decisions: Decisions) -> list[Drift]:
     return found
 
 
+def by_people(file: Path) -> bool:
+    """Say whether there is such a file, and no command of ours wrote it."""
+    content = _content(file)
+    return content is not None and not _is_ours(content)
+
+
 def _keep_what_people_wrote(root: Path, path: str) -> None:
-    content = _content(root / path)
-    if content is not None and not _is_ours(content):
+    if by_people(root / path):
         raise ConfigError(
             path,
             f"`{COMMAND}` did not write this file, and would overwrite it",

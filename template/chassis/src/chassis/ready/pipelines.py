@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -50,21 +50,17 @@ def of_github(path: str, text: str) -> Pipeline:
     if not jobs:
         raise Unreadable(f"{path} has no jobs")
     steps = [(job, step) for job in jobs for step in _tables(job.get("steps"))]
-    named = (each.get("uses") for each in (*jobs, *(step for _, step in steps)))
+    named = (str(each.get("uses", "")) for each in (*jobs, *(step for _, step in steps)))
     uses = [name for name in named if name and not name.startswith(OURS)]
-    events = content.get("on")
-    asked = events.get("pull_request") or {} if isinstance(events, dict) and "pull_request" in events else None
+    asked = _part(_part(content, "on"), "pull_request")
     return Pipeline(
         path,
-        each_change="pull_request" in (events or ()) and not {"paths", "paths-ignore"} & set(asked or ()),
+        each_change="pull_request" in (content.get("on") or ()) and not {"paths", "paths-ignore"} & set(asked),
         grants_nothing=content.get("permissions") == {},
         loose=tuple(sorted({name for name in uses if not COMMIT.search(name)})),
         foreign=len(uses),
         commands=frozenset(
-            line.strip()
-            for job, step in steps
-            if _is_heard(job) and _is_heard(step)
-            for line in step.get("run", "").splitlines()
+            line for job, step in steps if _is_heard(job) and _is_heard(step) for line in _lines(step.get("run"))
         ),
     )
 
@@ -82,14 +78,14 @@ def of_gitlab(files: Mapping[str, str]) -> list[Pipeline]:
     """
     contents = {path: _table(path, text) for path, text in files.items()}
     rules = [rule for content in contents.values() for rule in _tables(_part(content, "workflow").get("rules"))]
-    each_change = any("merge_request_event" in rule.get("if", "") for rule in rules)
+    each_change = any("merge_request_event" in str(rule.get("if")) for rule in rules)
     return [_of_gitlab(path, content, each_change=each_change) for path, content in contents.items()]
 
 
 def _of_gitlab(path: str, content: Table, *, each_change: bool) -> Pipeline:
     jobs = [job for job in _tables(content) if "script" in job]
     named = (each.get("image") for each in (content, _part(content, "default"), *jobs))
-    images = [image if isinstance(image, str) else image.get("name", "") for image in named if image]
+    images = [str(cast("Table", image).get("name") if isinstance(image, dict) else image) for image in named if image]
     heard = (job for job in jobs if not {"allow_failure", "rules", "only", "except", "when"} & set(job))
     return Pipeline(
         path,
@@ -97,32 +93,43 @@ def _of_gitlab(path: str, content: Table, *, each_change: bool) -> Pipeline:
         grants_nothing=True,  # jobs there have no such grants
         loose=tuple(sorted({image for image in images if not DIGEST.search(image)})),
         foreign=len(images),
-        commands=frozenset(line.strip() for job in heard for script in _lines(job["script"]) for line in script),
+        commands=frozenset(line for job in heard for line in _lines(job["script"])),
     )
 
 
 def _table(path: str, text: str) -> Table:
     try:
-        content = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes texts, lists and tables only
+        content: object = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes texts, lists and tables only
     except yaml.YAMLError as error:
         raise Unreadable(f"{path} is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise Unreadable(f"{path} is no table")
-    return content
+    return cast("Table", content)
 
 
 def _part(content: Table, key: str) -> Table:
-    part = content.get(key)
-    return part if isinstance(part, dict) else {}
+    part: object = content.get(key)
+    return cast("Table", part) if isinstance(part, dict) else {}
 
 
 def _tables(parts: object) -> Iterator[Table]:
     """Yield the tables of a list, or of a table."""
-    listed = parts.values() if isinstance(parts, dict) else parts if isinstance(parts, list) else ()
-    yield from (part for part in listed if isinstance(part, dict))
+    match parts:
+        case dict():
+            yield from _tables(list(cast("Table", parts).values()))
+        case list():
+            yield from (cast("Table", part) for part in cast("list[object]", parts) if isinstance(part, dict))
+        case _:
+            pass
 
 
-def _lines(script: str | list[str]) -> Iterator[list[str]]:
-    yield from (
-        part.splitlines() for part in ([script] if isinstance(script, str) else script) if isinstance(part, str)
-    )
+def _lines(script: object) -> Iterator[str]:
+    """Yield the lines of a text, or of a list of such, however deep: GitLab lets lists be written into lists."""
+    match script:
+        case str():
+            yield from (line.strip() for line in script.splitlines())
+        case list():
+            for part in cast("list[object]", script):
+                yield from _lines(part)
+        case _:
+            pass

@@ -68,7 +68,9 @@ def branched(root: Path, name: str) -> Generator[Branch]:
 
 
 def _refuse_unfinished_work(root: Path) -> None:
-    files = [line[3:] for line in names(root, "status", "--porcelain", "--no-renames")]
+    # Said aloud, because a setting of git hides new files, and whoever leaves the branch would delete them.
+    seen = names(root, "status", "--porcelain", "--no-renames", "--untracked-files=normal")
+    files = [line[3:] for line in seen]
     if files:
         more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
         problem = f"not committed: {', '.join(files[:SHOWN])}{more}"

@@ -29,6 +29,11 @@ class Record:
         """Return the paths of the chassis that the team keeps for itself."""
         return tuple(self.answers.get("kept_paths") or ())
 
+    @property
+    def forge(self) -> str:
+        """Return where the repository lives; `github` if a former release did not ask."""
+        return str(self.answers.get("forge", "github"))
+
 
 def load_record(root: Path) -> Record:
     """Read the record of the repository at `root`.

@@ -14,6 +14,8 @@ from chassis.updates.law import FILE, kind_of, read_law
 SHORT = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
 RELEASE = re.compile(r"v?(\d+(?:\.\d+)*)\Z")
 SHIPPED = "template/"
+WORKFLOWS = ".github/"
+"""What no other forge reads, and `copier.yml` leaves out there."""
 CHOSEN_FOLDER = re.compile(r"\{\{[^/]*\}\}/")
 """A folder whose name is an answer: it renders to `.`, so its files land where they would without it."""
 
@@ -45,10 +47,10 @@ class Template:
         listed = git(self.git_dir, "ls-tree", commit, SHIPPED + path)
         return git(self.git_dir, "show", f"{commit}:{SHIPPED}{path}") if listed else ""
 
-    def chassis(self, commit: str, kept: Collection[str] = ()) -> dict[str, str]:
+    def chassis(self, commit: str, kept: Collection[str] = (), forge: str = "github") -> dict[str, str]:
         """Return git's id of the content of every file of the chassis in a commit, by its path in a repository.
 
-        What a team has kept for itself is left out.
+        What a team has kept for itself is left out, and what only another forge reads.
 
         No file of the chassis has template syntax, so what a repository must contain needs no rendering.
         """
@@ -57,7 +59,8 @@ class Template:
         for line in names(self.git_dir, "ls-tree", "-r", commit, SHIPPED):
             facts, _, path = line.partition("\t")
             path = CHOSEN_FOLDER.sub("", path.removeprefix(SHIPPED))
-            if kind_of(path, law) == "chassis" and path not in kept:
+            foreign = path.startswith(WORKFLOWS) and forge != "github"
+            if kind_of(path, law) == "chassis" and path not in kept and not foreign:
                 shipped[path] = facts.split()[2]
         return shipped
 

@@ -105,7 +105,7 @@ def upstream_of(root: Path, record: Record, template: Template) -> Upstream:
     return Upstream(
         newest=newest,
         commits_behind=template.commits_between(commit, target),
-        drift=drift_of(root, template.chassis(commit, record.kept)),
+        drift=drift_of(root, template.chassis(commit, record.kept, record.forge)),
         changes=changes_between(template.read(commit, CHANGES), template.read(target, CHANGES), record.answers),
     )
 

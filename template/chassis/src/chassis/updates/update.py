@@ -107,11 +107,11 @@ def _on(branch: Branch, template: Template, record: Record, upstream: Upstream, 
     copier.update(root, new, kept)
     edited = set(upstream.drift.edited) if merging else set[str]()
     if lost := unmerged(root) | {path for path in edited if not (root / path).exists()}:
-        raise _Unmergeable(lost)
+        raise _Unmergeable({path.removesuffix(".rej") for path in lost})
     _relock(root)
     branch.commit(f"Update the chassis from {record.version} to {new}")
     done = _by_letter(root, before)
-    shipped = template.chassis(str(template.commit_of(new)), kept)
+    shipped = template.chassis(str(template.commit_of(new)), kept, record.forge)
     return Update(
         old=record.version,
         new=new,
@@ -130,7 +130,8 @@ def _on(branch: Branch, template: Template, record: Record, upstream: Upstream, 
 
 def _kept(root: Path, template: Template, record: Record, new: str) -> tuple[str, ...]:
     """Return what the team keeps: as recorded, and where the new release would bring a file that is there already."""
-    coming = template.chassis(str(template.commit_of(new))).keys() - template.chassis(record.version).keys()
+    old = template.chassis(record.version, forge=record.forge)
+    coming = template.chassis(str(template.commit_of(new)), forge=record.forge).keys() - old.keys()
     had = {path for path in coming if not path.startswith(FOLDER) and (root / path).exists()}
     return tuple(sorted({*record.kept, *had}))
 
