@@ -180,11 +180,11 @@ def test_who_waits_too_long_for_a_model_goes_on(tmp_path: Path) -> None:
 
     limits = {"concurrent_requests_per_model": 1}
     answered_by, seconds = walk(
-        tmp_path, [Scripted(hang), Scripted("ok")], tell, limits=limits, latency={"deadline_seconds": 1}
+        tmp_path, [Scripted(hang), Scripted("ok")], tell, limits=limits, latency={"deadline_seconds": 4}
     )
 
     assert answered_by == ["second"] * 3
-    assert seconds < 1
+    assert seconds < 4
 
 
 # At rest
