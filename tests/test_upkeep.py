@@ -98,7 +98,8 @@ def test_status_names_every_file_that_is_amiss(project: Path, capsys: pytest.Cap
     constraints = project / "constraints.toml"
     constraints.write_text(constraints.read_text().replace("due_hours", "due_days"))
     status = told(capsys, "status", "--offline", code=1)
-    assert status["misfits"] == ["constraints.toml: desk.due_hours: the key is missing. Add it"]
+    unknown = "constraints.toml: desk.due_days: the key means nothing here (value 8). Did you mean due_hours?"
+    assert status["misfits"] == [unknown]
 
 
 def test_line_ends_are_no_edit(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
