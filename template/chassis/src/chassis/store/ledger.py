@@ -143,11 +143,23 @@ class Ledger:
         return await self._till.settle(hold, spent)
 
     async def _give_back(self, hold: Hold, taking: asyncio.Task[None]) -> None:
-        """Free what may have been taken for somebody who is gone, or by a server that did not say so in time."""
-        with suppress(BudgetExhausted, StoreUnavailable):
+        """Free what may have been taken for somebody who is gone, or by a server that did not say so in time.
+
+        Such a server may take it late, even after it was told to give it back; so it is told again.
+        """
+        rests: Sequence[float] = ()
+        try:
             await taking
+        except BudgetExhausted:
+            return
+        except StoreUnavailable:
+            rests = RETRY_SECONDS
         with suppress(StoreUnavailable):
             await self._settle(hold, 0)
+        for rest in rests:
+            await asyncio.sleep(rest)
+            with suppress(StoreUnavailable):
+                await self._till.settle(hold, 0)
 
 
 async def _release(tx: Connection, hold: Hold) -> bool:
