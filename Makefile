@@ -59,7 +59,7 @@ storm: ## Ten thousand requests, three replicas, a vendor that fails, and a kill
 	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m storm
 
 histories: ## Ten thousand histories of money on SQLite, and as many on PostgreSQL: is one cent wrong in any?
-	LEDGER_HISTORIES=10000 $(RUN) pytest template/chassis/tests/test_histories.py -m slow
+	LEDGER_HISTORIES=10000 $(RUN) pytest template/chassis/tests/test_histories.py -k many_histories
 
 accept: ## Run the starter evaluation of each shape, and write down what new services are compared with
 	$(RUN) python scripts/accept.py
