@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 UV = Path(__file__).parents[1] / "template/chassis/uv"
-COMMAND = ("sh", str(UV), "run", "--quiet", "--no-project", "--with", "litellm>=1.100", "python", __file__)
 OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
 """It would fetch its prices when it is imported."""
+LEFT_OUT = "LiteLLM cannot be installed here; it is left out"
 
 
 class NotInstallable(Exception):
@@ -48,11 +48,16 @@ class Router:
         return cpu, wall
 
 
+def alone(requirement: str, *command: str) -> tuple[str, ...]:
+    """Return a command that runs with nothing but what it requires installed."""
+    return ("sh", str(UV), "run", "--quiet", "--isolated", "--no-project", "--with", requirement, *command)
+
+
 @contextmanager
 def running(url: str, model: str) -> Generator[Router | None]:
     """Run it, or give None and say why if it cannot be installed."""
     with subprocess.Popen(
-        [*COMMAND, url, model],
+        alone("litellm>=1.100", "python", __file__, url, model),
         env=os.environ | OFFLINE,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -63,7 +68,7 @@ def running(url: str, model: str) -> Generator[Router | None]:
         try:
             router.seconds(2)
         except (NotInstallable, BrokenPipeError):
-            print("LiteLLM cannot be installed here; it is left out", file=sys.stderr)
+            print(LEFT_OUT, file=sys.stderr)
             yield None
         else:
             yield router  # and when its input is closed, it ends
