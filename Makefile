@@ -28,7 +28,7 @@ test: check ## Everything: strict types, and generated services that run their o
 phoenix: ## Send a trace to Phoenix, and leave a picture of what people see there in build/phoenix.png
 	$(RUN) pytest -m phoenix
 
-bench: ## What generation, start-up and the guard cost, side by side with the bare libraries
+bench: ## What generation, start-up, the guard and the service cost, side by side with bare libraries and LiteLLM
 	$(RUN) python -m benchmarks
 
 bench-evals: ## What evaluating costs, side by side with plain asyncio and pydantic-evals, and what judging costs

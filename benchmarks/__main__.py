@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import fleet, generation, guard, ledger, profile, start, upkeep
+from benchmarks import fleet, generation, guard, ledger, profile, service, start, upkeep
 from benchmarks.rounds import FULL, QUICK, Effort
 from benchmarks.tables import Table, drawn
 
@@ -18,6 +18,7 @@ TOPICS: dict[str, Callable[[Effort], Table]] = {
     "guard": guard.measure,
     "ledger": ledger.measure,
     "profile": profile.measure,
+    "service": service.measure,
     "start": start.measure,
     "upkeep": upkeep.measure,
 }

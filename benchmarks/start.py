@@ -1,34 +1,28 @@
 """What it costs to start, and what a started server holds: a command, an import, an idle service."""
 
-import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.error import URLError
-from urllib.request import urlopen
 
-from benchmarks.projects import generate
+from benchmarks.projects import CLI, environment, generate
 from benchmarks.rounds import Effort, cpu_of_children, in_turn, lowest
+from benchmarks.servers import answers, free_port
 from benchmarks.tables import Row, Table, python_version
 
 READY = "READY"
 HOLD = f"import atexit, sys; atexit.register(lambda: (print('{READY}', flush=True), sys.stdin.read()))\n"
 """Lets a program say that it is done and wait, so that its memory can be read."""
-CLI = "from chassis.cli.main import main; main()"
 BARE_SERVER = """
 import sys, uvicorn, fastapi
 app = fastapi.FastAPI()
 app.get("/healthz")(lambda: {})
 uvicorn.run(app, port=int(sys.argv[-1]), log_level="warning")
 """
-POLL_SECONDS = 0.05
 
 type Child = subprocess.Popen[str]
 
@@ -75,17 +69,10 @@ def finished(project: Path, code: str, *arguments: str) -> Footprint:
 
 def serving(project: Path, code: str, *arguments: str) -> Footprint:
     """Run a server until it answers; its port is the last argument."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}/healthz"
+    port = free_port()
 
     def ready(_: Child) -> bool:
-        try:
-            with urlopen(address):
-                return True
-        except URLError:
-            time.sleep(POLL_SECONDS)
-            return False
+        return answers(port, "/healthz")
 
     return footprint(project, [code, *arguments, str(port)], ready)
 
@@ -96,13 +83,11 @@ def footprint(project: Path, program: list[str], ready: Callable[[Child], bool])
     Raises:
         RuntimeError: It ended before.
     """
-    paths = [str(project / "src"), str(project / "chassis/src"), os.environ.get("PYTHONPATH", "")]
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     before = cpu_of_children()
     with subprocess.Popen(
         [sys.executable, "-c", *program],
         cwd=project,
-        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        env=environment(project),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

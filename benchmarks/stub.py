@@ -14,6 +14,8 @@ INPUT_TOKENS, OUTPUT_TOKENS = 42, 8
 MODEL = "gpt-5.4-mini-2026-03-17"
 """What the stub says it is; the guard prices it."""
 
+ANSWER = "It is refused with 429 until midnight."
+
 HEAD_END = b"\r\n\r\n"
 BODY = json.dumps(
     {
@@ -24,7 +26,7 @@ BODY = json.dumps(
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "It is refused with 429 until midnight."},
+                "message": {"role": "assistant", "content": ANSWER},
                 "finish_reason": "stop",
             }
         ],
@@ -46,11 +48,11 @@ class Completions(asyncio.Protocol):
         self._transport, self._received = transport, b""
 
     def data_received(self, data: bytes) -> None:
-        """Reply as often as a head and the body that it announces are complete."""
+        """Reply as often as a head and the body that it announces, if any, are complete."""
         self._received += data
         while HEAD_END in self._received:
             head, _, rest = self._received.partition(HEAD_END)
-            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0)
             if len(rest) < length:
                 return
             self._received = rest[length:]
