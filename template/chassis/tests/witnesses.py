@@ -77,7 +77,8 @@ def answered_without_database(root: Path, raw: Raw) -> object:
         finally:
             other.close()
 
-    return walk(root, [Scripted("Four.")], story, **raw)
+    with patch("chassis.store.sqlite.PATIENCE_SECONDS", 0.1):
+        return walk(root, [Scripted("Four.")], story, **raw)
 
 
 def answered_over_the_network(root: Path, raw: Raw) -> object:
