@@ -5,9 +5,9 @@ import sqlite3
 import time
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
+from impatient import impatient
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from sample import TASK, Question
@@ -33,7 +33,7 @@ def ask(folder: Path, rule: str, question: str, model: Scripted) -> Answered[Any
             assert isinstance(outcome, Answered)
             return outcome
 
-    with patch("chassis.store.sqlite.PATIENCE_SECONDS", 0.1):
+    with impatient():
         return asyncio.run(story())
 
 

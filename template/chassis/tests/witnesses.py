@@ -11,6 +11,7 @@ from socket import getaddrinfo
 from unittest.mock import patch
 
 from door import open_door
+from impatient import impatient
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model, override_allow_model_requests
@@ -77,7 +78,7 @@ def answered_without_database(root: Path, raw: Raw) -> object:
         finally:
             other.close()
 
-    with patch("chassis.store.sqlite.PATIENCE_SECONDS", 0.1):
+    with impatient():
         return walk(root, [Scripted("Four.")], story, **raw)
 
 
