@@ -5,7 +5,7 @@ UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
 PYTEST = $(RUN) pytest -n $(WORKERS) --dist loadfile
 WORKERS ?= 2
-# Where this is set, as in many images, each process would compile its libraries anew: half a minute of the quick path.
+# Without its bytecode every start of Python takes twice as long, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this list
