@@ -2,15 +2,16 @@
 
 import argparse
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
+import structlog
 
 from benchmarks import fleet, generation, guard, ledger, profile, start, upkeep
 from benchmarks.rounds import FULL, QUICK, Effort
-from benchmarks.tables import Table, drawn
+from benchmarks.tables import Table, console, drawn, in_markdown
 
 TOPICS: dict[str, Callable[[Effort], Table]] = {
     "fleet": fleet.measure,
@@ -21,18 +22,26 @@ TOPICS: dict[str, Callable[[Effort], Table]] = {
     "start": start.measure,
     "upkeep": upkeep.measure,
 }
+PAGE = """# Speed
+
+What the guards, the evaluation of one request and the tools cost, as `python -m benchmarks --page` printed it last.
+CPU time, on a machine whose speed you do not know: compare the rows of a table, and nothing else.
+"""
 
 
 def main() -> None:
-    """Measure, print, and write JSON if asked to."""
+    """Measure, print, and write JSON or a page if asked to."""
     options = parsed()
-    console = Console()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    screen = console()
     tables: list[Table] = []
     for topic in options.topics or TOPICS:
-        with console.status(f"measuring {topic} …"):
+        with screen.status(f"measuring {topic} …"):
             table = TOPICS[topic](QUICK if options.quick else FULL)
-        console.print(drawn(table))
+        screen.print(drawn(table))
         tables.append(table)
+    if options.page:
+        options.page.write_text("\n".join([PAGE, *map(in_markdown, tables)]), encoding="utf-8")
     if options.json:
         options.json.write_text(json.dumps([asdict(table) for table in tables], indent=2), encoding="utf-8")
 
@@ -43,6 +52,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--topic", dest="topics", action="append", choices=TOPICS, help="only this; may be repeated")
     parser.add_argument("--quick", action="store_true", help="one round of everything: does it run, not how fast")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables there too, in Markdown")
     return parser.parse_args()
 
 

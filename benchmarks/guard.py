@@ -53,7 +53,7 @@ def measure(effort: Effort) -> Table:
 
 
 def _figures(name: str, costs: Costs) -> dict[str, float]:
-    figures = {"CPU µs": costs[name], RATIO: costs[name] / costs[SDK], "+ µs": costs[name] - costs[SDK]}
+    figures = {"CPU µs": costs[name], RATIO: costs[name] / costs[SDK]}
     if name in GOALS:
         figures["goal"] = GOALS[name]
     if name == ON_SQLITE and ROUTER in costs:

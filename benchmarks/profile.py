@@ -3,7 +3,6 @@
 import asyncio
 import cProfile
 import pstats
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,7 @@ async def _shares(url: str, calls: int) -> dict[str, dict[str, float]]:
 async def _share(ask: Ask, calls: int) -> dict[str, float]:
     """Return the microseconds that each library takes of a call, with its calls of C and without those of others."""
     await ask(next(QUESTIONS))
-    with cProfile.Profile(time.process_time) as profile:
+    with cProfile.Profile() as profile:
         for _ in range(calls):
             await ask(next(QUESTIONS))
     micros: defaultdict[str, float] = defaultdict(float)

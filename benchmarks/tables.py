@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich import box
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Column
 from rich.table import Table as Drawing
+
+WIDTH = 120
+"""Of a table that goes to no terminal: no column is cut off there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,44 @@ def shown(figure: float) -> str:
     return f"{figure:,.0f}" if abs(figure) >= 100 else f"{figure:.2f}"
 
 
+def console() -> Console:
+    """Return where tables are printed."""
+    screen = Console()
+    return screen if screen.is_terminal else Console(width=WIDTH)
+
+
 def drawn(table: Table) -> Group:
     """Return the table as rich prints it."""
     drawing = Drawing(Column("", no_wrap=True), box=box.SIMPLE_HEAD)
-    columns = list(dict.fromkeys(figure for row in table.rows for figure in row.figures))
+    columns = _columns(table)
     for figure in columns:
         drawing.add_column(figure, justify="right", min_width=5)
     for row in table.rows:
         drawing.add_row(row.name, *(shown(row.figures[name]) if name in row.figures else "" for name in columns))
     return Group(f"\n[bold]{table.title}[/]", f"[dim]{table.conditions}[/]", drawing, *table.notes)
+
+
+def in_markdown(table: Table) -> str:
+    """Return the table as a section of a page."""
+    columns = _columns(table)
+    lines = [
+        f"## {table.title}",
+        "",
+        f"{table.conditions}.",
+        "",
+        "| | " + " | ".join(columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
+        *(_line(row, columns) for row in table.rows),
+        "",
+        *(f"- {note}" for note in table.notes),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _columns(table: Table) -> list[str]:
+    return list(dict.fromkeys(figure for row in table.rows for figure in row.figures))
+
+
+def _line(row: Row, columns: list[str]) -> str:
+    cells = (shown(row.figures[name]) if name in row.figures else "" for name in columns)
+    return f"| {row.name} | " + " | ".join(cells) + " |"

@@ -30,7 +30,7 @@ class Audit:
 
     Args:
         outcomes: How many calls ended how, by what their callers were told and by whom.
-        vendor: How many requests the vendor served, refused and dropped.
+        vendor: How many requests the vendor served, cut off at their cap, refused and dropped.
         not_once: The calls whose outcome does not stand in the logs exactly once.
         mispriced: The questions whose calls did not cost what the vendor's books say.
         cut_off: The calls that died with their replica.
@@ -74,9 +74,9 @@ class Audit:
         return f"""\
 outcomes:  {outcomes}
            {self.cut_off} cut off by the kill, {len(self.not_once)} without exactly one outcome
-vendor:    {self.vendor.total()} requests, {failed:.0%} refused or dropped
+vendor:    {self.vendor.total()} requests, {failed:.0%} of them failed
 ledger:    {show_usd(self.spent)} spent, {show_usd(self.by_the_books)} by the vendor's books for all that were answered
-           difference {self.spent - self.by_the_books} nano-USD, {len(self.mispriced)} calls mispriced
+           {show_usd(self.spent - self.by_the_books)} charged for calls cut off, {len(self.mispriced)} calls mispriced
            {show_usd(self.held)} still held, {show_usd(amount)} of it in {lost} lost holds
 desk:      {self.promised} referrals promised, {len(self.missing)} missing, {self.unpromised} of calls cut off"""
 

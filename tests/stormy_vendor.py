@@ -11,16 +11,16 @@ from faulty_vendor import Behaviour, Exchange, completion, hang_up, raw, status
 
 FAILS = 0.3
 NUMBER = re.compile(rb"number (\d{6})")
-SERVED, REFUSED, DROPPED = "served", "refused", "dropped"
+SERVED, CUT, REFUSED, DROPPED = "served", "cut", "refused", "dropped"
 FAILURES: tuple[tuple[str, Behaviour], ...] = (
     (REFUSED, status(500)),
     (REFUSED, status(503)),
     (REFUSED, status(429)),
     (DROPPED, status(504)),
     (DROPPED, hang_up),
-    (SERVED, raw(completion("length", content="Fo"))),
+    (CUT, raw(completion("length", content="Fo"))),
 )
-"""What each is to the books: a reply that is cut off at its cap was served and is paid for, though it is of no use."""
+"""What each is to the books: a reply that is cut off at its cap is paid for, though it is of no use."""
 SURE, UNSURE = raw(completion(content="Four.")), raw(completion(content="?Five."))
 
 
@@ -58,8 +58,8 @@ class Books:
 
     def charge(self, number: int, worst: int) -> int:
         """Return what a question costs by rule, in nano-USD; nobody knows what a dropped request cost."""
-        return sum({SERVED: USED, REFUSED: 0, DROPPED: worst}[entry] for entry in self.entries[number])
+        return sum({SERVED: USED, CUT: USED, REFUSED: 0, DROPPED: worst}[entry] for entry in self.entries[number])
 
     def totals(self) -> Counter[str]:
-        """Return how many requests were served, refused and dropped."""
+        """Return how many requests were served, cut, refused and dropped."""
         return Counter(entry for entries in self.entries.values() for entry in entries)

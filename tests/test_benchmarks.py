@@ -12,8 +12,9 @@ from answers import ROOT
 @pytest.mark.slow
 def test_every_contestant_has_figures(tmp_path: Path) -> None:
     """One quick round of all topics measures something of each contestant, and writes it down."""
-    figures = tmp_path / "figures.json"
-    subprocess.run([sys.executable, "-m", "benchmarks", "--quick", "--json", str(figures)], cwd=ROOT, check=True)
+    figures, page = tmp_path / "figures.json", tmp_path / "speed.md"
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(figures), "--page", str(page)]
+    subprocess.run(command, cwd=ROOT, check=True)
 
     tables = json.loads(figures.read_text(encoding="utf-8"))
     costs = {
@@ -25,6 +26,7 @@ def test_every_contestant_has_figures(tmp_path: Path) -> None:
     }
 
     assert len(tables) == 7
+    assert all(f"## {table['title']}\n" in page.read_text(encoding="utf-8") for table in tables)
     assert len(costs) > 30
     assert [cost for cost, value in costs.items() if value <= 0] == []
     asked = {name for name, figure in costs if figure == "calls/s, 100 at once"}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from pydantic_ai import Agent
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
-from pydantic_ai.models import Model
+from pydantic_ai.exceptions import ModelServerError
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
+from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.settings import ModelSettings
 from sample import TASK, Answer, Question
@@ -16,6 +17,8 @@ from walking import walk
 
 from chassis import Draft, Task
 from chassis.clock import now
+from chassis.errors import ModelsFailed
+from chassis.guard.failures import EmptyReply
 from chassis.store import replies
 from chassis.testing import CONSTRAINTS, Scripted
 from chassis.types import nano_usd
@@ -91,6 +94,52 @@ def test_no_request_goes_without_the_cap(tmp_path: Path, wanted: int | None, sen
     walk(tmp_path, [Scripted(listen)], ask, with_settings(**({"max_tokens": wanted} if wanted else {})))
 
     assert seen == [sent]
+
+
+class Reworded(Scripted):
+    """A model that has every conversation end in a line of its own."""
+
+    def prepare_messages(
+        self,
+        messages: list[ModelMessage],
+        model_request_parameters: ModelRequestParameters | None = None,  # noqa: ARG002 - as pydantic-ai's own
+    ) -> list[ModelMessage]:
+        """Add the line."""
+        return [*messages, ModelRequest([UserPromptPart("Be brief.")])]
+
+
+def test_each_model_reads_the_conversation_in_its_own_words(tmp_path: Path) -> None:
+    """It is prepared for the model that is asked and for no other, and once however often that one is asked."""
+    first, second = Scripted(ModelServerError("first", "down")), Reworded(ModelServerError("second", "down"), "Four.")
+
+    walk(tmp_path, [first, second], ask)
+
+    assert [len(messages) for messages in first.requests] == [1]
+    assert [len(messages) for messages in second.requests] == [2, 2]
+
+
+def test_a_task_may_wait_less_than_a_share(tmp_path: Path) -> None:
+    """Its own `request_timeout` counts for each model; without it, the first would have been in time."""
+
+    async def dawdle(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
+        await asyncio.sleep(1)
+        return ModelResponse([TextPart("Four.")])
+
+    outcome = walk(tmp_path, [Scripted(dawdle), Scripted("Four.")], ask, with_settings(request_timeout=0.05))
+
+    assert outcome.answered_by == "second"
+
+
+def test_what_each_model_did_wrong_is_told(tmp_path: Path) -> None:
+    """Whoever is refused because every model failed finds each failure as its cause, in the order of the chain."""
+    first, second = Scripted(ModelServerError("first", "down")), Scripted("")
+
+    with pytest.raises(ModelsFailed) as refusal:
+        walk(tmp_path, [first, second], ask, when_wrong={"models_failed": "refuse"})
+
+    cause = refusal.value.__cause__
+    assert isinstance(cause, ExceptionGroup)
+    assert [type(failure) for failure in cause.exceptions] == [ModelServerError, EmptyReply]
 
 
 def test_a_reply_of_no_use_is_seen_before_the_task_sees_it(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from chassis.evals.lines import write_lines
 from chassis.evals.report.junit import junit
 from chassis.evals.report.markdown import markdown
 from chassis.evals.report.page import page
-from chassis.evals.report.report import Report, load, save
+from chassis.evals.report.report import Reach, Report, load, save
+from chassis.evals.report.tables import facts
 
 NASTY = '<script>alert("x")</script> | @everyone [link](http://evil.example) `code` ]]> & \u202e'
 
@@ -206,6 +207,19 @@ def test_power_says_what_the_cases_can_show(project: Path, capsys: pytest.Captur
     said = capsys.readouterr().out
     assert "right: with 60 cases × 1 the smallest drop found is" in said
     assert "to find 3 points in 80% of the runs takes" in said
+
+
+@pytest.mark.parametrize(
+    ("detectable", "said"),
+    [(0.125, "a drop of 12.5 points in 80 of 100 runs"), (1.0, "no drop at all, they are too few")],
+)
+def test_what_the_cases_can_show_is_said(worse: Report, detectable: float, said: str) -> None:
+    """Also when that is nothing: a drop of a hundred points is no promise."""
+    reach = Reach(detectable=detectable, wanted=0.05, needed=2591)
+
+    told = facts(replace(worse.suites[0], kind="live", reach=reach))
+
+    assert f"These cases show {said}; 5 points take 2591 cases" in told
 
 
 def test_two_runs_can_be_compared(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

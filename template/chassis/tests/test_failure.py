@@ -26,7 +26,7 @@ from walking import walk
 
 from chassis import Answered, Draft, Task
 from chassis.guard import breaker
-from chassis.guard.request import canonical
+from chassis.guard.request import Request
 from chassis.guard.retried import FIRST_PAUSE_SECONDS, pause_before_retry
 from chassis.store import switch
 from chassis.testing import Scripted, wire_for_tests
@@ -348,10 +348,11 @@ def test_a_request_in_flight_is_not_lost_with_its_caller(tmp_path: Path) -> None
 def test_what_a_tool_is_given_is_part_of_the_request() -> None:
     """A time in a message passes; a `timestamp` that a tool returned is something that the model has read."""
 
-    def request(moment: str) -> list[ModelMessage]:
+    def asked(moment: str) -> list[ModelMessage]:
         return [ModelRequest([ToolReturnPart("clock", {"timestamp": moment}, tool_call_id="t1")])]
 
-    sent = [canonical(request(moment), None, ModelRequestParameters()) for moment in ("noon", "noon", "midnight")]
+    requests = (Request(asked(moment), None, ModelRequestParameters()) for moment in ("noon", "noon", "midnight"))
+    sent = [request.canonical for request in requests]
 
     assert sent[0] == sent[1] != sent[2]
 

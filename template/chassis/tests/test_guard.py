@@ -24,7 +24,7 @@ from chassis.guard.breaker import Breaker
 from chassis.guard.failures import EmptyReply, RefusedReply, Resting, TruncatedReply, UnusableReply
 from chassis.guard.guarded import GuardedModel
 from chassis.guard.prices import price_of
-from chassis.guard.request import canonical, input_bound
+from chassis.guard.request import Request
 from chassis.guard.usable import check_reply
 from chassis.guard.vendors import connect
 from chassis.settings import Settings
@@ -38,7 +38,7 @@ def test_no_tokenizer_reads_more_tokens_than_the_bound(text: str) -> None:
     """A byte-level tokenizer spends at least a byte a token, whatever the script."""
     messages: list[ModelMessage] = [ModelRequest([UserPromptPart(text)])]
 
-    bound = input_bound(canonical(messages, None, ModelRequestParameters()), messages, ModelRequestParameters())
+    bound = Request(messages, None, ModelRequestParameters()).input_bound
 
     assert bound > len(text.encode())
 
@@ -46,16 +46,17 @@ def test_no_tokenizer_reads_more_tokens_than_the_bound(text: str) -> None:
 def test_the_same_request_has_the_same_bytes_whenever_it_is_sent() -> None:
     """Times do not tell requests apart; words, settings and tools do."""
 
-    def request(text: str) -> list[Any]:
-        return [ModelRequest([UserPromptPart(text)])]
+    def sent(text: str, temperature: float = 0, *, allow_text_output: bool = True) -> bytes:
+        parameters = ModelRequestParameters(allow_text_output=allow_text_output)
+        return Request([ModelRequest([UserPromptPart(text)])], {"temperature": temperature}, parameters).canonical
 
-    first = canonical(request("hello"), {"temperature": 0}, ModelRequestParameters())
+    first = sent("hello")
     time.sleep(0.001)
 
-    assert canonical(request("hello"), {"temperature": 0}, ModelRequestParameters()) == first
-    assert canonical(request("hullo"), {"temperature": 0}, ModelRequestParameters()) != first
-    assert canonical(request("hello"), {"temperature": 1}, ModelRequestParameters()) != first
-    assert canonical(request("hello"), {"temperature": 0}, ModelRequestParameters(allow_text_output=False)) != first
+    assert sent("hello") == first
+    assert sent("hullo") != first
+    assert sent("hello", temperature=1) != first
+    assert sent("hello", allow_text_output=False) != first
 
 
 @pytest.mark.parametrize(
@@ -265,13 +266,11 @@ def test_a_tool_that_the_vendor_runs_has_no_bound() -> None:
     searching = ModelRequestParameters(native_tools=[WebSearchTool()])
 
     with pytest.raises(NotAllowed, match="what reading this tool web_search costs"):
-        input_bound(b"[]", [], searching)
+        _ = Request([], None, searching).input_bound
 
 
 def test_words_about_attachments_are_words() -> None:
     """A text that quotes how an attachment is written is none."""
     messages: list[ModelMessage] = [ModelRequest([UserPromptPart('{"kind": "image-url"}')])]
 
-    request = canonical(messages, None, ModelRequestParameters())
-
-    assert input_bound(request, messages, ModelRequestParameters()) > 0
+    assert Request(messages, None, ModelRequestParameters()).input_bound > 0

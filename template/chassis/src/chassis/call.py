@@ -137,7 +137,6 @@ class Turn:
         shortened: The budgets could not bear the whole chain.
         attempts: What was sent, oldest first.
         reply_key: Where the cache keeps the reply, if it does.
-        request: The request as bytes, once somebody needed them.
     """
 
     call: Call
@@ -146,7 +145,6 @@ class Turn:
     shortened: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     reply_key: str | None = None
-    request: bytes | None = None
 
     @property
     def cost(self) -> NanoUsd:

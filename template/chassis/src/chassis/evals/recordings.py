@@ -14,7 +14,7 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from chassis.evals.lines import line_of, read_lines, write_lines
-from chassis.guard.request import canonical
+from chassis.guard.request import Request
 
 FOLDER = "evals/recordings"
 REPLY = TypeAdapter(ModelResponse)
@@ -134,4 +134,4 @@ class TapedModel(WrapperModel):
 def _key(messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters) -> str:
     """Return a name for a request; the headers that join it to a trace differ each time and change nothing."""
     lasting: Any = {name: value for name, value in (settings or {}).items() if name != "extra_headers"}
-    return hashlib.sha256(canonical(messages, lasting, parameters)).hexdigest()
+    return hashlib.sha256(Request(messages, lasting, parameters).canonical).hexdigest()

@@ -1,18 +1,19 @@
 """Asks as much of the chain as the budgets can bear, so that a dear model does not keep a cheap one from answering."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.models.wrapper import WrapperModel
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.messages import ModelResponse
 
 from chassis.call import Turn
 from chassis.errors import BudgetExhausted
+from chassis.guard.request import Request
+from chassis.guard.step import Step
 
 
-class Afforded(WrapperModel):
+@dataclass(frozen=True, slots=True)
+class Afforded:
     """Asks the first of several chains whose worst case fits into the budgets.
 
     Args:
@@ -20,26 +21,21 @@ class Afforded(WrapperModel):
         turn: Where it is noted that the whole one did not.
     """
 
-    def __init__(self, chains: Iterator[Model], turn: Turn) -> None:
-        super().__init__(next(chains))
-        self._cheaper, self._turn = chains, turn
+    chains: Iterable[Step]
+    turn: Turn
 
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
+    async def ask(self, request: Request) -> ModelResponse:
         """Ask.
 
         Raises:
             BudgetExhausted: Not even the cheapest fits; nothing was sent.
         """
+        chains = iter(self.chains)
         try:
-            return await self.wrapped.request(messages, model_settings, model_request_parameters)
+            return await next(chains).ask(request)
         except BudgetExhausted:
-            for chain in self._cheaper:
-                self._turn.shortened = True
+            for cheaper in chains:
+                self.turn.shortened = True
                 with suppress(BudgetExhausted):
-                    return await chain.request(messages, model_settings, model_request_parameters)
+                    return await cheaper.ask(request)
             raise

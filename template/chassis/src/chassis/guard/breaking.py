@@ -1,5 +1,7 @@
 """Skips a model that rests, or whose destination does, and tells their breakers how requests end."""
 
+from dataclasses import dataclass
+
 from pydantic_ai.exceptions import (
     ModelAPIError,
     ModelAuthenticationError,
@@ -9,14 +11,13 @@ from pydantic_ai.exceptions import (
     ModelRequestRejectedError,
     UnexpectedModelBehavior,
 )
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.models.wrapper import WrapperModel
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.messages import ModelResponse
 
 from chassis.guard import breaker
 from chassis.guard.breaker import Breaker
 from chassis.guard.failures import UnusableReply
+from chassis.guard.request import Request
+from chassis.guard.step import Step
 
 QUOTA_SECONDS = 15 * 60.0
 """How long an account without quota rests; waiting does not fill it, but somebody may."""
@@ -24,32 +25,28 @@ LONGEST_SECONDS = 60 * 60.0
 """What a vendor may ask for in `Retry-After`; more is taken for this."""
 
 
-class Breaking(WrapperModel):
-    """Asks the wrapped model only while its breaker and its destination's let it.
+@dataclass(frozen=True, slots=True)
+class Breaking:
+    """Asks a model only while its breaker and its destination's let it.
 
     Args:
-        wrapped: The rest of the walk.
+        inner: The rest of the walk.
         model: The breaker of the model.
         destination: The breaker that all models of its destination share.
     """
 
-    def __init__(self, wrapped: Model, model: Breaker, destination: Breaker) -> None:
-        super().__init__(wrapped)
-        self._model, self._destination = model, destination
+    inner: Step
+    model: Breaker
+    destination: Breaker
 
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
+    async def ask(self, request: Request) -> ModelResponse:
         """Ask, unless the model or its destination rests."""
-        self._destination.check()
-        self._model.check()
-        self._destination.enter()
-        self._model.enter()
+        self.destination.check()
+        self.model.check()
+        self.destination.enter()
+        self.model.enter()
         try:
-            response = await self.wrapped.request(messages, model_settings, model_request_parameters)
+            response = await self.inner.ask(request)
         except (ModelAuthenticationError, ModelNotFoundError) as error:
             self._blame(error)  # a wrong key or name turns down every request, not just this one
             raise
@@ -60,25 +57,25 @@ class Breaking(WrapperModel):
             self._blame(error)
             raise
         except BaseException:  # a caller who hung up says nothing about the model
-            self._destination.leave()
-            self._model.leave()
+            self.destination.leave()
+            self.model.leave()
             raise
         self._well()
         return response
 
     def _well(self) -> None:
-        self._destination.succeeded()
-        self._model.succeeded()
+        self.destination.succeeded()
+        self.model.succeeded()
 
     def _blame(self, error: ModelAPIError | UnexpectedModelBehavior) -> None:
         """Tell the breaker of whatever is not well: the whole destination, or this model of it."""
         match error:
             case ModelConnectionError(phase="pool" | "connect"):
-                self._model.leave()
-                self._destination.failed()
+                self.model.leave()
+                self.destination.failed()
             case _:
-                self._destination.leave()
-                self._model.failed(_known_rest(error))
+                self.destination.leave()
+                self.model.failed(_known_rest(error))
 
 
 def _known_rest(error: ModelAPIError | UnexpectedModelBehavior) -> float | None:

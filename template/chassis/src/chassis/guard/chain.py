@@ -3,23 +3,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior
-from pydantic_ai.models import Model
-from pydantic_ai.models.fallback import FallbackModel
-
 from chassis.call import Share, Turn
 from chassis.constraints import Constraints
 from chassis.guard.afforded import Afforded
 from chassis.guard.breaking import Breaking
 from chassis.guard.cached import Cached, Landed
+from chassis.guard.fallback import Fallback
 from chassis.guard.flights import Flights
 from chassis.guard.held import Held
 from chassis.guard.link import Link
 from chassis.guard.metered import Metered
+from chassis.guard.prepared import Prepared
 from chassis.guard.queued import Queued
 from chassis.guard.redacted import Redacted
 from chassis.guard.redaction import Finder
 from chassis.guard.retried import Retried
+from chassis.guard.step import Step
 from chassis.guard.switched import Switched
 from chassis.guard.timed import Timed
 from chassis.policy import check_destination
@@ -77,33 +76,37 @@ class Guard:
         return ",".join(f"{rule.destination}/{rule.model}@{rule.base_url}#{rule.max_output_tokens}" for rule in rules)
 
 
-def chain(guard: Guard, turn: Turn) -> Model:
-    """Return the model that one request is sent to: every guard, outermost first."""
+def walk(guard: Guard, turn: Turn) -> Step:
+    """Return the walk of one request: every guard, outermost first."""
     return Switched(
         Redacted(
             Cached(
                 Afforded(
                     (
                         Held(
-                            FallbackModel(
-                                *(
-                                    Queued(
-                                        Breaking(
-                                            Retried(
-                                                Switched(Metered(Timed(link.vendor, share), link, turn), guard.switch),
-                                                link.retries,
-                                                share,
+                            Fallback(
+                                tuple(
+                                    Prepared(
+                                        Queued(
+                                            Breaking(
+                                                Retried(
+                                                    Switched(
+                                                        Metered(Timed(link.vendor, share), link, turn), guard.switch
+                                                    ),
+                                                    link.retries,
+                                                    share,
+                                                ),
+                                                link.breaker,
+                                                link.destination,
                                             ),
-                                            link.breaker,
-                                            link.destination,
+                                            link.line,
+                                            share,
+                                            link.rules.name,
                                         ),
-                                        link.line,
-                                        share,
-                                        link.rules.name,
+                                        link.vendor,
                                     )
                                     for link, share in _shares(links, turn)
-                                ),
-                                fallback_on=(ModelAPIError, UnexpectedModelBehavior),
+                                )
                             ),
                             links,
                             guard.constraints,

@@ -5,16 +5,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic_ai import RunContext
-from pydantic_ai.exceptions import FallbackExceptionGroup
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import CompletedStreamedResponse, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.settings import ModelSettings
 
 from chassis.call import Call
-from chassis.errors import ModelsFailed
-from chassis.guard.chain import Guard, chain
+from chassis.guard.chain import Guard, walk
 from chassis.guard.listed import Listed
+from chassis.guard.request import Request
 from chassis.guard.tools import check_tools
 from chassis.guard.unbounded import check_settings
 
@@ -51,11 +50,8 @@ class GuardedModel(FallbackModel):
         """
         check_settings(model_settings)
         check_tools(model_request_parameters.function_tools, self._guard.constraints.tools)
-        turn = self._call.turn()
-        try:
-            return await chain(self._guard, turn).request(messages, model_settings, model_request_parameters)
-        except FallbackExceptionGroup as failures:
-            raise ModelsFailed("No model gave a usable reply") from failures
+        request = Request(messages, model_settings, model_request_parameters)
+        return await walk(self._guard, self._call.turn()).ask(request)
 
     @asynccontextmanager
     async def request_stream(

@@ -1,18 +1,19 @@
 """One request to one vendor: capped, traced, checked, and charged for."""
 
 import time
+from dataclasses import dataclass, replace
 
 import structlog
 from pydantic_ai.exceptions import ModelConnectionError, ModelHTTPError
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.models.wrapper import WrapperModel
+from pydantic_ai.messages import ModelResponse
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from chassis.call import Turn
 from chassis.guard.failures import BrokenReply
 from chassis.guard.link import Link
+from chassis.guard.request import Request
+from chassis.guard.step import Step
 from chassis.guard.usable import check_reply
 from chassis.telemetry.chat import ChatSpan
 from chassis.telemetry.context import outgoing_headers
@@ -27,77 +28,70 @@ GAVE_UP_WAITING = frozenset({408, 504})
 log = structlog.get_logger()
 
 
-class Metered(WrapperModel):
+@dataclass(frozen=True, slots=True)
+class Metered:
     """Asks one vendor, and writes down what was sent and what it cost.
 
     Args:
-        wrapped: The vendor's model, bounded in time.
+        inner: The vendor's model, bounded in time.
         link: Its rules and its price.
         turn: Where the attempt is written down.
     """
 
-    def __init__(self, wrapped: Model, link: Link, turn: Turn) -> None:
-        super().__init__(wrapped)
-        self._link, self._turn = link, turn
+    inner: Step
+    link: Link
+    turn: Turn
 
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
+    async def ask(self, request: Request) -> ModelResponse:
         """Ask, with the output cap of the constraints.
 
         Raises:
             UnusableReply: Nothing can be done with the reply; it is charged for all the same.
         """
-        cap, started = self._cap(model_settings), time.monotonic()
+        cap, started = self._cap(request.settings), time.monotonic()
         response: ModelResponse | None = None
-        with ChatSpan(self._link.rules, cap) as span:
+        with ChatSpan(self.link.rules, cap) as span:
             try:
-                settings = self._to_send(model_settings, cap)
-                response = await self._ask(messages, settings, model_request_parameters)
+                response = await self._ask(replace(request, settings=self._to_send(request.settings, cap)))
                 span.answered(response)
-                check_reply(self._link.rules, response, messages)
+                check_reply(self.link.rules, response, request.messages)
             except BaseException as error:
                 span.charged(self._note(response, error, time.monotonic() - started))
                 raise
             span.charged(self._note(response, None, time.monotonic() - started))
         return response
 
-    async def _ask(
-        self, messages: list[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
-    ) -> ModelResponse:
+    async def _ask(self, request: Request) -> ModelResponse:
         try:
-            return await self.wrapped.request(messages, settings, parameters)
+            return await self.inner.ask(request)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             # None of our code runs in there: the vendor's library stumbled over what the vendor sent.
-            name, stumble = self._link.rules.name, type(error).__name__
+            name, stumble = self.link.rules.name, type(error).__name__
             raise BrokenReply(name, f"{name} sent what its own library cannot read ({stumble})") from error
 
     def _cap(self, settings: ModelSettings | None) -> int:
-        cap = self._link.rules.max_output_tokens
+        cap = self.link.rules.max_output_tokens
         return min((settings or {}).get("max_tokens") or cap, cap)
 
     def _to_send(self, wanted: ModelSettings | None, cap: int) -> ModelSettings:
         """Return the settings to send: capped, and for a model of our own with the trace that it may continue."""
         settings: ModelSettings = {**(wanted or {}), "max_tokens": cap}
-        if self._link.rules.provider in OURS:
+        if self.link.rules.provider in OURS:
             settings["extra_headers"] = {**settings.get("extra_headers", {}), **outgoing_headers()}
         return settings
 
     def _note(self, response: ModelResponse | None, error: BaseException | None, seconds: float) -> NanoUsd:
-        name, failure = self._link.rules.name, type(error).__name__ if error else None
+        name, failure = self.link.rules.name, type(error).__name__ if error else None
         usage = response.usage if response else RequestUsage()
-        cost = self._link.price(usage) if usage.input_tokens else self._cost_of(error)
-        self._turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
+        cost = self.link.price(usage) if usage.input_tokens else self._cost_of(error)
+        self.turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
         if failure is not None:
             log.warning("model.failed", model=name, error=failure, seconds=round(seconds, 3))
         return cost
 
     def _cost_of(self, error: BaseException | None) -> NanoUsd:
         """Return what is charged if nobody says what was used: nothing if it was not processed, else the worst case."""
-        return 0 if _was_not_processed(error) else self._link.worst_case(self._turn.input_bound)
+        return 0 if _was_not_processed(error) else self.link.worst_case(self.turn.input_bound)
 
 
 def _was_not_processed(error: BaseException | None) -> bool:

@@ -5,11 +5,10 @@ searched too. What cannot be searched, such as a picture, does not leave where a
 """
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 from pydantic_ai.messages import (
-    ModelMessage,
     ModelMessagesTypeAdapter,
     ModelResponse,
     ModelResponsePart,
@@ -17,14 +16,15 @@ from pydantic_ai.messages import (
     TextPart,
     ToolCallPart,
 )
-from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.models.wrapper import WrapperModel
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from chassis.call import Turn
 from chassis.errors import NotAllowed
 from chassis.guard.redaction import Finder
+from chassis.guard.request import Request
+from chassis.guard.step import Step
 from chassis.placeholders import Placeholders
 from chassis.types import Json
 
@@ -41,40 +41,31 @@ WRITTEN = frozenset({"description", "title", "enum", "const", "default", "exampl
 """The keys of a tool's schema under which words travel."""
 
 
-class Redacted(WrapperModel):
-    """Asks the wrapped model with placeholders instead of sensitive values.
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """Asks with placeholders instead of sensitive values.
 
     Args:
-        wrapped: The rest of the walk.
+        inner: The rest of the walk.
         finder: Looks for everything that any destination of the chain wants replaced.
         turn: Carries the placeholders, which last for the whole call.
     """
 
-    def __init__(self, wrapped: Model, finder: Finder, turn: Turn) -> None:
-        super().__init__(wrapped)
-        self._words = _Words(finder, turn.call.placeholders)
+    inner: Step
+    finder: Finder
+    turn: Turn
 
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
+    async def ask(self, request: Request) -> ModelResponse:
         """Redact, ask, restore.
 
         Raises:
             NotAllowed: A message has an attachment that cannot be searched.
         """
-        words = self._words
-        if not words.finder.kinds:
-            return await self.wrapped.request(messages, model_settings, model_request_parameters)
-        plain = [words.of_message(message) for message in ModelMessagesTypeAdapter.dump_python(messages, mode="json")]
-        spoken, parameters = (
-            ModelMessagesTypeAdapter.validate_python(plain),
-            words.of_parameters(model_request_parameters),
-        )
-        response = await self.wrapped.request(spoken, words.of_settings(model_settings), parameters)
-        in_json = model_request_parameters.output_mode in {"native", "prompted"}
+        if not self.finder.kinds:
+            return await self.inner.ask(request)
+        words = _Words(self.finder, self.turn.call.placeholders)
+        response = await self.inner.ask(words.of_request(request))
+        in_json = request.parameters.output_mode in {"native", "prompted"}
         return replace(response, parts=[words.restored(part, in_json=in_json) for part in response.parts])
 
 
@@ -82,7 +73,16 @@ class _Words:
     """Takes the values out of a request, and puts them back into a reply."""
 
     def __init__(self, finder: Finder, placeholders: Placeholders) -> None:
-        self.finder, self._placeholders = finder, placeholders
+        self._finder, self._placeholders = finder, placeholders
+
+    def of_request(self, request: Request) -> Request:
+        """Return a request that holds no values."""
+        messages = ModelMessagesTypeAdapter.dump_python(request.messages, mode="json")
+        return Request(
+            ModelMessagesTypeAdapter.validate_python([self.of_message(message) for message in messages]),
+            self.of_settings(request.settings),
+            self.of_parameters(request.parameters),
+        )
 
     def of_message(self, message: dict[str, Json]) -> dict[str, Json]:
         """Return a message whose parts and instructions hold no values."""
@@ -180,4 +180,4 @@ class _Words:
         return both.removeprefix(head) if both.startswith(head) else self._text(value)
 
     def _text(self, text: str) -> str:
-        return self.finder.redact(text, self._placeholders)
+        return self._finder.redact(text, self._placeholders)

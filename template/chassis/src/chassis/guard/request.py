@@ -1,14 +1,15 @@
-"""One model request as plain bytes: what tells two requests apart, and what bounds their size."""
+"""One model request on its way, and as plain bytes: what tells two apart, and what bounds their size."""
 
 import json
 import re
+from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_core import to_jsonable_python
 
-from chassis.call import Turn
 from chassis.errors import NotAllowed
 from chassis.types import Json
 
@@ -22,37 +23,43 @@ TOKENS_PER_MESSAGE = 16
 """Generous room for the separators that vendors put around a message."""
 
 
-def canonical(
-    messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
-) -> bytes:
-    """Return the same bytes for the same request, whenever and by whichever process it is sent."""
-    everything = (messages, settings, parameters)
-    sent, *rest = to_jsonable_python(everything, bytes_mode="base64", fallback=lambda value: type(value).__qualname__)
-    lasting = [_lasting(message) | {"parts": [_lasting(part) for part in message["parts"]]} for message in sent]
-    return json.dumps([lasting, *rest], sort_keys=True, ensure_ascii=False).encode()
+@dataclass(frozen=True)
+class Request:
+    """What pydantic-ai asks of a model, in one piece.
 
-
-def canonical_of(
-    turn: Turn, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
-) -> bytes:
-    """Return the canonical bytes of a turn's request, made once: the cache and the budget both go by them."""
-    if turn.request is None:
-        turn.request = canonical(messages, settings, parameters)
-    return turn.request
-
-
-def input_bound(request: bytes, messages: list[ModelMessage], parameters: ModelRequestParameters) -> int:
-    """Return a number of tokens that no model can exceed in reading this request.
-
-    Every token of a byte-level tokenizer covers at least one byte, and the canonical form holds every word sent.
-
-    Raises:
-        NotAllowed: It holds what is read elsewhere: a picture, a document, or what a tool of the vendor's finds.
+    Args:
+        messages: The conversation so far.
+        settings: How the task wants to be answered, such as its temperature.
+        parameters: The tools on offer, and the form of the reply.
     """
-    if (found := ATTACHED.search(request)) or parameters.native_tools:
-        what = found[1].decode() if found else f"tool {parameters.native_tools[0].kind}"
-        raise NotAllowed(f"Nobody can say beforehand what reading this {what} costs, so no budget can hold it")
-    return len(request) + TOKENS_PER_MESSAGE * len(messages)
+
+    messages: list[ModelMessage]
+    settings: ModelSettings | None
+    parameters: ModelRequestParameters
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """Return the same bytes for the same request, whenever and by whichever process it is sent."""
+        everything = (self.messages, self.settings, self.parameters)
+        plain = to_jsonable_python(everything, bytes_mode="base64", fallback=lambda value: type(value).__qualname__)
+        sent, *rest = plain
+        lasting = [_lasting(message) | {"parts": [_lasting(part) for part in message["parts"]]} for message in sent]
+        return json.dumps([lasting, *rest], sort_keys=True, ensure_ascii=False).encode()
+
+    @property
+    def input_bound(self) -> int:
+        """Return a number of tokens that no model can exceed in reading this request.
+
+        Every token of a byte-level tokenizer covers at least one byte, and the canonical form holds every word sent.
+
+        Raises:
+            NotAllowed: It holds what is read elsewhere: a picture, a document, or what a tool of the vendor's finds.
+        """
+        tools = self.parameters.native_tools
+        if (found := ATTACHED.search(self.canonical)) or tools:
+            what = found[1].decode() if found else f"tool {tools[0].kind}"
+            raise NotAllowed(f"Nobody can say beforehand what reading this {what} costs, so no budget can hold it")
+        return len(self.canonical) + TOKENS_PER_MESSAGE * len(self.messages)
 
 
 def _lasting(item: dict[str, Json]) -> dict[str, Json]:

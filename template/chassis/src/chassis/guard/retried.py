@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import dataclass
 
 from pydantic_ai.exceptions import (
     ModelAPIError,
@@ -12,13 +13,12 @@ from pydantic_ai.exceptions import (
     ModelTimeoutError,
     ModelUnavailableError,
 )
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.models.wrapper import WrapperModel
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.messages import ModelResponse
 
 from chassis.call import Share
 from chassis.guard.failures import EgressRefused
+from chassis.guard.request import Request
+from chassis.guard.step import Step
 
 FIRST_PAUSE_SECONDS = 0.25
 """The longest pause before the first retry; it doubles with each, and the real one is random, from 0 up to it."""
@@ -28,35 +28,31 @@ DOWN = (ModelServerError, ModelUnavailableError, ModelConnectionError)
 """A vendor that is down is left for the next model; only the last model of the chain is asked again."""
 
 
-class Retried(WrapperModel):
-    """Asks the wrapped model up to so many times more, as long as its share of the deadline allows.
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """Asks the same model up to so many times more, as long as its share of the deadline allows.
 
     Args:
-        wrapped: The model.
+        inner: The rest of the walk.
         retries: How many times more, from `limits.retries_per_model`.
         share: The model's share of the deadline; at least half of it must be left after a pause.
     """
 
-    def __init__(self, wrapped: Model, retries: int, share: Share) -> None:
-        super().__init__(wrapped)
-        self._retries, self._share = retries, share
+    inner: Step
+    retries: int
+    share: Share
 
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
+    async def ask(self, request: Request) -> ModelResponse:
         """Ask, pause, ask again."""
-        for retry in range(self._retries):
+        for retry in range(self.retries):
             try:
-                return await self.wrapped.request(messages, model_settings, model_request_parameters)
+                return await self.inner.ask(request)
             except ModelAPIError as error:
-                pause = pause_before_retry(error, retry, is_last=self._share.sharers == 1)
-                if pause is None or pause > self._share.seconds() / 2:
+                pause = pause_before_retry(error, retry, is_last=self.share.sharers == 1)
+                if pause is None or pause > self.share.seconds() / 2:
                     raise
             await asyncio.sleep(pause)
-        return await self.wrapped.request(messages, model_settings, model_request_parameters)
+        return await self.inner.ask(request)
 
 
 def pause_before_retry(error: ModelAPIError, retry: int, *, is_last: bool) -> float | None:

@@ -5,45 +5,40 @@ because a retry, a later model or a place in a line may come long after the walk
 """
 
 from contextlib import suppress
+from dataclasses import dataclass
 
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.models.wrapper import WrapperModel
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.messages import ModelResponse
 
 from chassis.errors import ModelsOff, StoreUnavailable
+from chassis.guard.request import Request
+from chassis.guard.step import Step
 from chassis.store.switch import ModelSwitch
 
 
-class Switched(WrapperModel):
-    """Asks the wrapped model while the switch is on, and passes nothing on that comes after it was switched off.
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """Asks while the switch is on, and passes nothing on that comes after it was switched off.
 
     Args:
-        wrapped: The rest of the walk.
+        inner: The rest of the walk.
         switch: The one switch of all replicas.
     """
 
-    def __init__(self, wrapped: Model, switch: ModelSwitch) -> None:
-        super().__init__(wrapped)
-        self._switch = switch
+    inner: Step
+    switch: ModelSwitch
 
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
+    async def ask(self, request: Request) -> ModelResponse:
         """Ask, unless the models are off.
 
         Raises:
             ModelsOff: They are, or were by the time the reply was there.
         """
         await self._check()
-        response = await self.wrapped.request(messages, model_settings, model_request_parameters)
+        response = await self.inner.ask(request)
         with suppress(StoreUnavailable):  # what is there and paid for is not lost because nobody can say
             await self._check()
         return response
 
     async def _check(self) -> None:
-        if await self._switch.is_off():
+        if await self.switch.is_off():
             raise ModelsOff("The models are switched off")

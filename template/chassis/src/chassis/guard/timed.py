@@ -1,40 +1,38 @@
 """Gives each model its share of the time that is left, so that a hanging one cannot use up the others'."""
 
 import asyncio
+import math
+from dataclasses import dataclass
 
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.models.wrapper import WrapperModel
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.messages import ModelResponse
+from pydantic_ai.models import Model
 
 from chassis.call import Share
 from chassis.guard.failures import TimedOut
+from chassis.guard.request import Request
 
 
-class Timed(WrapperModel):
-    """Stops waiting for the wrapped model when its share of the time is over.
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Asks the vendor's model, the end of the walk, and stops waiting when its share of the time is over.
 
     Args:
-        wrapped: The model.
-        share: The model's share of the deadline.
+        vendor: The model.
+        share: The model's share of the deadline; a task that sets `request_timeout` gives it less.
     """
 
-    def __init__(self, wrapped: Model, share: Share) -> None:
-        super().__init__(wrapped)
-        self._share = share
+    vendor: Model
+    share: Share
 
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
+    async def ask(self, request: Request) -> ModelResponse:
         """Ask, and wait no longer than the share."""
-        limit = asyncio.timeout(seconds := self._share.seconds())
+        seconds = min(self.share.seconds(), (request.settings or {}).get("request_timeout", math.inf))
+        limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                return await self.wrapped.request(messages, model_settings, model_request_parameters)
+                return await self.vendor.request(request.messages, request.settings, request.parameters)
         except TimeoutError:
             if not limit.expired():
                 raise  # somebody else's
-            raise TimedOut(self.model_name, f"{self.model_name} took longer than its {seconds:.2f} s") from None
+            name = self.vendor.model_name
+            raise TimedOut(name, f"{name} took longer than its {seconds:.2f} s") from None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chassis.evals.gate.finding import Finding
-from chassis.evals.report.report import CaseLine, Change, Rate, SuiteReport
+from chassis.evals.report.report import CaseLine, Change, Rate, Reach, SuiteReport
 
 MOST_CASES = 20
 """Who has more than these to mend reads the page."""
@@ -72,13 +72,18 @@ def facts(suite: SuiteReport) -> list[str]:
     if suite.reach:
         exact = "One case that gets worse is enough here; asked of models, these cases would show"
         lead = exact if suite.kind == "replay" else "These cases show"
-        found = f"a drop of {100 * suite.reach.detectable:.1f} points in 80 of 100 runs"
-        said.append(f"{lead} {found}; {100 * suite.reach.wanted:g} points take {suite.reach.needed} cases")
+        said.append(f"{lead} {_shown(suite.reach)}")
     if suite.saturated:
         said.append("Nearly everything passes: these cases are too easy to tell good from better; add harder ones")
     if suite.accepted_run:
         said.append(f"Compared with the run of {suite.accepted_run}")
     return said
+
+
+def _shown(reach: Reach) -> str:
+    found = f"a drop of {100 * reach.detectable:.1f} points in 80 of 100 runs"
+    none = "no drop at all, they are too few"
+    return f"{found if reach.detectable < 1 else none}; {100 * reach.wanted:g} points take {reach.needed} cases"
 
 
 def _rule(finding: Finding) -> tuple[str, ...]:
