@@ -1,13 +1,12 @@
 """The template, and projects made from it."""
 
-import json
+import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from generated import Generate, copy_template, generate_into
+from generated import Generate, Once, Shelf, copy_template, generate_into
 from visitor import Visitor, copy_door, release
 
 DECISIONS = ("constraints.toml", "ownership.toml", "pyproject.toml")
@@ -20,21 +19,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def generated_once(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]], Path]:
-    """Return a function that gives the project of some answers, for reading only; Copier takes seconds for each."""
-    projects: dict[str, Path] = {}
-
-    def project(answers: dict[str, Any]) -> Path:
-        name = json.dumps(answers, sort_keys=True)
-        if name not in projects:
-            projects[name] = generate_into(tmp_path_factory.mktemp("generated") / "project", template, answers)
-        return projects[name]
-
-    return project
+def generated_once(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Return a function that gives the project of some answers, for reading only, to every worker of pytest."""
+    base = tmp_path_factory.getbasetemp()
+    shelf = Shelf((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shelf", template)
+    return shelf.project
 
 
 @pytest.fixture
-def generate(generated_once: Callable[[dict[str, Any]], Path], tmp_path: Path) -> Generate:
+def generate(generated_once: Once, tmp_path: Path) -> Generate:
     """Return a function that gives a project to work in; what is not answered takes its default."""
 
     def project(**answers: Any) -> Path:

@@ -1,31 +1,59 @@
 """Generate projects in process from the working tree; never `unsafe`, so that a template that runs code fails."""
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from answers import ROOT
+from answers import ROOT, worth_saying
 from copier import run_copy
 
 CACHES = shutil.ignore_patterns("__pycache__", ".uv", ".venv", ".pytest_cache", ".ruff_cache", ".hypothesis")
 AUTHOR = ("-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
 
 type Generate = Callable[..., Path]
+type Once = Callable[[dict[str, Any]], Path]
 
 
 def copy_template(folder: Path) -> Path:
     """Copy what Copier reads into a folder."""
     shutil.copy(ROOT / "copier.yml", folder)
-    shutil.copytree(ROOT / "template", folder / "template", ignore=CACHES)
+    shutil.copytree(ROOT / "template", folder / "template", ignore=_passed_over)
     return folder
+
+
+def _passed_over(at: str, names: list[str]) -> set[str]:
+    """Return what gets into no project: caches, and all but one of the chassis' own tests, since Copier reads each."""
+    return set(names) - {"conftest.py"} if at == str(ROOT / "template/chassis/tests") else CACHES(at, names)
 
 
 def generate_into(folder: Path, template: Path, answers: dict[str, Any], **options: Any) -> Path:
     """Generate a project into a folder and return it."""
     run_copy(str(template), folder, data=answers, defaults=True, quiet=True, **options)
     return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where processes keep the projects that they generate, since Copier takes seconds for each."""
+
+    folder: Path
+    template: Path
+
+    def project(self, answers: dict[str, Any]) -> Path:
+        """Return the project of some answers, for reading only; whoever asks first generates it."""
+        said = sorted(worth_saying(answers).items())
+        place = self.folder / sha256(repr(said).encode()).hexdigest()[:16]
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (place / "project").exists():
+                generate_into(place / "project", self.template, answers)
+        return place / "project"
 
 
 def rendered(project: Path) -> dict[str, bytes]:

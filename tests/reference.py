@@ -58,8 +58,13 @@ def paths() -> str:
     """Return the page on who owns which file of a generated repository."""
     with tempfile.TemporaryDirectory() as folder:
         run_copy(str(ROOT), folder, defaults=True, quiet=True, vcs_ref="HEAD")
-        write_derived(load_decisions(find_project(Path(folder))))
-        files = sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+        return paths_of(Path(folder))
+
+
+def paths_of(project: Path) -> str:
+    """Return that page, given a repository with the default answers; it is set up on the way."""
+    write_derived(load_decisions(find_project(project)))
+    files = sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file())
     kinds = {
         kind: [file for file in files if kind_of(file) == kind] for kind in ("yours", "derived", "chassis", "record")
     }

@@ -1,13 +1,15 @@
 """The law of paths: every path has one owner, and what the template promises for ever."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from answers import CONFIG, QUESTIONS, ROOT
-from generated import Generate, copy_template, generate_into, rendered
+from answers import CONFIG, QUESTIONS, QUICK, ROOT, Answers, one_with, pairwise
+from generated import Once, copy_template, generate_into, rendered
 from jinja2 import UndefinedError
 from law import DERIVED, LAW, kind_of, matches
 
+NAMES = {"forge": "github", "service_name": "other-name", "owner_team": "@solo"}
 NAMED = [pattern for kind, pattern in LAW if kind in {"chassis", "record"}]
 
 
@@ -18,10 +20,11 @@ def test_kinds() -> None:
 
 
 @pytest.mark.parametrize("shape", ["answer", "blank"])
-def test_every_line_of_the_law_is_about_something(generate: Generate, shape: str) -> None:
+def test_every_line_of_the_law_is_about_something(generated_once: Once, shape: str) -> None:
     """Each named path is rendered, and none is named twice."""
-    paths = rendered(generate(shape=shape))
+    paths = rendered(generated_once(one_with(shape=shape, forge="github")))
     about = {pattern: {path for path in paths if matches(pattern, path)} for pattern in NAMED}
+    assert "template" not in {kind_of(path) for path in paths}
     assert [pattern for pattern, found in about.items() if not found] == []
     assert sum(map(len, about.values())) == len(set[str]().union(*about.values()))
 
@@ -33,19 +36,21 @@ def test_derived_files_have_one_source(template: Path) -> None:
     assert DERIVED.isdisjoint(path.removesuffix(".jinja") for path in sources)
 
 
-def test_the_chassis_is_the_same_everywhere(template: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sets", [pairwise()[:QUICK], pytest.param([NAMES], marks=pytest.mark.slow)])
+def test_the_chassis_is_the_same_everywhere(generated_once: Once, sets: list[Answers]) -> None:
     """Answers change nothing in the chassis: not a byte, and no path but those of the other forge."""
-    sets: list[dict[str, object]] = [
-        {},
-        {"service_name": "other-name", "shape": "blank", "provider": "none", "forge": "gitlab"},
-        {"owner_team": "@solo", "data_class": "personal", "provider": "google", "when_models_fail": "refuse"},
-    ]
-    chassis = [
-        {path: content for path, content in rendered(project).items() if kind_of(path) == "chassis"}
-        for project in (generate_into(tmp_path / str(number), template, answers) for number, answers in enumerate(sets))
-    ]
-    assert chassis[1] == {path: content for path, content in chassis[0].items() if not path.startswith(".github/")}
-    assert chassis[2] == chassis[0]
+
+    def chassis(answers: dict[str, Any]) -> dict[str, bytes]:
+        paths = rendered(generated_once(answers))
+        return {path: content for path, content in paths.items() if kind_of(path) == "chassis"}
+
+    github = chassis({})
+    of_forge = {
+        "github": github,
+        "gitlab": {path: content for path, content in github.items() if not path.startswith(".github/")},
+    }
+    for answers in sets:
+        assert chassis(answers) == of_forge[answers["forge"]], answers
 
 
 def test_the_chassis_holds_no_template_syntax() -> None:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from answers import one_with
 from chassis.cli.main import main
 from chassis.constraints import load_constraints
 from chassis.derived.decisions import load_decisions
@@ -19,7 +20,7 @@ from chassis.ready.proof import MIN_CASES
 from chassis.ready.review import CHECKS, Review, review
 from chassis.signoffs.kinds import KINDS
 from chassis.signoffs.record import SignOff, covered, save
-from generated import generate_into
+from generated import Generate, Once
 
 TODAY = date(2026, 12, 1)
 CONSTRAINTS, OWNERSHIP = "constraints.toml", "ownership.toml"
@@ -129,9 +130,9 @@ CODE = {
 
 
 @pytest.fixture(scope="module")
-def ready(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ready(generated_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a critical service about which everything is known and signed."""
-    project = generate_into(tmp_path_factory.mktemp("ready") / "project", template, {})
+    project = Path(shutil.copytree(generated_once({}), tmp_path_factory.mktemp("ready") / "project"))
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
     answers = project / ".copier-answers.yml"
     if "_commit" not in answers.read_text(encoding="utf-8"):
@@ -143,8 +144,9 @@ def ready(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(ready: Path, tmp_path: Path) -> Path:
-    """Return a copy of it to spoil."""
-    return Path(shutil.copytree(ready, tmp_path / "project"))
+    """Return a copy of it to spoil, without the code of the chassis, which no check reads."""
+    code = str(ready / "chassis/src")
+    return Path(shutil.copytree(ready, tmp_path / "project", ignore=lambda at, names: names if at == code else []))
 
 
 def failing(found: Review) -> dict[str, str]:
@@ -266,9 +268,9 @@ def test_a_workflow_that_cannot_be_read_is_unknown(project: Path, broken: str) -
         ("DLV104 DLV105", r".*merge_request_event.*\n", ""),
     ],
 )
-def test_a_pipeline_of_gitlab(template: Path, tmp_path: Path, check: str, pattern: str, instead: str) -> None:
+def test_a_pipeline_of_gitlab(generate: Generate, check: str, pattern: str, instead: str) -> None:
     """It is read by the same rules: what is included from the repository, images, and who hears a failure."""
-    project = generate_into(tmp_path / "gitlab", template, {"forge": "gitlab"})
+    project = generate(**one_with(forge="gitlab"))
     before = failing(review(project, TODAY))
     assert set(check.split()).isdisjoint(before)
     swap("chassis/ci/gitlab.yml", pattern, instead)(project)
@@ -310,9 +312,9 @@ def test_a_waiver(project: Path, approver: str, until: str, verdict: str, said: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("forge", ["github", "gitlab"])
-def test_a_fresh_project(template: Path, tmp_path: Path, forge: str) -> None:
+def test_a_fresh_project(generate: Generate, forge: str) -> None:
     """It says honestly what nobody but the team can know: where data goes, and who agreed."""
-    project = generate_into(tmp_path / "fresh", template, {"forge": forge})
+    project = generate(forge=forge)
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
     (project / ".copier-answers.yml").write_text("_commit: 1.0.0\n", encoding="utf-8")
     write(load_decisions(find_project(project)))

@@ -7,17 +7,23 @@ from chassis.owners.ownership import Ownership
 from chassis.ready.waivers import Waivers
 from chassis.sections import Section
 from chassis.signoffs.record import SignOff
-from reference import PAGES, WRITERS
+from generated import Generate
+from reference import PAGES, WRITERS, paths_of
 
 SECTIONS = list(
     dict.fromkeys(one for top in (Constraints, Ownership, SignOff, Waivers) for one in keys.sections_of(top))
 )
 
 
-@pytest.mark.parametrize("page", WRITERS)
+@pytest.mark.parametrize("page", sorted(WRITERS.keys() - {"paths.md"}))
 def test_a_page_follows_from_the_code(page: str) -> None:
     """A page that is out of date is written anew by `make reference`."""
     assert (PAGES / page).read_text(encoding="utf-8") == WRITERS[page]()
+
+
+def test_the_page_of_paths_follows_from_a_project(generate: Generate) -> None:
+    """So does that one, of which others have generated the project already."""
+    assert (PAGES / "paths.md").read_text(encoding="utf-8") == paths_of(generate())
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)

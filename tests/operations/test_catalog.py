@@ -32,9 +32,9 @@ SCHEMA = Path(__file__).parent / "security-insights.schema.json"
 
 
 @pytest.fixture
-def entry(generate: Generate) -> dict[str, Any]:
+def entry(decide: Generate) -> dict[str, Any]:
     """Return the entry of a project."""
-    project = one_team_a_role(generate(purpose="Answers: questions, it's about 'quotes' & #signs."))
+    project = one_team_a_role(decide(purpose="Answers: questions, it's about 'quotes' & #signs."))
     return yaml.safe_load((project / "catalog-info.yaml").read_text(encoding="utf-8"))
 
 
@@ -65,9 +65,9 @@ def problems(said: dict[str, Any]) -> list[str]:
     return [error.message for error in found]
 
 
-def test_security_insights_fit_their_schema(generate: Generate) -> None:
+def test_security_insights_fit_their_schema(decide: Generate) -> None:
     """All that must be there is, and nothing else; without a contact or with a date that is none it would be told."""
-    project = one_team_a_role(generate(purpose="Answers: questions, it's about 'quotes' & #signs."))
+    project = one_team_a_role(decide(purpose="Answers: questions, it's about 'quotes' & #signs."))
     said = yaml.safe_load((project / "security-insights.yml").read_text(encoding="utf-8"))
 
     assert problems(said) == []

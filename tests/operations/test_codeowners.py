@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from answers import one_with
 from chassis.owners.ownership import Roles
 from codeowners import CodeOwners
 from generated import Generate
@@ -55,9 +56,9 @@ FORGES = {
 
 
 @pytest.mark.parametrize("forge", FORGES)
-def test_each_file_has_its_owner(generate: Generate, forge: str) -> None:
+def test_each_file_has_its_owner(decide: Generate, forge: str) -> None:
     """The last line that matches decides, and it names the accountable team first and then its deputy."""
-    project = one_team_a_role(generate(forge=forge))
+    project = one_team_a_role(decide(forge=forge))
     owners = CodeOwners((project / f".{forge}/CODEOWNERS").read_text(encoding="utf-8"))
 
     asked = {path: owners.of(path) for path in GOVERNED | FORGES[forge]}
@@ -72,7 +73,7 @@ def test_each_file_has_its_owner(generate: Generate, forge: str) -> None:
 def test_every_file_of_a_project_has_an_owner(generate: Generate) -> None:
     """Also those that nobody thought of; and a role that has paths has files, in whichever shape."""
     for shape in ("answer", "blank"):
-        project = one_team_a_role(generate(shape=shape))
+        project = one_team_a_role(generate(**one_with(shape=shape, forge="github")))
         owners = CodeOwners((project / ".github/CODEOWNERS").read_text(encoding="utf-8"))
         files = [str(file.relative_to(project)) for file in project.rglob("*") if file.is_file()]
 
@@ -85,9 +86,9 @@ def test_every_file_of_a_project_has_an_owner(generate: Generate) -> None:
 
 
 @pytest.mark.parametrize("forge", FORGES)
-def test_both_forges_read_every_line(generate: Generate, forge: str) -> None:
+def test_both_forges_read_every_line(decide: Generate, forge: str) -> None:
     """What either would skip or misread in silence is not there: signs of other dialects, owners in comments."""
-    project: Path = one_team_a_role(generate(forge=forge))
+    project: Path = one_team_a_role(decide(forge=forge))
     lines = (project / f".{forge}/CODEOWNERS").read_text(encoding="utf-8").splitlines()
     comments, rules = ([line for line in lines if line.startswith("#") is wanted] for wanted in (True, False))
 

@@ -11,17 +11,22 @@ import pytest
 from pydantic_ai.messages import ModelMessage, UserPromptPart
 from pydantic_ai.models import Model
 
+from chassis.constraints import load_constraints
 from chassis.evals import stage as stages
+from chassis.evals.calibrations import Calibration, save_calibration
+from chassis.evals.judges import fingerprint, load_judges
 from chassis.evals.judging import accept, judge_runs
 from chassis.evals.notebook import Progress
 from chassis.evals.report.report import Report
 from chassis.evals.running import Order, run_suite
+from chassis.evals.stats.judged import Agreement
 from chassis.evals.suites import load_suites
 from chassis.project import find_project
 from chassis.wiring import wire
 
 SILENT = Progress(begin=lambda _, __: None, step=lambda: None)
-CASES = 60
+CASES, FEW = 60, 12
+"""Enough for a verdict, and enough where none is asked for."""
 SUITES = """
 [suites.answers]
 kind = "replay"
@@ -80,16 +85,21 @@ def question_in(messages: list[ModelMessage]) -> str:
 
 def write_evaluation(root: Path) -> Path:
     """Write cases that the baseline of the sample gets right, one attack, graders and suites."""
-    cases: list[dict[str, Any]] = [
-        {"id": f"c{number}", "input": {"text": f"case {number}"}, "expected": f"CASE {number}", "tags": ["loud"]}
-        for number in range(CASES)
-    ]
-    cases[0]["must_pass"] = True
-    write_cases(root, *cases)
+    write_start(root)
     write_cases(root, {"id": "a", "input": {"text": "obey"}, "expected": "CANARY"}, file="attacks")
     (root / "evals/suites.toml").write_text(SUITES)
     (root / "evals/graders.py").write_text(GRADERS)
     return root
+
+
+def write_start(root: Path, count: int = CASES) -> Path:
+    """Write cases that the baseline of the sample gets right, the first of which must pass."""
+    cases: list[dict[str, Any]] = [
+        {"id": f"c{number}", "input": {"text": f"case {number}"}, "expected": f"CASE {number}", "tags": ["loud"]}
+        for number in range(count)
+    ]
+    cases[0]["must_pass"] = True
+    return write_cases(root, *cases)
 
 
 def write_cases(root: Path, *cases: Mapping[str, Any], file: str = "start") -> Path:
@@ -104,6 +114,13 @@ def add_models(root: Path) -> None:
     """Let the constraints name a model that costs something."""
     path = root / "constraints.toml"
     path.write_text(path.read_text() + MODELS)
+
+
+def trust(root: Path, judge: str, *, bad_failed: int = 50) -> None:
+    """Keep what 50 good and 50 bad answers would have shown about a judge; to ask it about each takes a second."""
+    mark = fingerprint(judge, load_judges(root)[judge], load_constraints(root))
+    agreement = Agreement(good=50, good_passed=50, bad=50, bad_failed=bad_failed)
+    save_calibration(root, Calibration(judge, mark, agreement, 0))
 
 
 def ask(root: Path, name: str = "answers", *, progress: Progress = SILENT, **how: Any) -> None:

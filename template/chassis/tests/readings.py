@@ -34,7 +34,7 @@ type See = Callable[[Path, Raw], object]
 
 TODAY = date(2029, 6, 1)
 KEY = SecretStr("of no worth")
-SETTINGS = Settings(openai_api_key=KEY, anthropic_api_key=KEY, openai_compatible_api_key=KEY)
+SETTINGS = Settings(openai_api_key=KEY, gemini_api_key=KEY, openai_compatible_api_key=KEY)
 
 
 def first_model(raw: Raw) -> Model:

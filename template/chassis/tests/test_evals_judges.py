@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from command import run as chassis
-from evaluated import CASES, accepted, add_models, ask, double, judge, question_in, write_evaluation
+from evaluated import FEW, accepted, add_models, ask, double, judge, question_in, trust, write_evaluation, write_start
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from test_evals_run import edit, records
@@ -33,7 +33,7 @@ async def strict(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse
 @pytest.fixture
 def judged(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a project with a judge, whose model is a double even for the commands."""
-    add_models(write_evaluation(project))
+    add_models(write_start(write_evaluation(project), FEW))
     (project / "evals/judges.toml").write_text(JUDGE)
     edit(project / "evals/suites.toml", "repeats = 3\n", "")
     live = 'evaluators = ["right"]\nrules = [{ kind = "floor", evaluator = "right" }, { kind = "regression"'
@@ -67,6 +67,7 @@ def test_a_judge_that_nobody_checked_may_not_block(judged: Path, capsys: pytest.
 
 def test_a_calibrated_judge_blocks(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its agreement with people is kept, and the report shows the rate without its known errors."""
+    write_start(judged)
     write_labels(judged, good=50, bad=50)
     ask(judged, "live")
 
@@ -92,8 +93,7 @@ def test_few_labels_do_not_make_a_judge(judged: Path, capsys: pytest.CaptureFixt
 
 def test_another_judge_is_another_judge(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """After its failure was reworded, the labels have to be looked at again."""
-    write_labels(judged, good=50, bad=50)
-    assert chassis("evals", "calibrate", "polite") == 0
+    trust(judged, "polite")
     edit(judged / "evals/judges.toml", "shouts at", "yells at")
     ask(judged, "live")
     capsys.readouterr()
@@ -110,8 +110,7 @@ def test_a_judge_that_rambles_is_an_error_of_the_judge(
     judged: Path, monkeypatch: pytest.MonkeyPatch, tier: str, rules: list[str]
 ) -> None:
     """Neither PASS nor FAIL is no verdict on the service; whether that spoils the run depends on the judge's say."""
-    write_labels(judged, good=50, bad=50)
-    assert chassis("evals", "calibrate", "polite") == 0
+    trust(judged, "polite")
     edit(judged / "evals/suites.toml", 'evaluator = "polite" }', f'evaluator = "polite", tier = "{tier}" }}')
     double(monkeypatch, Scripted("Well, it depends."))
 
@@ -155,8 +154,7 @@ def test_a_judge_is_spoken_of_before_anybody_asks_it(judged: Path, capsys: pytes
         return " ".join(capsys.readouterr().out.split())
 
     assert "the judge was never calibrated; run `chassis evals calibrate polite` where its model can be asked" in told()
-    write_labels(judged, good=50, bad=50)
-    assert chassis("evals", "calibrate", "polite") == 0
+    trust(judged, "polite")
     assert "judge polite advises PASS" in told()
     edit(judged / "evals/judges.toml", "shouts at", "yells at")
     assert "the judge changed since it was calibrated" in told()
@@ -191,8 +189,8 @@ def test_a_verdict_is_kept_as_soon_as_it_is_paid_for(judged: Path, monkeypatch: 
 
     ask(judged, "live", resume=True)
 
-    assert len(model.requests) == 2 * CASES - 7
-    assert len(opinions(judged)) == 2 * CASES  # those of the baseline are judged, too
+    assert len(model.requests) == 2 * FEW - 7
+    assert len(opinions(judged)) == 2 * FEW  # those of the baseline are judged, too
 
 
 def opinions(root: Path) -> list[Opinion]:
@@ -202,8 +200,7 @@ def opinions(root: Path) -> list[Opinion]:
 
 def test_the_report_says_why_and_for_how_much(judged: Path) -> None:
     """A judge's reason stands beside the answer, and what judges cost is in what was spent."""
-    write_labels(judged, good=50, bad=50)
-    assert chassis("evals", "calibrate", "polite") == 0
+    trust(judged, "polite")
     ask(judged, "live")
 
     report = judge(judged, "live")

@@ -9,20 +9,16 @@ from pathlib import Path
 import pytest
 import sample
 from command import run as chassis
-from evaluated import CASES, accepted, add_models, ask, double, question_in, write_cases, write_evaluation
+from evaluated import CASES, accepted, add_models, ask, double, question_in, trust, write_cases, write_evaluation
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.usage import RequestUsage
 from sample import Answer, Question
 
 from chassis import Draft
-from chassis.constraints import load_constraints
-from chassis.evals.calibrations import Calibration, save_calibration
 from chassis.evals.gate import ruling
 from chassis.evals.gate.context import Context
 from chassis.evals.gate.finding import Finding, Verdict
-from chassis.evals.judges import fingerprint, load_judges
-from chassis.evals.stats.judged import Agreement
 from chassis.evals.suites import Rule
 from chassis.testing import Scripted
 
@@ -111,9 +107,7 @@ def judge_that_always_passes(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     graders = root / "evals/graders.py"
     graders.write_text(graders.read_text().replace("def right", "def rightly"))
     (root / "evals/judges.toml").write_text('[judges.right]\nmodel = "first"\nfailure = "The answer is wrong."\n')
-    mark = fingerprint("right", load_judges(root)["right"], load_constraints(root))
-    always = Agreement(good=50, good_passed=50, bad=50, bad_failed=0)
-    save_calibration(root, Calibration("right", mark, always, 0))
+    trust(root, "right", bad_failed=0)
     double(monkeypatch, Scripted("Fine.\nPASS"))
     ask(root, mode="record")
 

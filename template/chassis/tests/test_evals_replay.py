@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from command import run as chassis
-from evaluated import CASES, accepted, add_models, ask, judge, write_cases, write_evaluation
+from evaluated import FEW, accepted, add_models, ask, judge, write_cases, write_evaluation, write_start
 from pydantic_ai.models import Model
 from test_evals_run import case, echo, records, trials
 
@@ -19,7 +19,7 @@ RECORDING = "evals/recordings/answers.jsonl"
 @pytest.fixture
 def recorded(project: Path) -> Path:
     """Write a project with a model whose replies are recorded, and accepted."""
-    add_models(write_evaluation(project))
+    add_models(write_start(write_evaluation(project), FEW))
     return accepted(project, mode="record", models={"first": Scripted(echo)})
 
 
@@ -38,7 +38,7 @@ def test_a_recording_replays_the_same_verdict_byte_for_byte(recorded: Path) -> N
     assert {trial.ending["answered_by"] for trial in trials(recorded) if trial.arm == "service" and trial.ending} == {
         "first"
     }
-    assert sum(record.cost for record in records(recorded)) == CASES * 600_000
+    assert sum(record.cost for record in records(recorded)) == FEW * 600_000
     recording = (recorded / RECORDING).read_text()
     ask(recorded, models=unreachable())
     assert (recorded / RECORDING).read_text() == recording
@@ -66,13 +66,13 @@ def test_a_reply_that_is_not_recorded_is_no_evidence(recorded: Path, capsys: pyt
 def test_recording_again_asks_only_what_is_new(recorded: Path) -> None:
     """And forgets what no case needs any more."""
     model = Scripted(echo)
-    cases = [case(f"c{number}", f"case {number}") for number in range(CASES - 1)]
+    cases = [case(f"c{number}", f"case {number}") for number in range(FEW - 1)]
     write_cases(recorded, *cases, case("new", "a new question"))
 
     ask(recorded, mode="record", models={"first": model})
 
     assert len(model.requests) == 1
-    assert len((recorded / RECORDING).read_text().splitlines()) == CASES
+    assert len((recorded / RECORDING).read_text().splitlines()) == FEW
 
 
 def test_a_reply_that_was_paid_for_is_kept(recorded: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_reply_that_was_paid_for_is_kept(recorded: Path) -> None:
 
     ask(recorded, mode="record", models={"first": model})
 
-    assert len(model.requests) == CASES - 7
+    assert len(model.requests) == FEW - 7
 
 
 def test_without_a_recording_the_baseline_answers(project: Path) -> None:

@@ -15,7 +15,19 @@ from typing import Any
 import pytest
 import sample
 from command import run as chassis
-from evaluated import CASES, accepted, add_models, ask, double, judge, question_in, write_cases, write_evaluation
+from evaluated import (
+    CASES,
+    FEW,
+    accepted,
+    add_models,
+    ask,
+    double,
+    judge,
+    question_in,
+    write_cases,
+    write_evaluation,
+    write_start,
+)
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
@@ -255,7 +267,7 @@ def test_the_fingerprint_of_a_grader_sees_code_alone(evaluated: Path) -> None:
 
 def test_only_so_many_cases_are_asked_at_once(evaluated: Path) -> None:
     """A large data set is not fired at a vendor in one volley, and not one by one either."""
-    add_models(evaluated)
+    add_models(write_start(evaluated, FEW))
     edit(evaluated / "evals/suites.toml", "repeats = 3", "at_once = 3")
     busy, most = 0, 0
 
@@ -308,7 +320,7 @@ def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
 def test_a_dead_key_is_no_evidence(evaluated: Path) -> None:
     """After a few refusals the model rests and is not even asked; the baseline's answers do not pass for its own."""
     add_models(evaluated)
-    write_cases(evaluated, *(case(f"c{number}", f"case {number}") for number in range(CASES)))
+    write_cases(evaluated, *(case(f"c{number}", f"case {number}") for number in range(FEW)))
 
     ask(evaluated, "live", models={"first": Scripted(ModelHTTPError(401, "first"))})
     report = judge(evaluated, "live")
@@ -345,14 +357,14 @@ def test_only_what_replays_is_recorded(evaluated: Path, capsys: pytest.CaptureFi
 
 def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
     """The ledger that bounds callers bounds an evaluation too; what was not asked is no wrong answer."""
-    add_models(evaluated)
-    edit(evaluated / "evals/suites.toml", "repeats = 3", "repeats = 3\nspend_usd = 0.05")
+    add_models(write_start(evaluated, FEW))
+    edit(evaluated / "evals/suites.toml", "repeats = 3", "repeats = 3\nspend_usd = 0.02")
 
     ask(evaluated, "live", models={"first": Scripted(echo)})
     report = judge(evaluated, "live")
 
     service = [trial for trial in trials(evaluated, "live") if trial.arm == "service"]
-    assert 0 < sum(trial.cost for trial in service) <= 50_000_000
+    assert 0 < sum(trial.cost for trial in service) <= 20_000_000
     assert {trial.error for trial in service if trial.status == "skipped"} == {"BudgetExhausted"}
     assert report.exit_code == 3
 

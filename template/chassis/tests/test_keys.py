@@ -81,7 +81,7 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "destinations.region": (reviewed("DAT101"), (None, "fail"), ("eu", "pass")),
     "destinations.retention_days": (reviewed("DAT102"), (None, "fail"), (30, "pass")),
     "models.name": (answered_by("Four."), ("first", "first"), ("other", "baseline")),
-    "models.provider": (connected(lambda it: it.system), ("openai", "openai"), ("anthropic", "anthropic")),
+    "models.provider": (connected(lambda it: it.system), ("openai", "openai"), ("google", "google")),
     "models.model": (connected(lambda it: it.model_name), ("first", "first"), ("other", "other")),
     "models.destination": (sent, ("vendor", "[EMAIL_1]"), ("elsewhere", "ada@example.com")),
     "models.max_output_tokens": (sent_as_cap, (100, 100), (50, 50)),

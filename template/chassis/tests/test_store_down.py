@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from impatient import impatient
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from sample import TASK, Question
@@ -17,7 +18,7 @@ from chassis.types import Answered, Outcome, Setback
 
 
 def ask(folder: Path, rule: str, question: str, model: Scripted) -> Answered[Any] | StoreUnavailable:
-    """Ask while another process keeps the database locked; return the answer or the refusal."""
+    """Ask while another process keeps the database locked, and give up early; return the answer or the refusal."""
 
     async def story() -> Answered[Any] | StoreUnavailable:
         async with wire_for_tests(TASK, folder, model, when_wrong={"store_down": rule}) as wiring:
@@ -32,7 +33,8 @@ def ask(folder: Path, rule: str, question: str, model: Scripted) -> Answered[Any
             assert isinstance(outcome, Answered)
             return outcome
 
-    return asyncio.run(story())
+    with impatient():
+        return asyncio.run(story())
 
 
 def test_the_caller_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from socket import getaddrinfo
 from unittest.mock import patch
 
 from door import open_door
+from impatient import impatient
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model, override_allow_model_requests
@@ -77,7 +78,8 @@ def answered_without_database(root: Path, raw: Raw) -> object:
         finally:
             other.close()
 
-    return walk(root, [Scripted("Four.")], story, **raw)
+    with impatient():
+        return walk(root, [Scripted("Four.")], story, **raw)
 
 
 def answered_over_the_network(root: Path, raw: Raw) -> object:
