@@ -3,12 +3,14 @@
 import asyncio
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from genai_prices import calc_price
 from genai_prices.data_snapshot import get_snapshot
+from listening import Lines
 from pydantic import SecretStr
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
@@ -16,6 +18,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.usage import RequestUsage
 from sample import TASK, Question
+from walking import walk
 
 from chassis.constraints import ModelLink
 from chassis.errors import ConfigError, NotAllowed
@@ -29,6 +32,7 @@ from chassis.guard.usable import check_reply
 from chassis.guard.vendors import connect
 from chassis.settings import Settings
 from chassis.testing import Scripted, wire_for_tests
+from chassis.wiring import Wiring
 
 
 @pytest.mark.parametrize(
@@ -87,6 +91,44 @@ def test_prices_come_from_the_list_or_from_the_constraints() -> None:
     assert price_of(link())(usage) > 0
     assert price_of(link(input_usd_per_million=2, output_usd_per_million=3))(usage) == 2_000_000_000
     assert price_of(link(provider="local", input_usd_per_million=0, output_usd_per_million=0))(usage) == 0
+
+
+@pytest.mark.parametrize(
+    ("served", "priced_as"),
+    [("gpt-5.4-mini-2026-03-17", "gpt-5.4-mini"), ("gpt-5.4", "gpt-5.4"), ("a-name-of-the-vendor", "gpt-5.4-mini")],
+)
+@pytest.mark.parametrize("cached", [0, 400_000])
+def test_the_model_that_served_is_charged_for(served: str, priced_as: str, cached: int) -> None:
+    """A vendor may answer with another model than the one asked, and bills for that."""
+    usage = RequestUsage(input_tokens=1_000_000, output_tokens=0, cache_read_tokens=cached)
+
+    charged = price_of(link(model="gpt-5.4-mini"))(usage, served)
+
+    assert charged == price_of(link(model=priced_as))(usage)
+
+
+class Substitute(Scripted):
+    """A model whose vendor lets another one answer, and says so."""
+
+    async def request(self, *asked: Any, **named: Any) -> ModelResponse:
+        """Reply in the other one's name."""
+        return replace(
+            await super().request(*asked, **named), model_name="gpt-5.4", usage=RequestUsage(input_tokens=10**6)
+        )
+
+
+def test_a_dearer_model_than_the_one_held_for_is_charged_and_told(tmp_path: Path, lines: Lines) -> None:
+    """Nobody can hold for what a vendor does unasked, but the ledger says what it cost, and the log who did it."""
+
+    async def story(wiring: Wiring) -> int:
+        await wiring.service.answer(Question(text="2 + 2?"), wiring.service.new_call("alice"))
+        return (await wiring.ledger.balances())[0].spent
+
+    models = [link(name="first", destination="vendor", model="gpt-5.4-mini").model_dump()]
+    spent = walk(tmp_path, [Substitute("Four.")], story, models=models)
+
+    assert spent == price_of(link(model="gpt-5.4"))(RequestUsage(input_tokens=10**6))
+    assert [(line["model"], line["served"]) for line in lines.named("hold.exceeded")] == [("first", "gpt-5.4")]
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])

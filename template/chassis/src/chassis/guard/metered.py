@@ -83,10 +83,13 @@ class Metered:
     def _note(self, response: ModelResponse | None, error: BaseException | None, seconds: float) -> NanoUsd:
         name, failure = self.link.rules.name, type(error).__name__ if error else None
         usage = response.usage if response else RequestUsage()
-        cost = self.link.price(usage) if usage.input_tokens else self._cost_of(error)
+        served = response.model_name if response else None
+        cost = self.link.price(usage, served) if usage.input_tokens else self._cost_of(error)
         self.turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
         if failure is not None:
             log.warning("model.failed", model=name, error=failure, seconds=round(seconds, 3))
+        if self.turn.cost > self.turn.held:
+            log.warning("hold.exceeded", model=name, served=served)
         return cost
 
     def _cost_of(self, error: BaseException | None) -> NanoUsd:

@@ -1,6 +1,7 @@
 """What a model's tokens cost, from genai-prices (dated, works offline) or from `constraints.toml`."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
@@ -22,8 +23,8 @@ PLAIN = frozenset({"input_tokens", "output_tokens", "output_reasoning_tokens", "
 class Price(Protocol):
     """What a model's tokens cost, in nano-USD, rounded up."""
 
-    def __call__(self, usage: RequestUsage) -> NanoUsd:
-        """Return what the tokens of one request cost."""
+    def __call__(self, usage: RequestUsage, served: str | None = None) -> NanoUsd:
+        """Return what the tokens of one request cost; `served` is the model that the vendor says it used."""
         ...
 
     def worst(self, read: int, written: int) -> NanoUsd:
@@ -58,7 +59,7 @@ class Fixed:
     reading: Decimal
     writing: Decimal
 
-    def __call__(self, usage: RequestUsage) -> NanoUsd:
+    def __call__(self, usage: RequestUsage, served: str | None = None) -> NanoUsd:  # noqa: ARG002 - whichever it was
         """Return what the tokens of one request cost."""
         return self.worst(usage.input_tokens, usage.output_tokens)
 
@@ -77,29 +78,31 @@ class Listed:
 
     def __init__(self, model: str, provider: str) -> None:
         self._model, self._provider = model, provider
-        self._rates_in = lru_cache(maxsize=1)(self._rates_looked_up)
+        self._rates_in = lru_cache(maxsize=8)(self._rates_looked_up)
 
-    def __call__(self, usage: RequestUsage) -> NanoUsd:
-        """Return what the list says."""
+    def __call__(self, usage: RequestUsage, served: str | None = None) -> NanoUsd:
+        """Return what the list says of the model that served, and if it does not know that one, of the one asked."""
         if any(count and kind not in PLAIN for kind, count in vars(usage).items()):
-            return _nano(self._listed(usage).total_price)
-        rates, read = self._rates(), usage.input_tokens
+            return _nano(self._listed(usage, served).total_price)
+        rates, read = self._rates(served), usage.input_tokens
         return _nano(_cost(rates.input_mtok, read, read) + _cost(rates.output_mtok, usage.output_tokens, read))
 
     def worst(self, read: int, written: int) -> NanoUsd:
         """Return the most: some vendors take more for a token that they also write into their cache."""
-        rates = self._rates()
+        rates = self._rates(None)
         reading = max(_cost(rates.input_mtok, read, read), _cost(rates.cache_write_mtok, read, read))
         return _nano(reading + _cost(rates.output_mtok, written, read))
 
-    def _listed(self, usage: RequestUsage) -> PriceCalculation:
+    def _listed(self, usage: RequestUsage, served: str | None) -> PriceCalculation:
+        with suppress(LookupError):
+            return calc_price(usage, served or self._model, provider_id=self._provider)
         return calc_price(usage, self._model, provider_id=self._provider)
 
-    def _rates(self) -> ModelPrice:
-        return self._rates_in(int(time.time()) // 60)
+    def _rates(self, served: str | None) -> ModelPrice:
+        return self._rates_in(served, int(time.time()) // 60)
 
-    def _rates_looked_up(self, _minute: int) -> ModelPrice:
-        return self._listed(RequestUsage()).model_price
+    def _rates_looked_up(self, served: str | None, _minute: int) -> ModelPrice:
+        return self._listed(RequestUsage(), served).model_price
 
 
 def _cost(rate: Decimal | TieredPrices | None, tokens: int, read: int) -> Decimal:
