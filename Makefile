@@ -3,8 +3,10 @@
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
-PYTEST = $(RUN) pytest -n $(WORKERS) --dist loadfile
-WORKERS ?= 2
+PYTEST = $(RUN) pytest --dist loadfile
+# For two cores: quick tests wait now and then, for a deadline or a server; slow ones keep a core busy.
+QUICK_WORKERS ?= 3
+SLOW_WORKERS ?= 2
 # Without its bytecode every start of Python takes twice as long, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -21,11 +23,11 @@ check: ## The quick path, under two minutes: format, lint, types, the chassis' o
 	$(RUN) ty check
 	$(RUN) python scripts/tested.py --check
 	$(RUN) python scripts/pins.py --check
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -n $(QUICK_WORKERS) -m "not slow"
 
 test: check ## Everything: strict types, and generated services that run their own checks
 	$(RUN) basedpyright
-	$(PYTEST) -m "slow and not phoenix"
+	$(PYTEST) -n $(SLOW_WORKERS) -m "slow and not phoenix"
 
 phoenix: ## Send a trace to Phoenix, and leave a picture of what people see there in build/phoenix.png
 	$(RUN) pytest -m phoenix
