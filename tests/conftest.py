@@ -6,23 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generated import Generate, Once, Shelf, copy_template, generate_into
+from generated import Generate, Once, Shelf, generate_into
 from visitor import Visitor, copy_door, release
 
 DECISIONS = ("constraints.toml", "ownership.toml", "pyproject.toml")
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the template as it lies in the working tree, without git."""
-    return copy_template(tmp_path_factory.mktemp("template"))
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """Return what all workers of pytest share."""
+    base = tmp_path_factory.getbasetemp()
+    return Shelf((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shelf")
 
 
 @pytest.fixture(scope="session")
-def generated_once(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Once:
-    """Return a function that gives the project of some answers, for reading only, to every worker of pytest."""
-    base = tmp_path_factory.getbasetemp()
-    shelf = Shelf((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shelf", template)
+def template(shelf: Shelf) -> Path:
+    """Return a copy of the template as it lies in the working tree, without git; for reading only."""
+    return shelf.template()
+
+
+@pytest.fixture(scope="session")
+def generated_once(shelf: Shelf) -> Once:
+    """Return a function that gives the project of some answers, for reading only."""
     return shelf.project
 
 

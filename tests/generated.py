@@ -21,6 +21,7 @@ type Once = Callable[[dict[str, Any]], Path]
 
 def copy_template(folder: Path) -> Path:
     """Copy what Copier reads into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "copier.yml", folder)
     shutil.copytree(ROOT / "template", folder / "template", ignore=_passed_over)
     return folder
@@ -39,21 +40,32 @@ def generate_into(folder: Path, template: Path, answers: dict[str, Any], **optio
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Where processes keep the projects that they generate, since Copier takes seconds for each."""
+    """What the processes of one run of the tests share, for reading only: the template, and projects made from it.
+
+    Args:
+        folder: Where it stands.
+    """
 
     folder: Path
-    template: Path
+
+    def template(self) -> Path:
+        """Return a copy of the template as it lies in the working tree, without git."""
+        return self._once("template", copy_template)
 
     def project(self, answers: dict[str, Any]) -> Path:
-        """Return the project of some answers, for reading only; whoever asks first generates it."""
+        """Return the project of some answers; whoever asks first generates it, which takes Copier seconds."""
         said = sorted(worth_saying(answers).items())
-        place = self.folder / sha256(repr(said).encode()).hexdigest()[:16]
-        place.mkdir(parents=True, exist_ok=True)
-        with (place / "lock").open("w") as lock:
+        name = sha256(repr(said).encode()).hexdigest()[:16]
+        return self._once(name, lambda place: generate_into(place, self.template(), answers))
+
+    def _once(self, name: str, make: Callable[[Path], object]) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        place = self.folder / name
+        with (self.folder / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (place / "project").exists():
-                generate_into(place / "project", self.template, answers)
-        return place / "project"
+            if not place.exists():
+                make(place)
+        return place
 
 
 def rendered(project: Path) -> dict[str, bytes]:
