@@ -25,7 +25,7 @@ TOPICS: dict[str, Callable[[Effort], Table]] = {
 }
 PAGE = """# Speed
 
-What the guards, the evaluation of one request and the tools cost, as `python -m benchmarks --page` printed it last.
+What the guards, the ledger, a start and a whole service cost, as `python -m benchmarks --page` printed each table last.
 CPU time, on a machine whose speed you do not know: compare the rows of a table, and nothing else.
 """
 
