@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import suppress
 from itertools import count
 from statistics import median
@@ -24,7 +24,7 @@ from benchmarks.contestants import (
 )
 from benchmarks.litellm_router import Router
 from benchmarks.rounds import Effort, cpu_seconds, lowest
-from benchmarks.tables import Row, Table, python_version
+from benchmarks.tables import Row, Table, missed, python_version
 
 ROUTER, ROUTER_EVERY = "LiteLLM Router", 5
 """It runs in a process and an environment of its own, and takes its turn in every fifth round: it is slow."""
@@ -48,11 +48,10 @@ def measure(effort: Effort) -> Table:
     rows = [Row(name, _figures(name, costs) | {f"calls/s, {AT_ONCE} at once": speeds[name]}) for name in costs]
     return Table(
         "One model request, through the guards and without them",
-        f"{python_version()}; loopback stub, {stub.INPUT_TOKENS} tokens in, {stub.OUTPUT_TOKENS} out; local spans, "
-        f"JSON log; least of {effort.bursts * effort.calls} calls in turn, and the middle of what storing their spans "
-        f"took; own: above {BARE}, as part of a call of {ROUTER}",
+        f"{python_version()}; {stub.TRAFFIC}; local spans, JSON log; least of {effort.bursts * effort.calls} calls in "
+        f"turn, and the middle of what storing their spans took; own: above {BARE}, as part of a call of {ROUTER}",
         rows,
-        [*_missed(rows)],
+        [f"{note}; the topic `profile` shows why" for note in (*missed(rows, RATIO), *missed(rows, "own", "own goal"))],
     )
 
 
@@ -63,15 +62,6 @@ def _figures(name: str, costs: Costs) -> dict[str, float]:
     if name == ON_SQLITE and ROUTER in costs:
         figures |= {"own": (costs[name] - costs[BARE]) / costs[ROUTER], "own goal": OWN_GOAL}
     return figures
-
-
-def _missed(rows: list[Row]) -> Iterator[str]:
-    """Say which goals were missed; where the time goes is what the topic `profile` shows."""
-    for row in rows:
-        for figure, goal in ((RATIO, "goal"), ("own", "own goal")):
-            if goal in row.figures and row.figures[figure] > row.figures[goal]:
-                found, wanted = row.figures[figure], row.figures[goal]
-                yield f"missed: {row.name}, {figure} {found:.2f}, goal {wanted:.2f}; the topic `profile` shows why"
 
 
 async def _measured(url: str, effort: Effort, router: Router | None, server: str | None) -> tuple[Costs, Costs]:

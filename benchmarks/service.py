@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from benchmarks.guard import QUESTIONS
 from benchmarks.projects import CLI, environment, generate
 from benchmarks.rounds import Effort, in_turn, lowest
 from benchmarks.servers import Door
-from benchmarks.tables import Row, Table, python_version
+from benchmarks.tables import Row, Table, missed, python_version
 
 PROXY, OURS, HANDBOOK = "LiteLLM proxy", "ours, the question passed on", "ours, as generated"
 RATIO, GOAL = f"x {PROXY}", 0.3
@@ -47,11 +47,11 @@ def measure(effort: Effort) -> Table:
     rows = [Row(name, _figures(name, costs) | {f"requests/s, {AT_ONCE} at once": speeds[name]}) for name in costs]
     return Table(
         "One request to a whole service, and to a proxy",
-        f"{python_version()}; servers on loopback, asked with a key; loopback stub, {stub.INPUT_TOKENS} tokens in, "
-        f"{stub.OUTPUT_TOKENS} out; ours: SQLite, local spans, JSON log; the proxy: one worker, no database; CPU time "
-        f"of the server alone, least of {effort.rounds} rounds of {_calls(effort)} requests",
+        f"{python_version()}; servers on loopback, asked with a key; {stub.TRAFFIC}; ours: SQLite, local spans, "
+        "JSON log; the proxy: one worker, no database; CPU time of the server alone, "
+        f"least of {effort.rounds} rounds of {_calls(effort)} requests",
         rows,
-        [*_missed(rows)],
+        [*missed(rows, RATIO)],
     )
 
 
@@ -97,12 +97,6 @@ def _figures(name: str, costs: Costs) -> Costs:
     if PROXY in costs:
         figures[RATIO] = costs[name] / costs[PROXY]
     return figures | ({"goal": GOAL} if name == OURS else {})
-
-
-def _missed(rows: list[Row]) -> Iterator[str]:
-    for row in rows:
-        if "goal" in row.figures and row.figures.get(RATIO, 0) > GOAL:
-            yield f"missed: {row.name}, {RATIO} {row.figures[RATIO]:.2f}, goal {GOAL:.2f}"
 
 
 async def _measured(doors: Mapping[str, Door], effort: Effort) -> tuple[Costs, Costs]:

@@ -15,6 +15,8 @@ MODEL = "gpt-5.4-mini-2026-03-17"
 """What the stub says it is; the guard prices it."""
 
 ANSWER = "It is refused with 429 until midnight."
+TRAFFIC = f"loopback stub, {INPUT_TOKENS} tokens in, {OUTPUT_TOKENS} out"
+"""For the conditions of a table."""
 
 HEAD_END = b"\r\n\r\n"
 BODY = json.dumps(

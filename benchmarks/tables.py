@@ -1,7 +1,8 @@
 """What a benchmark found, as a table on a screen."""
 
+import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rich import box
@@ -44,6 +45,14 @@ def compared(costs: Mapping[str, float], unit: str, base: str) -> list[Row]:
         Row(name, {f"CPU {unit}": cost, f"x {base}": cost / costs[base], f"+ {unit}": cost - costs[base]})
         for name, cost in costs.items()
     ]
+
+
+def missed(rows: Iterable[Row], figure: str, goal: str = "goal") -> Iterator[str]:
+    """Say of which rows a figure is above the goal that stands beside it."""
+    for row in rows:
+        found, wanted = row.figures.get(figure, 0), row.figures.get(goal, math.inf)
+        if found > wanted:
+            yield f"missed: {row.name}, {figure} {found:.2f}, goal {wanted:.2f}"
 
 
 def python_version() -> str:
