@@ -11,21 +11,19 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
-
 from benchmarks.evaluation.contest import ASLEEP, AT_ONCE, CASES
 from benchmarks.evaluation.large import CASES as MANY
 from benchmarks.evaluation.large import REPEATS, judge_many
+from benchmarks.litellm_router import alone
 from benchmarks.rounds import in_turn
-from benchmarks.tables import Row, Table, drawn, python_version
+from benchmarks.tables import Row, Table, console, drawn, python_version
 
 ROOT = Path(__file__).parents[2]
-ALONE = ("sh", "template/chassis/uv", "run", "--quiet", "--no-project", "--with", "pydantic-evals>=2.62", "python")
 HERE = "benchmarks.evaluation"
 RIVAL = "pydantic-evals alone"
 CONTESTANTS = {
     "plain asyncio": (sys.executable, "-m", f"{HERE}.plain"),
-    RIVAL: (*ALONE, "-m", f"{HERE}.rival"),
+    RIVAL: alone("pydantic-evals>=2.62", "python", "-m", f"{HERE}.rival"),
     "chassis evals": (sys.executable, "-m", f"{HERE}.ours", "--runner-alone"),
     "... of the whole service": (sys.executable, "-m", f"{HERE}.ours"),
 }
@@ -42,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     tables = [asking(options.rounds), judging()]
     for table in tables:
-        Console().print(drawn(table))
+        console().print(drawn(table))
     if options.json:
         figures = {table.title: {row.name: dict(row.figures) for row in table.rows} for table in tables}
         options.json.write_text(json.dumps(figures, indent=2), encoding="utf-8")
