@@ -16,6 +16,8 @@ QUESTIONS = {
     if not name.startswith("_") and False not in (question.get("when"), question.get("ask"))
 }
 """Those that are asked; computed values have `when: false`."""
+QUICK = 5
+"""How many sets `make check` generates: the first ones have every choice in them, all together every two."""
 
 type Answers = dict[str, str]
 type Pair = tuple[tuple[str, str], tuple[str, str]]
@@ -31,10 +33,6 @@ def choices(question: dict[str, Any]) -> list[str]:
 def worth_saying(answers: dict[str, Any]) -> dict[str, Any]:
     """Return the answers that differ from their defaults: who gives the same ones gets the same project."""
     return {name: answer for name, answer in answers.items() if answer != QUESTIONS.get(name, {}).get("default")}
-
-
-QUICK = 5
-"""How many sets `make check` generates: the first ones have every choice in them, all together every two."""
 
 
 def pairs(answers: Answers) -> set[Pair]:

@@ -24,8 +24,9 @@ LAYERS = (
     ("cli",),
 )
 """From the ground up; a module or a folder may import from its own layer and from those below it."""
-STEPS = {"switched", "redacted", "cached", "afforded", "held", "fallback"} | {
-    *("prepared", "queued", "breaking", "retried", "metered", "timed")
+STEPS = {
+    *("switched", "redacted", "cached", "afforded", "held", "fallback"),
+    *("prepared", "queued", "breaking", "retried", "metered", "timed"),
 }
 MAX_LINES = 200
 
