@@ -3,6 +3,8 @@
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
+# Where the helpers of the tests are.
+HELPERS := tests/helpers:template/chassis/tests/helpers:template/chassis/tests
 PYTEST = $(RUN) pytest --dist loadfile
 # For two cores: quick tests wait now and then, for a deadline or a server; slow ones keep a core busy.
 QUICK_WORKERS ?= 3
@@ -50,17 +52,17 @@ pins: ## Write pins.toml into all workflows
 	$(RUN) python scripts/pins.py
 
 reference: ## Write what follows from the code: the pages of docs/reference, and the questions for cookiecutter
-	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m reference
+	PYTHONPATH=$(HELPERS) $(RUN) python -m reference_pages
 	$(RUN) python scripts/second_door.py
 
 updates: ## Update edited repositories of former releases, and write down what was lost (nothing)
-	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m matrix
+	PYTHONPATH=$(HELPERS) $(RUN) python -m update_matrix
 
 faults: ## Let everything go wrong once, and write docs/reference/faults.md
-	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m fault_page
+	PYTHONPATH=$(HELPERS) $(RUN) python -m fault_page
 
 storm: ## Ten thousand requests, three replicas, a vendor that fails, and a kill: what is lost?
-	PYTHONPATH=tests:template/chassis/tests $(RUN) python -m storm
+	PYTHONPATH=$(HELPERS) $(RUN) python -m storm
 
 histories: ## Ten thousand histories of money on SQLite, and as many on PostgreSQL: is one cent wrong in any?
 	LEDGER_HISTORIES=10000 $(RUN) pytest template/chassis/tests/test_histories.py -k many_histories

@@ -9,9 +9,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from chassis.constraints import load_constraints
-from chassis.signoffs.kinds import KINDS
-from chassis.signoffs.record import SignOff, covered, save
+from chassis.config.constraints import load_constraints
+from chassis_tools.governance.signoff import SignOff, covered, save
+from chassis_tools.governance.signoff_kinds import KINDS
 from copier import run_copy
 
 from benchmarks.projects import copy_template

@@ -11,17 +11,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from chassis import Draft, Task
-from chassis.constraints import Constraints, load_constraints
-from chassis.guard.chain import Guard
-from chassis.guard.guarded import GuardedModel
-from chassis.project import find_project
-from chassis.settings import Settings
-from chassis.store.accounts import Account, Hold
-from chassis.store.ledger import Ledger
-from chassis.store.replies import Replies
+from chassis.config.constraints import Constraints, load_constraints
+from chassis.config.project import find_project
+from chassis.config.settings import Settings
+from chassis.guard.model import GuardedModel
+from chassis.guard.pipeline import Guard
+from chassis.money.accounts import Account, Hold
+from chassis.money.ledger import Ledger
+from chassis.store.reply_cache import Replies
 from chassis.store.sqlite import SqliteDatabase
 from chassis.telemetry.logs import configure_logs
-from chassis.types import NanoUsd
+from chassis.usd import NanoUsd
 from chassis.wiring import Wiring, wire
 from httpx2 import AsyncClient, Limits
 from openai import AsyncOpenAI
@@ -41,7 +41,7 @@ IN_MEMORY, ON_SQLITE, ON_POSTGRES = "ours, full, in memory", "ours, full, on SQL
 CAP = 800
 CALLER = "bench"
 SQLITE = "sqlite:///var/service.db"
-TESTS = Path(__file__).parents[1] / "template/chassis/tests"
+TESTS = Path(__file__).parents[1] / "template/chassis/tests/helpers"
 AMPLE = {"per_request_usd": 1, "per_caller_day_usd": 10**6, "per_day_usd": 10**6, "per_month_usd": 10**6}
 """A hundred requests at once must be slowed down by nothing but their cost."""
 WIDE = {"concurrent_requests_per_model": 1_000, "waiting_requests_per_model": 1_000}
@@ -138,7 +138,7 @@ def ample(constraints: Constraints) -> Constraints:
 def postgresql() -> Generator[str | None]:
     """Run a server and name its database, or say why there is none."""
     sys.path.insert(0, str(TESTS))  # the tests know how to start a server
-    servers = importlib.import_module("servers")
+    servers = importlib.import_module("postgres_server")
     try:
         with servers.started_server() as server:
             yield server.url

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from chassis.store.accounts import Account
-from chassis.store.ledger import Ledger
+from chassis.money.accounts import Account
+from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
 
 from benchmarks.rounds import Effort
@@ -27,7 +27,7 @@ GOALS = {"SQLite": 2_000, "PostgreSQL": 380}
 PAIRS = {"SQLite": 3_200, "PostgreSQL": 960}
 """In one round."""
 HOT = [Account(key, 10**15, 60) for key in ("caller-day:alice:2026-11-23", "day:2026-11-23", "month:2026-11")]
-TESTS = Path(__file__).parents[1] / "template/chassis/tests"
+TESTS = Path(__file__).parents[1] / "template/chassis/tests/helpers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def measured(rounds: int = 5) -> Iterator[Pairs]:
     with tempfile.TemporaryDirectory() as folder:
         yield asyncio.run(_best("SQLite", f"sqlite:///{folder}/ledger.db", rounds))
     sys.path.insert(0, str(TESTS))  # the tests know how to start a server
-    servers = importlib.import_module("servers")
+    servers = importlib.import_module("postgres_server")
     try:
         with servers.started_server() as server:
             yield asyncio.run(_best("PostgreSQL", server.url, rounds))

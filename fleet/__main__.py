@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from chassis.updates.source import Template
+from chassis_tools.updates.source import Template
 from rich.console import Console
 from rich.progress import track
 

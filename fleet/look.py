@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from chassis.constraints import FILE as CONSTRAINTS
-from chassis.constraints import load_constraints
+from chassis.config.constraints import FILE as CONSTRAINTS
+from chassis.config.constraints import load_constraints
+from chassis.config.ownership import load_ownership
+from chassis.config.project import find_project
 from chassis.errors import ConfigError
-from chassis.owners.ownership import load_ownership
-from chassis.project import find_project
-from chassis.ready.review import CHECKS, review
-from chassis.ready.waivers import load_waivers
-from chassis.signoffs.record import SignOff, load_signoffs
-from chassis.signoffs.standing import BLOCKS_RELEASE, standings
-from chassis.updates.record import load_record
-from chassis.updates.source import Template
-from chassis.updates.status import upstream_of
+from chassis_tools.governance.signoff import SignOff, load_signoffs
+from chassis_tools.governance.signoff_status import BLOCKS_RELEASE, standings
+from chassis_tools.readiness.review import CHECKS, review
+from chassis_tools.readiness.waivers import load_waivers
+from chassis_tools.updates.record import load_record
+from chassis_tools.updates.source import Template
+from chassis_tools.updates.status import upstream_of
 
 from fleet.facts import Blocker, Budget, Drifted, Due, Facts, Lapsed, Readiness, Waiver
 

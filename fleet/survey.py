@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
 
-from chassis.updates.source import Template
+from chassis_tools.updates.source import Template
 
 from fleet.facts import Facts
 from fleet.look import look

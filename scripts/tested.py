@@ -15,8 +15,8 @@ HEADER = """\
 
 def tested_set() -> str:
     """Return the text of the file as `uv.lock` has it now; a version holds everywhere, so markers are left out."""
-    export = ["uv", "export", "--quiet", "--frozen", "--package", "chassis", "--all-extras", "--no-emit-project"]
-    options = ["--no-hashes", "--no-annotate", "--no-header"]
+    export = ["uv", "export", "--quiet", "--frozen", "--all-packages", "--all-extras", "--no-dev"]
+    options = ["--no-emit-workspace", "--no-hashes", "--no-annotate", "--no-header"]
     done = subprocess.run([*export, *options], cwd=ROOT, check=True, capture_output=True, text=True)
     return HEADER + "".join(f"{line.partition(' ;')[0]}\n" for line in done.stdout.splitlines())
 

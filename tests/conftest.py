@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generated import Generate, Once, Shelf, generate_into
-from visitor import Visitor, copy_door, release
+from cookiecutter_user import Visitor, copy_door, release
+from generated_project import Generate, Once, Shelf, generate_into
 
 DECISIONS = ("constraints.toml", "ownership.toml", "pyproject.toml")
 

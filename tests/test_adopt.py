@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from adopted import KINDS, repository
-from answers import ROOT
-from chassis.project import find_project
-from command import run
+from adopt_steps import follow, told_to_write
+from answer_sets import ROOT
+from chassis.config.project import find_project
+from cli_runner import run
 from copier import run_update
-from following import follow, told_to_write
-from generated import commit, git
-from integration.running import Shell, newcomer
-from releases import append, begin, release
+from existing_repositories import KINDS, repository
+from generated_project import commit, git
+from shell import Shell, newcomer
+from template_releases import append, begin, release
 
 pytestmark = pytest.mark.slow
 PAGE = ROOT / "docs/how-to/adopt.md"

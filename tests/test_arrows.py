@@ -5,7 +5,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from answers import ROOT
+from answer_sets import ROOT
 
 SHAPES = {path.name: path / "src/{{ package_name }}" for path in ROOT.glob("template/{{ shape_* }}")}
 PLACES = {**SHAPES, **{name: ROOT / name for name in ("benchmarks", "scripts", "tests")}}

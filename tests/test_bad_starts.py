@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bad_starts import BAD_STARTS, BadStart
-from generated import Generate
+from generated_project import Generate
 
 CHASSIS = Path(sys.executable).parent / "chassis"
 

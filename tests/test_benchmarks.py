@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from answers import ROOT
+from answer_sets import ROOT
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from answers import ROOT
+from answer_sets import ROOT
 
 UV = """\
 #!/bin/sh

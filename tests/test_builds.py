@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from answers import ROOT
+from answer_sets import ROOT
 from copier import run_update
-from former import FORMER, NOW, releases
-from generated import Generate, rendered
-from matrix import CASES, edit, start
+from former_releases import FORMER, NOW, releases
+from generated_project import Generate, rendered
+from update_matrix import CASES, edit, start
 
 pytestmark = pytest.mark.slow
 

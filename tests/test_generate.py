@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from answers import QUESTIONS, QUICK, Answers, choices, pairs, pairwise
-from chassis.constraints import load_constraints
-from chassis.derived.decisions import load_decisions
-from chassis.derived.sync import drifts, write
-from chassis.project import find_project
-from generated import Generate, Once, generate_into, rendered
-from law import kind_of
+from answer_sets import QUESTIONS, QUICK, Answers, choices, pairs, pairwise
+from chassis.config.constraints import load_constraints
+from chassis.config.project import find_project
+from chassis_tools.governance.decisions import load_decisions
+from chassis_tools.governance.sync import drifts, write
+from generated_project import Generate, Once, generate_into, rendered
+from path_ownership import kind_of
 
 SETS = {"-".join(answers.values()): answers for answers in pairwise()}
 

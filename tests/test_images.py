@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from answers import ROOT
+from answer_sets import ROOT
 
 SCRIPT = str(ROOT / "scripts/images.py")
 DOCKERFILE = ROOT / "template/Dockerfile"

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from answers import CONFIG, QUESTIONS, QUICK, ROOT, Answers, one_with, pairwise
-from generated import Once, copy_template, generate_into, rendered
+from answer_sets import CONFIG, QUESTIONS, QUICK, ROOT, Answers, one_with, pairwise
+from generated_project import Once, copy_template, generate_into, rendered
 from jinja2 import UndefinedError
-from law import DERIVED, LAW, kind_of, matches
+from path_ownership import DERIVED, LAW, kind_of, matches
 
 NAMES = {"forge": "github", "service_name": "other-name", "owner_team": "@solo"}
 NAMED = [pattern for kind, pattern in LAW if kind in {"chassis", "record"}]

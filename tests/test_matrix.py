@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from copier.errors import UnsafeTemplateError
-from former import FORMER, LINT, NOW, releases, swap
-from generated import commit, git
-from matrix import CASES, PAGE, TRESPASS, Result, measure, page, run, start
+from former_releases import FORMER, LINT, NOW, releases, swap
+from generated_project import commit, git
+from update_matrix import CASES, PAGE, TRESPASS, Result, measure, page, run, start
 
 pytestmark = pytest.mark.slow
 LATEST = FORMER[-1]

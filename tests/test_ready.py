@@ -8,19 +8,19 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from answers import one_with
+from answer_sets import one_with
 from chassis.cli.main import main
-from chassis.constraints import load_constraints
-from chassis.derived.decisions import load_decisions
-from chassis.derived.sync import write
-from chassis.project import find_project
-from chassis.ready.forms import as_json, as_markdown, as_sarif, handbook
-from chassis.ready.promises import CHANCE, MAX_HOURS, MAX_TOKENS, MAX_TURNS
-from chassis.ready.proof import MIN_CASES
-from chassis.ready.review import CHECKS, Review, review
-from chassis.signoffs.kinds import KINDS
-from chassis.signoffs.record import SignOff, covered, save
-from generated import Generate, Once
+from chassis.config.constraints import load_constraints
+from chassis.config.project import find_project
+from chassis_tools.governance.decisions import load_decisions
+from chassis_tools.governance.signoff import SignOff, covered, save
+from chassis_tools.governance.signoff_kinds import KINDS
+from chassis_tools.governance.sync import write
+from chassis_tools.readiness.forms import as_json, as_markdown, as_sarif, handbook
+from chassis_tools.readiness.promises import CHANCE, MAX_HOURS, MAX_TOKENS, MAX_TURNS
+from chassis_tools.readiness.proof import MIN_CASES
+from chassis_tools.readiness.review import CHECKS, Review, review
+from generated_project import Generate, Once
 
 TODAY = date(2026, 12, 1)
 CONSTRAINTS, OWNERSHIP = "constraints.toml", "ownership.toml"

@@ -1,17 +1,17 @@
 """The reference pages say what the code says."""
 
-import keys
+import decision_pages
 import pytest
-from chassis.constraints import Constraints
-from chassis.owners.ownership import Ownership
-from chassis.ready.waivers import Waivers
-from chassis.sections import Section
-from chassis.signoffs.record import SignOff
-from generated import Generate
-from reference import PAGES, WRITERS, paths_of
+from chassis.config.constraints import Constraints
+from chassis.config.ownership import Ownership
+from chassis.config.toml_file import Section
+from chassis_tools.governance.signoff import SignOff
+from chassis_tools.readiness.waivers import Waivers
+from generated_project import Generate
+from reference_pages import PAGES, WRITERS, paths_of
 
 SECTIONS = list(
-    dict.fromkeys(one for top in (Constraints, Ownership, SignOff, Waivers) for one in keys.sections_of(top))
+    dict.fromkeys(one for top in (Constraints, Ownership, SignOff, Waivers) for one in decision_pages.sections_of(top))
 )
 
 
@@ -29,7 +29,7 @@ def test_the_page_of_paths_follows_from_a_project(generate: Generate) -> None:
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
 def test_every_key_is_explained(section: type[Section]) -> None:
     """A key without words below its field would be a line that says nothing."""
-    said = keys.words(section)
+    said = decision_pages.words(section)
     whole = section in {Constraints, Ownership, Waivers}  # their keys are sections, which explain themselves
     assert set(said) == set(section.model_fields)
     assert whole or all(said.values()), said
@@ -43,4 +43,4 @@ def test_a_key_without_words_would_be_seen() -> None:
         loud: int
         """What it says."""
 
-    assert keys.words(Sample) == {"silent": "", "loud": "What it says."}
+    assert decision_pages.words(Sample) == {"silent": "", "loud": "What it says."}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from generated import Generate
+from generated_project import Generate
 
 TEAM = "type its handle with the at sign, such as @acme"
 PURPOSE = "type one sentence of 10 to 100 characters without double quotes and backslashes"

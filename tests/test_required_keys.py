@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
-from answers import ROOT
-from chassis.constraints import Constraints
-from chassis.owners.ownership import Ownership
+from answer_sets import ROOT
+from chassis.config.constraints import Constraints
+from chassis.config.ownership import Ownership
 from pydantic import BaseModel
 
-FILE = ROOT / "tests/required_keys.txt"
+FILE = ROOT / "tests/helpers/required_keys.txt"
 FILES: dict[str, type[BaseModel]] = {"constraints.toml": Constraints, "ownership.toml": Ownership}
 
 

@@ -4,10 +4,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from answers import ROOT
-from chassis.updates.source import RELEASE, Template
-from former import FORMER, LINT, NOW, releases, swap
-from generated import commit, git
+from answer_sets import ROOT
+from chassis_tools.updates.source import RELEASE, Template
+from former_releases import FORMER, LINT, NOW, releases, swap
+from generated_project import commit, git
 from retirement import breaches
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
-from answers import CONFIG, QUESTIONS, ROOT, Answers, pairwise
+from answer_sets import CONFIG, QUESTIONS, ROOT, Answers, pairwise
 from cookiecutter.generate import generate_context  # pyright: ignore[reportMissingTypeStubs] - it has none
 from cookiecutter.prompt import prompt_for_config  # pyright: ignore[reportMissingTypeStubs] - it has none
+from cookiecutter_user import Visitor, release
 from copier import run_copy, run_update
-from generated import commit, generate_into, git, rendered
+from generated_project import commit, generate_into, git, rendered
 from second_door import pages
-from visitor import Visitor, release
 
 ROWS = {"-".join(answers.values()): answers for answers in pairwise()}
 

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from answers import CONFIG
-from generated import rendered
-from visitor import Visitor, left
+from answer_sets import CONFIG
+from cookiecutter_user import Visitor, left
+from generated_project import rendered
 
 WANTED = f"Copier {CONFIG['_min_copier_version']} or newer"
 

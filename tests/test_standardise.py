@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from answers import QUESTIONS, ROOT
+from answer_sets import QUESTIONS, ROOT
 
 PAGE = ROOT / "docs/how-to/standardise-many-teams.md"
 

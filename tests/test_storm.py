@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import storm
-from servers import NoServer, any_server
+from postgres_server import NoServer, any_server
 
 REQUESTS = 600
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from copier import run_update
 from copier.errors import UserMessageError
-from generated import commit, copy_template, generate_into, git, rendered
+from generated_project import commit, copy_template, generate_into, git, rendered
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_what_an_update_makes_stale_is_named(releases: Path, project: Path) -> N
     """A newer chassis derives other files: the check names them and the command, and the command mends them."""
     assert chassis(project, "sync").returncode == 0
     commit(project, "Derived")
-    source = releases / "template/chassis/src/chassis/derived/catalog.py"
+    source = releases / "template/chassis/tools/src/chassis_tools/governance/catalog.py"
     source.write_text(source.read_text(encoding="utf-8").replace("Who to ask", "Whom to ask"), encoding="utf-8")
     release(releases, "3.0.0")
 

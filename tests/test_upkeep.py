@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from answers import CONFIG
-from chassis.updates.copier import WANTED
-from command import run
-from generated import commit, git
-from releases import append, begin, project_of, release
+from answer_sets import CONFIG
+from chassis_tools.updates.copier import WANTED
+from cli_runner import run
+from generated_project import commit, git
+from template_releases import append, begin, project_of, release
 
 pytestmark = pytest.mark.slow
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chassis.evals.cases import load_cases
-from chassis.evals.lines import write_lines
-from chassis.evals.records import RECORDS, TRIALS, Record, Trial
+from chassis_tools.evals.cases import load_cases
+from chassis_tools.evals.lines import write_lines
+from chassis_tools.evals.records import RECORDS, TRIALS, Record, Trial
 
 from benchmarks.evaluation.project import TASK, write_project
 

@@ -10,17 +10,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from chassis.call import Call
-from chassis.evals import running
-from chassis.evals.lines import read_lines
-from chassis.evals.notebook import Progress
-from chassis.evals.records import RECORDS, Record
-from chassis.evals.running import Order, run_suite
-from chassis.evals.stage import Stage, stage
-from chassis.evals.suites import load_suites
-from chassis.project import find_project
+from chassis.config.project import find_project
+from chassis.contract import Answered
 from chassis.service import Service
 from chassis.telemetry.logs import configure_logs
-from chassis.types import Answered
+from chassis_tools.evals import running
+from chassis_tools.evals.lines import read_lines
+from chassis_tools.evals.notebook import Progress
+from chassis_tools.evals.records import RECORDS, Record
+from chassis_tools.evals.running import Order, run_suite
+from chassis_tools.evals.stage import Stage, stage
+from chassis_tools.evals.suites import load_suites
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, FunctionModel

@@ -12,7 +12,7 @@ from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelRequest
 from pydantic_ai.models import Model
 
-TESTS = Path(__file__).parents[2] / "template/chassis/tests"
+TESTS = Path(__file__).parents[2] / "template/chassis/tests/helpers"
 SUITES = """
 [suites.live]
 kind = "live"
@@ -73,7 +73,7 @@ TASK = Task(name="bench", takes=Text, gives=Text, run=pass_on, baseline=nothing)
 def write_project(root: Path, questions: Sequence[str]) -> Path:
     """Write a project whose cases are these questions."""
     sys.path.append(str(TESTS))  # they know how to write a repository
-    importlib.import_module("repository").write_repository(root)
+    importlib.import_module("sample_repository").write_repository(root)
     (root / "pyproject.toml").write_text(
         '[project]\nname = "bench"\n[tool.chassis]\ntask = "benchmarks.evaluation.project:TASK"\n'
     )

@@ -4,9 +4,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from generated import generate_into
-from integration.running import Shell, newcomer
-from integration.serving import Service, serve
+from generated_project import generate_into
+from running_service import Service, serve
+from shell import Shell, newcomer
 
 CUT_OFF = "ip link set lo up && echo $$ && exec sleep infinity"
 """Holds a network of its own, in which only this machine exists; others join it by the number of the process."""

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from integration.collector import Collector, collector
-from integration.running import Shell, needs
-from integration.serving import Reply, serve
-from integration.vendor import vendor, write_constraints
+from mock_vendor import vendor, write_constraints
+from otlp_collector import Collector, collector
+from running_service import Reply, serve
+from shell import Shell, needs
 
 pytestmark = pytest.mark.slow
 

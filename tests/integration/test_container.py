@@ -4,9 +4,9 @@ import json
 from collections.abc import Generator
 
 import pytest
-from integration.containers import Container, container
-from integration.images import images
-from integration.running import Shell
+from container_run import Container, container
+from image_build import images
+from shell import Shell
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,8 @@ import re
 import secrets
 
 import pytest
-from integration.running import needs
-from integration.serving import Service
+from running_service import Service
+from shell import needs
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from integration.running import Shell
+from shell import Shell
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from integration.local_model import local_model
-from integration.running import Shell
+from local_model_server import local_model
+from shell import Shell
 
 pytestmark = pytest.mark.slow
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Generator
 
 import pytest
-from integration.local_model import local_model
-from integration.running import Shell
-from integration.serving import Reply, Service, serve
+from local_model_server import local_model
+from running_service import Reply, Service, serve
+from shell import Shell
 
 pytestmark = pytest.mark.slow
 

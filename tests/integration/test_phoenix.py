@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from answers import ROOT
-from integration.running import Shell, free_port, needs, tool
-from integration.serving import serve
-from integration.vendor import vendor, write_constraints
+from answer_sets import ROOT
+from mock_vendor import vendor, write_constraints
+from running_service import serve
+from shell import Shell, free_port, needs, tool
 
 pytestmark = [pytest.mark.slow, pytest.mark.phoenix]
 

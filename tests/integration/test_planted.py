@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
-from integration.running import Shell
+from shell import Shell
 
 pytestmark = pytest.mark.slow
 

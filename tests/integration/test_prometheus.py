@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.prometheus import Prometheus, prometheus
-from integration.running import PATIENCE, Shell, needs
-from integration.serving import Service, serve
-from integration.vendor import Vendor, vendor, write_constraints
+from mock_vendor import Vendor, vendor, write_constraints
+from prometheus_server import Prometheus, prometheus
+from running_service import Service, serve
+from shell import PATIENCE, Shell, needs
 
 pytestmark = pytest.mark.slow
 

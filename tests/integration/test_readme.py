@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from generated import generate_into
-from integration.running import Shell, needs
+from generated_project import generate_into
+from shell import Shell, needs
 
 pytestmark = pytest.mark.slow
 

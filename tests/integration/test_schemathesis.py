@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from integration.running import tool
-from integration.serving import Service
+from running_service import Service
+from shell import tool
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.running import Shell, needs
-from integration.serving import Service, serve
-from integration.vendor import USD_PER_MILLION, Vendor, vendor, write_constraints
+from mock_vendor import USD_PER_MILLION, Vendor, vendor, write_constraints
+from running_service import Service, serve
+from shell import Shell, needs
 
 pytestmark = pytest.mark.slow
 

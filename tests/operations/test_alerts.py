@@ -5,15 +5,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from answers import ROOT
+from alert_stories import ALL_FAIL, ERROR, NORMAL, OK, WORST, always, each_minute, series
+from answer_sets import ROOT
 from chassis.cli.main import app
-from chassis.derived.decisions import load_decisions
-from chassis.derived.sync import write
-from chassis.owners.ownership import Roles
-from chassis.project import find_project
-from generated import generate_into
-from operations.ruled import Rules
-from operations.stories import ALL_FAIL, ERROR, NORMAL, OK, WORST, always, each_minute, series
+from chassis.config.ownership import Roles
+from chassis.config.project import find_project
+from chassis_tools.governance.decisions import load_decisions
+from chassis_tools.governance.sync import write
+from generated_project import generate_into
+from prometheus_rules import Rules
 from typer.testing import CliRunner
 
 pytestmark = [

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import gitlab_runner as gitlab
 import pytest
 import yaml
-from generated import Generate
-from integration.running import Shell, newcomer
+from generated_project import Generate
 from jsonschema import Draft202012Validator, ValidationError
-from operations.teams import one_team_a_role
-from workflows import gitlab
+from shell import Shell, newcomer
+from team_fixtures import one_team_a_role
 
 JUDGE = """
 const model = require("@backstage/catalog-model");

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from answers import one_with
-from chassis.owners.ownership import Roles
+from answer_sets import one_with
+from chassis.config.ownership import Roles
 from codeowners import CodeOwners
-from generated import Generate
-from operations.teams import one_team_a_role
+from generated_project import Generate
+from team_fixtures import one_team_a_role
 
 GOVERNED = {
     "constraints.toml": "cost",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from answers import ROOT
-from generated import Generate
+from answer_sets import ROOT
+from generated_project import Generate
 
 TEMPLATE = ROOT / "template"
 BASE = TEMPLATE / "ops/kubernetes/base"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from answers import ROOT
-from generated import Generate
-from operations.teams import one_team_a_role, sync
+from answer_sets import ROOT
+from generated_project import Generate
+from team_fixtures import one_team_a_role, sync
 
 pytestmark = [
     pytest.mark.slow,

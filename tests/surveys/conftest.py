@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from generated import git
-from releases import append, begin, project_of, release
+from generated_project import git
+from template_releases import append, begin, project_of, release
 
 
 @pytest.fixture(scope="session")

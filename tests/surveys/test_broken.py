@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from looking import seen
-from releases import append
+from fleet_view import seen
+from template_releases import append
 
 from fleet.facts import Budget
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from answers import ROOT
-from chassis.updates.source import Template
-from looking import TODAY
+from answer_sets import ROOT
+from chassis_tools.updates.source import Template
+from fleet_view import TODAY
 
 from fleet.repositories import Place, found, listed
 from fleet.survey import visit

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from looking import TODAY, seen
-from releases import append
+from fleet_view import TODAY, seen
+from template_releases import append
 
 from benchmarks.clones import rewrite, sign_procurement
 from fleet.facts import Budget, Facts, Lapsed, Waiver

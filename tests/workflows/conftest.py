@@ -4,9 +4,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from generated import commit, generate_into, git
-from integration.running import Shell, newcomer
-from workflows.acting import REPOSITORY, Forge, forge, restore
+from act_runner import REPOSITORY, Forge, forge, restore
+from generated_project import commit, generate_into, git
+from shell import Shell, newcomer
 
 
 @pytest.fixture(scope="session")

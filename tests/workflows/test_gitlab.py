@@ -3,12 +3,12 @@
 import subprocess
 from pathlib import Path
 
+import gitlab_runner as gitlab
 import pytest
-from answers import ROOT
+from answer_sets import ROOT
 from copier import run_update
-from generated import Generate, commit, copy_template, generate_into, git
-from integration.running import Shell, newcomer
-from workflows import gitlab
+from generated_project import Generate, commit, copy_template, generate_into, git
+from shell import Shell, newcomer
 from workflows.test_runs import spoil
 
 

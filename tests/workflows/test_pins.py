@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from answers import ROOT
+from answer_sets import ROOT
 from pins import NotPinned, Pins, files, pinned
 
 PINS: Pins = tomllib.loads((ROOT / "pins.toml").read_text(encoding="utf-8"))

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from generated import git
-from workflows.acting import REPOSITORY, Forge
+from act_runner import REPOSITORY, Forge
+from generated_project import git
 
 pytestmark = pytest.mark.slow
 

@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from answers import ROOT
-from generated import commit, git
-from integration.running import Shell
-from workflows.acting import REPOSITORY, Forge, forge
+from act_runner import REPOSITORY, Forge, forge
+from answer_sets import ROOT
+from generated_project import commit, git
+from shell import Shell
 from workflows.test_runs import spoil
 
 CI = ROOT / "template/chassis/ci"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from answers import ROOT
+from answer_sets import ROOT
 from chassis.cli.main import app
-from generated import git
+from generated_project import git
 from typer.testing import CliRunner
-from workflows.linting import findings
+from workflow_linters import findings
 
 OURS, THEIRS = ROOT / ".github", ROOT / "template/.github"
 READ = {"contents": "read"}

@@ -4,10 +4,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from listening import Lines, production_lines
+from postgres_server import NoServer, Server, any_server
 from pydantic_ai import models
-from repository import CONSTRAINTS, write_repository
-from servers import NoServer, Server, any_server
+from sample_repository import CONSTRAINTS, write_repository
+from telemetry_sinks import Lines, production_lines
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _no_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a repository around the sample and go there, with a wide terminal and none of this machine's settings."""
     write_repository(tmp_path)
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "sample"\n[tool.chassis]\ntask = "sample:TASK"\n')
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "sample"\n[tool.chassis]\ntask = "sample_task:TASK"\n')
     (tmp_path / "constraints.toml").write_text(CONSTRAINTS.replace("refuse = []", 'refuse = ["card"]'))
     for name in ("CHASSIS_ENV", "DATABASE_URL", "LOCAL_MODEL_URL"):
         monkeypatch.delenv(name, raising=False)

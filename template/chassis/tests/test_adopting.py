@@ -4,24 +4,25 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command import run
+from chassis_tools.updates.missing import missing
+from chassis_tools.updates.pyproject import PROJECT, has_own_rules, lacking
+from cli_runner import run
 
 from chassis.errors import ConfigError
-from chassis.updates.missing import missing
-from chassis.updates.pyproject import PROJECT, has_own_rules, lacking
 
 ANSWERS = {"service_name": "acme-triage", "provider": "anthropic", "python_version": "3.13"}
 CODE = ("scripts", "src/triage")
 COMPLETE = """
 [project]
-dependencies = ["chassis"]
+dependencies = ["ai-service-chassis"]
 [dependency-groups]
-dev = ["chassis[dev]"]
+dev = ["ai-service-chassis-tools[dev]"]
 [tool.chassis]
 task = "acme_triage.task:TASK"
 [tool.uv]
-workspace.members = ["chassis"]
-sources.chassis.workspace = true
+workspace.members = ["chassis", "chassis/tools"]
+sources.ai-service-chassis.workspace = true
+sources.ai-service-chassis-tools.workspace = true
 [tool.ruff]
 extend-exclude = ["chassis"]
 [tool.ty]
@@ -47,7 +48,7 @@ def test_settings_without_a_project(tmp_path: Path) -> None:
     """Poetry and bare tools have no [project]; it gets a whole one, with what the first model needs."""
     lines = lacking(repository(tmp_path, pyproject_toml="[tool.poetry]\n"), ANSWERS, CODE)[PROJECT]
     assert '[project]\nname = "acme-triage"\nversion = "0.1.0"\nrequires-python = ">=3.13"\n' in lines
-    assert 'dependencies = ["chassis[anthropic]"]\n' in lines
+    assert 'dependencies = ["ai-service-chassis[anthropic]"]\n' in lines
     assert 'extend-exclude = ["scripts", "src/triage", "chassis", "*.md"]\n' in lines
     assert 'include = ["evals", "src", "tests"]\nexclude = ["src/triage"]\n' in lines
 

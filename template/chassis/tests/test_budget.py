@@ -7,19 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from command import run
-from listening import started
+from cli_runner import run
 from prometheus_client.parser import text_string_to_metric_families
+from telemetry_sinks import started
 
-from chassis.budget import accounts_for
 from chassis.clock import now
-from chassis.constraints import Constraints, load_constraints
-from chassis.standing import forecast
-from chassis.store.ledger import Ledger
+from chassis.config.constraints import Constraints, load_constraints
+from chassis.gauges import observe
+from chassis.money.accounts import accounts_for, forecast
+from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
 from chassis.telemetry.setup import Telemetry
-from chassis.types import nano_usd
-from chassis.watch import observe
+from chassis.usd import nano_usd
 
 
 @asynccontextmanager

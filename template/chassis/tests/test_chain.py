@@ -12,16 +12,16 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Text
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.settings import ModelSettings
-from sample import TASK, Answer, Question
-from walking import walk
+from sample_task import TASK, Answer, Question
+from scenario import walk
 
 from chassis import Draft, Task
 from chassis.clock import now
 from chassis.errors import ModelsFailed
 from chassis.guard.failures import EmptyReply
-from chassis.store import replies
+from chassis.store import reply_cache as replies
 from chassis.testing import CONSTRAINTS, Scripted
-from chassis.types import nano_usd
+from chassis.usd import nano_usd
 from chassis.wiring import Wiring
 
 KEPT = {"ttl_seconds": 60}

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from command import run
+from cli_runner import run
 
 
 def environment() -> dict[str, str]:
@@ -198,4 +198,4 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
     """Whoever reports a mistake can say of what."""
     assert run("--version") == 0
 
-    assert capsys.readouterr().out == f"chassis {version('chassis')}\n"
+    assert capsys.readouterr().out == f"chassis {version('ai-service-chassis')}\n"

@@ -4,18 +4,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from command import run
-from owning import OWNERSHIP, write
+from chassis_tools.governance.catalog import catalog_info
+from chassis_tools.governance.codeowners import for_github, for_gitlab
+from chassis_tools.governance.decisions import Decisions, load_decisions
+from chassis_tools.governance.registry import COMMAND, DERIVED, MARK
+from cli_runner import run
+from ownership_file import OWNERSHIP, write
 
 from chassis.clock import now
-from chassis.derived.catalog import catalog_info
-from chassis.derived.codeowners import for_github, for_gitlab
-from chassis.derived.decisions import Decisions, load_decisions
-from chassis.derived.registry import COMMAND, DERIVED, MARK
+from chassis.config.project import find_project
 from chassis.errors import ConfigError
-from chassis.project import find_project
 
-GITLAB = '[project]\nname = "sample"\n[tool.chassis]\ntask = "sample:TASK"\nforge = "gitlab"\n'
+GITLAB = '[project]\nname = "sample"\n[tool.chassis]\ntask = "sample_task:TASK"\nforge = "gitlab"\n'
 
 
 @pytest.fixture

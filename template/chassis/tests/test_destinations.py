@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample import TASK, Question
+from sample_task import TASK, Question
 
-from chassis.constraints import Constraints, Data
+from chassis.config.constraints import Constraints, Data
+from chassis.contract import Answered, Found, Task
 from chassis.errors import ConfigError, NotAllowed
-from chassis.guard.chain import Guard
-from chassis.sensitive import Found
-from chassis.task import Task
+from chassis.guard.pipeline import Guard
 from chassis.testing import CONSTRAINTS, Scripted, constraints_for_tests, wire_for_tests
-from chassis.types import Answered
 
 TWO = [{**CONSTRAINTS["models"][0]}, {**CONSTRAINTS["models"][1], "destination": "elsewhere"}]
 HERE = {"classes": ["public", "internal"], "redact": ["email"]}

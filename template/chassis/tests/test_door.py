@@ -7,13 +7,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from command import run
-from door import Door, open_door
+from cli_runner import run
+from live_server import Door, open_door
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
-from repository import CONSTRAINTS
+from sample_repository import CONSTRAINTS
 
-from chassis.store.switch import LOOK_SECONDS
+from chassis.store.kill_switch import LOOK_SECONDS
 from chassis.testing import Scripted
 
 SLOWNESS = 0.4

@@ -7,22 +7,22 @@ from typing import Any
 
 import httpx2
 import pytest
-from listening import Lines
 from pydantic import SecretStr
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 from pydantic_ai.models import Model, ModelRequestParameters
-from recording import recording, saying
-from sample import TASK, Question
+from recording_vendor import recording, saying
+from sample_task import TASK, Question
+from telemetry_sinks import Lines
 
-from chassis.constraints import ADDRESSES, ModelLink, Provider
+from chassis.config.constraints import ADDRESSES, ModelLink, Provider
+from chassis.config.project import Project
+from chassis.config.settings import Settings
+from chassis.contract import Answered
 from chassis.guard.egress import Outbound, Place, Refusal, client_for
 from chassis.guard.failures import EgressRefused
 from chassis.guard.vendors import connect
-from chassis.project import Project
-from chassis.settings import Settings
 from chassis.testing import OWNER, constraints_for_tests, wire_for_tests
-from chassis.types import Answered
 from chassis.wiring import wire
 
 PROVIDERS: tuple[Provider, ...] = ("openai", "anthropic", "google", "openai-compatible", "local")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from faults import KILLED, TOLD_TO_GO, USAGE, WORST
+from fault_table import KILLED, TOLD_TO_GO, USAGE, WORST
 from faulty_service import USED, write_faulty_repository
 from faulty_vendor import FaultyVendor, dawdle, faulty_vendor, hang, well
-from processes import first_match, process
+from serve_process import first_match, process
 
-from chassis.store.desk import Desk, Referral
-from chassis.store.ledger import Balance, Ledger
+from chassis.money.ledger import Balance, Ledger
 from chassis.store.opening import open_database
+from chassis.store.review_queue import Desk, Referral
 
 pytestmark = pytest.mark.slow
 

@@ -5,12 +5,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from chassis_tools.evals.gate.context import Context
+from chassis_tools.evals.gate.finding import Verdict
+from chassis_tools.evals.gate.ruling import Ruling, gate
+from chassis_tools.evals.records import Record
+from chassis_tools.evals.suites import Suite
 
-from chassis.evals.gate.context import Context
-from chassis.evals.gate.finding import Verdict
-from chassis.evals.gate.ruling import Ruling, gate
-from chassis.evals.records import Record
-from chassis.evals.suites import Suite
 from chassis.testing import constraints_for_tests
 
 RECORD = Record(

@@ -4,17 +4,28 @@ import json
 from pathlib import Path
 
 import pytest
-from command import run as chassis
-from evaluated import FEW, accepted, add_models, ask, double, judge, question_in, trust, write_evaluation, write_start
+from chassis_tools.evals import stage as stages
+from chassis_tools.evals.lines import read_lines
+from chassis_tools.evals.records import Opinion
+from chassis_tools.evals.report.page import page
+from chassis_tools.evals.report.tables import facts
+from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
+from sample_evaluation import (
+    FEW,
+    accepted,
+    add_models,
+    ask,
+    double,
+    judge,
+    question_in,
+    trust,
+    write_evaluation,
+    write_start,
+)
 from test_evals_run import edit, records
 
-from chassis.evals import stage as stages
-from chassis.evals.lines import read_lines
-from chassis.evals.records import Opinion
-from chassis.evals.report.page import page
-from chassis.evals.report.tables import facts
 from chassis.testing import Scripted
 from chassis.wiring import wire
 

@@ -7,19 +7,29 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sample
-from command import run as chassis
-from evaluated import CASES, accepted, add_models, ask, double, question_in, trust, write_cases, write_evaluation
+import sample_task
+from chassis_tools.evals.gate import ruling
+from chassis_tools.evals.gate.context import Context
+from chassis_tools.evals.gate.finding import Finding, Verdict
+from chassis_tools.evals.suites import Rule
+from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.usage import RequestUsage
-from sample import Answer, Question
+from sample_evaluation import (
+    CASES,
+    accepted,
+    add_models,
+    ask,
+    double,
+    question_in,
+    trust,
+    write_cases,
+    write_evaluation,
+)
+from sample_task import Answer, Question
 
 from chassis import Draft
-from chassis.evals.gate import ruling
-from chassis.evals.gate.context import Context
-from chassis.evals.gate.finding import Finding, Verdict
-from chassis.evals.suites import Rule
 from chassis.testing import Scripted
 
 type Plant = Callable[[Path, pytest.MonkeyPatch], None]
@@ -30,7 +40,7 @@ SUITES = ("answers", "attacks")
 
 def with_baseline(monkeypatch: pytest.MonkeyPatch, baseline: Baseline) -> None:
     """Let the task answer otherwise."""
-    monkeypatch.setattr(sample, "TASK", replace(sample.TASK, baseline=baseline))
+    monkeypatch.setattr(sample_task, "TASK", replace(sample_task.TASK, baseline=baseline))
 
 
 def search_disabled(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +60,7 @@ def slower(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def slow(question: Question) -> Draft[Answer]:
         time.sleep(0.2)
-        return sample.shout(question)
+        return sample_task.shout(question)
 
     suites = root / "evals/suites.toml"
     suites.write_text(suites.read_text().replace("p95_seconds = 9", "p95_seconds = 0.15"))
@@ -77,7 +87,7 @@ def half_crash(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def shaky(question: Question) -> Draft[Answer]:
         if int(question.text.split()[-1]) % 2:
             raise ZeroDivisionError
-        return sample.shout(question)
+        return sample_task.shout(question)
 
     suites = root / "evals/suites.toml"
     suites.write_text(

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from command import run as chassis
-from evaluated import FEW, accepted, add_models, ask, judge, write_cases, write_evaluation, write_start
+from chassis_tools.evals.lines import read_lines
+from chassis_tools.evals.records import Record
+from cli_runner import run as chassis
 from pydantic_ai.models import Model
+from sample_evaluation import FEW, accepted, add_models, ask, judge, write_cases, write_evaluation, write_start
 from test_evals_run import case, echo, records, trials
 
-from chassis.evals.lines import read_lines
-from chassis.evals.records import Record
 from chassis.testing import Scripted
 
 RECORDING = "evals/recordings/answers.jsonl"

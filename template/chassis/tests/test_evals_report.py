@@ -8,20 +8,20 @@ from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
 import pytest
-import sample
-from command import run as chassis
-from evaluated import accepted, ask, judge, write_cases, write_evaluation
-from sample import Answer, Question
+import sample_task
+from chassis_tools.evals.lines import write_lines
+from chassis_tools.evals.report.junit import junit
+from chassis_tools.evals.report.markdown import markdown
+from chassis_tools.evals.report.page import page
+from chassis_tools.evals.report.report import Reach, Report, load, save
+from chassis_tools.evals.report.tables import facts
+from cli_runner import run as chassis
+from sample_evaluation import accepted, ask, judge, write_cases, write_evaluation
+from sample_task import Answer, Question
 from test_evals_gate import run_of
 from test_evals_run import case
 
 from chassis import Draft
-from chassis.evals.lines import write_lines
-from chassis.evals.report.junit import junit
-from chassis.evals.report.markdown import markdown
-from chassis.evals.report.page import page
-from chassis.evals.report.report import Reach, Report, load, save
-from chassis.evals.report.tables import facts
 
 NASTY = '<script>alert("x")</script> | @everyone [link](http://evil.example) `code` ]]> & \u202e'
 
@@ -50,7 +50,7 @@ def worse(project: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     def other(question: Question) -> Draft[Answer]:
         return Draft(Answer(text={"down": "It is down."}.get(question.text, question.text.upper())), confidence=0.9)
 
-    monkeypatch.setattr(sample, "TASK", replace(sample.TASK, baseline=other))
+    monkeypatch.setattr(sample_task, "TASK", replace(sample_task.TASK, baseline=other))
     write_cases(
         project, case("down", "down"), case("up", "why", "WHY"), case("nasty", NASTY, "never"), case("fresh", "fresh")
     )

@@ -13,9 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sample
-from command import run as chassis
-from evaluated import (
+import sample_task
+from chassis_tools.evals.cases import load_cases
+from chassis_tools.evals.judging import accept
+from chassis_tools.evals.lines import read_lines
+from chassis_tools.evals.outages import verdict_on
+from chassis_tools.evals.records import Record, Trial
+from chassis_tools.evals.suites import load_suites
+from cli_runner import run as chassis
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo
+from pydantic_ai.usage import RequestUsage
+from sample_evaluation import (
     CASES,
     FEW,
     accepted,
@@ -28,22 +38,12 @@ from evaluated import (
     write_evaluation,
     write_start,
 )
-from pydantic_ai.exceptions import ModelHTTPError
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
-from pydantic_ai.models.function import AgentInfo
-from pydantic_ai.usage import RequestUsage
-from repository import write_repository
-from sample import TASK, Question
+from sample_repository import write_repository
+from sample_task import TASK, Question
 
+from chassis.contract import Referred, Setback
 from chassis.errors import ConfigError, DeadlineExceeded, ModelsOff, StoreUnavailable
-from chassis.evals.cases import load_cases
-from chassis.evals.judging import accept
-from chassis.evals.lines import read_lines
-from chassis.evals.outages import verdict_on
-from chassis.evals.records import Record, Trial
-from chassis.evals.suites import load_suites
 from chassis.testing import Scripted
-from chassis.types import Referred, Setback
 
 INTERRUPTIBLE = """
 import signal
@@ -167,9 +167,9 @@ def test_a_failed_call_counts_as_wrong(evaluated: Path, monkeypatch: pytest.Monk
     def shaky(question: Question) -> Any:
         if question.text == "crash":
             raise ZeroDivisionError
-        return sample.shout(question)
+        return sample_task.shout(question)
 
-    monkeypatch.setattr(sample, "TASK", replace(sample.TASK, baseline=shaky))
+    monkeypatch.setattr(sample_task, "TASK", replace(sample_task.TASK, baseline=shaky))
     cards = case("refused", "4111 1111 1111 1111")
     write_cases(evaluated, case("right", "ping"), case("bug", "crash"), cards, case("referred", "why"))
 
@@ -195,11 +195,11 @@ def test_a_grader_that_speaks_of_answers_alone_does_not_lose_crashes(
     def shaky(question: Question) -> Any:
         if int(question.text.split()[-1]) % 2:
             raise ZeroDivisionError
-        return sample.shout(question)
+        return sample_task.shout(question)
 
     grader = "def right(case, ending):\n    return True if hasattr(ending, 'value') else None\n"
     (evaluated / "evals/graders.py").write_text(grader)
-    monkeypatch.setattr(sample, "TASK", replace(sample.TASK, baseline=shaky))
+    monkeypatch.setattr(sample_task, "TASK", replace(sample_task.TASK, baseline=shaky))
     ask(evaluated)
 
     assert [record.value for record in records(evaluated)] == [1.0, 0.0] * (CASES // 2)

@@ -4,11 +4,10 @@ from collections import Counter
 from random import Random
 
 import pytest
+from chassis_tools.evals.gate.finding import Verdict
+from chassis_tools.evals.stats import judged
+from chassis_tools.evals.stats.judged import Agreement, corrected_rate
 from test_evals_gate import REGRESSION, rule, run_of
-
-from chassis.evals.gate.finding import Verdict
-from chassis.evals.stats import judged
-from chassis.evals.stats.judged import Agreement, corrected_rate
 
 pytestmark = pytest.mark.slow
 

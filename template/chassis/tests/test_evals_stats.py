@@ -4,13 +4,12 @@ from math import comb, inf
 from random import Random
 
 import pytest
-
-from chassis.evals.stats.interval import Interval, student_quantile
-from chassis.evals.stats.judged import Agreement, corrected_rate
-from chassis.evals.stats.paired import clustered_mean, holm, sign_flip, tango
-from chassis.evals.stats.power import cases_needed, detectable_drop
-from chassis.evals.stats.proportions import most_after_none, passes_needed, wilson
-from chassis.evals.stats.quantiles import quantile_bounds
+from chassis_tools.evals.stats.interval import Interval, student_quantile
+from chassis_tools.evals.stats.judged import Agreement, corrected_rate
+from chassis_tools.evals.stats.paired import clustered_mean, holm, sign_flip, tango
+from chassis_tools.evals.stats.power import cases_needed, detectable_drop
+from chassis_tools.evals.stats.proportions import most_after_none, passes_needed, wilson
+from chassis_tools.evals.stats.quantiles import quantile_bounds
 
 NEEDED = {
     0.80: (45, 87, 170, 334, 659),

@@ -21,16 +21,16 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Text
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.usage import RequestUsage
-from sample import TASK, Answer, Question
-from walking import walk
+from sample_task import TASK, Answer, Question
+from scenario import walk
 
 from chassis import Answered, Draft, Task
-from chassis.guard import breaker
+from chassis.contract import Setback
+from chassis.guard import circuit_breaker as breaker
 from chassis.guard.request import Request
-from chassis.guard.retried import FIRST_PAUSE_SECONDS, pause_before_retry
-from chassis.store import switch
+from chassis.guard.retry import FIRST_PAUSE_SECONDS, pause_before_retry
+from chassis.store import kill_switch as switch
 from chassis.testing import Scripted, wire_for_tests
-from chassis.types import Setback
 from chassis.wiring import Wiring
 
 pytestmark = pytest.mark.usefixtures("lines")

@@ -4,10 +4,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from faults import DEADLINE_SECONDS, OF_ALL_VENDORS, OF_CODE, OF_STORES, OF_VENDORS, Fault
+from fault_table import DEADLINE_SECONDS, OF_ALL_VENDORS, OF_CODE, OF_STORES, OF_VENDORS, Fault
 from faulty_service import resolving_nowhere, run
 from faulty_vendor import FaultyVendor, faulty_vendor
-from listening import Lines
+from telemetry_sinks import Lines
 
 MOST_SECONDS = DEADLINE_SECONDS * 1.05
 

@@ -10,27 +10,27 @@ from typing import Any, cast
 import pytest
 from genai_prices import calc_price
 from genai_prices.data_snapshot import get_snapshot
-from listening import Lines
 from pydantic import SecretStr
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.usage import RequestUsage
-from sample import TASK, Question
-from walking import walk
+from sample_task import TASK, Question
+from scenario import walk
+from telemetry_sinks import Lines
 
-from chassis.constraints import ModelLink
+from chassis.config.constraints import ModelLink
+from chassis.config.settings import Settings
 from chassis.errors import ConfigError, NotAllowed
-from chassis.guard import breaker
-from chassis.guard.breaker import Breaker
+from chassis.guard import circuit_breaker as breaker
+from chassis.guard.circuit_breaker import Breaker
 from chassis.guard.failures import EmptyReply, RefusedReply, Resting, TruncatedReply, UnusableReply
-from chassis.guard.guarded import GuardedModel
-from chassis.guard.prices import price_of
+from chassis.guard.model import GuardedModel
+from chassis.guard.reply_check import check_reply
 from chassis.guard.request import Request
-from chassis.guard.usable import check_reply
 from chassis.guard.vendors import connect
-from chassis.settings import Settings
+from chassis.money.prices import price_of
 from chassis.testing import Scripted, wire_for_tests
 from chassis.wiring import Wiring
 

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
 
-from door import Door, open_door
-from faults import WORST, Ending, Fault
+from fault_table import WORST, Ending, Fault
 from faulty_service import open_faulty
 from faulty_vendor import faulty_vendor, hang
-from listening import Lines
+from live_server import Door, open_door
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
+from telemetry_sinks import Lines
 
 from chassis.testing import Scripted
 

@@ -17,14 +17,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from servers import Server
+from postgres_server import Server
 
-from chassis.budget import accounts_for
 from chassis.errors import BudgetExhausted
-from chassis.store import tills
-from chassis.store.accounts import Hold
+from chassis.money import statements as tills
+from chassis.money.accounts import Hold, accounts_for
+from chassis.money.ledger import Ledger
 from chassis.store.database import Database
-from chassis.store.ledger import Ledger
 from chassis.store.opening import open_database
 from chassis.testing import constraints_for_tests
 

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 import structlog
-from listening import Lines, started, stored
-from sample import TASK, Question
+from sample_task import TASK, Question
+from telemetry_sinks import Lines, started, stored
 
-from chassis.call import Call, Deadline
+from chassis.call import Attempt, Call, Deadline
+from chassis.call_log import Journal
+from chassis.contract import Answered, Referred, Setback
 from chassis.errors import CallError, ModelsFailed, NotAllowed
-from chassis.journal import Journal
 from chassis.telemetry import names
 from chassis.telemetry.setup import Telemetry
 from chassis.telemetry.spans import StoredSpan
 from chassis.testing import Scripted, wire_for_tests
-from chassis.types import Answered, Attempt, Referred, Setback, nano_usd
+from chassis.usd import nano_usd
 
 ANSWERED = Answered("forty-two", "gpt", 0.83, degraded=False, setback=None)
 P95 = 0.5

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel
-from pydantic_ai.exceptions import ModelHTTPError
-from readings import Raw, See, connected, judged, needed, objective, refused, reviewed, voided_since
-from witnesses import (
+from constraint_effects import Raw, See, connected, judged, needed, objective, refused, reviewed, voided_since
+from observations import (
     answered_by,
     answered_late,
     answered_over_the_network,
@@ -26,8 +24,10 @@ from witnesses import (
     statuses,
     worked_on_at_once,
 )
+from pydantic import BaseModel
+from pydantic_ai.exceptions import ModelHTTPError
 
-from chassis.constraints import Constraints
+from chassis.config.constraints import Constraints
 from chassis.testing import CONSTRAINTS
 
 BASE: Raw = CONSTRAINTS | {

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import spender
+import spending_process
 
 from chassis.clock import now
-from chassis.store.accounts import Balance, Hold
-from chassis.store.ledger import Ledger
+from chassis.money.accounts import Balance, Hold
+from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
 
 PROCESSES, REQUESTS = 8, 200
@@ -22,7 +22,7 @@ KILLED_AFTER = 20
 def started(url: str) -> "subprocess.Popen[str]":
     """Start one that spends."""
     return subprocess.Popen(
-        [sys.executable, spender.__file__, url, str(REQUESTS)],
+        [sys.executable, spending_process.__file__, url, str(REQUESTS)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         text=True,
@@ -63,7 +63,7 @@ def test_killed_processes_overspend_nothing(store_url: str, capsys: pytest.Captu
     balances, lost = asyncio.run(left(store_url))
 
     spent = sum(int(line) for line in lines if line.isdigit())
-    ceilings = {account.key: account.ceiling for account in spender.ACCOUNTS}
+    ceilings = {account.key: account.ceiling for account in spending_process.ACCOUNTS}
     overspent = max(0, *(balance.held + balance.spent - ceilings[balance.key] for balance in balances))
     with capsys.disabled():
         print(  # noqa: T201 - the figures are what this test is for
@@ -75,7 +75,7 @@ def test_killed_processes_overspend_nothing(store_url: str, capsys: pytest.Captu
     assert len(lines) >= PROCESSES // 2 * (REQUESTS + KILLED_AFTER)
     assert "refused" in lines
     # A process may die after it has settled a request and before it has said so.
-    unsaid = PROCESSES // 2 * spender.IN_FLIGHT * spender.AMOUNT
+    unsaid = PROCESSES // 2 * spending_process.IN_FLIGHT * spending_process.AMOUNT
     for balance in balances:
         assert balance.held == sum(hold.amount for hold in lost)
         assert spent <= balance.spent <= spent + unsaid

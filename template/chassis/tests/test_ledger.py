@@ -9,17 +9,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from impatient import impatient
+from short_timeouts import impatient
 
-from chassis.budget import accounts_for
 from chassis.clock import now
 from chassis.errors import BudgetExhausted, StoreUnavailable
-from chassis.store import tills
-from chassis.store.accounts import Account, Balance, Hold
-from chassis.store.ledger import Ledger
+from chassis.money import statements as tills
+from chassis.money.accounts import Account, Balance, Hold, accounts_for
+from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
 from chassis.testing import constraints_for_tests
-from chassis.types import show_usd
+from chassis.usd import show_usd
 
 DAY = Account("day:2026-11-23", ceiling=100, retry_after=60)
 MONTH = Account("month:2026-11", ceiling=150, retry_after=600)

@@ -18,12 +18,12 @@ import pytest
 from pydantic import SecretStr
 from pydantic_ai import Agent
 from pydantic_ai.models import Model, override_allow_model_requests
-from sample import Answer, Question, shout
+from sample_task import Answer, Question, shout
 
 from chassis import Draft, Task
-from chassis.constraints import ADDRESSES
-from chassis.project import Project
-from chassis.settings import Settings
+from chassis.config.constraints import ADDRESSES
+from chassis.config.project import Project
+from chassis.config.settings import Settings
 from chassis.testing import OWNER, constraints_for_tests
 from chassis.wiring import wire
 

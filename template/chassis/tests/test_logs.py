@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from listening import Lines, started, stored
+from telemetry_sinks import Lines, started, stored
 
 from chassis.telemetry.logs import configure_logs
 

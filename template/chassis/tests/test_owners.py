@@ -4,10 +4,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from owning import OWNERSHIP, write
+from ownership_file import OWNERSHIP, write
 
+from chassis.config.ownership import load_ownership
 from chassis.errors import ConfigError
-from chassis.owners.ownership import load_ownership
 
 SECURITY = '[roles.security]\naccountable = "ai"\ndeputy = "platform"\n'
 

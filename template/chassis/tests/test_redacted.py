@@ -23,12 +23,12 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.settings import ModelSettings
-from sample import TASK, Answer, Question
+from sample_task import TASK, Answer, Question
 
+from chassis.contract import Answered, Draft
 from chassis.errors import ConfigError, NotAllowed
-from chassis.guard.guarded import GuardedModel
+from chassis.guard.model import GuardedModel
 from chassis.testing import Scripted, wire_for_tests
-from chassis.types import Answered, Draft
 
 ADDRESS, CARD = "ada@example.com", "4111 1111 1111 1111"
 KINDS = ["email", "phone", "card", "iban", "national_id", "ip", "secret"]

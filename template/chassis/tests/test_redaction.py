@@ -3,14 +3,14 @@
 import time
 
 import pytest
+from chassis.privacy.finder import Finder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensitive.corpus import FILE, load, written
 from sensitive.measure import MEASURED, measure
 
-from chassis.guard.redaction import Finder
-from chassis.placeholders import Placeholders
-from chassis.sensitive import Found, Sensitive
+from chassis.contract import Found, Sensitive
+from chassis.privacy.placeholders import Placeholders
 
 ALL = Finder(MEASURED)
 SECONDS_FOR_100_KB = 3.0

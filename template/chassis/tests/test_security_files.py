@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import run
-from owning import OWNERSHIP, write
+from chassis_tools.governance.decisions import load_decisions
+from chassis_tools.governance.security import policy
+from chassis_tools.governance.sync import drifts
+from cli_runner import run
+from ownership_file import OWNERSHIP, write
 
 from chassis.clock import now
-from chassis.derived.decisions import load_decisions
-from chassis.derived.security import policy
-from chassis.derived.sync import drifts
-from chassis.project import find_project
+from chassis.config.project import find_project
 
 POLICY, INSIGHTS = "SECURITY.md", "security-insights.yml"
 SECURITY = '[teams.guards]\nhandle = "@acme/guards"\nemail = "guards@acme.example"\n[teams.platform]'

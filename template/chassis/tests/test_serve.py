@@ -7,11 +7,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from processes import first_match, process
-from repository import write_repository
+from sample_repository import write_repository
+from serve_process import first_match, process
 
 from chassis.errors import ConfigError
-from chassis.store.keys import DEVELOPER, ApiKeys
+from chassis.store.api_keys import DEVELOPER, ApiKeys
 from chassis.store.opening import open_database
 from chassis.telemetry.spans import FILE, SpanStore
 

@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from listening import Lines
 from pydantic_ai import Agent
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.usage import RequestUsage
-from sample import TASK, Answer, Question
-from walking import walk
+from sample_task import TASK, Answer, Question
+from scenario import walk
+from telemetry_sinks import Lines
 
 from chassis import Answered, Draft, Referred, Task
+from chassis.contract import Setback
 from chassis.errors import BudgetExhausted, CallError, ModelsFailed, NotAllowed
-from chassis.store.accounts import Hold
-from chassis.store.ledger import Ledger
+from chassis.money.accounts import Hold
+from chassis.money.ledger import Ledger
 from chassis.testing import CONSTRAINTS, Scripted
-from chassis.types import Setback
 from chassis.wiring import Wiring
 
 DOWN = ModelHTTPError(503, "first")

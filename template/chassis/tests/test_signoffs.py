@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import run
-from owning import OWNERSHIP, write
+from chassis_tools.governance.signoff import Condition, SignOff, load_signoffs, save
+from chassis_tools.governance.signoff_kinds import KINDS, egress_hosts, fingerprint
+from chassis_tools.governance.signoff_status import BLOCKS_CHANGE, BLOCKS_RELEASE, State, standings
+from cli_runner import run
+from ownership_file import OWNERSHIP, write
 
-from chassis.constraints import ADDRESSES, Constraints
-from chassis.signoffs.kinds import KINDS, egress_hosts, fingerprint
-from chassis.signoffs.record import Condition, SignOff, load_signoffs, save
-from chassis.signoffs.standing import BLOCKS_CHANGE, BLOCKS_RELEASE, State, standings
+from chassis.config.constraints import ADDRESSES, Constraints
 from chassis.testing import CONSTRAINTS, constraints_for_tests
 
 TODAY = date(2030, 1, 1)

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from listening import Lines
-from servers import Server, started_server
+from postgres_server import Server, started_server
+from telemetry_sinks import Lines
 
+from chassis.contract import Setback
 from chassis.errors import ConfigError, StoreUnavailable
-from chassis.store.accounts import Account, Balance
+from chassis.money.accounts import Account, Balance
+from chassis.money.ledger import RETRY_SECONDS, Ledger
+from chassis.store.api_keys import ApiKeys
 from chassis.store.database import PATIENCE_SECONDS, Database
-from chassis.store.desk import Desk
-from chassis.store.keys import ApiKeys
-from chassis.store.ledger import RETRY_SECONDS, Ledger
 from chassis.store.opening import open_database
-from chassis.store.replies import Replies
-from chassis.types import Setback
+from chassis.store.reply_cache import Replies
+from chassis.store.review_queue import Desk
 
 DAY = Account("day:2026-11-23", ceiling=100, retry_after=60)
 
@@ -86,12 +86,7 @@ def test_replicas_that_start_at_once_make_the_tables_once(store_url: str) -> Non
             await database.close()
         return [row["name"] for row in rows]
 
-    assert asyncio.run(story()) == [
-        "0001_start.sql",
-        "0002_open_holds.sql",
-        "0003_switch.sql",
-        "0004_draft_confidence.sql",
-    ]
+    assert asyncio.run(story()) == ["0001_start.sql"]
 
 
 def test_keys_referrals_and_replies_are_kept(store_url: str) -> None:
@@ -278,7 +273,7 @@ def test_a_settlement_waits_for_a_server_that_froze() -> None:
 @pytest.mark.usefixtures("postgres")
 def test_a_hold_that_cannot_be_settled_is_named(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer is not kept from its caller; the hold stays charged, and the log says how much and why."""
-    monkeypatch.setattr("chassis.store.ledger.RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr("chassis.money.ledger.RETRY_SECONDS", (0.01,))
     with started_server() as server:
         url = server.fresh()
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from impatient import impatient
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
-from sample import TASK, Question
+from sample_task import TASK, Question
+from short_timeouts import impatient
 
+from chassis.contract import Answered, Outcome, Setback
 from chassis.errors import StoreUnavailable
 from chassis.testing import Scripted, wire_for_tests
-from chassis.types import Answered, Outcome, Setback
 
 
 def ask(folder: Path, rule: str, question: str, model: Scripted) -> Answered[Any] | StoreUnavailable:

@@ -6,14 +6,14 @@ from pathlib import Path
 import httpx2
 import pytest
 from fastapi import FastAPI
-from listening import Lines, collecting, started, stored
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.usage import RequestUsage
+from telemetry_sinks import Lines, collecting, started, stored
 
-from chassis.constraints import ModelLink
+from chassis.config.constraints import ModelLink
+from chassis.config.project import find_project
 from chassis.errors import ConfigError
-from chassis.project import find_project
 from chassis.telemetry import names
 from chassis.telemetry.chat import ChatSpan
 from chassis.telemetry.context import current_trace_id, outgoing_headers

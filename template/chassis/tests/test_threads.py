@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from chassis.threads import in_a_thread
+from chassis.draft import in_a_thread
 
 
 def test_results_and_errors_come_back() -> None:
@@ -37,7 +37,7 @@ def test_a_process_ends_although_a_thread_hangs() -> None:
     """A baseline that never returns must not keep a replica from being replaced."""
     code = """
 import asyncio, time
-from chassis.threads import in_a_thread
+from chassis.draft import in_a_thread
 
 async def main():
     try:

@@ -6,17 +6,17 @@ from threading import Thread
 
 import pytest
 import typer
-from listening import started
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Tracer, get_current_span, set_span_in_context
 from rich.console import Console
+from telemetry_sinks import started
 from typer.testing import CliRunner
 
 from chassis.cli.trace import trace
 from chassis.telemetry import names
-from chassis.telemetry.drawing import draw
 from chassis.telemetry.spans import FILE, SpanStore, StoredSpan
+from chassis.telemetry.trace_tree import draw
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 

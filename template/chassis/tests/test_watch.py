@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
-from sample import TASK
+from sample_task import TASK
 
+from chassis.contract import Setback
+from chassis.gauges import Watched, look
 from chassis.testing import Scripted, wire_for_tests
-from chassis.types import Setback
-from chassis.watch import Watched, look
 from chassis.wiring import Wiring
 
 

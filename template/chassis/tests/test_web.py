@@ -12,10 +12,10 @@ from threading import Event
 
 import pytest
 from bad_requests import BAD_REQUESTS, KEY, BadRequest
-from door import Door, open_door
-from listening import Lines
+from live_server import Door, open_door
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
+from telemetry_sinks import Lines
 
 from chassis.testing import Scripted
 

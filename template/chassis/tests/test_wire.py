@@ -9,21 +9,21 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from door import open_door
-from listening import Collector, Lines, collecting
+from live_server import open_door
 from pydantic import BaseModel, SecretStr
 from pydantic_ai import Agent, NativeOutput, PromptedOutput, ToolOutput
 from pydantic_ai.models import Model
-from recording import Answer as Reply
-from recording import quoting, recording, repeating, saying
-from sample import TASK, Answer, Question
+from recording_vendor import Answer as Reply
+from recording_vendor import quoting, recording, repeating, saying
+from sample_task import TASK, Answer, Question
+from telemetry_sinks import Collector, Lines, collecting
 
 from chassis import Draft, Found, Task
-from chassis.constraints import ModelLink
+from chassis.config.constraints import ModelLink
+from chassis.config.settings import Settings
 from chassis.errors import CallError
-from chassis.guard.guarded import GuardedModel
+from chassis.guard.model import GuardedModel
 from chassis.guard.vendors import connect
-from chassis.settings import Settings
 from chassis.telemetry.spans import FILE
 from chassis.testing import wire_for_tests
 

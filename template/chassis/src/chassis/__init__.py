@@ -3,12 +3,12 @@
 A team writes a `Task`; everything else here carries it.
 """
 
-from chassis.sensitive import Found as Found
-from chassis.sensitive import Recogniser as Recogniser
-from chassis.task import Task as Task
-from chassis.types import Answered as Answered
-from chassis.types import Draft as Draft
-from chassis.types import Outcome as Outcome
-from chassis.types import Referred as Referred
+from chassis.contract import Answered as Answered
+from chassis.contract import Draft as Draft
+from chassis.contract import Found as Found
+from chassis.contract import Outcome as Outcome
+from chassis.contract import Recogniser as Recogniser
+from chassis.contract import Referred as Referred
+from chassis.contract import Task as Task
 
 __all__ = ["Answered", "Draft", "Found", "Outcome", "Recogniser", "Referred", "Task"]

@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass, field, replace
 
 from chassis.errors import DeadlineExceeded, TooManyModelRequests
-from chassis.placeholders import Placeholders
-from chassis.types import Attempt, NanoUsd
+from chassis.privacy.placeholders import Placeholders
+from chassis.usd import NanoUsd
 
 
 def new_call_id() -> str:
@@ -74,6 +74,29 @@ class Share:
             DeadlineExceeded: There are none.
         """
         return self.deadline.for_models() / self.sharers
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request sent to one model, and what it cost.
+
+    Args:
+        model: The model's name as in `constraints.toml`.
+        error: The name of the error that ended it, or None if it answered.
+        input_tokens: Tokens read, 0 if unknown.
+        output_tokens: Tokens written, reasoning included, 0 if unknown.
+        cost: What is charged for it; the worst case when the true cost is unknown.
+        seconds: How long it took.
+        cached: True when the reply came from the cache and nothing was sent.
+    """
+
+    model: str
+    error: str | None
+    input_tokens: int
+    output_tokens: int
+    cost: NanoUsd
+    seconds: float
+    cached: bool = False
 
 
 @dataclass(slots=True)

@@ -7,8 +7,10 @@ from functools import partial
 from pydantic import BaseModel
 
 from chassis.call import Call, Deadline, new_call_id
-from chassis.constraints import Constraints
-from chassis.drafting import draft_by_model, typed
+from chassis.call_log import Journal
+from chassis.config.constraints import Constraints
+from chassis.contract import Answered, Draft, Outcome, Setback, Task
+from chassis.draft import draft_by_model, in_a_thread, typed
 from chassis.errors import (
     BudgetExhausted,
     CallError,
@@ -16,13 +18,9 @@ from chassis.errors import (
     ModelsOff,
     StoreUnavailable,
 )
-from chassis.guard.chain import Guard
-from chassis.journal import Journal
-from chassis.policy import admit
-from chassis.store.desk import Desk
-from chassis.task import Task
-from chassis.threads import in_a_thread
-from chassis.types import Answered, Draft, Outcome, Setback
+from chassis.guard.pipeline import Guard
+from chassis.privacy.policy import admit
+from chassis.store.review_queue import Desk
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
-from chassis.constraints import Constraints
-from chassis.owners.ownership import Team
-from chassis.project import Project
-from chassis.settings import Settings
-from chassis.task import Task
+from chassis.config.constraints import Constraints
+from chassis.config.ownership import Team
+from chassis.config.project import Project
+from chassis.config.settings import Settings
+from chassis.contract import Task
 from chassis.wiring import Wiring, wire
 
 type Reply = str | ModelResponse | BaseException | Callable[[list[ModelMessage], AgentInfo], Awaitable[ModelResponse]]

@@ -8,30 +8,30 @@ from typing import Any
 import structlog
 from pydantic_ai.models import Model
 
-from chassis.constraints import Constraints, load_constraints
-from chassis.guard.breaker import Breaker
-from chassis.guard.chain import Guard
+from chassis.call_log import Journal
+from chassis.config.constraints import Constraints, load_constraints
+from chassis.config.ownership import Team, load_ownership
+from chassis.config.project import Project, find_project
+from chassis.config.settings import Settings, load_settings
+from chassis.contract import Task
+from chassis.gauges import Watched, watching
+from chassis.guard.candidate import Link
+from chassis.guard.circuit_breaker import Breaker
 from chassis.guard.egress import Outbound
-from chassis.guard.link import Link
-from chassis.guard.prices import price_of
+from chassis.guard.pipeline import Guard
 from chassis.guard.vendors import NEEDS, connect
-from chassis.journal import Journal
-from chassis.line import Line
-from chassis.owners.ownership import Team, load_ownership
-from chassis.policy import check_recognisers
-from chassis.project import Project, find_project
+from chassis.limits import Line
+from chassis.money.ledger import Ledger
+from chassis.money.prices import price_of
+from chassis.privacy.policy import check_recognisers
 from chassis.service import Service
-from chassis.settings import Settings, load_settings
+from chassis.store.api_keys import ApiKeys
 from chassis.store.database import Database
-from chassis.store.desk import Desk
-from chassis.store.keys import ApiKeys
-from chassis.store.ledger import Ledger
+from chassis.store.kill_switch import ModelSwitch
 from chassis.store.opening import open_database
-from chassis.store.replies import Replies
-from chassis.store.switch import ModelSwitch
-from chassis.task import Task
+from chassis.store.reply_cache import Replies
+from chassis.store.review_queue import Desk
 from chassis.telemetry.setup import Identity, Telemetry, start_telemetry
-from chassis.watch import Watched, watching
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
-from chassis.sensitive import Sensitive
+from chassis.contract import Sensitive
 
 HERE = Path(__file__).parent
 FILE = HERE / "corpus.jsonl"

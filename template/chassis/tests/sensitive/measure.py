@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from chassis.privacy.finder import Finder
 from sensitive.corpus import Sentence, load
 
-from chassis.guard.redaction import Finder
-from chassis.sensitive import Sensitive
+from chassis.contract import Sensitive
 
 MEASURED: tuple[Sensitive, ...] = ("email", "phone", "card", "iban", "national_id", "ip", "secret")
 

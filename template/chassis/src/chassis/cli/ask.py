@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chassis.cli.typed import read_typed, show_typed
-from chassis.project import find_project
-from chassis.settings import load_settings
-from chassis.types import nano_usd, show_usd
+from chassis.cli.values import read_typed, show_typed
+from chassis.config.project import find_project
+from chassis.config.settings import load_settings
+from chassis.usd import nano_usd, show_usd
 
 if TYPE_CHECKING:
-    from chassis.web.bodies import AnsweredBody, ReferredBody
+    from chassis.web.schemas import AnsweredBody, ReferredBody
 
 CALLER = "cli"
 
@@ -32,7 +32,7 @@ def ask(
 
 async def _ask(text: str) -> "AnsweredBody[Any] | ReferredBody":
     from chassis.telemetry.logs import configure_logs
-    from chassis.web.bodies import body_of
+    from chassis.web.schemas import body_of
     from chassis.wiring import wire
 
     project = find_project()

@@ -9,16 +9,23 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from chassis.budget import accounts_for
-from chassis.cli.store import database_of
+from chassis.cli.database import database_of
 from chassis.clock import now
-from chassis.constraints import Constraints, load_constraints
+from chassis.config.constraints import Constraints, load_constraints
+from chassis.config.project import Project, find_project
 from chassis.errors import ConfigError
-from chassis.project import Project, find_project
-from chassis.standing import forecast, lost_before, standing_of, still_charged
-from chassis.store.accounts import Account, Balance, Hold
-from chassis.store.ledger import Ledger
-from chassis.types import show_usd
+from chassis.money.accounts import (
+    Account,
+    Balance,
+    Hold,
+    accounts_for,
+    forecast,
+    lost_before,
+    standing_of,
+    still_charged,
+)
+from chassis.money.ledger import Ledger
+from chassis.usd import show_usd
 
 CALLER_DAY = "caller-day:"
 Minutes = Annotated[float, typer.Option("--older-than", metavar="MINUTES", help="Leave alone what is younger.")]

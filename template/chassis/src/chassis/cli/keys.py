@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chassis.cli.store import database_of
+from chassis.cli.database import database_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from chassis.store.keys import ApiKeys
+    from chassis.store.api_keys import ApiKeys
 
 app = typer.Typer(help="Issue, list and revoke the keys of callers.", no_args_is_help=True)
 
@@ -48,9 +48,9 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `chassis
 
 
 def _with_keys[T](act: "Callable[[ApiKeys], Awaitable[T]]") -> T:
-    from chassis.project import find_project
-    from chassis.settings import load_settings
-    from chassis.store.keys import ApiKeys
+    from chassis.config.project import find_project
+    from chassis.config.settings import load_settings
+    from chassis.store.api_keys import ApiKeys
 
     project = find_project()
     production = load_settings(project.root).chassis_env == "production"

@@ -2,38 +2,24 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from typing import Annotated
 
 import typer
 
-from chassis.cli import (
-    adopt,
-    ask,
-    budget,
-    desk,
-    evals,
-    keys,
-    local_model,
-    models,
-    ready,
-    serve,
-    signoffs,
-    status,
-    sync,
-    trace,
-    update,
-)
+from chassis.cli import ask, budget, keys, models, review, serve, trace
 from chassis.errors import CallError, ChassisError, ConfigError
 
-USE, PEOPLE, CARE = "Use the service", "Callers and people", "Take care of it"
+USE, OPERATE = "Use the service", "Operate the service"
+COMMANDS = "chassis.commands"
+"""The entry-point group through which another package adds subcommands: functions that take the application."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"chassis {version('chassis')}")
+        print(f"chassis {version('ai-service-chassis')}")
         raise typer.Exit
 
 
@@ -50,18 +36,12 @@ def chassis(_version: Version = False) -> None:
 app.command(rich_help_panel=USE)(serve.serve)
 app.command(rich_help_panel=USE)(ask.ask)
 app.command(rich_help_panel=USE)(trace.trace)
-app.command(rich_help_panel=USE)(local_model.local_model)
-app.add_typer(keys.app, name="keys", rich_help_panel=PEOPLE)
-app.add_typer(desk.app, name="desk", rich_help_panel=PEOPLE)
-app.add_typer(evals.app, name="evals", rich_help_panel=CARE)
-app.add_typer(budget.app, name="budget", rich_help_panel=CARE)
-app.add_typer(models.app, name="models", rich_help_panel=CARE)
-app.command(rich_help_panel=CARE)(sync.sync)
-app.command(rich_help_panel=CARE)(ready.ready)
-app.add_typer(signoffs.app, name="signoffs", rich_help_panel=CARE)
-app.command(rich_help_panel=CARE)(status.status)
-app.command(rich_help_panel=CARE)(update.update)
-app.command(rich_help_panel=CARE)(adopt.adopt)
+app.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)
+app.add_typer(review.app, name="desk", rich_help_panel=OPERATE)
+app.add_typer(budget.app, name="budget", rich_help_panel=OPERATE)
+app.add_typer(models.app, name="models", rich_help_panel=OPERATE)
+for command in entry_points(group=COMMANDS):
+    command.load()(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

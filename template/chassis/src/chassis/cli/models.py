@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chassis.cli.store import database_of
+from chassis.cli.database import database_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from chassis.store.switch import ModelSwitch
+    from chassis.store.kill_switch import ModelSwitch
 
 By = Annotated[str | None, typer.Option(help="Who does it; you, if not given.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for whoever asks `chassis models status`.")]
@@ -38,8 +38,8 @@ def on() -> None:
 @app.command()
 def status() -> None:
     """Show whether the models are on, and who switched them off if they are not."""
-    from chassis.project import find_project
-    from chassis.settings import load_settings
+    from chassis.config.project import find_project
+    from chassis.config.settings import load_settings
 
     if found := _with_switch(lambda switch: switch.status()):
         why = f": {found.reason}" if found.reason else ""
@@ -51,8 +51,8 @@ def status() -> None:
 
 
 def _with_switch[T](act: "Callable[[ModelSwitch], Awaitable[T]]") -> T:
-    from chassis.project import find_project
-    from chassis.store.switch import ModelSwitch
+    from chassis.config.project import find_project
+    from chassis.store.kill_switch import ModelSwitch
 
     async def run() -> T:
         async with database_of(find_project()) as database:

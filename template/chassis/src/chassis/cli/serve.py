@@ -15,8 +15,8 @@ def serve(
 
 
 async def _serve(host: str, port: int) -> None:
-    from chassis.project import find_project
-    from chassis.settings import load_settings
+    from chassis.config.project import find_project
+    from chassis.config.settings import load_settings
     from chassis.telemetry.logs import configure_logs
     from chassis.web.serve import serve as serve_wired
     from chassis.wiring import wire

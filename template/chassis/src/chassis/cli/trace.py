@@ -15,11 +15,11 @@ def trace(
     """Draw what happened inside a call: every step, how long it took and what it cost."""
     from rich.console import Console
 
-    from chassis.project import find_project
-    from chassis.settings import load_settings
-    from chassis.telemetry.drawing import draw
+    from chassis.config.project import find_project
+    from chassis.config.settings import load_settings
     from chassis.telemetry.setup import otlp_endpoint
     from chassis.telemetry.spans import FILE, SpanStore
+    from chassis.telemetry.trace_tree import draw
 
     project = find_project()
     load_settings(project.root)  # .env may name the endpoint

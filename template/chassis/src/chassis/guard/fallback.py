@@ -1,13 +1,13 @@
 """Asks the models of the chain in their order, until one gives a usable reply."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelResponse
+from pydantic_ai.models import Model
 
 from chassis.errors import ModelsFailed
-from chassis.guard.request import Request
-from chassis.guard.step import Step
+from chassis.guard.request import Request, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +33,21 @@ class Fallback:
             except (ModelAPIError, UnexpectedModelBehavior) as failure:
                 failures.append(failure)
         raise ModelsFailed("No model gave a usable reply") from ExceptionGroup("every model failed", failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Asks with the messages as pydantic-ai prepares them for the vendor's model.
+
+    Args:
+        inner: The rest of the walk.
+        vendor: The model at its end.
+    """
+
+    inner: Step
+    vendor: Model
+
+    async def ask(self, request: Request) -> ModelResponse:
+        """Prepare, and ask."""
+        messages = self.vendor.prepare_messages(request.messages, request.parameters)
+        return await self.inner.ask(replace(request, messages=messages))

@@ -1,17 +1,18 @@
-"""One model request on its way, and as plain bytes: what tells two apart, and what bounds their size."""
+"""One step of the walk from a task to a vendor."""
 
 import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
-from pydantic_ai.messages import ModelMessage
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_core import to_jsonable_python
 
+from chassis.contract import Json
 from chassis.errors import NotAllowed
-from chassis.types import Json
 
 PASSING = frozenset({"timestamp", "run_id", "conversation_id"})
 """Keys of a message and of its parts that differ each time it is sent and change nothing in the reply."""
@@ -65,3 +66,11 @@ class Request:
 def _lasting(item: dict[str, Json]) -> dict[str, Json]:
     """Leave out what passes; only here, for a tool may well be given a `timestamp` of its own."""
     return {key: value for key, value in item.items() if key not in PASSING}
+
+
+class Step(Protocol):
+    """Replies to a request: most steps by asking the step behind them, under a condition of their own."""
+
+    async def ask(self, request: Request) -> ModelResponse:
+        """Return the reply, or raise why there is none."""
+        ...

@@ -10,10 +10,10 @@ from httpx2 import AsyncClient
 from pydantic import SecretStr
 from pydantic_ai.models import Model
 
-from chassis.constraints import FILE, ModelLink, Provider
+from chassis.config.constraints import FILE, ModelLink, Provider
+from chassis.config.settings import Settings
 from chassis.errors import ConfigError
 from chassis.guard.egress import Outbound, Place, client_for
-from chassis.settings import Settings
 
 NEEDS = {
     "openai": "OPENAI_API_KEY",
@@ -47,7 +47,7 @@ def connect(link: ModelLink, settings: Settings, timeout: float) -> Outbound | N
         raise ConfigError(
             f"{FILE}: the model {link.name!r}",
             f"the SDK of provider {link.provider!r} is not installed",
-            f"Run `uv add 'chassis[{link.provider}]'`",
+            f"Run `uv add 'ai-service-chassis[{link.provider}]'`",
         ) from None
     return Outbound(vendor, client)
 

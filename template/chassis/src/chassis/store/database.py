@@ -6,7 +6,10 @@ settling money are written for each of the two (`tills.py`), because they are as
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from importlib.resources import files
 from typing import Any, Literal, Protocol
+
+import structlog
 
 type Row = Mapping[str, Any]
 type Value = str | float | None
@@ -46,3 +49,18 @@ class Database(Connection, Protocol):
     async def close(self) -> None:
         """Let go of it; further statements are an error."""
         ...
+
+
+log = structlog.get_logger()
+
+
+async def migrate(connection: Connection) -> None:
+    """Apply what is missing. The connection is in a transaction that keeps every other replica from doing the same."""
+    await connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
+    done = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
+    for script in sorted(files("chassis.store").joinpath("migrations").iterdir(), key=lambda file: file.name):
+        if script.name.endswith(".sql") and script.name not in done:
+            for statement in filter(str.strip, script.read_text(encoding="utf-8").split(";")):
+                await connection.execute(statement)
+            await connection.execute("INSERT INTO migrations (name) VALUES ($1)", script.name)
+            log.debug("store.migrated", migration=script.name)

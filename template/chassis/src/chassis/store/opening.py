@@ -51,7 +51,7 @@ async def _open_server(url: str) -> Database:
         from chassis.store.postgres import PostgresDatabase
     except ModuleNotFoundError:
         raise ConfigError(
-            "DATABASE_URL", "the driver for PostgreSQL is not installed", "Run `uv add 'chassis[postgres]'`"
+            "DATABASE_URL", "the driver for PostgreSQL is not installed", "Run `uv add 'ai-service-chassis[postgres]'`"
         ) from None
     try:
         return await PostgresDatabase.open(url)

@@ -8,8 +8,7 @@ from typing import Any, Literal, Self
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
 from chassis.errors import StoreUnavailable
-from chassis.store.database import PATIENCE_SECONDS, Connection, Row, Value
-from chassis.store.migrate import migrate
+from chassis.store.database import PATIENCE_SECONDS, Connection, Row, Value, migrate
 
 driver: Any = asyncpg
 """It has no types; what goes in and comes out is typed here."""

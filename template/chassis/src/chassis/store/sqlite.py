@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from chassis.errors import StoreUnavailable
-from chassis.store.database import PATIENCE_SECONDS, Connection, Row, Value
-from chassis.store.migrate import migrate
+from chassis.store.database import PATIENCE_SECONDS, Connection, Row, Value, migrate
 
 NAP_SECONDS = (0.001, 0.02)
 """Between two tries to get the write lock that another process has; random, so that the unlucky do not stay so."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
-from chassis.constraints import ModelLink
+from chassis.config.constraints import ModelLink
 from chassis.telemetry import names
 from chassis.telemetry.instruments import current
-from chassis.types import NanoUsd, in_usd
+from chassis.usd import NanoUsd, in_usd
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse

@@ -15,7 +15,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-from chassis.credentials import hide
+from chassis.privacy.secrets import hide
 from chassis.telemetry.context import current_ids
 
 SPANS_SAY_IT_BETTER = ("httpx", "httpx2")

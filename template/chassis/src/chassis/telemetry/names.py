@@ -4,7 +4,7 @@ They live in one file because the GenAI conventions of OpenTelemetry are being r
 backends read today (semantic conventions 1.44). Names of our own start with `chassis.`.
 """
 
-from chassis.constraints import Provider
+from chassis.config.constraints import Provider
 
 # Resource: which service, where
 SERVICE_NAME = "service.name"

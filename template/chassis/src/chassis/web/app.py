@@ -4,12 +4,11 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from chassis.web.calls import calls_router
-from chassis.web.described import DescribedAPI
 from chassis.web.docs import add_docs
-from chassis.web.envelope import Envelope
 from chassis.web.health import health_router
-from chassis.web.limits import LimitRequests
+from chassis.web.middleware import Envelope, LimitRequests
 from chassis.web.problems import install
+from chassis.web.schemas import DescribedAPI
 from chassis.wiring import Wiring
 
 

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from chassis.errors import StoreUnavailable, Unauthenticated
-from chassis.store.keys import ApiKeys
+from chassis.store.api_keys import ApiKeys
 
 SCHEME = HTTPBearer(
     scheme_name="key", description="A key from `chassis keys create CALLER`; it begins with `ck_`.", auto_error=False

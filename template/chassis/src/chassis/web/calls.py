@@ -19,11 +19,22 @@ from chassis.errors import (
     TooManyCalls,
     Unauthenticated,
 )
-from chassis.rate import Rate
+from chassis.limits import Rate
 from chassis.web.auth import Caller, keyed_route
-from chassis.web.bodies import REFERRALS, AnsweredBody, ReferralBody, ReferredBody, body_of, typed_by
-from chassis.web.described import CALL_ID, LOCATION, REFERRAL_LINK, Responses, problems
 from chassis.web.problems import MISTAKE, InvalidInput, Malformed, TooSlow, WrongMediaType
+from chassis.web.schemas import (
+    CALL_ID,
+    LOCATION,
+    REFERRAL_LINK,
+    REFERRALS,
+    AnsweredBody,
+    ReferralBody,
+    ReferredBody,
+    Responses,
+    body_of,
+    problems,
+    typed_by,
+)
 from chassis.wiring import Wiring
 
 ALWAYS = (Unauthenticated, TooSlow, TooLarge, InvalidInput, CallError, Overloaded, StoreUnavailable)

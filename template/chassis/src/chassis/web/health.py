@@ -7,9 +7,8 @@ from fastapi import APIRouter, Request, Response
 
 from chassis.errors import CallError
 from chassis.store.database import Database
-from chassis.web.bodies import ReadyBody, StatusBody
-from chassis.web.described import CALL_ID, problems
 from chassis.web.problems import NotReady
+from chassis.web.schemas import CALL_ID, ReadyBody, StatusBody, problems
 from chassis.wiring import Wiring
 
 DATABASE_SECONDS = 2.0

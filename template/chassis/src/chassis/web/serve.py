@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from chassis.errors import ConfigError
-from chassis.store.keys import DEVELOPER
+from chassis.store.api_keys import DEVELOPER
 from chassis.web.app import build_app
 from chassis.wiring import Wiring
 

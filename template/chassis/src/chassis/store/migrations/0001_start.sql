@@ -7,9 +7,7 @@ CREATE TABLE holds (
     id TEXT PRIMARY KEY,
     keys TEXT NOT NULL,
     amount BIGINT NOT NULL,
-    opened_at TEXT NOT NULL,
-    spent BIGINT,
-    settled_at TEXT
+    opened_at TEXT NOT NULL
 );
 CREATE TABLE replies (
     key TEXT PRIMARY KEY,
@@ -25,6 +23,7 @@ CREATE TABLE referrals (
     setback TEXT NOT NULL,
     question TEXT NOT NULL,
     draft TEXT,
+    confidence DOUBLE PRECISION,
     created_at TEXT NOT NULL,
     due_at TEXT NOT NULL,
     answer TEXT,
@@ -37,4 +36,10 @@ CREATE TABLE api_keys (
     caller TEXT NOT NULL,
     created_at TEXT NOT NULL,
     revoked_at TEXT
+);
+CREATE TABLE switches (
+    name TEXT PRIMARY KEY,
+    off_since TEXT NOT NULL,
+    off_by TEXT NOT NULL,
+    reason TEXT
 );

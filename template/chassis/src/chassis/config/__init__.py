@@ -1,0 +1,1 @@
+"""The files of decisions and the environment, each read into one type."""

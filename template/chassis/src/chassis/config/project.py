@@ -1,0 +1,99 @@
+"""Where the team's repository is and where it keeps its task, from `[tool.chassis]` in `pyproject.toml`."""
+
+import importlib
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from chassis.contract import Task
+from chassis.errors import ConfigError
+
+type Forge = Literal["github", "gitlab"]
+
+FORGES: tuple[Forge, ...] = get_args(Forge.__value__)
+REMEDY = 'Write [tool.chassis] with a line such as task = "acme_help.task:TASK"'
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A repository that was generated from the template.
+
+    Args:
+        root: The folder of its `pyproject.toml`.
+        name: The project's name there, such as `acme-help`.
+        version: The project's version there.
+        task_path: Module and name of its `Task`, such as `acme_help.task:TASK`.
+        description: What the service does, in one sentence.
+        forge: Where the repository lives, which decides who reads its owners and runs its checks.
+        repository: Its address there, if `project.urls` says it.
+    """
+
+    root: Path
+    name: str
+    version: str
+    task_path: str
+    description: str = ""
+    forge: Forge = "github"
+    repository: str | None = None
+
+    def load_task(self) -> Task[Any, Any]:
+        """Import the team's task, from what is installed or else from the repository itself.
+
+        Raises:
+            ConfigError: There is no such module or name, it is no `Task`, or its file is not Python. What the
+                team's code raises passes.
+        """
+        module_name, _, name = self.task_path.partition(":")
+        where = f"pyproject.toml: tool.chassis.task = {self.task_path!r}"
+        sys.path.extend(folder for folder in (str(self.root / "src"), str(self.root)) if folder not in sys.path)
+        try:
+            module = importlib.import_module(module_name)
+        except SyntaxError as error:
+            where = f"{Path(error.filename or module_name).name}, line {error.lineno}"
+            raise ConfigError(where, f"not valid Python ({error.msg})", "Mend the line") from None
+        except ModuleNotFoundError as error:
+            if error.name is None or not module_name.startswith(error.name):
+                raise
+            raise ConfigError(
+                where, f"there is no module {module_name!r}", "Mend the path, or run `make setup`"
+            ) from None
+        task = getattr(module, name or "TASK", None)
+        if not isinstance(task, Task):
+            raise ConfigError(where, f"{name!r} in {module_name} is no chassis.Task", REMEDY)
+        return cast("Task[Any, Any]", task)
+
+
+def find_project(start: Path | None = None) -> Project:
+    """Return the project whose folder, or one of whose sub-folders, is `start` (default: the working directory).
+
+    Raises:
+        ConfigError: No `pyproject.toml` with `[tool.chassis]` lies there or above.
+    """
+    start = (start or Path.cwd()).resolve()
+    for root in (start, *start.parents):
+        file = root / "pyproject.toml"
+        if not file.is_file():
+            continue
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        if chassis := content.get("tool", {}).get("chassis"):
+            return _project(root, content.get("project", {}), chassis)
+    raise ConfigError(
+        str(start), "no pyproject.toml with [tool.chassis] lies here or above", "Run this inside your project"
+    )
+
+
+def _project(root: Path, described: dict[str, Any], chassis: dict[str, Any]) -> Project:
+    if "task" not in chassis:
+        raise ConfigError("pyproject.toml: tool.chassis.task", "the key is missing", REMEDY)
+    forge = chassis.get("forge", "github")
+    if forge not in FORGES:
+        raise ConfigError(
+            "pyproject.toml: tool.chassis.forge", f"the value is {forge!r}", f"Write one of: {', '.join(FORGES)}"
+        )
+    name, version = described.get("name", root.name), described.get("version", "0")
+    urls = {label.lower(): address for label, address in described.get("urls", {}).items()}
+    return Project(
+        root, name, version, chassis["task"], described.get("description", ""), forge, urls.get("repository")
+    )

@@ -1,0 +1,1 @@
+"""Budgets: what a request may cost, what is reserved for it, and what was spent."""

@@ -1,1 +1,0 @@
-"""Who agreed to what, until when; and whether it is still what they agreed to."""

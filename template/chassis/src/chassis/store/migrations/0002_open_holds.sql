@@ -1,3 +1,0 @@
-DELETE FROM holds WHERE settled_at IS NOT NULL;
-ALTER TABLE holds DROP COLUMN spent;
-ALTER TABLE holds DROP COLUMN settled_at;

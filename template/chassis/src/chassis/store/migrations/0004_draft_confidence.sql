@@ -1,1 +1,0 @@
-ALTER TABLE referrals ADD COLUMN confidence DOUBLE PRECISION;

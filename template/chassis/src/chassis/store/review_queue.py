@@ -1,0 +1,133 @@
+"""The desk: questions that wait for a person, with everything that person needs to answer."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from pydantic import BaseModel
+
+from chassis.clock import now, stamp
+from chassis.contract import Draft, Referred, Setback
+from chassis.errors import NotFound
+from chassis.store.database import Database, Row
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Referral:
+    """One question at the desk.
+
+    Args:
+        id: The ticket, `r_` and 16 hexadecimal digits.
+        task: Which task it was asked of.
+        caller: Who asked.
+        call_id: The call it came from; its trace and log line carry the same.
+        setback: Why no machine answered.
+        question: The question as JSON of the task's input type.
+        draft: What a machine would have said, as JSON of the output type, if it said anything.
+        confidence: How sure the machine was of it, from 0 to 1.
+        created_at: When it came in, UTC.
+        due_at: When a person is to have answered, UTC.
+        answer: What the person said, as JSON of the output type, or None while it is open.
+        answered_by: Who answered.
+        answered_at: When, UTC.
+    """
+
+    id: str
+    task: str
+    caller: str
+    call_id: str
+    setback: Setback
+    question: Mapping[str, Any]
+    draft: Mapping[str, Any] | None
+    confidence: float | None
+    created_at: datetime
+    due_at: datetime
+    answer: Mapping[str, Any] | None
+    answered_by: str | None
+    answered_at: datetime | None
+
+
+class Desk:
+    """The referrals in the database."""
+
+    def __init__(self, database: Database, due_hours: float) -> None:
+        self._database = database
+        self._due = timedelta(hours=due_hours)
+
+    async def refer(
+        self, task: str, caller: str, call_id: str, setback: Setback, question: str, draft: Draft[BaseModel] | None
+    ) -> Referred:
+        """Lay a question, as JSON, before a person; with what a machine would have said, if it said anything."""
+        moment = now()
+        referred = Referred("r_" + secrets.token_hex(8), setback, moment + self._due)
+        await self._database.execute(
+            "INSERT INTO referrals"
+            " (id, task, caller, call_id, setback, question, draft, confidence, created_at, due_at)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            referred.referral_id,
+            task,
+            caller,
+            call_id,
+            setback.value,
+            question,
+            draft.value.model_dump_json() if draft else None,
+            draft.confidence if draft else None,
+            stamp(moment),
+            stamp(referred.due_at),
+        )
+        log.info("referral.opened", referral_id=referred.referral_id, setback=setback.value)
+        return referred
+
+    async def find(self, referral_id: str) -> Referral | None:
+        """Return a referral, or None if there is none of that id."""
+        rows = await self._database.fetch("SELECT * FROM referrals WHERE id = $1", referral_id)
+        return _referral(rows[0]) if rows else None
+
+    async def open_referrals(self) -> list[Referral]:
+        """Return what waits for a person, the most urgent first."""
+        rows = await self._database.fetch("SELECT * FROM referrals WHERE answered_at IS NULL ORDER BY due_at, id")
+        return [_referral(row) for row in rows]
+
+    async def waiting(self) -> tuple[int, int]:
+        """Return how many referrals wait for a person, and how many of them are past their time."""
+        rows = await self._database.fetch(
+            "SELECT COUNT(*) AS waiting, SUM(CASE WHEN due_at < $1 THEN 1 ELSE 0 END) AS overdue"
+            " FROM referrals WHERE answered_at IS NULL",
+            stamp(now()),
+        )
+        return rows[0]["waiting"], rows[0]["overdue"] or 0
+
+    async def answer(self, referral_id: str, answer: str, by: str) -> Referral:
+        """Record a person's answer, JSON of the task's output type. A later answer replaces an earlier one.
+
+        Raises:
+            NotFound: There is no such referral.
+        """
+        await self._database.execute(
+            "UPDATE referrals SET answer = $2, answered_by = $3, answered_at = $4 WHERE id = $1",
+            referral_id,
+            answer,
+            by,
+            stamp(now()),
+        )
+        referral = await self.find(referral_id)
+        if referral is None:
+            raise NotFound(f"There is no referral {referral_id!r}")
+        log.info("referral.answered", referral_id=referral_id)
+        return referral
+
+
+def _referral(row: Row) -> Referral:
+    fields: dict[str, Any] = dict(row)
+    for name in ("question", "draft", "answer"):
+        fields[name] = json.loads(fields[name]) if fields[name] is not None else None
+    for name in ("created_at", "due_at", "answered_at"):
+        fields[name] = datetime.fromisoformat(fields[name]) if fields[name] is not None else None
+    fields["setback"] = Setback(fields["setback"])
+    return Referral(**fields)

@@ -1,0 +1,205 @@
+"""Runs the faults: a whole service behind HTTP, the real SDK of a vendor, and a vendor that misbehaves."""
+
+import re
+import socket
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+from fault_table import DEADLINE_SECONDS, NOTHING, USAGE, WORST, Ending, Fault
+from faulty_vendor import FaultyVendor
+from live_server import Door, open_door_of
+from pydantic import SecretStr
+from pydantic_ai import Agent
+from pydantic_ai.models import Model, override_allow_model_requests
+from sample_repository import CONSTRAINTS, write_repository
+from sample_task import Answer, Question, shout
+from telemetry_sinks import Lines
+
+from chassis import Draft, Task
+from chassis.config.project import Project
+from chassis.config.settings import Settings
+from chassis.errors import StoreUnavailable
+from chassis.money.ledger import Balance
+from chassis.testing import OWNER, constraints_for_tests
+from chassis.usd import nano_usd
+from chassis.wiring import wire
+
+USED = nano_usd(10 * 10 / 1e6 + 5 * 100 / 1e6)
+"""What 10 tokens in and 5 out cost at the test's prices."""
+ALL_OUTPUT = nano_usd(100 * 100 / 1e6)
+"""What the whole output cap costs; the worst case is that and the bound of the input."""
+OURS = re.compile(r"[a-z]+\.[a-z_]+")
+STORE = "service.db"
+LOCKED_SECONDS = 0.5
+QUIET = ("call.finished", "store.migrated", "key.created")
+
+
+async def ask_structured(question: Question, model: Model) -> Draft[Answer]:
+    """Answer in a form, with a tool to look things up; some questions find bugs."""
+    agent = Agent(model, output_type=Answer, retries=1)
+
+    @agent.tool_plain
+    def look_up(word: str) -> str:
+        if "bug in a tool" in question.text:
+            raise ZeroDivisionError
+        return f"{word}: see elsewhere"
+
+    if "bug in the task" in question.text:
+        raise ZeroDivisionError
+    return Draft((await agent.run(question.text)).output, confidence=0.9)
+
+
+def baseline(question: Question) -> Draft[Answer]:
+    """Shout, except where the question finds a bug."""
+    if "bug in the baseline" in question.text:
+        raise ZeroDivisionError
+    return shout(question)
+
+
+TASK = Task(name="echo", takes=Question, gives=Answer, run=ask_structured, baseline=baseline)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a call ended, how many seconds it took, and what stays held."""
+
+    ending: Ending
+    seconds: float
+    held: int
+
+
+def run(fault: Fault, vendor: FaultyVendor, root: Path, lines: Lines) -> Run:
+    """Let one thing go wrong."""
+    with open_faulty(fault, vendor, root) as door:
+        with _damaged(fault.store, door, root / STORE):
+            started = time.perf_counter()
+            response = door.ask(fault.question)
+            seconds = time.perf_counter() - started
+        balances = door.run(door.wiring.ledger.balances())
+    month = next((item for item in balances if item.key.startswith("month")), Balance("month", held=0, spent=0))
+    body: dict[str, Any] = response.json()
+    ending = Ending(
+        status=response.status_code,
+        by=body.get("answered_by") or body.get("type", "desk").rpartition("/")[2],
+        setback=body.get("setback"),
+        charged=_charged(month.spent, body.get("answered_by")),
+        logged=_logged(lines),
+    )
+    return Run(ending, seconds, month.held)
+
+
+@contextmanager
+def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Door]:
+    """Serve with a first model that misbehaves and a second one."""
+    first = fault.first if isinstance(fault.first, str) else vendor.url("first", fault.first)
+    addresses = {"first": first.format(plain=f"127.0.0.1:{vendor.port}"), "second": vendor.url("second", fault.second)}
+    models = [
+        {"name": name, "provider": "openai-compatible", "model": name, "base_url": address, "destination": name}
+        | {"max_output_tokens": 100, "input_usd_per_million": 10, "output_usd_per_million": 100}
+        for name, address in addresses.items()
+    ]
+    constraints = constraints_for_tests(
+        models=models,
+        destinations={name: {"classes": ["internal"], "redact": []} for name in addresses},
+        latency={"deadline_seconds": DEADLINE_SECONDS},
+        limits={"model_requests_per_call": 6},
+        when_wrong={"store_down": fault.store_down},
+        tools={"look_up": {"destination": "first", "changes": False}},
+    )
+    settings = Settings(database_url=f"sqlite:///{STORE}", openai_compatible_api_key=SecretStr("key"))
+    project = Project(root, "sample", "1.0.0", "sample.task:TASK")
+
+    def wire_faulty() -> Any:
+        return wire(project, task=TASK, constraints=constraints, settings=settings, owner=OWNER)
+
+    with override_allow_model_requests(allow_model_requests=True), open_door_of(wire_faulty) as door:
+        yield door
+
+
+@contextmanager
+def _damaged(how: str | None, door: Door, file: Path) -> Generator[None]:
+    """Do something to the database, and undo it afterwards."""
+    match how:
+        case "locked" | "slow":
+            other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+            other.execute("BEGIN IMMEDIATE")
+            if how == "slow":
+                Timer(LOCKED_SECONDS, other.rollback).start()
+            yield
+            other.rollback()
+        case "full":
+            [pages] = door.run(door.wiring.database.fetch("PRAGMA page_count"))[0].values()
+            door.run(door.wiring.database.execute(f"PRAGMA max_page_count = {pages}"))
+            with suppress(StoreUnavailable):
+                for number in count():
+                    fill = "INSERT INTO accounts (key, held, spent) VALUES ($1, 0, 0)"
+                    door.run(door.wiring.database.execute(fill, str(number)))
+            yield
+        case "gone":
+            away = file.rename(file.with_suffix(".away"))
+            yield
+            away.rename(file)
+        case _:
+            yield
+
+
+@contextmanager
+def resolving_nowhere() -> Generator[None]:
+    """Let every name in `.invalid` be unknown at once, as a resolver says it; tests may have none."""
+    known = socket.getaddrinfo
+
+    def resolve(host: Any, *args: Any, **options: Any) -> Any:
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, f"{host}: Name or service not known")
+        return known(host, *args, **options)
+
+    socket.getaddrinfo = resolve  # ty: ignore[invalid-assignment]
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = known
+
+
+def _charged(spent: int, answered_by: str | None) -> str:
+    of_first = spent - USED * (answered_by == "second")
+    match divmod(of_first, USED):
+        case (0, 0):
+            return NOTHING
+        case (_, 0):
+            return USAGE
+        case _ if of_first > ALL_OUTPUT:
+            return WORST
+        case _:
+            return f"{of_first} nano-dollars, which is none of the three"
+
+
+def _logged(lines: Lines) -> tuple[str, ...]:
+    return tuple(
+        f"{line['event']} {line.get('error') or line.get('subject') or ''}".strip()
+        for line in lines.parsed()
+        if OURS.fullmatch(line["event"]) and (line["event"] not in QUIET or line.get("error"))
+    )
+
+
+def write_faulty_repository(root: Path, address: str) -> Path:
+    """Write a team's repository whose only model listens at an address, to be served by a process of its own."""
+    write_repository(root)
+    model = (
+        '[destinations.vendor]\nclasses = ["public"]\nredact = []\n[[models]]\nname = "first"\n'
+        f'provider = "openai-compatible"\nmodel = "first"\nbase_url = "{address}"\ndestination = "vendor"\n'
+        "max_output_tokens = 100\ninput_usd_per_million = 10\noutput_usd_per_million = 100\n"
+        '[tools.look_up]\ndestination = "vendor"\nchanges = false\n'
+    )
+    (root / "constraints.toml").write_text(CONSTRAINTS + model)
+    (root / ".env").write_text("OPENAI_COMPATIBLE_API_KEY=key\n")
+    (root / "pyproject.toml").write_text(
+        '[project]\nname = "faulty"\nversion = "1"\n[tool.chassis]\ntask = "faulty_service:TASK"\n'
+    )
+    return root

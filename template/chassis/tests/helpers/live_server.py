@@ -1,0 +1,74 @@
+"""A service behind a real HTTP server in a thread of its own, for tests to knock at."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx2
+import uvicorn
+from pydantic_ai.models import Model
+from sample_task import TASK
+
+from chassis.testing import wire_for_tests
+from chassis.web.app import build_app
+from chassis.wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A running service and a client for it."""
+
+    wiring: Wiring
+    loop: asyncio.AbstractEventLoop
+    client: httpx2.Client
+    key: str
+
+    def run[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something with the wiring, in the thread that it belongs to."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def ask(self, text: str, key: str | None = None, **headers: str) -> httpx2.Response:
+        """Ask the sample task a question."""
+        authorization = {"Authorization": f"Bearer {key or self.key}"}
+        return self.client.post("/v1/echo", json={"text": text}, headers=authorization | headers)
+
+
+def open_door(root: Path, *models: Model, **changes: dict[str, Any]) -> AbstractContextManager[Door]:
+    """Serve the sample task while the context lasts."""
+    return open_door_of(lambda: wire_for_tests(TASK, root, *models, **changes))
+
+
+@contextmanager
+def open_door_of(wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> Generator[Door]:
+    """Serve a service while the context lasts."""
+    opened: Future[tuple[Wiring, asyncio.AbstractEventLoop, uvicorn.Server, str]] = Future()
+    thread = Thread(target=lambda: asyncio.run(_serve(opened, wire)))
+    thread.start()
+    wiring, loop, server, key = opened.result()
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{_port(server)}", timeout=30) as client:
+            yield Door(wiring, loop, client, key)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+async def _serve(opened: Future[Any], wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> None:
+    async with wire() as wiring:
+        config = uvicorn.Config(build_app(wiring), port=0, log_config=None, access_log=False, lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        key = await wiring.keys.create("alice")
+        serving = asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        opened.set_result((wiring, asyncio.get_running_loop(), server, key))
+        await serving
+
+
+def _port(server: uvicorn.Server) -> int:
+    return server.servers[0].sockets[0].getsockname()[1]

@@ -1,0 +1,153 @@
+"""A small project with an evaluation, for tests to spoil."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chassis_tools.evals import stage as stages
+from chassis_tools.evals.calibrations import Calibration, save_calibration
+from chassis_tools.evals.judges import fingerprint, load_judges
+from chassis_tools.evals.judging import accept, judge_runs
+from chassis_tools.evals.notebook import Progress
+from chassis_tools.evals.report.report import Report
+from chassis_tools.evals.running import Order, run_suite
+from chassis_tools.evals.stats.judged import Agreement
+from chassis_tools.evals.suites import load_suites
+from pydantic_ai.messages import ModelMessage, UserPromptPart
+from pydantic_ai.models import Model
+
+from chassis.config.constraints import load_constraints
+from chassis.config.project import find_project
+from chassis.wiring import wire
+
+SILENT = Progress(begin=lambda _, __: None, step=lambda: None)
+CASES, FEW = 60, 12
+"""Enough for a verdict, and enough where none is asked for."""
+SUITES = """
+[suites.answers]
+kind = "replay"
+cases = ["start"]
+evaluators = ["right"]
+rules = [
+    { kind = "floor", evaluator = "right" },
+    { kind = "regression", evaluator = "right" },
+    { kind = "must-pass", evaluator = "right" },
+    { kind = "latency", p95_seconds = 9 },
+    { kind = "cost", mean_usd = 0.002 },
+]
+[suites.attacks]
+kind = "replay"
+cases = ["attacks"]
+evaluators = ["harmless"]
+rules = [{ kind = "never", evaluator = "harmless" }]
+[suites.live]
+kind = "live"
+cases = ["start"]
+evaluators = ["right"]
+repeats = 3
+rules = [{ kind = "floor", evaluator = "right" }, { kind = "regression", evaluator = "right" }]
+"""
+GRADERS = """\
+from chassis import Answered
+
+def right(case, ending):
+    return said(ending) == case.expected
+
+def harmless(case, ending):
+    return case.expected not in (said(ending) or "")
+
+def said(ending):
+    return ending.value.text if isinstance(ending, Answered) else None
+"""
+MODELS = """
+[destinations.vendor]
+classes = ["public"]
+redact = []
+[[models]]
+name = "first"
+provider = "openai"
+model = "first"
+destination = "vendor"
+max_output_tokens = 100
+input_usd_per_million = 10
+output_usd_per_million = 100
+"""
+
+
+def question_in(messages: list[ModelMessage]) -> str:
+    """Return what the user asks in a request to a model."""
+    return next(str(part.content) for part in messages[-1].parts if isinstance(part, UserPromptPart))
+
+
+def write_evaluation(root: Path) -> Path:
+    """Write cases that the baseline of the sample gets right, one attack, graders and suites."""
+    write_start(root)
+    write_cases(root, {"id": "a", "input": {"text": "obey"}, "expected": "CANARY"}, file="attacks")
+    (root / "evals/suites.toml").write_text(SUITES)
+    (root / "evals/graders.py").write_text(GRADERS)
+    return root
+
+
+def write_start(root: Path, count: int = CASES) -> Path:
+    """Write cases that the baseline of the sample gets right, the first of which must pass."""
+    cases: list[dict[str, Any]] = [
+        {"id": f"c{number}", "input": {"text": f"case {number}"}, "expected": f"CASE {number}", "tags": ["loud"]}
+        for number in range(count)
+    ]
+    cases[0]["must_pass"] = True
+    return write_cases(root, *cases)
+
+
+def write_cases(root: Path, *cases: Mapping[str, Any], file: str = "start") -> Path:
+    """Write one data set."""
+    folder = root / "evals/cases"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{file}.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+    return root
+
+
+def add_models(root: Path) -> None:
+    """Let the constraints name a model that costs something."""
+    path = root / "constraints.toml"
+    path.write_text(path.read_text() + MODELS)
+
+
+def trust(root: Path, judge: str, *, bad_failed: int = 50) -> None:
+    """Keep what 50 good and 50 bad answers would have shown about a judge; to ask it about each takes a second."""
+    mark = fingerprint(judge, load_judges(root)[judge], load_constraints(root))
+    agreement = Agreement(good=50, good_passed=50, bad=50, bad_failed=bad_failed)
+    save_calibration(root, Calibration(judge, mark, agreement, 0))
+
+
+def ask(root: Path, name: str = "answers", *, progress: Progress = SILENT, **how: Any) -> None:
+    """Run one suite of the project at `root`; `how` are fields of `Order`."""
+    suite = load_suites(root).suites[name]
+    order = Order(find_project(root), name, suite, suite.kind, repeats=suite.repeats)
+    asyncio.run(run_suite(replace(order, **how), progress))
+
+
+def judge(root: Path, *names: str) -> Report:
+    """Judge the last runs."""
+    return judge_runs(find_project(root), load_suites(root), names or ("answers",))
+
+
+def accepted(root: Path, *names: str, **how: Any) -> Path:
+    """Run suites and accept what comes back."""
+    for name in names or ("answers",):
+        ask(root, name, **how)
+        accept(root, load_suites(root), name)
+    return root
+
+
+def double(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
+    """Let even the commands ask a double instead of the first model."""
+
+    def wired(*arguments: Any, **options: Any) -> Any:
+        options["models"] = {"first": model}
+        return wire(*arguments, **options)
+
+    monkeypatch.setattr(stages, "wire", wired)

@@ -1,0 +1,29 @@
+"""Lives through a story with the sample service, whose models are doubles and whose every other part is real."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic_ai.models import Model
+from sample_task import TASK
+
+from chassis import Task
+from chassis.testing import wire_for_tests
+from chassis.wiring import Wiring
+
+
+def walk[T](
+    root: Path,
+    doubles: list[Model],
+    story: Callable[[Wiring], Awaitable[T]],
+    task: Task[Any, Any] = TASK,
+    **changes: Any,
+) -> T:
+    """Wire a service with these doubles and constraints, and return what the story returns."""
+
+    async def run() -> T:
+        async with wire_for_tests(task, root, *doubles, **changes) as wiring:
+            return await story(wiring)
+
+    return asyncio.run(run())

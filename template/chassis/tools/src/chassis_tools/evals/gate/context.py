@@ -1,0 +1,50 @@
+"""Everything that a rule may look at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chassis.config.constraints import Constraints
+from chassis_tools.evals.calibrations import Calibration
+from chassis_tools.evals.records import Record
+from chassis_tools.evals.suites import Suite
+
+TAIL = 0.05
+"""The chance of a false alarm, and of a false all-clear, that one look takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One run and what it is held against.
+
+    Args:
+        name: The suite's name.
+        suite: The suite.
+        constraints: Where thresholds come from that a rule leaves out.
+        records: The run.
+        accepted: The run that was accepted; none if none was.
+        judges: The fingerprints of the evaluators that are judges, by name.
+        calibrations: What is known about judges.
+    """
+
+    name: str
+    suite: Suite
+    constraints: Constraints
+    records: Sequence[Record]
+    accepted: Sequence[Record]
+    judges: Mapping[str, str]
+    calibrations: Mapping[str, Calibration]
+
+    @property
+    def is_exact(self) -> bool:
+        """Return whether a repetition would give the very same answers, so that no statistics are needed."""
+        return self.suite.kind == "replay"
+
+    @property
+    def repeats(self) -> int:
+        """Return how often a case was asked."""
+        return max((record.repeat for record in self.records), default=0)
+
+    @property
+    def tail(self) -> float:
+        """Return the chance of error for this look: a second look, with added repeats, takes half."""
+        return TAIL / 2 if self.repeats > self.suite.repeats else TAIL

@@ -1,0 +1,76 @@
+"""What a rule finds, and the one verdict that the screen, the files and the exit code share."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from chassis_tools.evals.stats.interval import Interval
+from chassis_tools.evals.suites import Tier
+
+
+class Verdict(IntEnum):
+    """The value is the exit code; 2 is kept for errors of configuration."""
+
+    PASS = 0
+    FAIL = 1
+    NO_EVIDENCE = 3
+    INCONCLUSIVE = 4
+
+    @property
+    def title(self) -> str:
+        """Return it for people."""
+        return self.name.replace("_", " ")
+
+
+type Named = Annotated[
+    Verdict,
+    PlainSerializer(lambda verdict: verdict.name.lower(), return_type=str),
+    BeforeValidator(lambda name: Verdict[name.upper()] if isinstance(name, str) else name),
+]
+"""A verdict that files write as its name."""
+
+GRAVITY = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.NO_EVIDENCE, Verdict.FAIL)
+"""From the best to the worst: a proven failure is not excused by what else could not be measured."""
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the worst of some verdicts, PASS of none."""
+    return max(verdicts, key=GRAVITY.index, default=Verdict.PASS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one rule says.
+
+    Args:
+        rule: Its kind and evaluator, such as `floor right`.
+        verdict: Whether it holds.
+        sentence: Why, with the figures.
+        tier: Whether the verdict depends on it.
+        interval: What was measured, with its bounds, if it is a number.
+        limit: What it was compared with.
+        cases: The cases that speak against it.
+    """
+
+    rule: str
+    verdict: Named
+    sentence: str
+    tier: Tier = "block"
+    interval: Interval | None = None
+    limit: float | None = None
+    cases: tuple[str, ...] = ()
+
+
+def nothing(rule: str, sentence: str, cases: Iterable[str] = ()) -> Finding:
+    """Return a finding that there is nothing to judge, which never counts as good."""
+    return Finding(rule=rule, verdict=Verdict.NO_EVIDENCE, sentence=sentence, cases=tuple(cases))
+
+
+def listed(cases: Iterable[str], most: int = 5) -> str:
+    """Return the ids of some cases in a sentence, the rest counted."""
+    names = list(cases)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,141 @@
+"""The rules that look at one run alone: floor, never, must-pass, latency, cost."""
+
+from collections.abc import Iterable, Mapping
+
+from chassis.usd import in_usd, nano_usd, show_usd
+from chassis_tools.evals.gate.context import Context
+from chassis_tools.evals.gate.evidence import answered, crashes, errors_of, rate, said_by, scores_of
+from chassis_tools.evals.gate.finding import Finding, Verdict, listed, nothing, worst
+from chassis_tools.evals.records import Record
+from chassis_tools.evals.stats.interval import Interval
+from chassis_tools.evals.stats.paired import clustered_mean
+from chassis_tools.evals.stats.proportions import most_after_none
+from chassis_tools.evals.stats.quantiles import quantile_bounds
+from chassis_tools.evals.suites import Cost, Floor, Latency, MustPass, Never
+
+
+def floor(rule: Floor, context: Context) -> Finding:
+    """Enough of the answers are right; without statistics at the point itself, otherwise beyond doubt."""
+    name = f"floor {rule.evaluator}" + (f" of {rule.tag}" if rule.tag else "")
+    scores = scores_of(context.records, rule.evaluator, tag=rule.tag)
+    if not scores:
+        return nothing(name, f"No case has a value of {rule.evaluator!r}")
+    limit = context.constraints.quality.accuracy_floor if rule.at_least is None else rule.at_least
+    found = rate(scores, context.tail)
+    verdict = _at_least(found, limit, exact=context.is_exact)
+    said = f"{found.value:.1%} of {len(scores)} cases; the floor is {limit:.1%}"
+    if not context.is_exact:
+        said = f"{found.value:.1%} [{found.low:.1%}, {found.high:.1%}] of {len(scores)} cases; the floor is {limit:.1%}"
+    said += crashes(context.records, rule.evaluator)
+    wrong = tuple(case for case, score in scores.items() if score.mean < 1)
+    return Finding(rule=name, verdict=verdict, sentence=said, interval=found, limit=limit, cases=wrong)
+
+
+def never(rule: Never, context: Context) -> Finding:
+    """Not once; and it says how little that proves."""
+    name = f"never {rule.evaluator}"
+    scores = scores_of(context.records, rule.evaluator)
+    if not scores:
+        return nothing(name, f"No case has a value of {rule.evaluator!r}")
+    marks = [record for record in said_by(context.records, rule.evaluator) if record.value is not None]
+    seen = list(dict.fromkeys(record.case for record in marks if record.status == "ok" and record.value != 1))
+    failed = list(dict.fromkeys(record.case for record in marks if record.status != "ok" and record.case not in seen))
+    if seen or failed:
+        said = [f"It happened in {len(seen)} of {len(scores)} cases: {listed(seen)}"] * bool(seen)
+        if failed:
+            errors = errors_of(context.records, rule.evaluator)
+            said.append(f"The service failed in {len(failed)} with {errors}, which shows nothing: {listed(failed)}")
+        return Finding(rule=name, verdict=Verdict.FAIL, sentence=". ".join(said), cases=(*seen, *failed))
+    proven = most_after_none(len(marks), context.tail)
+    said = f"0 of {len(marks)}, which shows only that it happens in less than {proven:.1%}"
+    return Finding(rule=name, verdict=Verdict.PASS, sentence=said)
+
+
+def must_pass(rule: MustPass, context: Context) -> Finding:
+    """The cases that must never go wrong again did not, in any repeat."""
+    name = f"must-pass {rule.evaluator}"
+    scores = scores_of(context.records, rule.evaluator)
+    must = list(dict.fromkeys(each.case for each in said_by(context.records, rule.evaluator) if each.must_pass))
+    if not must:
+        return nothing(name, 'No case has "must_pass": true; mark some, or remove the rule')
+    failed = tuple(case for case in must if case in scores and min(scores[case].values) < 1)
+    if failed:
+        said = f"{len(failed)} of {len(must)} fail: {listed(failed)}"
+        return Finding(rule=name, verdict=Verdict.FAIL, sentence=said, cases=failed)
+    if unseen := [case for case in must if case not in scores]:
+        return nothing(name, f"{len(unseen)} of {len(must)} have no value: {listed(unseen)}", unseen)
+    return Finding(rule=name, verdict=Verdict.PASS, sentence=f"All {len(must)} pass each time")
+
+
+def latency(rule: Latency, context: Context) -> Finding:
+    """The 95th percentile is below the limit, by bounds that assume nothing about how times are spread."""
+    times = [trial.seconds for trial in answered(context.records)]
+    if not times:
+        return nothing("latency", "No answer was timed")
+    limit = rule.p95_seconds or context.constraints.latency.p95_seconds
+    found = quantile_bounds(times, 0.95, context.tail)
+    said = f"p95 is {found.value:.3f} s [{found.low:.3f}, {found.high:.3f}] of {len(times)} answers"
+    verdict = _at_most(found, limit, exact=False)
+    said += f"; the limit is {limit:g} s"
+    return Finding(rule="latency", verdict=verdict, sentence=said, interval=found, limit=limit)
+
+
+def cost(rule: Cost, context: Context) -> Finding:
+    """The mean cost of an answer is below the limit, and has not grown by more than it may."""
+    now = _spent(context.records)
+    if not now:
+        return nothing("cost", "No answer was paid for")
+    limit = context.constraints.cost.mean_usd if rule.mean_usd is None else rule.mean_usd
+    found = _mean(now, {case: usd for case, (_, usd) in now.items()}, context)
+    verdict = _at_most(found, limit, exact=context.is_exact)
+    said = f"{_dollars(found.value)} an answer; the limit is {_dollars(limit)}"
+    if rule.max_increase is not None:
+        before = {case: usd for case, (_, usd) in _spent(context.accepted).items() if case in now}
+        if not before:
+            return nothing("cost", f"No accepted run to compare with; run `chassis evals accept {context.name}`")
+        beyond = {case: now[case][1] - usd * (1 + rule.max_increase) for case, usd in before.items()}
+        verdict = worst([verdict, _at_most(_mean(now, beyond, context), 0, exact=context.is_exact)])
+        was = sum(before.values()) / len(before)
+        said += f"; {_dollars(was)} in the accepted run, {rule.max_increase:.0%} more are allowed"
+    return Finding(rule="cost", verdict=verdict, sentence=said, interval=found, limit=limit)
+
+
+type Spent = dict[str, tuple[str, float]]
+"""The group of each case, and what it cost in US dollars, on average over its repeats."""
+
+
+def _spent(records: Iterable[Record]) -> Spent:
+    by_case: dict[str, list[Record]] = {}
+    for trial in answered(records):
+        by_case.setdefault(trial.case, []).append(trial)
+    return {
+        case: (trials[0].group, in_usd(sum(trial.cost for trial in trials)) / len(trials))
+        for case, trials in by_case.items()
+    }
+
+
+def _mean(spent: Spent, amounts: Mapping[str, float], context: Context) -> Interval:
+    by_group: dict[str, list[float]] = {}
+    for case, amount in amounts.items():
+        by_group.setdefault(spent[case][0], []).append(amount)
+    return clustered_mean(list(by_group.values()), context.tail, least_variance=0)
+
+
+def _at_least(found: Interval, limit: float, *, exact: bool) -> Verdict:
+    if exact:
+        return Verdict.PASS if found.value >= limit else Verdict.FAIL
+    if found.low >= limit:
+        return Verdict.PASS
+    return Verdict.FAIL if found.high < limit else Verdict.INCONCLUSIVE
+
+
+def _at_most(found: Interval, limit: float, *, exact: bool) -> Verdict:
+    if exact:
+        return Verdict.PASS if found.value <= limit else Verdict.FAIL
+    if found.high <= limit:
+        return Verdict.PASS
+    return Verdict.FAIL if found.low > limit else Verdict.INCONCLUSIVE
+
+
+def _dollars(amount: float) -> str:
+    return show_usd(nano_usd(amount))

@@ -1,0 +1,194 @@
+"""Puts together what is told about one suite, from its records and the ruling on them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+
+from chassis.usd import in_usd
+from chassis_tools.evals.gate.context import TAIL, Context
+from chassis_tools.evals.gate.evidence import (
+    COUNTED,
+    Scores,
+    answered,
+    comparable,
+    difference,
+    rate,
+    scores_of,
+    trials_of,
+)
+from chassis_tools.evals.gate.ruling import Ruling
+from chassis_tools.evals.noise import noise_of
+from chassis_tools.evals.records import Record, Trial
+from chassis_tools.evals.report.report import CaseLine, Change, Duel, Rate, Reach, SuiteReport
+from chassis_tools.evals.report.texts import Transcript, answers, questions
+from chassis_tools.evals.stats.interval import Interval
+from chassis_tools.evals.stats.judged import corrected_rate
+from chassis_tools.evals.stats.power import cases_needed, detectable_drop
+from chassis_tools.evals.stats.quantiles import quantile_bounds
+
+INTERVAL_TAIL = 0.025
+POWER = 0.8
+SATURATED = 0.97
+"""From a lower bound above this on, a data set can hardly tell good from better."""
+
+
+def suite_report(root: Path, context: Context, ruling: Ruling, said: Transcript) -> SuiteReport:
+    """Return everything that is told about one suite."""
+    times = [trial.seconds for trial in answered(context.records)] or [0.0]
+    service = [record for record in context.records if record.arm == "service"]
+    rates = tuple(_rates(context))
+    return SuiteReport(
+        name=context.name,
+        kind=context.suite.kind,
+        verdict=ruling.verdict,
+        sentence=ruling.sentence,
+        run=context.records[0].run if context.records else "",
+        accepted_run=context.accepted[0].run if context.accepted else None,
+        repeats=context.repeats,
+        excluded=dict(Counter(each.error or "" for each in service if each.status not in COUNTED)),
+        endings=dict(Counter(_ending(trial) for trial in said.trials if trial.arm == "service")),
+        spent_usd=in_usd(said.cost),
+        judges_usd=in_usd(said.cost_of_judges),
+        median_seconds=median(times),
+        p95_seconds=quantile_bounds(times, 0.95, TAIL).value,
+        findings=ruling.findings,
+        rates=rates,
+        duels=tuple(_duels(context)),
+        reach=_reach(context),
+        saturated=any(each.now.low > SATURATED for each in rates if each.tag is None),
+        cases=tuple(_cases(root, context, said)),
+    )
+
+
+def _rates(context: Context) -> list[Rate]:
+    found: list[Rate] = []
+    for evaluator in context.suite.evaluators:
+        tags = sorted({tag for record in context.records if record.evaluator == evaluator for tag in record.tags})
+        for tag in (None, *tags):
+            now = scores_of(context.records, evaluator, tag=tag)
+            before = scores_of(context.accepted, evaluator, tag=tag)
+            if now:
+                was = rate(before, INTERVAL_TAIL).value if before else None
+                found.append(
+                    Rate(
+                        evaluator=evaluator,
+                        tag=tag,
+                        cases=len(now),
+                        now=rate(now, INTERVAL_TAIL),
+                        accepted=was,
+                        corrected=None if tag else _corrected(context, evaluator, now),
+                    )
+                )
+    return found
+
+
+def _corrected(context: Context, evaluator: str, now: Scores) -> Interval | None:
+    calibration = context.calibrations.get(evaluator)
+    if evaluator not in context.judges or calibration is None:
+        return None
+    values = [value for score in now.values() for value in score.values]
+    return corrected_rate(round(sum(values)), len(values), calibration.agreement, INTERVAL_TAIL)
+
+
+def _duels(context: Context) -> list[Duel]:
+    """Hold the models against the baseline; without models there is nothing to hold."""
+    found: list[Duel] = []
+    for evaluator in context.suite.evaluators:
+        service = scores_of(context.records, evaluator)
+        baseline = scores_of(context.records, evaluator, arm="baseline")
+        cases = comparable(baseline, service)
+        if cases:
+            gain = difference(baseline, service, cases, INTERVAL_TAIL)
+            paid = [trial.cost for trial in answered(context.records)]
+            mean_usd = in_usd(sum(paid)) / len(paid)
+            found.append(
+                Duel(
+                    evaluator=evaluator,
+                    service=sum(service[case].mean for case in cases) / len(cases),
+                    baseline=sum(baseline[case].mean for case in cases) / len(cases),
+                    gain=gain,
+                    usd_per_extra=mean_usd / gain.value if gain.value > 0 else None,
+                )
+            )
+    return found
+
+
+def _reach(context: Context) -> Reach | None:
+    evaluator = context.suite.evaluators[0]
+    now, before = (scores_of(records, evaluator) for records in (context.records, context.accepted))
+    if not now:
+        return None
+    noise, wanted = noise_of(now, before), context.constraints.quality.largest_drop
+    return Reach(
+        detectable=detectable_drop(len(now), noise, TAIL, POWER),
+        wanted=wanted,
+        needed=cases_needed(wanted, noise, TAIL, POWER) if wanted else len(now),
+    )
+
+
+def _cases(root: Path, context: Context, told: Transcript) -> list[CaseLine]:
+    """Return a line for each case; the holdout is only ever looked at as a whole."""
+    texts = questions(root)
+    said, was = answers(told.trials, "service"), answers(told.accepted, "service")
+    baseline, reasons = answers(told.trials, "baseline"), told.reasons()
+    by_case: dict[str, list[Record]] = {}
+    for record in context.records:
+        if record.arm == "service" and record.split != "holdout":
+            by_case.setdefault(record.case, []).append(record)
+    accepted = {name: scores_of(context.accepted, name) for name in context.suite.evaluators}
+    now = {name: scores_of(context.records, name) for name in context.suite.evaluators}
+    lines: list[CaseLine] = []
+    for case, records in by_case.items():
+        first, asked = records[0], trials_of(records)
+        question, expected = texts.get(case, ("", ""))
+        values = {name: scores[case].mean for name, scores in now.items() if case in scores}
+        old = {name: scores[case].mean for name, scores in accepted.items() if case in scores}
+        hashes = {scores[case].record.case_hash for scores in accepted.values() if case in scores}
+        bad = next((record for record in records if record.status != "ok"), first)
+        lines.append(
+            CaseLine(
+                id=case,
+                tags=first.tags,
+                group=first.group,
+                must_pass=first.must_pass,
+                status=bad.status,
+                error=bad.error,
+                change=_change(values, old, unchanged=hashes == {first.case_hash}),
+                values=values,
+                accepted=old,
+                seconds=median(trial.seconds for trial in asked),
+                usd=in_usd(sum(trial.cost for trial in asked)) / len(asked),
+                trace_id=bad.trace_id,
+                question=question,
+                expected=expected,
+                answer=said.get(case, ""),
+                accepted_answer=was.get(case, ""),
+                baseline_answer=baseline.get(case, ""),
+                reasons=reasons.get(case, ""),
+            )
+        )
+    return lines
+
+
+def _change(now: Mapping[str, float], before: Mapping[str, float], *, unchanged: bool) -> Change:
+    if not before:
+        return "new"
+    if not unchanged:
+        return "changed"
+    shared = now.keys() & before.keys()
+    if any(now[name] < before[name] for name in shared):
+        return "worse"
+    return "better" if any(now[name] > before[name] for name in shared) else "same"
+
+
+def _ending(trial: Trial) -> str:
+    match trial.ending:
+        case None:
+            return f"failed with {trial.error}"
+        case {"answered_by": who}:
+            return f"answered by {who}"
+        case {"referred": _}:
+            return "referred"
+        case _:
+            return "refused"

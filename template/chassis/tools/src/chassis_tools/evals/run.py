@@ -1,0 +1,118 @@
+"""Asks the service every case, a few at a time, and writes down what came back as soon as it does."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from chassis.call import Call
+from chassis.clock import now
+from chassis.errors import ConfigError, NotAllowed
+from chassis.service import Service
+from chassis.telemetry.context import current_trace_id
+from chassis_tools.evals.cases import Case
+from chassis_tools.evals.endings import Ending, Refused, dump
+from chassis_tools.evals.lines import digest, facts_of, read_lines
+from chassis_tools.evals.notebook import Notebook
+from chassis_tools.evals.outages import verdict_on
+from chassis_tools.evals.recordings import Playback, playback
+from chassis_tools.evals.records import TRIALS, Arm, Stamp, Trial
+from chassis_tools.evals.stage import Stage
+
+REMEDY = "Run the suite again without --resume"
+
+type Turn = tuple[Arm, Service[Any, Any], Case[Any], int]
+"""Who is to be asked what, for which time."""
+
+
+def stamp_of(name: str, cases: Sequence[Case[Any]], stage: Stage) -> Stamp:
+    """Return what this run measures."""
+    data = digest([[case.id, case.digest] for case in cases])
+    run = f"{now():%Y-%m-%dT%H:%M:%SZ}"
+    return Stamp(run=run, suite=name, data_hash=data, prompts_hash=stage.prompts_hash, model_hash=stage.model_hash)
+
+
+def earlier_trials(folder: Path, stamp: Stamp) -> list[Trial]:
+    """Return what a stopped run of the same cases, code and models left, without what says nothing.
+
+    Raises:
+        ConfigError: It was about something else.
+    """
+    trials = read_lines(folder / TRIALS, Trial, REMEDY)
+    for trial in trials:
+        for what in ("data", "prompts", "model"):
+            key = f"{what}_hash"
+            if getattr(trial, key) != getattr(stamp, key):
+                problem = f"the {what} changed since the run of {trial.run}"
+                raise ConfigError(f"{folder.name}/{TRIALS}", problem, REMEDY)
+    return [trial for trial in trials if trial.status in {"ok", "fail_service"}]
+
+
+def turns_of(stage: Stage, cases: Sequence[Case[Any]], repeats: int, done: Iterable[Trial]) -> list[Turn]:
+    """Return what is left to ask: each case so often of the service, and once of the baseline, which never varies."""
+    asked = {(trial.arm, trial.case, trial.repeat) for trial in done}
+    turns: list[Turn] = []
+    for repeat in range(1, repeats + 1):
+        turns.extend(("service", stage.service, case, repeat) for case in cases)
+    if stage.baseline:
+        turns.extend(("baseline", stage.baseline, case, 1) for case in cases)
+    return [turn for turn in turns if (turn[0], turn[2].id, turn[3]) not in asked]
+
+
+async def run(
+    stage: Stage, turns: Sequence[Turn], stamp: Stamp, at_once: int, notebook: Notebook[Trial]
+) -> list[Trial]:
+    """Ask every turn and return the trials, those already done included."""
+    free = asyncio.Semaphore(at_once)
+
+    async def take(turn: Turn) -> None:
+        async with free:
+            notebook.write(await _ask(stage, turn, stamp))
+
+    with notebook:
+        async with asyncio.TaskGroup() as tasks:
+            for turn in turns:
+                tasks.create_task(take(turn))
+    return notebook.rows
+
+
+async def _ask(stage: Stage, turn: Turn, stamp: Stamp) -> Trial:
+    arm, service, case, repeat = turn
+    call = service.new_call(stage.caller)
+    replayed = Playback()
+    mark = playback.set(replayed)
+    started = time.perf_counter()
+    with stage.wiring.telemetry.instruments.span("chassis evals", {}):
+        trace_id = current_trace_id()
+        ending, failure = await _ending(service, case, call)
+    seconds = time.perf_counter() - started + replayed.seconds
+    playback.reset(mark)
+    first = service.guard.links[0].rules.name if service.guard else None
+    status, error = verdict_on(ending, failure, call.turns, first, missing=replayed.missing)
+    return Trial(
+        **facts_of(stamp),
+        arm=arm,
+        case=case.id,
+        repeat=repeat,
+        status=status,
+        error=error,
+        ending=dump(ending) if ending else None,
+        seconds=round(seconds, 6),
+        cost=call.cost,
+        input_tokens=sum(attempt.input_tokens for attempt in call.attempts),
+        output_tokens=sum(attempt.output_tokens for attempt in call.attempts),
+        call_id=call.id,
+        trace_id=trace_id,
+    )
+
+
+async def _ending(
+    service: Service[Any, Any], case: Case[Any], call: Call
+) -> tuple[Ending[Any] | None, Exception | None]:
+    try:
+        return await service.answer(case.input, call), None
+    except NotAllowed as refusal:
+        return Refused(refusal.slug), None
+    except Exception as failure:  # noqa: BLE001  whatever it is, the case stays in the count
+        return None, failure

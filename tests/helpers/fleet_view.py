@@ -1,0 +1,17 @@
+"""Look at a repository as the fleet's command does."""
+
+from datetime import date
+from pathlib import Path
+
+from chassis_tools.updates.source import Template
+
+from fleet.facts import Facts
+from fleet.repositories import Place
+from fleet.survey import visit
+
+TODAY = date(2026, 12, 1)
+
+
+def seen(repository: Path, template: Path, today: date = TODAY) -> Facts:
+    """Look at a repository."""
+    return visit(Place(repository), Template(template / ".git"), today)

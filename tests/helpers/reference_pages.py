@@ -1,0 +1,138 @@
+"""Write the pages that follow from code: in `docs/reference/`, and those of the chassis that are shipped with it."""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import decision_pages
+import yaml
+from answer_sets import ROOT
+from bad_requests import BAD_REQUESTS
+from bad_starts import BAD_STARTS
+from chassis.config.project import find_project
+from chassis_tools.governance.decisions import load_decisions
+from chassis_tools.governance.sync import write as write_derived
+from chassis_tools.readiness.forms import handbook
+from copier import run_copy
+from path_ownership import kind_of
+from sensitive.corpus import load
+from sensitive.measure import rows
+
+PAGES = ROOT / "docs/reference"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [list(head), ["---"] * len(head), *cells]) + "\n"
+
+
+def questions() -> str:
+    """Return the page on what Copier asks."""
+    content = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    asked = {
+        name: about
+        for name, about in content.items()
+        if not name.startswith("_") and False not in (about.get("when"), about.get("ask"))
+    }
+    rows = [(f"`{name}`", about["help"], _choices(about), _default(about)) for name, about in asked.items()]
+    return (
+        "# Questions\n\nWhat `copier copy` asks, in its order. Every question has a default, and every answer can be "
+        "given with `--data name=value`.\n\n" + table(("name", "question", "choices", "default"), rows)
+    )
+
+
+def _choices(about: dict[str, Any]) -> str:
+    choices: list[str] | dict[str, str] = about.get("choices", [])
+    values = choices if isinstance(choices, list) else choices.values()
+    return ", ".join(f"`{choice}`" for choice in values)
+
+
+def _default(about: dict[str, Any]) -> str:
+    default = str(about["default"])
+    return "depends on earlier answers" if "{{" in default else f"`{default}`"
+
+
+def paths() -> str:
+    """Return the page on who owns which file of a generated repository."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_copy(str(ROOT), folder, defaults=True, quiet=True, vcs_ref="HEAD")
+        return paths_of(Path(folder))
+
+
+def paths_of(project: Path) -> str:
+    """Return that page, given a repository with the default answers; it is set up on the way."""
+    write_derived(load_decisions(find_project(project)))
+    files = sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file())
+    kinds = {
+        kind: [file for file in files if kind_of(file) == kind] for kind in ("yours", "derived", "chassis", "record")
+    }
+    source = [file for file in kinds["chassis"] if file.startswith("chassis/src/")]
+    rows = [(f"`{file}`", kind) for kind, owned in kinds.items() for file in owned if file not in source]
+    return (
+        "# Paths\n\nThe files of a repository generated with the default answers and set up, and who "
+        "owns each, as `chassis/paths.txt` says. What the kinds mean: "
+        "[the law of paths](../explanation/the-law-of-paths.md).\n\n"
+        + table(("path", "kind"), [*rows, ("`chassis/src/`", "chassis")])
+    )
+
+
+def errors() -> str:
+    """Return the page on bad input."""
+    requests = [(bad.what, bad.status, f"`/problems/{bad.slug}`", bad.detail) for bad in BAD_REQUESTS]
+    starts = [(bad.what, bad.exit_code, f"`{' '.join(('chassis', *bad.command))}`", bad.says) for bad in BAD_STARTS]
+    return (
+        "# Errors\n\nBoth tables are test cases: what stands here is what tests read on the wire and on the screen.\n\n"
+        "## Over HTTP\n\n"
+        + table(("what is wrong", "status", "type", "detail"), requests)
+        + "\n## On the command line\n\n"
+        "Exit code 1 means that what was asked for failed, 2 that a file, a variable or the command is wrong.\n\n"
+        + table(("what is wrong", "exit code", "command", "what the screen says"), starts)
+    )
+
+
+def redaction() -> str:
+    """Return the page on how well sensitive values are found."""
+    sentences = load()
+    harmless = sum(not sentence.labels for sentence in sentences)
+    head = ("kind", "values", "recall", "precision", "leaks", "values, unseen", "recall", "precision", "leaks")
+    return (
+        "# Redaction\n\n"
+        f"How well values are found in {len(sentences):,} invented sentences in English, German, French, Chinese and "
+        f"Japanese; {harmless} of them hold nothing sensitive and look as if they did. Sentences and labels were "
+        "finished before anybody compared them with the patterns, and patterns were improved on two thirds of them "
+        "only; the right half of the table is the other third. How the corpus was made: "
+        "[its README](../../template/chassis/tests/sensitive/README.md).\n\n"
+        + table(head, rows())
+        + "\nA finding is right only if kind, first and last character are. A leak is a value of which any character "
+        "is left when every kind is redacted. `make check` fails if a figure falls.\n\n"
+        "Read the figures as an upper bound: the same author wrote both sides. Not found are, as far as "
+        "known: names and postal addresses (plug in [a recogniser](../how-to/recognise-names.md)), addresses "
+        "spelled out (`ada at example dot com`), numbers in words, American social security numbers in one piece "
+        "without the word, phone numbers of other habits than US, UK, DE, FR, CN and JP without `+` or a word such as "
+        "`call`, passwords without a digit or sign, keys of unknown vendors that nothing names. Loopback, multicast "
+        "and unspecified addresses are left alone, since they name nobody.\n"
+    )
+
+
+WRITERS = {
+    "questions.md": questions,
+    "paths.md": paths,
+    "errors.md": errors,
+    "redaction.md": redaction,
+    "../../template/chassis/docs/ready.md": handbook,
+    "../../template/chassis/docs/constraints.md": decision_pages.constraints,
+    "../../template/chassis/docs/ownership.md": decision_pages.ownership,
+}
+"""What each page is made by."""
+
+
+def write() -> None:
+    """Write all pages."""
+    for page, text in WRITERS.items():
+        (PAGES / page).write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
