@@ -16,9 +16,9 @@ from chassis.config.project import find_project
 from chassis.config.settings import Settings
 from chassis.guard.model import GuardedModel
 from chassis.guard.pipeline import Guard
-from chassis.money.accounts import Account, Hold
+from chassis.money.accounts import Account, Reservation
 from chassis.money.ledger import Ledger
-from chassis.store.reply_cache import Replies
+from chassis.store.reply_cache import ReplyCache
 from chassis.store.sqlite import SqliteDatabase
 from chassis.telemetry.logs import configure_logs
 from chassis.usd import NanoUsd
@@ -44,7 +44,7 @@ SQLITE = "sqlite:///var/service.db"
 TESTS = Path(__file__).parents[1] / "template/chassis/tests/helpers"
 AMPLE = {"per_request_usd": 1, "per_caller_day_usd": 10**6, "per_day_usd": 10**6, "per_month_usd": 10**6}
 """A hundred requests at once must be slowed down by nothing but their cost."""
-WIDE = {"concurrent_requests_per_model": 1_000, "waiting_requests_per_model": 1_000}
+WIDE = {"concurrent_requests_per_model": 1_000, "queued_requests_per_model": 1_000}
 
 type Ask = Callable[[str], Awaitable[object]]
 
@@ -71,11 +71,11 @@ TASK = Task(name="bench", takes=Text, gives=Text, run=pass_on, baseline=nothing)
 class Unbooked(Ledger):
     """A ledger that holds and settles nothing."""
 
-    async def hold(self, accounts: Sequence[Account], amount: NanoUsd) -> Hold:
-        """Hold nothing."""
-        return Hold("h_none", tuple(account.key for account in accounts), amount, self._clock())
+    async def reserve(self, accounts: Sequence[Account], amount: NanoUsd) -> Reservation:
+        """Reserve nothing."""
+        return Reservation("h_none", tuple(account.key for account in accounts), amount, self._clock())
 
-    async def settle(self, hold: Hold, spent: NanoUsd, time_left: float = 0) -> None:
+    async def settle(self, reservation: Reservation, spent: NanoUsd, time_left: float = 0) -> None:
         """Settle nothing."""
 
 
@@ -169,7 +169,7 @@ def through_guards(wiring: Wiring) -> dict[str, Ask]:
         return lambda text: asked(GuardedModel(guard, wiring.service.new_call(CALLER)), text)
 
     full = guard_of(wiring)
-    cached = guarded(replace(full, replies=Replies(wiring.database, ttl_seconds=3600)))
+    cached = guarded(replace(full, reply_cache=ReplyCache(wiring.database, ttl_seconds=3600)))
     return {
         OFF: guarded(replace(without_redaction(full), ledger=Unbooked(wiring.database))),
         "guards alone, nothing redacted": guarded(without_redaction(full)),
@@ -189,7 +189,7 @@ def guard_of(wiring: Wiring) -> Guard:
     """Return the guard of a project, which sends every request, also one that it has sent before."""
     guard = wiring.service.guard
     assert guard is not None
-    return replace(guard, replies=Replies(wiring.database, ttl_seconds=0))
+    return replace(guard, reply_cache=ReplyCache(wiring.database, ttl_seconds=0))
 
 
 def without_redaction(guard: Guard) -> Guard:

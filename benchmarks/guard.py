@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import count
 from statistics import median
 
-from chassis.errors import StoreUnavailable
+from chassis.errors import DatabaseUnavailable
 from chassis.wiring import Wiring
 
 from benchmarks import litellm_router, stub
@@ -114,7 +114,9 @@ async def _speed(ask: Ask, effort: Effort) -> float:
     async def worker() -> int:
         answered = 0
         for _ in range(effort.calls):
-            with suppress(StoreUnavailable):  # a server that keeps too many waiting; what is refused counts as nothing
+            with suppress(
+                DatabaseUnavailable
+            ):  # a server that keeps too many waiting; what is refused counts as nothing
                 await ask(next(QUESTIONS))
                 answered += 1
         return answered

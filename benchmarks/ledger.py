@@ -91,7 +91,7 @@ async def _round(ledger: Ledger, each: int) -> tuple[float, float]:
 
     async def request() -> None:
         for _ in range(each):
-            await ledger.settle(await ledger.hold(HOT, 100), 50)
+            await ledger.settle(await ledger.reserve(HOT, 100), 50)
 
     begun, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(request() for _ in range(IN_FLIGHT)))

@@ -86,12 +86,12 @@ def test_decisions(project: Path) -> None:
 
 def test_answers_arrive(decide: Generate) -> None:
     """What was asked is what the service is held to."""
-    project = decide(monthly_budget_usd=30, deadline_seconds=7, data_class="personal", when_models_fail="desk")
+    project = decide(monthly_budget_usd=30, deadline_seconds=7, data_class="personal", when_models_fail="review")
     constraints = load_constraints(project)
     assert [amount for _, amount in constraints.cost] == [0.01, 0.05, 0.20, 2.00, 30.00]
     assert constraints.latency.deadline_seconds == 7
     assert constraints.data.data_class == "personal"
-    assert constraints.when_wrong.models_failed == "desk"
+    assert constraints.fallback.models_failed == "review"
 
 
 @pytest.mark.parametrize("budget", [0, 1, 10, 300, 10_000_000])

@@ -191,7 +191,7 @@ def test_what_is_in_production_is_no_experiment(project: Path) -> None:
 def test_one_model_and_no_way_out(project: Path) -> None:
     """An error is all that a caller gets when the only model fails."""
     swap(CONSTRAINTS, r'^\[\[models\]\]\nname = "local"\n(.+\n)+', "", sign=False)(project)
-    swap(CONSTRAINTS, r'^models_failed = "\w+"', 'models_failed = "refuse"')(project)
+    swap(CONSTRAINTS, r'^models_failed = "\w+"', 'models_failed = "error"')(project)
 
     assert failing(review(project, TODAY)) == {"FBK102": "fail"}
 

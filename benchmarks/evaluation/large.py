@@ -74,7 +74,7 @@ def _trials() -> Iterator[Trial]:
             "answer": answer,
             "confidence": 1.0,
             "degraded": False,
-            "setback": None,
+            "fallback_reason": None,
         }
         yield Trial(**facts, ending=ending)
 

@@ -38,7 +38,7 @@ class Stub(Service[Text, Text]):
     async def answer(self, question: Text, call: Call) -> Answered[Text]:
         """Return what the stub says."""
         del call
-        return Answered(Text(text=await answer(question.text)), "stub", 1.0, degraded=False, setback=None)
+        return Answered(Text(text=await answer(question.text)), "stub", 1.0, degraded=False, fallback_reason=None)
 
 
 @asynccontextmanager
@@ -46,7 +46,7 @@ async def stage_without_service(*arguments: Any, **options: Any) -> AsyncGenerat
     """Put the stub where the service stands, and ask no baseline besides: nobody else does."""
     async with stage(*arguments, **options) as staged:
         real = staged.service
-        stub = Stub(real.task, real.constraints, real.guard, real.desk, real.journal)
+        stub = Stub(real.task, real.constraints, real.guard, real.review_queue, real.call_log)
         yield replace(staged, service=stub, baseline=None)
 
 

@@ -6,7 +6,7 @@ set -eu
 # The same line as the template changes in later releases, and the lines next to it.
 sed -i 's/^due_hours = .*/due_hours = 2   # we are fast/; s/^# What happens instead/# What we do instead/' constraints.toml
 # Another line of the same file, and repeated blocks that a fuzzy merge would confuse.
-sed -i 's/^body_bytes = [0-9]*/body_bytes = 32768/' constraints.toml
+sed -i 's/^max_body_bytes = [0-9]*/max_body_bytes = 32768/' constraints.toml
 for number in 1 2 3; do printf '\n# block\n# the same\n# in each\n' >>Makefile; done
 
 # Line ends of another system, tabs for blanks, lines in another order, no last line end.

@@ -140,9 +140,9 @@ BAD_STARTS = (
     ),
     BadStart(
         "a referral that does not exist",
-        "There is no referral 'r_0'; `uv run chassis desk list` shows those that wait",
+        "There is no referral 'r_0'; `uv run chassis review list` shows those that wait",
         exit_code=1,
-        command=("desk", "show", "r_0"),
+        command=("review", "show", "r_0"),
     ),
     BadStart("a command that does not exist", "No such command 'asks'", command=("asks",)),
 )

@@ -17,7 +17,7 @@ HEAD = (
     "what goes wrong",
     "status",
     "who answers",
-    "setback",
+    "fallback_reason",
     "the first model is charged",
     "log lines before the last",
 )
@@ -51,7 +51,7 @@ def without_seconds(text: str) -> list[str]:
 def _facts(fault: Fault) -> tuple[str, ...]:
     ending = fault.ending
     status = str(ending.status) if ending.status else "none"
-    return fault.what, status, ending.by, ending.setback or "", ending.charged, ", ".join(ending.logged)
+    return fault.what, status, ending.by, ending.fallback_reason or "", ending.charged, ", ".join(ending.logged)
 
 
 def _shown(seconds: float | None) -> str:

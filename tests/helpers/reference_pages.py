@@ -108,7 +108,7 @@ def redaction() -> str:
         + "\nA finding is right only if kind, first and last character are. A leak is a value of which any character "
         "is left when every kind is redacted. `make check` fails if a figure falls.\n\n"
         "Read the figures as an upper bound: the same author wrote both sides. Not found are, as far as "
-        "known: names and postal addresses (plug in [a recogniser](../how-to/recognise-names.md)), addresses "
+        "known: names and postal addresses (plug in [a recognizer](../how-to/recognise-names.md)), addresses "
         "spelled out (`ada at example dot com`), numbers in words, American social security numbers in one piece "
         "without the word, phone numbers of other habits than US, UK, DE, FR, CN and JP without `+` or a word such as "
         "`call`, passwords without a digit or sign, keys of unknown vendors that nothing names. Loopback, multicast "

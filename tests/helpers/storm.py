@@ -33,7 +33,7 @@ CHANGES = {
     "concurrent_calls = 4": "concurrent_calls = 64",
     "concurrent_requests_per_model = 4": "concurrent_requests_per_model = 64",
     "retries_per_model = 0": "retries_per_model = 1",
-    'low_confidence = "baseline"': 'low_confidence = "desk"',
+    'low_confidence = "baseline"': 'low_confidence = "review"',
     "_usd = 1\n": "_usd = 100_000\n",
 }
 MODEL = """

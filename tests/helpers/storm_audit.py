@@ -11,8 +11,8 @@ import httpx2
 from chassis.clock import now
 from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
-from chassis.store.review_queue import Desk, Referral
-from chassis.usd import show_usd
+from chassis.store.review_queue import Referral, ReviewQueue
+from chassis.usd import format_usd
 from replicas import lines_of
 from stormy_vendor import Books
 
@@ -75,9 +75,9 @@ class Audit:
 outcomes:  {outcomes}
            {self.cut_off} cut off by the kill, {len(self.not_once)} without exactly one outcome
 vendor:    {self.vendor.total()} requests, {failed:.0%} of them failed
-ledger:    {show_usd(self.spent)} spent, {show_usd(self.by_the_books)} by the vendor's books for all that were answered
-           {show_usd(self.spent - self.by_the_books)} charged for calls cut off, {len(self.mispriced)} calls mispriced
-           {show_usd(self.held)} still held, {show_usd(amount)} of it in {lost} lost holds
+ledger:    {format_usd(self.spent)} spent, {format_usd(self.by_the_books)} by the books of the vendor for all answered
+           {format_usd(self.spent - self.by_the_books)} charged for calls cut off, {len(self.mispriced)} calls mispriced
+           {format_usd(self.held)} still held, {format_usd(amount)} of it in {lost} lost holds
 desk:      {self.promised} referrals promised, {len(self.missing)} missing, {self.unpromised} of calls cut off"""
 
 
@@ -87,8 +87,8 @@ async def audited(responses: Responses, books: Books, worst: int, logs: Iterable
     try:
         ledger = Ledger(database)
         month = (await ledger.balances())[-1]
-        lost = await ledger.open_holds(now() + timedelta(minutes=1))
-        waiting = await Desk(database, 1).open_referrals()
+        lost = await ledger.open_reservations(now() + timedelta(minutes=1))
+        waiting = await ReviewQueue(database, 1).open_referrals()
     finally:
         await database.close()
     told = {number: response for number, response in responses.items() if response is not None}
@@ -106,8 +106,8 @@ async def audited(responses: Responses, books: Books, worst: int, logs: Iterable
         spent=month.spent,
         by_the_books=sum(books.charge(number, worst) for number in told),
         unsaid=_sums(books.charge(number, worst) for number in cut_off),
-        held=month.held,
-        lost=(sum(hold.amount for hold in lost), len(lost)),
+        held=month.reserved,
+        lost=(sum(reservation.amount for reservation in lost), len(lost)),
         promised=sum(response.status_code == 202 for response in told.values()),
         missing=missing,
         unpromised=unpromised,

@@ -23,7 +23,7 @@ def test_known(service: Service) -> None:
     reply = service.ask(KNOWN)
     body = reply.body
     assert (reply.status, body["outcome"], body["answered_by"], body["cost_usd"]) == (200, "answered", "baseline", 0)
-    assert (body["degraded"], body["setback"]) == (True, "no_model")
+    assert (body["degraded"], body["fallback_reason"]) == (True, "no_model")
     assert "UTC" in body["answer"]["text"]
     source = body["answer"]["sources"][0]
     assert source["document"] == "budgets.md"
@@ -41,7 +41,7 @@ def test_unknown(service: Service) -> None:
     waiting = service.curl(location, *service.authorized())
     assert (waiting.status, waiting.body["status"], waiting.body["answer"]) == (200, "open", None)
 
-    service.project.runs(".venv/bin/chassis", "desk", "answer", ticket, '{"text": "It is green."}')
+    service.project.runs(".venv/bin/chassis", "review", "answer", ticket, '{"text": "It is green."}')
 
     answered = service.curl(location, *service.authorized())
     assert (answered.status, answered.body["status"]) == (200, "answered")

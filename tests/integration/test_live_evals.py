@@ -33,8 +33,8 @@ at_once = 2
 rules = [{ kind = "floor", evaluator = "right" }, { kind = "cost" }]
 """
 ALONE = (
-    ('low_confidence = "baseline"', 'low_confidence = "desk"'),
-    ('models_failed = "baseline"', 'models_failed = "desk"'),
+    ('low_confidence = "baseline"', 'low_confidence = "review"'),
+    ('models_failed = "baseline"', 'models_failed = "review"'),
     ("max_output_tokens = 200", "max_output_tokens = 64"),
     ("deadline_seconds = 20 ", "deadline_seconds = 200 "),
 )

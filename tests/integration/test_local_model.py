@@ -31,7 +31,7 @@ def test_the_model_answers(asking: Service, reply: Reply) -> None:
     """The words are the model's, not a quotation; its tokens are counted and cost nothing."""
     *_, line = asking.logged("call.finished")
     body = reply.body
-    assert (reply.status, body["setback"], line["call_id"]) == (200, None, body["call_id"])
+    assert (reply.status, body["fallback_reason"], line["call_id"]) == (200, None, body["call_id"])
     assert body["cost_usd"] == line["cost_usd"] == 0
     assert min(line["input_tokens"], line["output_tokens"]) > 0
     assert line["attempts"] == 1

@@ -61,7 +61,7 @@ def eventful(served: Service, models_vendor: Vendor, watching: Prometheus) -> Pr
     assert served.ask(UNKNOWN).status == 202
     served.project.runs(".venv/bin/chassis", "models", "off", "--reason", "a drill")
     time.sleep(1.5)
-    assert served.ask(next(QUESTIONS)).body["setback"] == "models_off"
+    assert served.ask(next(QUESTIONS)).body["fallback_reason"] == "models_off"
     return watching
 
 
@@ -98,10 +98,12 @@ def test_every_panel_shows_something(eventful: Prometheus, project: Shell) -> No
 
 def test_a_dead_model_calls_somebody(eventful: Prometheus) -> None:
     """Every caller had an answer, and it still does not look healthy; nor does what needs no call at all fire."""
-    firing = eventful.waits_for("UndegradedBurnsFast")
-    assert {"ServiceDown", "StoreDown", "AvailabilityBurnsFast", "ObjectivesMissing", "BudgetUsedUp"}.isdisjoint(firing)
-    assert "ModelsOff" in eventful.waits_for("ModelsOff")
-    assert "ModelResting" in eventful.waits_for("ModelResting")
+    firing = eventful.waits_for("FallbackRateBurnsFast")
+    assert {"ServiceDown", "DatabaseDown", "AvailabilityBurnsFast", "ObjectivesMissing", "BudgetUsedUp"}.isdisjoint(
+        firing
+    )
+    assert "KillSwitchOn" in eventful.waits_for("KillSwitchOn")
+    assert "CircuitBreakerOpen" in eventful.waits_for("CircuitBreakerOpen")
 
 
 def test_a_lost_database_calls_somebody(eventful: Prometheus, served: Service) -> None:
@@ -112,7 +114,7 @@ def test_a_lost_database_calls_somebody(eventful: Prometheus, served: Service) -
         assert served.ask(next(QUESTIONS)).status == 503
         if not failing:
             eventful.sees('http_server_request_duration_seconds_count{http_response_status_code="503"}')
-    assert "StoreDown" in eventful.waits_for("StoreDown")
+    assert "DatabaseDown" in eventful.waits_for("DatabaseDown")
     assert "AvailabilityBurnsFast" in eventful.waits_for("AvailabilityBurnsFast")
 
 

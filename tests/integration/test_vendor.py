@@ -50,7 +50,7 @@ def test_an_answer(models_vendor: Vendor, asking: Service) -> None:
     models_vendor.will(type="reply", text="A day begins at midnight in UTC.")
     reply = asking.ask(next(QUESTIONS))
     body, [line] = reply.body, asking.logged("call.finished")
-    assert (reply.status, body["answered_by"], body["degraded"], body["setback"]) == (200, "own", False, None)
+    assert (reply.status, body["answered_by"], body["degraded"], body["fallback_reason"]) == (200, "own", False, None)
     assert body["answer"]["text"] == "A day begins at midnight in UTC."
     tokens = line["input_tokens"] + line["output_tokens"]
     assert min(line["input_tokens"], line["output_tokens"]) > 0
@@ -75,7 +75,7 @@ def test_a_failure(models_vendor: Vendor, asking: Service, failure: dict[str, An
     body = asking.ask(next(QUESTIONS)).body
     *_, line = asking.logged("call.finished")
     assert time.monotonic() - started < DEADLINE_SECONDS
-    assert (body["answered_by"], body["degraded"], body["setback"]) == ("baseline", True, "models_failed")
+    assert (body["answered_by"], body["degraded"], body["fallback_reason"]) == ("baseline", True, "models_failed")
     assert "UTC" in body["answer"]["text"]
     assert (line["call_id"], line["attempts"]) == (body["call_id"], 1)
     assert held(asking) == {"$0.00"}

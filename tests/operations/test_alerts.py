@@ -90,9 +90,9 @@ def test_without_the_cap_it_would_not(rules: Rules) -> None:
     [
         ("14.4 * (1", "1.44 * (1", "more fail than may"),
         ('=~"5.."', '=~"6.."', "every request fails"),
-        ("chassis_calls_late_total", "chassis_calls_slow_total", "every call is late"),
+        ("chassis_calls_slow_total", "chassis_calls_slow_total", "every call is late"),
         ("chassis_calls_degraded_total", "chassis_calls_worse_total", "the first model is dead"),
-        ("min by (job) (chassis_store_up)", "max by (job) (chassis_store_up)", "one database is gone"),
+        ("min by (job) (chassis_database_up)", "max by (job) (chassis_database_up)", "one database is gone"),
     ],
 )
 def test_a_broken_rule_is_found(rules: Rules, good: str, bad: str, story: str) -> None:

@@ -13,7 +13,7 @@ from telemetry_sinks import started
 
 from chassis.clock import now
 from chassis.config.constraints import Constraints, load_constraints
-from chassis.gauges import observe
+from chassis.gauges import refresh_budget_gauges
 from chassis.money.accounts import accounts_for, forecast
 from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
@@ -37,8 +37,8 @@ def spend(project: Path, constraints: Constraints) -> None:
     async def story() -> None:
         async with ledger_of(project, minutes_ago=120) as ledger:
             accounts = accounts_for("alice", constraints)
-            await ledger.settle(await ledger.hold(accounts, nano_usd(0.5)), nano_usd(0.25))
-            await ledger.hold(accounts, nano_usd(0.5))
+            await ledger.settle(await ledger.reserve(accounts, nano_usd(0.5)), nano_usd(0.25))
+            await ledger.reserve(accounts, nano_usd(0.5))
 
     asyncio.run(story())
 
@@ -114,16 +114,16 @@ def test_the_gauges_say_the_same(project: Path) -> None:
 
     async def story() -> None:
         async with ledger_of(project) as ledger:
-            await observe(ledger, constraints, telemetry.instruments)
+            await refresh_budget_gauges(ledger, constraints, telemetry.instruments)
 
     asyncio.run(story())
     seen = gauges(telemetry)
     telemetry.shutdown()
 
     assert seen.pop(("chassis_budget_forecast", "")) >= 0.25
-    assert seen.pop(("chassis_budget_lost_holds", "")) == 1
+    assert seen.pop(("chassis_budget_lost_reservations", "")) == 1
     assert seen == {
         (f"chassis_budget_{name}", period): value
-        for name, value in {"spent": 0.25, "held": 0.5, "left": 0.25, "ceiling": 1}.items()
+        for name, value in {"spent": 0.25, "reserved": 0.5, "remaining": 0.25, "limit": 1}.items()
         for period in ("day", "month")
     }

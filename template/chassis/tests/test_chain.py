@@ -20,7 +20,7 @@ from chassis.clock import now
 from chassis.errors import ModelsFailed
 from chassis.guard.failures import EmptyReply
 from chassis.store import reply_cache as replies
-from chassis.testing import CONSTRAINTS, Scripted
+from chassis.testing import CONSTRAINTS, ScriptedModel
 from chassis.usd import nano_usd
 from chassis.wiring import Wiring
 
@@ -56,7 +56,7 @@ def test_the_cache_keeps_placeholders(tmp_path: Path) -> None:
         [row] = await wiring.database.fetch("SELECT reply FROM replies")
         return answers, row["reply"]
 
-    model = Scripted("Hello [EMAIL_1].")
+    model = ScriptedModel("Hello [EMAIL_1].")
     answers, kept = walk(tmp_path, [model], story, cache=KEPT)
 
     assert answers == ["Hello ada@example.com."] * 2
@@ -75,8 +75,10 @@ def test_a_model_that_hangs_rests(tmp_path: Path) -> None:
     async def story(wiring: Wiring) -> list[str]:
         return [(await ask(wiring, f"{number} + 2?")).answered_by for number in range(7)]
 
-    first = Scripted(hang)
-    answerers = walk(tmp_path, [first, Scripted("Four.")], story, latency={"deadline_seconds": 0.6, "p95_seconds": 0.6})
+    first = ScriptedModel(hang)
+    answerers = walk(
+        tmp_path, [first, ScriptedModel("Four.")], story, latency={"deadline_seconds": 0.6, "p95_seconds": 0.6}
+    )
 
     assert answerers[-1] == "second"
     assert len(first.requests) == 5
@@ -91,12 +93,12 @@ def test_no_request_goes_without_the_cap(tmp_path: Path, wanted: int | None, sen
         seen.append((info.model_settings or {}).get("max_tokens"))
         return ModelResponse([TextPart("Four.")])
 
-    walk(tmp_path, [Scripted(listen)], ask, with_settings(**({"max_tokens": wanted} if wanted else {})))
+    walk(tmp_path, [ScriptedModel(listen)], ask, with_settings(**({"max_tokens": wanted} if wanted else {})))
 
     assert seen == [sent]
 
 
-class Reworded(Scripted):
+class Reworded(ScriptedModel):
     """A model that has every conversation end in a line of its own."""
 
     def prepare_messages(
@@ -110,7 +112,10 @@ class Reworded(Scripted):
 
 def test_each_model_reads_the_conversation_in_its_own_words(tmp_path: Path) -> None:
     """It is prepared for the model that is asked and for no other, and once however often that one is asked."""
-    first, second = Scripted(ModelServerError("first", "down")), Reworded(ModelServerError("second", "down"), "Four.")
+    first, second = (
+        ScriptedModel(ModelServerError("first", "down")),
+        Reworded(ModelServerError("second", "down"), "Four."),
+    )
 
     walk(tmp_path, [first, second], ask)
 
@@ -125,17 +130,17 @@ def test_a_task_may_wait_less_than_a_share(tmp_path: Path) -> None:
         await asyncio.sleep(1)
         return ModelResponse([TextPart("Four.")])
 
-    outcome = walk(tmp_path, [Scripted(dawdle), Scripted("Four.")], ask, with_settings(request_timeout=0.05))
+    outcome = walk(tmp_path, [ScriptedModel(dawdle), ScriptedModel("Four.")], ask, with_settings(request_timeout=0.05))
 
     assert outcome.answered_by == "second"
 
 
 def test_what_each_model_did_wrong_is_told(tmp_path: Path) -> None:
     """Whoever is refused because every model failed finds each failure as its cause, in the order of the chain."""
-    first, second = Scripted(ModelServerError("first", "down")), Scripted("")
+    first, second = ScriptedModel(ModelServerError("first", "down")), ScriptedModel("")
 
     with pytest.raises(ModelsFailed) as refusal:
-        walk(tmp_path, [first, second], ask, when_wrong={"models_failed": "refuse"})
+        walk(tmp_path, [first, second], ask, fallback={"models_failed": "error"})
 
     cause = refusal.value.__cause__
     assert isinstance(cause, ExceptionGroup)
@@ -144,9 +149,9 @@ def test_what_each_model_did_wrong_is_told(tmp_path: Path) -> None:
 
 def test_a_reply_of_no_use_is_seen_before_the_task_sees_it(tmp_path: Path) -> None:
     """A reply that was cut off reads like an answer; the next model is asked instead."""
-    cut_off = Scripted(ModelResponse([TextPart("Four and")], finish_reason="length"))
+    cut_off = ScriptedModel(ModelResponse([TextPart("Four and")], finish_reason="length"))
 
-    outcome = walk(tmp_path, [cut_off, Scripted("Four.")], ask)
+    outcome = walk(tmp_path, [cut_off, ScriptedModel("Four.")], ask)
 
     assert (outcome.answered_by, outcome.value.text, len(cut_off.requests)) == ("second", "Four.", 1)
 
@@ -157,15 +162,15 @@ def test_what_is_held_bears_every_model_and_every_retry(tmp_path: Path) -> None:
 
     async def story(wiring: Wiring) -> None:
         async def look(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
-            held.extend(balance.held for balance in await wiring.ledger.balances())
+            held.extend(balance.reserved for balance in await wiring.ledger.balances())
             return ModelResponse([TextPart("Four.")])
 
         first._replies[:] = [look]  # noqa: SLF001 - it must know the wiring, which knows it
         await ask(wiring)
 
-    first = Scripted("Four.")
+    first = ScriptedModel("Four.")
     dear = chain_of(input_usd_per_million=100, output_usd_per_million=1_000)
-    walk(tmp_path, [first, Scripted("Four.")], story, models=dear)
+    walk(tmp_path, [first, ScriptedModel("Four.")], story, models=dear)
 
     output_of_both = nano_usd(2 * 100 * (100 + 1_000) / 1e6)
     assert len(held) == 3
@@ -177,9 +182,9 @@ def test_what_is_held_bears_every_model_and_every_retry(tmp_path: Path) -> None:
 )
 def test_another_chain_has_other_replies(tmp_path: Path, change: dict[str, Any]) -> None:
     """What one chain said is not repeated for another, not even where only a later model differs."""
-    model = Scripted("Four.")
+    model = ScriptedModel("Four.")
     for models in (chain_of(), chain_of(**change), chain_of()):
-        walk(tmp_path, [model, Scripted("Four.")], ask, cache=KEPT, models=models)
+        walk(tmp_path, [model, ScriptedModel("Four.")], ask, cache=KEPT, models=models)
 
     assert len(model.requests) == 2
 
@@ -196,6 +201,6 @@ def test_a_reply_grows_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             counts.append(len(model.requests))
         return counts
 
-    model = Scripted("Four.")
+    model = ScriptedModel("Four.")
 
     assert walk(tmp_path, [model], story, cache=KEPT) == [1, 1, 2]

@@ -38,7 +38,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str], monkeypatc
         "trace",
         "local-model",
         "keys",
-        "desk",
+        "review",
         "evals",
         "budget",
         "models",
@@ -110,8 +110,16 @@ def test_ask_shows_where_a_person_will_answer(capsys: pytest.CaptureFixture[str]
             1,
             "The question seems to contain a card, which",
         ),
-        (["desk", "show", "r_0"], 1, "There is no referral 'r_0'; `uv run chassis desk list` shows those that wait\n"),
-        (["desk", "answer", "r_0"], 2, "chassis desk answer: it needs one answer. Give ANSWER or --file, not both\n"),
+        (
+            ["review", "show", "r_0"],
+            1,
+            "There is no referral 'r_0'; `uv run chassis review list` shows those that wait\n",
+        ),
+        (
+            ["review", "answer", "r_0"],
+            2,
+            "chassis review answer: it needs one answer. Give ANSWER or --file, not both\n",
+        ),
         (
             ["local-model"],
             2,
@@ -145,15 +153,15 @@ def test_outside_of_a_project_commands_say_so(
 def test_a_person_answers_at_the_desk(capsys: pytest.CaptureFixture[str]) -> None:
     """The ticket is listed, shown, answered by name, and then waits no more."""
     ticket = refer(capsys)
-    assert run("desk", "list") == 0
+    assert run("review", "list") == 0
     assert ticket in capsys.readouterr().out
 
-    assert run("desk", "answer", ticket, "Because.", "--by", "bob") == 0
+    assert run("review", "answer", ticket, "Because.", "--by", "bob") == 0
 
     assert capsys.readouterr().out == f"{ticket} is answered.\n"
-    assert run("desk", "list") == 0
+    assert run("review", "list") == 0
     assert capsys.readouterr().out == "Nothing waits for a person.\n"
-    assert run("desk", "show", ticket) == 0
+    assert run("review", "show", ticket) == 0
     shown = capsys.readouterr().out
     assert "answered_by  bob" in shown
     assert re.search(r"^confidence   0\.10\ncreated_at   \d{4}-\d\d-\d\d \d\d:\d\d UTC$", shown, re.MULTILINE)
@@ -165,12 +173,12 @@ def test_an_answer_can_come_from_a_file_and_must_fit(project: Path, capsys: pyte
     ticket = refer(capsys)
     file = project / "answer.json"
     file.write_text('{"text": 3}')
-    assert run("desk", "answer", ticket, "--file", str(file)) == 2
+    assert run("review", "answer", ticket, "--file", str(file)) == 2
     assert "the answer: text: the value is 3. Input should be a valid string" in capsys.readouterr().err
 
     file.write_text('{"text": "Because."}')
 
-    assert run("desk", "answer", ticket, "--file", str(file)) == 0
+    assert run("review", "answer", ticket, "--file", str(file)) == 0
 
 
 @pytest.mark.usefixtures("project")
@@ -178,7 +186,7 @@ def test_a_question_cannot_paint_the_terminal(capsys: pytest.CaptureFixture[str]
     """Escape codes and markup in a question arrive at the desk as harmless text."""
     refer(capsys, "why \x1b[31m[bold]red?")
 
-    assert run("desk", "list") == 0
+    assert run("review", "list") == 0
 
     assert "why  [31m[bold]red?" in capsys.readouterr().out
 

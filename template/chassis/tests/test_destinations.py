@@ -8,10 +8,10 @@ import pytest
 from sample_task import TASK, Question
 
 from chassis.config.constraints import Constraints, Data
-from chassis.contract import Answered, Found, Task
-from chassis.errors import ConfigError, NotAllowed
+from chassis.contract import Answered, SensitiveMatch, Task
+from chassis.errors import ConfigError, InputNotAllowed
 from chassis.guard.pipeline import Guard
-from chassis.testing import CONSTRAINTS, Scripted, constraints_for_tests, wire_for_tests
+from chassis.testing import CONSTRAINTS, ScriptedModel, constraints_for_tests, wire_for_tests
 
 TWO = [{**CONSTRAINTS["models"][0]}, {**CONSTRAINTS["models"][1], "destination": "elsewhere"}]
 HERE = {"classes": ["public", "internal"], "redact": ["email"]}
@@ -65,7 +65,7 @@ def test_a_guard_that_is_made_by_hand_checks_again(
 
     async def story() -> None:
         async with wire_for_tests(
-            TASK, tmp_path, Scripted("yes"), Scripted("yes"), models=TWO, destinations={"elsewhere": HERE}
+            TASK, tmp_path, ScriptedModel("yes"), ScriptedModel("yes"), models=TWO, destinations={"elsewhere": HERE}
         ) as wiring:
             sound = wiring.service.guard
             assert sound is not None
@@ -74,28 +74,28 @@ def test_a_guard_that_is_made_by_hand_checks_again(
                 place = places.pop(name)
                 if classes is not None:
                     places[name] = place.model_copy(update={"classes": classes})
-            Guard(sound.links, unchecked(data_class, places), sound.ledger, sound.replies, sound.switch)
+            Guard(sound.candidates, unchecked(data_class, places), sound.ledger, sound.reply_cache, sound.kill_switch)
 
     with pytest.raises(ConfigError) as refusal:
         asyncio.run(story())
     assert sentence in str(refusal.value)
 
 
-def find_ada(text: str) -> list[Found]:
-    """Find the one person whom this recogniser knows."""
+def find_ada(text: str) -> list[SensitiveMatch]:
+    """Find the one person whom this recognizer knows."""
     at = text.find("Ada Byron")
-    return [Found("name", at, at + len("Ada Byron"))] if at >= 0 else []
+    return [SensitiveMatch("name", at, at + len("Ada Byron"))] if at >= 0 else []
 
 
 NAMING = Task(
-    name="echo", takes=TASK.takes, gives=TASK.gives, run=TASK.run, baseline=TASK.baseline, recognisers=(find_ada,)
+    name="echo", takes=TASK.takes, gives=TASK.gives, run=TASK.run, baseline=TASK.baseline, recognizers=(find_ada,)
 )
 NAMES = {"vendor": {"classes": ["internal"], "redact": ["name"]}}
 
 
 def test_a_recogniser_of_the_task_is_used_before_anything_leaves(tmp_path: Path) -> None:
     """The model is sent a placeholder for the name; the caller gets the name."""
-    model = Scripted("Hello [NAME_1].")
+    model = ScriptedModel("Hello [NAME_1].")
 
     async def story() -> str:
         async with wire_for_tests(NAMING, tmp_path, model, destinations=NAMES) as wiring:
@@ -114,7 +114,7 @@ def test_a_recogniser_of_the_task_is_used_where_input_is_refused(tmp_path: Path)
         async with wire_for_tests(NAMING, tmp_path, data={"refuse": ["name"]}) as wiring:
             await wiring.service.answer(Question(text="I am Ada Byron."), wiring.service.new_call("alice"))
 
-    with pytest.raises(NotAllowed, match=r"seems to contain a name, which the rule data\.refuse forbids"):
+    with pytest.raises(InputNotAllowed, match=r"seems to contain a name, which the rule data\.refuse forbids"):
         asyncio.run(story())
 
 
@@ -149,6 +149,6 @@ def test_what_is_refused_is_refused_however_it_is_written(tmp_path: Path, text: 
         async with wire_for_tests(TASK, tmp_path) as wiring:
             await wiring.service.answer(Question(text=text), wiring.service.new_call("alice"))
 
-    with pytest.raises(NotAllowed, match="a card") as refusal:
+    with pytest.raises(InputNotAllowed, match="a card") as refusal:
         asyncio.run(story())
     assert "1111" not in str(refusal.value)

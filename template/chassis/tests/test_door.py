@@ -13,8 +13,8 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from sample_repository import CONSTRAINTS
 
-from chassis.store.kill_switch import LOOK_SECONDS
-from chassis.testing import Scripted
+from chassis.store.kill_switch import REFRESH_SECONDS
+from chassis.testing import ScriptedModel
 
 SLOWNESS = 0.4
 
@@ -34,8 +34,8 @@ def all_at_once(door: Door, calls: int) -> list[httpx2.Response]:
 
 def test_a_short_rush_waits_and_a_long_one_is_shed(tmp_path: Path) -> None:
     """One at a time, two wait, and the rest are told at once when to come again; whoever was let in is answered."""
-    limits = {"concurrent_calls": 1, "waiting_calls": 2}
-    with open_door(tmp_path, Scripted(slowly), limits=limits) as door:
+    limits = {"concurrent_calls": 1, "queued_calls": 2}
+    with open_door(tmp_path, ScriptedModel(slowly), limits=limits) as door:
         answers = all_at_once(door, 6)
 
     shed = [answer for answer in answers if answer.status_code == 503]
@@ -49,8 +49,8 @@ def test_a_short_rush_waits_and_a_long_one_is_shed(tmp_path: Path) -> None:
 def test_time_spent_waiting_counts(tmp_path: Path) -> None:
     """Nobody is answered after the deadline because they had to wait at the door first."""
     deadline = 3.0
-    limits = {"concurrent_calls": 1, "waiting_calls": 9}
-    with open_door(tmp_path, Scripted(slowly), limits=limits, latency={"deadline_seconds": deadline}) as door:
+    limits = {"concurrent_calls": 1, "queued_calls": 9}
+    with open_door(tmp_path, ScriptedModel(slowly), limits=limits, latency={"deadline_seconds": deadline}) as door:
         door.ask("warm up")
         began = time.monotonic()
         answers = all_at_once(door, 10)
@@ -63,17 +63,17 @@ def test_time_spent_waiting_counts(tmp_path: Path) -> None:
 
 def test_the_switch_shows_where_people_look(tmp_path: Path) -> None:
     """`/readyz` and `/metrics` say that the models are off; the service stays ready, and its answers say why."""
-    with open_door(tmp_path, Scripted("Four.")) as door:
+    with open_door(tmp_path, ScriptedModel("Four.")) as door:
         before = door.client.get("/readyz").json()
-        door.run(door.wiring.switch.turn_off("alice"))
-        time.sleep(LOOK_SECONDS)
+        door.run(door.wiring.kill_switch.turn_off("alice"))
+        time.sleep(REFRESH_SECONDS)
         after, answer = door.client.get("/readyz").json(), door.ask("hello").json()
         page = door.client.get("/metrics").text
 
     assert (before, after) == ({"status": "ready", "models": "on"}, {"status": "ready", "models": "off"})
-    assert (answer["answered_by"], answer["degraded"], answer["setback"]) == ("baseline", True, "models_off")
-    assert [line.split()[-1] for line in page.splitlines() if line.startswith("chassis_models_off")] == ["1.0"]
-    assert 'chassis_calls_degraded_total{chassis_answered_by="baseline",chassis_setback="models_off"' in page
+    assert (answer["answered_by"], answer["degraded"], answer["fallback_reason"]) == ("baseline", True, "models_off")
+    assert [line.split()[-1] for line in page.splitlines() if line.startswith("chassis_kill_switch_on")] == ["1.0"]
+    assert 'chassis_calls_degraded_total{chassis_answered_by="baseline",chassis_fallback_reason="models_off"' in page
 
 
 def test_models_off_on_status(

@@ -15,11 +15,11 @@ from recording_vendor import recording, saying
 from sample_task import TASK, Question
 from telemetry_sinks import Lines
 
-from chassis.config.constraints import ADDRESSES, ModelLink, Provider
+from chassis.config.constraints import VENDOR_URLS, ModelConfig, Provider
 from chassis.config.project import Project
 from chassis.config.settings import Settings
 from chassis.contract import Answered
-from chassis.guard.egress import Outbound, Place, Refusal, client_for
+from chassis.guard.egress import EgressRefusal, Endpoint, VendorModel, client_for
 from chassis.guard.failures import EgressRefused
 from chassis.guard.vendors import connect
 from chassis.testing import OWNER, constraints_for_tests, wire_for_tests
@@ -31,14 +31,14 @@ PROVIDERS: tuple[Provider, ...] = ("openai", "anthropic", "google", "openai-comp
 def vendor_at(provider: Provider, url: str, monkeypatch: pytest.MonkeyPatch, *, private: bool = False) -> Model:
     """Connect a model whose vendor listens at this address."""
     own = provider == "openai-compatible"
-    link = ModelLink(
+    link = ModelConfig(
         name="first",
         provider=provider,
         model="gpt-5.4-mini-2026-03-17",
         destination="vendor",
         max_output_tokens=10,
         base_url=f"{url}/v1" if own else None,
-        private=private and own,
+        private_network=private and own,
     )
     key = SecretStr("key")
     settings = Settings(
@@ -48,8 +48,8 @@ def vendor_at(provider: Provider, url: str, monkeypatch: pytest.MonkeyPatch, *, 
         openai_compatible_api_key=key,
         local_model_url=f"{url}/v1",
     )
-    if provider in ADDRESSES:
-        monkeypatch.setitem(ADDRESSES, provider, url)
+    if provider in VENDOR_URLS:
+        monkeypatch.setitem(VENDOR_URLS, provider, url)
     model = connect(link, settings, timeout=5)
     assert model is not None
     return model
@@ -84,7 +84,7 @@ def test_a_name_that_leads_into_a_private_network_is_refused_before_a_byte_is_se
         resolve_to_this_machine(monkeypatch)
         model = vendor_at(provider, f"http://vendor.example:{server.getsockname()[1]}", monkeypatch)
 
-        with pytest.raises(EgressRefused, match=r"vendor\.example is at 127\.0\.0\.1, which is a private address"):
+        with pytest.raises(EgressRefused, match=r"vendor\.example is at 127\.0\.0\.1, a private address"):
             asyncio.run(ask(model))
 
         connection, _ = server.accept()
@@ -95,7 +95,7 @@ def test_a_name_that_leads_into_a_private_network_is_refused_before_a_byte_is_se
 
 @pytest.mark.usefixtures("real_requests")
 def test_a_private_network_can_be_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `private = true` the same name is asked, and what it answers is an ordinary error of the vendor."""
+    """With `private_network = true` the same name is asked, and what it answers is an ordinary error of the vendor."""
     with recording(saying(500)) as upstream:
         resolve_to_this_machine(monkeypatch)
         model = vendor_at(
@@ -125,9 +125,9 @@ def resolve_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_client_reaches_one_address_only(url: str) -> None:
     """Another port, scheme or host is refused before anything is connected."""
     with recording(saying(200)) as upstream, recording(saying(200)) as other:
-        client = client_for(Place.at(upstream.url, private=False), timeout=2)
+        client = client_for(Endpoint.at(upstream.url, private=False), timeout=2)
 
-        with pytest.raises(Refusal, match="is not http://127"):
+        with pytest.raises(EgressRefusal, match="is not http://127"):
             asyncio.run(client.post(url.format(httpx2.URL(other.url).port), content=b"x"))
 
         assert (upstream.received, other.received) == ([], [])
@@ -160,12 +160,12 @@ def test_a_client_reaches_one_address_only(url: str) -> None:
 )
 def test_private_addresses_need_a_declaration_and_metadata_has_none(address: str, private: bool, allowed: bool) -> None:  # noqa: FBT001 - parameters
     """Link-local addresses, where clouds hand out credentials, are refused even in a private network."""
-    place = Place.at("https://vendor.example/v1", private=private)
+    place = Endpoint.at("https://vendor.example/v1", private=private)
 
     if allowed:
         assert place.check_address(address) is None
     else:
-        with pytest.raises(Refusal, match="which is a private address"):
+        with pytest.raises(EgressRefusal, match="a private address"):
             place.check_address(address)
 
 
@@ -174,7 +174,7 @@ def test_no_variable_of_the_environment_diverts_a_vendor(monkeypatch: pytest.Mon
     for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
         monkeypatch.setenv(name, "http://elsewhere.example")
 
-    for provider, address in ADDRESSES.items():
+    for provider, address in VENDOR_URLS.items():
         model = vendor_at(provider, address, monkeypatch)
         assert httpx2.URL(str(model.base_url)).host == httpx2.URL(address).host
 
@@ -214,9 +214,9 @@ def test_clients_are_closed_with_the_service(tmp_path: Path) -> None:
         constraints = constraints_for_tests(models=[rules | priced])
         async with wire(project, task=TASK, settings=settings, constraints=constraints, owner=OWNER) as wiring:
             assert wiring.service.guard
-            [link] = wiring.service.guard.links
-            assert isinstance(link.vendor, Outbound)
-            client = link.vendor._client  # noqa: SLF001 - it shows it to nobody
+            [link] = wiring.service.guard.candidates
+            assert isinstance(link.model, VendorModel)
+            client = link.model._client  # noqa: SLF001 - it shows it to nobody
             before = client.is_closed
         return [before, client.is_closed]
 

@@ -15,7 +15,7 @@ from serve_process import first_match, process
 
 from chassis.money.ledger import Balance, Ledger
 from chassis.store.opening import open_database
-from chassis.store.review_queue import Desk, Referral
+from chassis.store.review_queue import Referral, ReviewQueue
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def left_behind(root: Path) -> tuple[list[Balance], list[Referral]]:
     async def read() -> tuple[list[Balance], list[Referral]]:
         database = await open_database("sqlite:///var/service.db", root)
         try:
-            return await Ledger(database).balances(), await Desk(database, 1).open_referrals()
+            return await Ledger(database).balances(), await ReviewQueue(database, 1).open_referrals()
         finally:
             await database.close()
 
@@ -71,7 +71,7 @@ def test_no_call_is_lost_when_the_process_is_told_to_go(vendor: FaultyVendor, tm
     assert {answer.json()["answered_by"] for answer in answers} == {ending.by}
     assert {answer.headers.get("connection") for answer in answers[-2:]} == {"close"}
     assert ending.charged == USAGE
-    assert {(balance.held, balance.spent) for balance in balances} == {(0, USED * len(answers))}
+    assert {(balance.reserved, balance.spent) for balance in balances} == {(0, USED * len(answers))}
     assert (code, ending.logged[-1] in log) == (0, True)
 
 
@@ -100,7 +100,7 @@ def test_a_killed_process_leaves_its_books_in_order(vendor: FaultyVendor, tmp_pa
     after, _ = left_behind(tmp_path)
 
     assert KILLED.ending.charged == WORST
-    assert {(balance.held > USED, balance.spent) for balance in balances} == {(True, 0)}
+    assert {(balance.reserved > USED, balance.spent) for balance in balances} == {(True, 0)}
     assert [referral.id for referral in waiting] == [referred.json()["referral_id"]]
     assert answered.json()["answered_by"] == "first"
-    assert [(item.held, item.spent) for item in after] == [(item.held, USED) for item in balances]
+    assert [(item.reserved, item.spent) for item in after] == [(item.reserved, USED) for item in balances]

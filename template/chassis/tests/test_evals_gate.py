@@ -59,7 +59,9 @@ def rule(
     described = {"kind": kind, "cases": ["x"], "evaluators": ["right"], "rules": rules, **suite}
     if kind == "live":
         described["repeats"] = repeats
-    constraints = constraints_for_tests(quality={"accuracy_floor": 0.8, "largest_drop": 0.05}, cost={"mean_usd": 0.001})
+    constraints = constraints_for_tests(
+        quality={"accuracy_floor": 0.8, "max_regression": 0.05}, cost={"mean_usd": 0.001}
+    )
     return gate(Context("s", Suite.model_validate(described), constraints, now, before, {}, {}))
 
 

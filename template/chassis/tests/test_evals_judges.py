@@ -26,7 +26,7 @@ from sample_evaluation import (
 )
 from test_evals_run import edit, records
 
-from chassis.testing import Scripted
+from chassis.testing import ScriptedModel
 from chassis.wiring import wire
 
 JUDGE = '[judges.polite]\nmodel = "first"\nfailure = "The answer shouts at the person who asks."\n'
@@ -52,7 +52,7 @@ def judged(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         'evaluators = ["right", "polite"]\nrules = [{ kind = "floor", evaluator = "polite" }, { kind = "regression"'
     )
     edit(project / "evals/suites.toml", live, polite)
-    double(monkeypatch, Scripted(strict))
+    double(monkeypatch, ScriptedModel(strict))
     return project
 
 
@@ -123,7 +123,7 @@ def test_a_judge_that_rambles_is_an_error_of_the_judge(
     """Neither PASS nor FAIL is no verdict on the service; whether that spoils the run depends on the judge's say."""
     trust(judged, "polite")
     edit(judged / "evals/suites.toml", 'evaluator = "polite" }', f'evaluator = "polite", tier = "{tier}" }}')
-    double(monkeypatch, Scripted("Well, it depends."))
+    double(monkeypatch, ScriptedModel("Well, it depends."))
 
     ask(judged, "live")
 
@@ -174,7 +174,7 @@ def test_a_judge_is_spoken_of_before_anybody_asks_it(judged: Path, capsys: pytes
 def test_verdicts_are_not_paid_for_twice(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is resumed keeps what its judge has said."""
     ask(judged, "live")
-    model = Scripted(strict)
+    model = ScriptedModel(strict)
     double(monkeypatch, model)
 
     ask(judged, "live", resume=True)
@@ -192,10 +192,10 @@ def test_a_verdict_is_kept_as_soon_as_it_is_paid_for(judged: Path, monkeypatch: 
         return await strict(messages, info)
 
     edit(judged / "evals/suites.toml", 'kind = "live"', 'kind = "live"\nat_once = 1')
-    double(monkeypatch, Scripted(impatient))
+    double(monkeypatch, ScriptedModel(impatient))
     with pytest.raises(KeyboardInterrupt):
         ask(judged, "live")
-    model = Scripted(strict)
+    model = ScriptedModel(strict)
     double(monkeypatch, model)
 
     ask(judged, "live", resume=True)

@@ -30,7 +30,7 @@ from sample_evaluation import (
 from sample_task import Answer, Question
 
 from chassis import Draft
-from chassis.testing import Scripted
+from chassis.testing import ScriptedModel
 
 type Plant = Callable[[Path, pytest.MonkeyPatch], None]
 type Baseline = Callable[[Question], Draft[Answer]]
@@ -78,7 +78,7 @@ def dearer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     del monkeypatch
     add_models(root)
-    ask(root, mode="record", models={"first": Scripted(wordy)})
+    ask(root, mode="record", models={"first": ScriptedModel(wordy)})
 
 
 def half_crash(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def judge_that_always_passes(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     graders.write_text(graders.read_text().replace("def right", "def rightly"))
     (root / "evals/judges.toml").write_text('[judges.right]\nmodel = "first"\nfailure = "The answer is wrong."\n')
     trust(root, "right", bad_failed=0)
-    double(monkeypatch, Scripted("Fine.\nPASS"))
+    double(monkeypatch, ScriptedModel("Fine.\nPASS"))
     ask(root, mode="record")
 
 

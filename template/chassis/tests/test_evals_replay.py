@@ -11,7 +11,7 @@ from pydantic_ai.models import Model
 from sample_evaluation import FEW, accepted, add_models, ask, judge, write_cases, write_evaluation, write_start
 from test_evals_run import case, echo, records, trials
 
-from chassis.testing import Scripted
+from chassis.testing import ScriptedModel
 
 RECORDING = "evals/recordings/answers.jsonl"
 
@@ -20,12 +20,12 @@ RECORDING = "evals/recordings/answers.jsonl"
 def recorded(project: Path) -> Path:
     """Write a project with a model whose replies are recorded, and accepted."""
     add_models(write_start(write_evaluation(project), FEW))
-    return accepted(project, mode="record", models={"first": Scripted(echo)})
+    return accepted(project, mode="record", models={"first": ScriptedModel(echo)})
 
 
 def unreachable() -> dict[str, Model]:
     """Return a model for each name, none of which may be asked."""
-    return {"first": Scripted(AssertionError("a replay asked a model"))}
+    return {"first": ScriptedModel(AssertionError("a replay asked a model"))}
 
 
 def test_a_recording_replays_the_same_verdict_byte_for_byte(recorded: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_reply_that_is_not_recorded_is_no_evidence(recorded: Path, capsys: pyt
 
 def test_recording_again_asks_only_what_is_new(recorded: Path) -> None:
     """And forgets what no case needs any more."""
-    model = Scripted(echo)
+    model = ScriptedModel(echo)
     cases = [case(f"c{number}", f"case {number}") for number in range(FEW - 1)]
     write_cases(recorded, *cases, case("new", "a new question"))
 
@@ -80,10 +80,10 @@ def test_a_reply_that_was_paid_for_is_kept(recorded: Path) -> None:
     (recorded / RECORDING).unlink()
     suites = recorded / "evals/suites.toml"
     suites.write_text(suites.read_text().replace('cases = ["start"]', 'cases = ["start"]\nat_once = 1', 1))
-    stopped = Scripted(*[echo] * 7, KeyboardInterrupt())
+    stopped = ScriptedModel(*[echo] * 7, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         ask(recorded, mode="record", models={"first": stopped})
-    model = Scripted(echo)
+    model = ScriptedModel(echo)
 
     ask(recorded, mode="record", models={"first": model})
 

@@ -41,9 +41,9 @@ from sample_evaluation import (
 from sample_repository import write_repository
 from sample_task import TASK, Question
 
-from chassis.contract import Referred, Setback
-from chassis.errors import ConfigError, DeadlineExceeded, ModelsOff, StoreUnavailable
-from chassis.testing import Scripted
+from chassis.contract import FallbackReason, Referred
+from chassis.errors import ConfigError, DatabaseUnavailable, DeadlineExceeded, ModelsOff
+from chassis.testing import ScriptedModel
 
 INTERRUPTIBLE = """
 import signal
@@ -183,7 +183,7 @@ def test_a_failed_call_counts_as_wrong(evaluated: Path, monkeypatch: pytest.Monk
         "referred": ("ok", None, 0.0),
     }
     endings = {trial.case: trial.ending for trial in trials(evaluated)}
-    assert endings["refused"] == {"refused": "not-allowed"}
+    assert endings["refused"] == {"refused": "input-not-allowed"}
     assert endings["referred"] == {"referred": "no_model"}
 
 
@@ -278,7 +278,7 @@ def test_only_so_many_cases_are_asked_at_once(evaluated: Path) -> None:
         busy -= 1
         return await echo(messages, info)
 
-    ask(evaluated, "live", models={"first": Scripted(count)})
+    ask(evaluated, "live", models={"first": ScriptedModel(count)})
 
     assert most == 3
 
@@ -288,7 +288,7 @@ def test_a_live_run_repeats_and_holds_the_models_against_the_baseline(evaluated:
     add_models(evaluated)
 
     write_cases(evaluated, *(case(f"why{number}", f"why {number}") for number in range(40)))
-    ask(evaluated, "live", models={"first": Scripted(echo)})
+    ask(evaluated, "live", models={"first": ScriptedModel(echo)})
     [suite] = judge(evaluated, "live").suites
 
     arms = [record.arm for record in records(evaluated, "live")]
@@ -303,7 +303,7 @@ def test_a_live_run_repeats_and_holds_the_models_against_the_baseline(evaluated:
 def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
     """What a vendor's bad night spoils is left out, and too much of it leaves no evidence at all."""
     add_models(evaluated)
-    down = Scripted(*[ModelHTTPError(503, "first")] * 4, echo)
+    down = ScriptedModel(*[ModelHTTPError(503, "first")] * 4, echo)
 
     ask(evaluated, "live", models={"first": down}, repeats=1)
     report = judge(evaluated, "live")
@@ -322,7 +322,7 @@ def test_a_dead_key_is_no_evidence(evaluated: Path) -> None:
     add_models(evaluated)
     write_cases(evaluated, *(case(f"c{number}", f"case {number}") for number in range(FEW)))
 
-    ask(evaluated, "live", models={"first": Scripted(ModelHTTPError(401, "first"))})
+    ask(evaluated, "live", models={"first": ScriptedModel(ModelHTTPError(401, "first"))})
     report = judge(evaluated, "live")
 
     service = [record for record in records(evaluated, "live") if record.arm == "service"]
@@ -360,7 +360,7 @@ def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
     add_models(write_start(evaluated, FEW))
     edit(evaluated / "evals/suites.toml", "repeats = 3", "repeats = 3\nspend_usd = 0.02")
 
-    ask(evaluated, "live", models={"first": Scripted(echo)})
+    ask(evaluated, "live", models={"first": ScriptedModel(echo)})
     report = judge(evaluated, "live")
 
     service = [trial for trial in trials(evaluated, "live") if trial.arm == "service"]
@@ -375,7 +375,7 @@ def test_what_is_not_decided_is_asked_again(
 ) -> None:
     """A floor that the first look cannot decide gets more repeats, a second look, and then its exit code."""
     add_models(evaluated)
-    double(monkeypatch, Scripted(echo))
+    double(monkeypatch, ScriptedModel(echo))
     edit(evaluated / "evals/suites.toml", "repeats = 3", 'repeats = 3\nmax_repeats = 5\non_inconclusive = "fail"')
     (evaluated / "evals/graders.py").write_text("def right(case, ending):\n    return int(case.id[1:]) % 2 == 0\n")
     accepted(evaluated, "live")
@@ -427,11 +427,11 @@ def test_an_evaluation_bothers_nobody_and_spends_nothing(evaluated: Path, capsys
     """Cases that nobody is sure of do not pile up on the desk of the people who answer real callers."""
     add_models(evaluated)
     write_cases(evaluated, case("why", "why?"))
-    ask(evaluated, "live", models={"first": Scripted(ModelHTTPError(503, "first"))})
+    ask(evaluated, "live", models={"first": ScriptedModel(ModelHTTPError(503, "first"))})
     ask(evaluated)
     capsys.readouterr()
 
-    assert chassis("desk", "list") == 0
+    assert chassis("review", "list") == 0
 
     assert capsys.readouterr().out == "Nothing waits for a person.\n"
 
@@ -472,10 +472,10 @@ def test_suites_are_chosen_by_name(evaluated: Path) -> None:
     [
         (None, ZeroDivisionError(), ("fail_service", "ZeroDivisionError")),
         (None, DeadlineExceeded("slow"), ("fail_service", "DeadlineExceeded")),
-        (None, StoreUnavailable("down"), ("infra", "StoreUnavailable")),
+        (None, DatabaseUnavailable("down"), ("infra", "DatabaseUnavailable")),
         (None, ModelsOff("off"), ("skipped", "ModelsOff")),
-        (Referred("r", Setback.BUDGET_EXHAUSTED, MOMENT), None, ("skipped", "BudgetExhausted")),
-        (Referred("r", Setback.LOW_CONFIDENCE, MOMENT), None, ("ok", None)),
+        (Referred("r", FallbackReason.BUDGET_EXHAUSTED, MOMENT), None, ("skipped", "BudgetExhausted")),
+        (Referred("r", FallbackReason.LOW_CONFIDENCE, MOMENT), None, ("ok", None)),
     ],
 )
 def test_what_ended_a_trial_says_whether_it_counts(

@@ -25,12 +25,12 @@ from sample_task import TASK, Answer, Question
 from scenario import walk
 
 from chassis import Answered, Draft, Task
-from chassis.contract import Setback
+from chassis.contract import FallbackReason
 from chassis.guard import circuit_breaker as breaker
 from chassis.guard.request import Request
-from chassis.guard.retry import FIRST_PAUSE_SECONDS, pause_before_retry
+from chassis.guard.retry import BASE_DELAY_SECONDS, retry_delay
 from chassis.store import kill_switch as switch
-from chassis.testing import Scripted, wire_for_tests
+from chassis.testing import ScriptedModel, wire_for_tests
 from chassis.wiring import Wiring
 
 pytestmark = pytest.mark.usefixtures("lines")
@@ -76,8 +76,8 @@ def test_a_retry_comes_after_what_the_vendor_asks_and_a_random_pause(
     """Full jitter on top of `Retry-After`; the range of the jitter doubles."""
     random.seed(1)
     for retry in range(3):
-        pauses = [pause_before_retry(error, retry, is_last=is_last) for _ in range(200)]
-        most = FIRST_PAUSE_SECONDS * 2**retry
+        pauses = [retry_delay(error, retry, is_last=is_last) for _ in range(200)]
+        most = BASE_DELAY_SECONDS * 2**retry
 
         assert all(pause is not None and least <= pause <= least + most for pause in pauses)
         assert max(pause or 0 for pause in pauses) > least + 0.9 * most
@@ -97,20 +97,20 @@ def test_a_retry_comes_after_what_the_vendor_asks_and_a_random_pause(
 )
 def test_what_would_fail_again_is_not_sent_again(error: ModelAPIError, *, is_last: bool) -> None:
     """A rejected request, an empty account and a vendor's own word are final."""
-    assert pause_before_retry(error, 0, is_last=is_last) is None
+    assert retry_delay(error, 0, is_last=is_last) is None
 
 
 def test_a_retry_is_another_attempt_of_the_same_model(tmp_path: Path) -> None:
     """A request that never arrived is sent again, each attempt is written down, and the hold covered both."""
-    first, second = Scripted(REFUSED, "Four."), Scripted("never")
+    first, second = ScriptedModel(REFUSED, "Four."), ScriptedModel("never")
 
     async def tell(wiring: Wiring) -> Any:
         call = wiring.service.new_call("alice")
         outcome = await wiring.service.answer(Question(text="2 + 2?"), call)
         assert isinstance(outcome, Answered)
         assert wiring.service.guard is not None
-        worst = sum(link.worst_case(1) for link in wiring.service.guard.links)
-        held = sum(link.worst_case_with_retries(1) for link in wiring.service.guard.links)
+        worst = sum(link.worst_case(1) for link in wiring.service.guard.candidates)
+        held = sum(link.worst_case_with_retries(1) for link in wiring.service.guard.candidates)
         return outcome.answered_by, [attempt.error for attempt in call.attempts], held / worst
 
     assert walk(tmp_path, [first, second], tell, limits={"retries_per_model": 2}) == (
@@ -123,18 +123,18 @@ def test_a_retry_is_another_attempt_of_the_same_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("retries", "requests"), [(0, 1), (1, 2), (3, 4)])
 def test_retries_are_as_many_as_declared(tmp_path: Path, retries: int, requests: int) -> None:
     """`limits.retries_per_model` is the one place that says how often."""
-    first = Scripted(REFUSED)
+    first = ScriptedModel(REFUSED)
 
-    walk(tmp_path, [first, Scripted("ok")], ask, limits={"retries_per_model": retries})
+    walk(tmp_path, [first, ScriptedModel("ok")], ask, limits={"retries_per_model": retries})
 
     assert len(first.requests) == requests
 
 
 def test_a_long_retry_after_is_left_to_the_next_model(tmp_path: Path) -> None:
     """Where waiting would use up the model's share of the deadline, nobody waits."""
-    first, began = Scripted(rate_limited(2)), time.monotonic()
+    first, began = ScriptedModel(rate_limited(2)), time.monotonic()
 
-    outcome = walk(tmp_path, [first, Scripted("ok")], ask, latency={"deadline_seconds": 5})
+    outcome = walk(tmp_path, [first, ScriptedModel("ok")], ask, latency={"deadline_seconds": 5})
 
     assert (outcome.answered_by, len(first.requests)) == ("second", 1)
     assert time.monotonic() - began < 2
@@ -143,7 +143,7 @@ def test_a_long_retry_after_is_left_to_the_next_model(tmp_path: Path) -> None:
 def test_a_vendor_that_is_down_is_asked_again_only_where_it_is_the_last(tmp_path: Path) -> None:
     """With a second model the first is left at once; alone it is worth another try before the baseline."""
     down = ModelHTTPError.for_category(None, status_code=503, model_name="m")
-    first, second = Scripted(down), Scripted("ok")
+    first, second = ScriptedModel(down), ScriptedModel("ok")
 
     walk(tmp_path, [first, second], ask)
 
@@ -155,12 +155,12 @@ def test_a_vendor_that_is_down_is_asked_again_only_where_it_is_the_last(tmp_path
 
 def test_a_crowded_model_is_passed_over(tmp_path: Path) -> None:
     """One request at a time, one that waits: the third call is answered by the next model."""
-    first, second = Scripted(slowly), Scripted("quick")
+    first, second = ScriptedModel(slowly), ScriptedModel("quick")
 
     async def tell(wiring: Wiring) -> list[str]:
         return [outcome.answered_by for outcome in await asyncio.gather(*(ask(wiring) for _ in range(3)))]
 
-    limits = {"concurrent_requests_per_model": 1, "waiting_requests_per_model": 1}
+    limits = {"concurrent_requests_per_model": 1, "queued_requests_per_model": 1}
 
     assert sorted(walk(tmp_path, [first, second], tell, limits=limits)) == ["first", "first", "second"]
     assert len(second.requests) == 1
@@ -180,7 +180,7 @@ def test_who_waits_too_long_for_a_model_goes_on(tmp_path: Path) -> None:
 
     limits = {"concurrent_requests_per_model": 1}
     answered_by, seconds = walk(
-        tmp_path, [Scripted(hang), Scripted("ok")], tell, limits=limits, latency={"deadline_seconds": 4}
+        tmp_path, [ScriptedModel(hang), ScriptedModel("ok")], tell, limits=limits, latency={"deadline_seconds": 4}
     )
 
     assert answered_by == ["second"] * 3
@@ -192,7 +192,7 @@ def test_who_waits_too_long_for_a_model_goes_on(tmp_path: Path) -> None:
 
 def test_a_destination_that_cannot_be_reached_rests_as_a_whole(tmp_path: Path) -> None:
     """Five refused connections to one address are enough for every model there; another destination is still asked."""
-    first, second = Scripted(REFUSED), Scripted("ok")
+    first, second = ScriptedModel(REFUSED), ScriptedModel("ok")
     models = [
         {"name": name, "provider": "openai", "model": name, "destination": place, "max_output_tokens": 100}
         | {"input_usd_per_million": 10, "output_usd_per_million": 100}
@@ -219,23 +219,23 @@ def test_a_destination_that_cannot_be_reached_rests_as_a_whole(tmp_path: Path) -
 )
 def test_a_model_that_is_known_to_be_of_no_use_rests_at_once(tmp_path: Path, error: ModelAPIError) -> None:
     """An account without quota and a long `Retry-After` need no five failures, and no probe after half a minute."""
-    first = Scripted(error)
+    first = ScriptedModel(error)
 
     async def tell(wiring: Wiring) -> float:
         for _ in range(3):
             await ask(wiring)
         assert wiring.service.guard is not None
-        return (wiring.service.guard.links[0].breaker.rests_until or 0) - time.monotonic()
+        return (wiring.service.guard.candidates[0].breaker.open_until or 0) - time.monotonic()
 
-    assert walk(tmp_path, [first, Scripted("ok")], tell) == pytest.approx(600 if error.retry_after else 900, abs=5)
+    assert walk(tmp_path, [first, ScriptedModel("ok")], tell) == pytest.approx(600 if error.retry_after else 900, abs=5)
     assert len(first.requests) == 1
 
 
 def test_a_probe_that_hangs_up_leaves_room_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller who leaves while their request is the probe says nothing about the model, and blocks nobody."""
-    monkeypatch.setattr(breaker, "REST_SECONDS", 0.05)
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.05)
     down = [ModelHTTPError(503, "first")] * 5
-    first = Scripted(*down, slowly, "well again")
+    first = ScriptedModel(*down, slowly, "well again")
 
     async def tell(wiring: Wiring) -> str:
         for _ in down:
@@ -248,7 +248,7 @@ def test_a_probe_that_hangs_up_leaves_room_for_the_next(tmp_path: Path, monkeypa
         await asyncio.wait([probe])
         return (await ask(wiring)).answered_by
 
-    assert walk(tmp_path, [first, Scripted("ok")], tell) == "first"
+    assert walk(tmp_path, [first, ScriptedModel("ok")], tell) == "first"
 
 
 # Replies that are of no use
@@ -270,7 +270,7 @@ def filled_in(**form: Any) -> ModelResponse:
 
 def test_a_model_that_breaks_the_schema_gives_way_to_the_next(tmp_path: Path) -> None:
     """It may mend its answer as often as its agent lets it; then the next begins afresh, and the cache forgets."""
-    first, second = Scripted(filled_in(words=4)), Scripted(filled_in(text="Four."))
+    first, second = ScriptedModel(filled_in(words=4)), ScriptedModel(filled_in(text="Four."))
 
     async def tell(wiring: Wiring) -> tuple[Any, Any, list[str | None], int]:
         call = wiring.service.new_call("alice")
@@ -281,16 +281,20 @@ def test_a_model_that_breaks_the_schema_gives_way_to_the_next(tmp_path: Path) ->
 
     outcome, again, errors, kept = walk(tmp_path, [first, second], tell, in_a_form(), cache={"ttl_seconds": 60})
 
-    assert (outcome.answered_by, outcome.degraded, outcome.setback) == ("second", True, Setback.MODELS_FAILED)
+    assert (outcome.answered_by, outcome.degraded, outcome.fallback_reason) == (
+        "second",
+        True,
+        FallbackReason.MODELS_FAILED,
+    )
     assert errors == ["UnexpectedModelBehavior", "UnexpectedModelBehavior", None]
     assert (again, len(first.requests), len(second.requests), kept) == ("second", 4, 1, 1)
 
 
 def test_the_last_model_that_breaks_the_schema_leaves_it_to_the_baseline(tmp_path: Path) -> None:
-    """Where no other model is left, `when_wrong.models_failed` decides."""
-    outcome = walk(tmp_path, [Scripted(filled_in(words=4))], ask, in_a_form())
+    """Where no other model is left, `fallback.models_failed` decides."""
+    outcome = walk(tmp_path, [ScriptedModel(filled_in(words=4))], ask, in_a_form())
 
-    assert (outcome.answered_by, outcome.setback) == ("baseline", Setback.MODELS_FAILED)
+    assert (outcome.answered_by, outcome.fallback_reason) == ("baseline", FallbackReason.MODELS_FAILED)
 
 
 @pytest.mark.parametrize("error", [UnexpectedModelBehavior("ours"), RunCancelled("ours"), ModelAPIError("x", "ours")])
@@ -303,7 +307,7 @@ def test_an_error_that_no_model_made_is_not_laid_at_a_model_s_door(tmp_path: Pat
     broken = Task(name="echo", takes=Question, gives=Answer, run=bug, baseline=TASK.baseline)
 
     with pytest.raises(type(error), match="ours"):
-        walk(tmp_path, [Scripted("ok")], ask, broken)
+        walk(tmp_path, [ScriptedModel("ok")], ask, broken)
 
 
 # Once
@@ -311,7 +315,7 @@ def test_an_error_that_no_model_made_is_not_laid_at_a_model_s_door(tmp_path: Pat
 
 def test_the_same_request_in_flight_is_sent_once(tmp_path: Path) -> None:
     """Ten equal calls of one caller cost one request; another caller's is their own."""
-    first = Scripted(slowly)
+    first = ScriptedModel(slowly)
 
     async def tell(wiring: Wiring) -> list[int]:
         calls = [wiring.service.new_call(caller) for caller in ["alice"] * 10 + ["bob"]]
@@ -333,7 +337,7 @@ def test_a_request_in_flight_is_not_lost_with_its_caller(tmp_path: Path) -> None
         sent.set()
         return await slowly(messages, info)
 
-    first = Scripted(slow_to_answer)
+    first = ScriptedModel(slow_to_answer)
 
     async def tell(wiring: Wiring) -> list[str]:
         leaving, *staying = [asyncio.create_task(ask(wiring)) for _ in range(4)]
@@ -362,7 +366,7 @@ def test_what_a_tool_is_given_is_part_of_the_request() -> None:
 
 def test_the_switch_takes_the_models_out_of_every_replica_within_a_second(tmp_path: Path) -> None:
     """Two services on one database: a second after the switch no model answers, not even from the cache."""
-    models = [Scripted("ok"), Scripted("ok")]
+    models = [ScriptedModel("ok"), ScriptedModel("ok")]
 
     async def run() -> list[tuple[str, Any]]:
         rules = {"cache": {"ttl_seconds": 60}}
@@ -371,15 +375,15 @@ def test_the_switch_takes_the_models_out_of_every_replica_within_a_second(tmp_pa
             wire_for_tests(TASK, tmp_path, models[1], **rules) as other,
         ):
             seen = [await ask(one), await ask(other)]
-            await one.switch.turn_off("alice", "it says bad things")
-            await asyncio.sleep(switch.LOOK_SECONDS)
+            await one.kill_switch.turn_off("alice", "it says bad things")
+            await asyncio.sleep(switch.REFRESH_SECONDS)
             seen += [await ask(one), await ask(other)]
-            await other.switch.turn_on()
-            await asyncio.sleep(switch.LOOK_SECONDS)
+            await other.kill_switch.turn_on()
+            await asyncio.sleep(switch.REFRESH_SECONDS)
             seen += [await ask(one)]
-        return [(outcome.answered_by, outcome.setback) for outcome in seen]
+        return [(outcome.answered_by, outcome.fallback_reason) for outcome in seen]
 
-    on, off = ("first", None), ("baseline", Setback.MODELS_OFF)
+    on, off = ("first", None), ("baseline", FallbackReason.MODELS_OFF)
 
     assert asyncio.run(run()) == [on, on, off, off, on]
 
@@ -401,10 +405,10 @@ def test_the_switch_is_read_at_most_once_a_second(tmp_path: Path) -> None:
 
     async def tell(wiring: Wiring) -> tuple[int, int]:
         database: Any = Counting(wiring.database)
-        watched = switch.ModelSwitch(database)
+        watched = switch.KillSwitch(database)
         await asyncio.gather(*(watched.is_off() for _ in range(50)))
         first = database.asked
-        await asyncio.sleep(switch.LOOK_SECONDS)
+        await asyncio.sleep(switch.REFRESH_SECONDS)
         await asyncio.gather(*(watched.is_off() for _ in range(50)))
         return first, database.asked
 
@@ -418,19 +422,21 @@ def test_a_loop_stops_when_the_models_are_switched_off(tmp_path: Path) -> None:
     async def two_steps(question: Question, model: Model) -> Draft[Answer]:
         await TASK.run(question, model)
         halfway.set()
-        await asyncio.sleep(switch.LOOK_SECONDS)
+        await asyncio.sleep(switch.REFRESH_SECONDS)
         return await TASK.run(question, model)
 
     steady = Task(name="echo", takes=Question, gives=Answer, run=two_steps, baseline=TASK.baseline)
-    first = Scripted("ok")
+    first = ScriptedModel("ok")
 
     async def tell(wiring: Wiring) -> Any:
         call = asyncio.create_task(ask(wiring, text="why?"))
         await halfway.wait()
-        await wiring.switch.turn_off("alice")
-        return (await call).setback, [waiting.setback for waiting in await wiring.desk.open_referrals()]
+        await wiring.kill_switch.turn_off("alice")
+        return (await call).fallback_reason, [
+            waiting.fallback_reason for waiting in await wiring.review_queue.open_referrals()
+        ]
 
-    assert walk(tmp_path, [first], tell, steady) == (Setback.MODELS_OFF, [Setback.MODELS_OFF])
+    assert walk(tmp_path, [first], tell, steady) == (FallbackReason.MODELS_OFF, [FallbackReason.MODELS_OFF])
     assert len(first.requests) == 1
 
 
@@ -440,24 +446,24 @@ def test_a_walk_under_way_ends_when_the_models_are_switched_off(tmp_path: Path, 
 
     async def late(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
         under_way.set()
-        await asyncio.sleep(switch.LOOK_SECONDS)
+        await asyncio.sleep(switch.REFRESH_SECONDS)
         if isinstance(ending, Exception):
             raise ending
         return ModelResponse([TextPart(ending)], usage=RequestUsage(input_tokens=10, output_tokens=5))
 
     under_way = asyncio.Event()
-    second = Scripted("So they are.")
+    second = ScriptedModel("So they are.")
 
     async def tell(wiring: Wiring) -> tuple[Any, list[tuple[int, int]], list[Any]]:
         call = asyncio.create_task(ask(wiring))
         await under_way.wait()
-        await wiring.switch.turn_off("alice")
+        await wiring.kill_switch.turn_off("alice")
         outcome = await call
-        balances = [(balance.held, balance.spent) for balance in await wiring.ledger.balances()]
+        balances = [(balance.reserved, balance.spent) for balance in await wiring.ledger.balances()]
         return outcome, balances, list(await wiring.database.fetch("SELECT * FROM replies"))
 
-    outcome, balances, kept = walk(tmp_path, [Scripted(late), second], tell, cache={"ttl_seconds": 60})
+    outcome, balances, kept = walk(tmp_path, [ScriptedModel(late), second], tell, cache={"ttl_seconds": 60})
 
     used = 600_000 * isinstance(ending, str)
-    assert (outcome.answered_by, outcome.setback) == ("baseline", Setback.MODELS_OFF)
+    assert (outcome.answered_by, outcome.fallback_reason) == ("baseline", FallbackReason.MODELS_OFF)
     assert (second.requests, balances, kept) == ([], [(0, used)] * 3, [])

@@ -20,18 +20,18 @@ from sample_task import TASK, Question
 from scenario import walk
 from telemetry_sinks import Lines
 
-from chassis.config.constraints import ModelLink
+from chassis.config.constraints import ModelConfig
 from chassis.config.settings import Settings
-from chassis.errors import ConfigError, NotAllowed
+from chassis.errors import ConfigError, InputNotAllowed
 from chassis.guard import circuit_breaker as breaker
-from chassis.guard.circuit_breaker import Breaker
-from chassis.guard.failures import EmptyReply, RefusedReply, Resting, TruncatedReply, UnusableReply
+from chassis.guard.circuit_breaker import CircuitBreaker
+from chassis.guard.failures import CircuitOpen, EmptyReply, RefusedReply, TruncatedReply, UnusableReply
 from chassis.guard.model import GuardedModel
 from chassis.guard.reply_check import check_reply
 from chassis.guard.request import Request
 from chassis.guard.vendors import connect
-from chassis.money.prices import price_of
-from chassis.testing import Scripted, wire_for_tests
+from chassis.money.prices import find_price
+from chassis.testing import ScriptedModel, wire_for_tests
 from chassis.wiring import Wiring
 
 
@@ -42,7 +42,7 @@ def test_no_tokenizer_reads_more_tokens_than_the_bound(text: str) -> None:
     """A byte-level tokenizer spends at least a byte a token, whatever the script."""
     messages: list[ModelMessage] = [ModelRequest([UserPromptPart(text)])]
 
-    bound = Request(messages, None, ModelRequestParameters()).input_bound
+    bound = Request(messages, None, ModelRequestParameters()).max_input_tokens
 
     assert bound > len(text.encode())
 
@@ -78,19 +78,19 @@ def test_a_reply_that_cannot_be_used_is_a_failure(response: ModelResponse, failu
         check_reply(link(), response)
 
 
-def link(**changes: Any) -> ModelLink:
+def link(**changes: Any) -> ModelConfig:
     """Return the rules of a model, some of them changed."""
     rules = {"name": "m", "provider": "openai", "model": "gpt-5.5", "destination": "d", "max_output_tokens": 10}
-    return ModelLink.model_validate({**rules, **changes})
+    return ModelConfig.model_validate({**rules, **changes})
 
 
 def test_prices_come_from_the_list_or_from_the_constraints() -> None:
     """A listed model has its dated price; a price in the constraints wins, 0 included."""
     usage = RequestUsage(input_tokens=1_000_000, output_tokens=0)
 
-    assert price_of(link())(usage) > 0
-    assert price_of(link(input_usd_per_million=2, output_usd_per_million=3))(usage) == 2_000_000_000
-    assert price_of(link(provider="local", input_usd_per_million=0, output_usd_per_million=0))(usage) == 0
+    assert find_price(link())(usage) > 0
+    assert find_price(link(input_usd_per_million=2, output_usd_per_million=3))(usage) == 2_000_000_000
+    assert find_price(link(provider="local", input_usd_per_million=0, output_usd_per_million=0))(usage) == 0
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_the_model_that_served_is_charged_for(served: str, priced_as: str, cache
     """A vendor may answer with another model than the one asked, and bills for that."""
     usage = RequestUsage(input_tokens=1_000_000, output_tokens=0, cache_read_tokens=cached)
 
-    charged = price_of(link(model="gpt-5.4-mini"))(usage, served)
+    charged = find_price(link(model="gpt-5.4-mini"))(usage, served)
 
-    assert charged == price_of(link(model=priced_as))(usage)
+    assert charged == find_price(link(model=priced_as))(usage)
 
 
-class Substitute(Scripted):
+class Substitute(ScriptedModel):
     """A model whose vendor lets another one answer, and says so."""
 
     async def request(self, *asked: Any, **named: Any) -> ModelResponse:
@@ -127,8 +127,8 @@ def test_a_dearer_model_than_the_one_held_for_is_charged_and_told(tmp_path: Path
     models = [link(name="first", destination="vendor", model="gpt-5.4-mini").model_dump()]
     spent = walk(tmp_path, [Substitute("Four.")], story, models=models)
 
-    assert spent == price_of(link(model="gpt-5.4"))(RequestUsage(input_tokens=10**6))
-    assert [(line["model"], line["served"]) for line in lines.named("hold.exceeded")] == [("first", "gpt-5.4")]
+    assert spent == find_price(link(model="gpt-5.4"))(RequestUsage(input_tokens=10**6))
+    assert [(line["model"], line["served"]) for line in lines.named("reservation.exceeded")] == [("first", "gpt-5.4")]
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
@@ -148,7 +148,7 @@ def test_every_listed_model_costs_what_the_list_says(provider: str) -> None:
 
     assert len(listed) > 10
     for model in listed:
-        price = price_of(link(provider=provider, model=model))
+        price = find_price(link(provider=provider, model=model))
         assert [price(usage) for usage in usages] == [nano_usd(usage, model) for usage in usages]
 
 
@@ -157,14 +157,14 @@ def test_the_worst_case_bears_whatever_a_vendor_keeps_in_a_cache(provider: str) 
     """Read from a cache, written into it for minutes, or neither; below and above every tier; with reasoning."""
     models = next(known.models for known in get_snapshot().providers if known.id == provider)
     for model in (model.id for model in models if not model.id.startswith("ft:")):
-        price = price_of(link(provider=provider, model=model))
+        price = find_price(link(provider=provider, model=model))
         for read in (9_000, 300_000):
             usages = [
                 RequestUsage(input_tokens=read, output_tokens=900, output_reasoning_tokens=800),
                 RequestUsage(input_tokens=read, output_tokens=900, cache_read_tokens=read),
                 RequestUsage(input_tokens=read, output_tokens=900, cache_write_tokens=read),
             ]
-            assert price.worst(read, 900) >= max(price(usage) for usage in usages), model
+            assert price.worst_case(read, 900) >= max(price(usage) for usage in usages), model
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_the_worst_case_bears_whatever_a_vendor_keeps_in_a_cache(provider: str) 
 )
 def test_a_setting_that_no_budget_can_hold_is_refused(tmp_path: Path, setting: str, value: Any) -> None:
     """A task cannot lift the cap, the price of a token or the number of attempts behind the guards' back."""
-    model = Scripted("Four.")
+    model = ScriptedModel("Four.")
 
     async def story() -> None:
         async with wire_for_tests(TASK, tmp_path, model) as wiring:
@@ -201,7 +201,7 @@ def test_harmless_settings_are_sent(tmp_path: Path) -> None:
     harmless: Any = {"cache": "5m", "service_tier": "flex", "max_retries": 0, "extra_body": None, "temperature": 0}
 
     async def story() -> str:
-        async with wire_for_tests(TASK, tmp_path, Scripted("Four.")) as wiring:
+        async with wire_for_tests(TASK, tmp_path, ScriptedModel("Four.")) as wiring:
             assert wiring.service.guard is not None
             guarded = GuardedModel(wiring.service.guard, wiring.service.new_call("alice"))
             return (await Agent(guarded).run("2 + 2?", model_settings=harmless)).output
@@ -212,24 +212,24 @@ def test_harmless_settings_are_sent(tmp_path: Path) -> None:
 def test_a_model_without_a_price_stops_the_start() -> None:
     """An unknown price is never taken for zero."""
     with pytest.raises(ConfigError, match="genai-prices knows no price for openai:gpt-nonsense"):
-        price_of(link(model="gpt-nonsense"))
+        find_price(link(model="gpt-nonsense"))
 
 
 def test_a_breaker_opens_rests_and_lets_one_probe_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """After five failures nothing passes; after the rest exactly one request does, and its success closes it."""
-    monkeypatch.setattr(breaker, "REST_SECONDS", 0.05)
-    guarded = Breaker("first")
+    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.05)
+    guarded = CircuitBreaker("first")
     for _ in range(5):
         guarded.check()
         guarded.enter()
         guarded.failed()
-    with pytest.raises(Resting):
+    with pytest.raises(CircuitOpen):
         guarded.check()
 
     time.sleep(0.06)
     guarded.check()
     guarded.enter()
-    with pytest.raises(Resting):
+    with pytest.raises(CircuitOpen):
         guarded.check()
     guarded.succeeded()
 
@@ -276,7 +276,7 @@ def test_streams_take_the_same_walk(tmp_path: Path) -> None:
     """An agent that streams through the guarded model is charged like any other."""
 
     async def story() -> tuple[str, int]:
-        async with wire_for_tests(TASK, tmp_path, Scripted("Four.")) as wiring:
+        async with wire_for_tests(TASK, tmp_path, ScriptedModel("Four.")) as wiring:
             assert wiring.service.guard is not None
             call = wiring.service.new_call("alice")
             async with Agent(GuardedModel(wiring.service.guard, call)).run_stream(Question(text="2+2").text) as stream:
@@ -287,7 +287,7 @@ def test_streams_take_the_same_walk(tmp_path: Path) -> None:
 
 def test_the_models_behind_a_guarded_model_cannot_be_asked_alone(tmp_path: Path) -> None:
     """Whoever reaches for one of the chain's models meets a mistake in code, and nothing is sent."""
-    vendor = Scripted("Four.")
+    vendor = ScriptedModel("Four.")
 
     async def story() -> None:
         async with wire_for_tests(TASK, tmp_path, vendor) as wiring:
@@ -307,12 +307,12 @@ def test_a_tool_that_the_vendor_runs_has_no_bound() -> None:
     """What a search finds is read and paid for, and nobody knows beforehand how much it is."""
     searching = ModelRequestParameters(native_tools=[WebSearchTool()])
 
-    with pytest.raises(NotAllowed, match="what reading this tool web_search costs"):
-        _ = Request([], None, searching).input_bound
+    with pytest.raises(InputNotAllowed, match="what reading this tool web_search costs"):
+        _ = Request([], None, searching).max_input_tokens
 
 
 def test_words_about_attachments_are_words() -> None:
     """A text that quotes how an attachment is written is none."""
     messages: list[ModelMessage] = [ModelRequest([UserPromptPart('{"kind": "image-url"}')])]
 
-    assert Request(messages, None, ModelRequestParameters()).input_bound > 0
+    assert Request(messages, None, ModelRequestParameters()).max_input_tokens > 0

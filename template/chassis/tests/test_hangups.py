@@ -17,7 +17,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from telemetry_sinks import Lines
 
-from chassis.testing import Scripted
+from chassis.testing import ScriptedModel
 
 HUNG_UP = Fault("the caller hangs up", Ending(status=0, by="nobody", charged=WORST), first=hang)
 PATIENCE_SECONDS = 10.0
@@ -49,7 +49,9 @@ def test_a_call_ends_when_its_caller_hangs_up(tmp_path: Path, lines: Lines) -> N
         seconds_until(lambda: vendor.requests["first"])
         line.close()
         until_finished = seconds_until(lambda: lines.named("call.finished"))
-        until_settled = seconds_until(lambda: not any(item.held for item in door.run(door.wiring.ledger.balances())))
+        until_settled = seconds_until(
+            lambda: not any(item.reserved for item in door.run(door.wiring.ledger.balances()))
+        )
         spent = {item.spent for item in door.run(door.wiring.ledger.balances())}
 
     [finished] = lines.named("call.finished")
@@ -68,8 +70,8 @@ def test_whoever_hangs_up_leaves_the_line(tmp_path: Path) -> None:
         await asyncio.to_thread(told.wait, PATIENCE_SECONDS)
         return ModelResponse([TextPart("Done.")])
 
-    model = Scripted(dawdle)
-    limits = {"concurrent_calls": 1, "waiting_calls": 1}
+    model = ScriptedModel(dawdle)
+    limits = {"concurrent_calls": 1, "queued_calls": 1}
     with (
         open_door(tmp_path, model, limits=limits, latency={"deadline_seconds": 20}) as door,
         ThreadPoolExecutor() as pool,

@@ -21,7 +21,7 @@ from postgres_server import Server
 
 from chassis.errors import BudgetExhausted
 from chassis.money import statements as tills
-from chassis.money.accounts import Hold, accounts_for
+from chassis.money.accounts import Reservation, accounts_for
 from chassis.money.ledger import Ledger
 from chassis.store.database import Database
 from chassis.store.opening import open_database
@@ -45,7 +45,7 @@ class Expected:
     """What one account must stand at."""
 
     ceiling: int
-    held: int = 0
+    reserved: int = 0
     spent: int = 0
 
 
@@ -56,7 +56,7 @@ class Replica:
     ledger: Ledger
     skew: timedelta
     now: datetime = START
-    holds: list[Hold] = field(default_factory=list)
+    reservations: list[Reservation] = field(default_factory=list)
 
     def clock(self) -> datetime:
         """Return the time of day as this process has it."""
@@ -73,8 +73,8 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.name = next(histories)
         self.accounts: dict[str, Expected] = {}
-        self.lost: list[Hold] = []
-        self.settled: list[tuple[Hold, int]] = []
+        self.lost: list[Reservation] = []
+        self.settled: list[tuple[Reservation, int]] = []
         self.crashed = False
         self.replicas = [self._replica(place) for place in range(REPLICAS)]
 
@@ -94,63 +94,63 @@ class History(RuleBasedStateMachine):
     parts = st.floats(0, 1)
 
     @rule(place=replicas_by_place, caller=st.sampled_from("ab"), amount=amounts, hang_up=st.booleans())
-    def hold(self, place: int, caller: str, amount: int, hang_up: bool) -> None:  # noqa: FBT001 - Hypothesis chooses
+    def reservation(self, place: int, caller: str, amount: int, hang_up: bool) -> None:  # noqa: FBT001 - Hypothesis chooses
         """Hold; the model knows whether it fits. Some callers hang up before they hear."""
         replica = self.replicas[place]
         wanted = self._wanted(caller, replica.clock())
-        known = {account.key: self.accounts.get(account.key, Expected(account.ceiling)) for account in wanted}
-        fits = all(each.held + each.spent + amount <= each.ceiling for each in known.values())
+        known = {account.key: self.accounts.get(account.key, Expected(account.limit)) for account in wanted}
+        fits = all(each.reserved + each.spent + amount <= each.ceiling for each in known.values())
         if hang_up:
             self._run(hung_up(replica.ledger, wanted, amount))
             return
         try:
-            hold = self._run(replica.ledger.hold(wanted, amount))
+            reservation = self._run(replica.ledger.reserve(wanted, amount))
         except BudgetExhausted:
             assert not fits
             return
         assert fits
-        replica.holds.append(hold)
+        replica.reservations.append(reservation)
         self.accounts |= known
         for each in known.values():
-            each.held += amount
+            each.reserved += amount
 
     def _wanted(self, caller: str, moment: datetime) -> list[Any]:
         """Return the accounts, with names of this history's own: the database is shared by all of them."""
         return [
-            type(account)(f"{account.key}:{self.name}", account.ceiling, account.retry_after)
+            type(account)(f"{account.key}:{self.name}", account.limit, account.retry_after)
             for account in accounts_for(caller, CONSTRAINTS, moment)
         ]
 
-    @precondition(lambda self: any(replica.holds for replica in self.replicas))
+    @precondition(lambda self: any(replica.reservations for replica in self.replicas))
     @rule(data=st.data(), part=parts)
     def settle(self, data: st.DataObject, part: float) -> None:
         """Settle to some part of the hold; all of it if nobody knows, as after a cancelled request."""
-        replica = data.draw(st.sampled_from([replica for replica in self.replicas if replica.holds]))
-        hold = replica.holds.pop(data.draw(st.integers(0, len(replica.holds) - 1)))
-        self._settle(replica, hold, round(hold.amount * part))
+        replica = data.draw(st.sampled_from([replica for replica in self.replicas if replica.reservations]))
+        reservation = replica.reservations.pop(data.draw(st.integers(0, len(replica.reservations) - 1)))
+        self._settle(replica, reservation, round(reservation.amount * part))
 
-    @precondition(lambda self: any(replica.holds for replica in self.replicas))
+    @precondition(lambda self: any(replica.reservations for replica in self.replicas))
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         """Cancel whoever waits for a settlement; the worst case is charged."""
-        replica = data.draw(st.sampled_from([replica for replica in self.replicas if replica.holds]))
-        hold = replica.holds.pop()
-        self._run(cancelled(replica.ledger, hold))
-        self._charge(hold, hold.amount)
+        replica = data.draw(st.sampled_from([replica for replica in self.replicas if replica.reservations]))
+        reservation = replica.reservations.pop()
+        self._run(cancelled(replica.ledger, reservation))
+        self._charge(reservation, reservation.amount)
 
     @precondition(lambda self: self.settled)
     @rule(data=st.data())
     def settle_again(self, data: st.DataObject) -> None:
         """Retry a settlement, from any replica; nothing changes."""
-        hold, spent = data.draw(st.sampled_from(self.settled))
-        self._run(data.draw(st.sampled_from(self.replicas)).ledger.settle(hold, spent))
+        reservation, spent = data.draw(st.sampled_from(self.settled))
+        self._run(data.draw(st.sampled_from(self.replicas)).ledger.settle(reservation, spent))
 
     @rule(place=replicas_by_place)
     def crash(self, place: int) -> None:
         """Kill a replica; what it held is lost, and another takes its place."""
         replica = self.replicas[place]
-        self.lost += replica.holds
-        self.crashed = self.crashed or bool(replica.holds)
+        self.lost += replica.reservations
+        self.crashed = self.crashed or bool(replica.reservations)
         reborn = self._replica(place)
         reborn.now = replica.now
         self.replicas[place] = reborn
@@ -159,31 +159,31 @@ class History(RuleBasedStateMachine):
     def time_passes(self, hours: int) -> None:
         """Let hours or days pass; on the second day a new month begins. Nobody works that long."""
         for replica in self.replicas:
-            for hold in replica.holds:
-                self._settle(replica, hold, 0)
-            replica.holds = []
+            for reservation in replica.reservations:
+                self._settle(replica, reservation, 0)
+            replica.reservations = []
             replica.now += timedelta(hours=hours)
 
     @rule()
     def release(self) -> None:
         """Release what is lost for long; what is younger stays."""
         before = self.replicas[0].now - LONG
-        released = {hold.id for hold in self._run(self.replicas[0].ledger.release(before))}
-        ours = [hold for hold in self.lost if hold.opened_at < before and hold.amount > 0]
-        assert released >= {hold.id for hold in ours}
-        for hold in ours:
-            self.lost.remove(hold)
-            for key in hold.keys:
-                self.accounts[key].held -= hold.amount
+        released = {reservation.id for reservation in self._run(self.replicas[0].ledger.release(before))}
+        ours = [reservation for reservation in self.lost if reservation.opened_at < before and reservation.amount > 0]
+        assert released >= {reservation.id for reservation in ours}
+        for reservation in ours:
+            self.lost.remove(reservation)
+            for key in reservation.keys:
+                self.accounts[key].reserved -= reservation.amount
 
-    def _settle(self, replica: Replica, hold: Hold, spent: int) -> None:
-        self._run(replica.ledger.settle(hold, spent))
-        self._charge(hold, spent)
+    def _settle(self, replica: Replica, reservation: Reservation, spent: int) -> None:
+        self._run(replica.ledger.settle(reservation, spent))
+        self._charge(reservation, spent)
 
-    def _charge(self, hold: Hold, spent: int) -> None:
-        self.settled.append((hold, spent))
-        for key in hold.keys:
-            self.accounts[key].held -= hold.amount
+    def _charge(self, reservation: Reservation, spent: int) -> None:
+        self.settled.append((reservation, spent))
+        for key in reservation.keys:
+            self.accounts[key].reserved -= reservation.amount
             self.accounts[key].spent += spent
 
     @invariant()
@@ -193,22 +193,22 @@ class History(RuleBasedStateMachine):
             return
         for balance in self._run(self.replicas[0].ledger.balances(*self.accounts)):
             expected = self.accounts[balance.key]
-            assert (balance.held, balance.spent) == (expected.held, expected.spent)
-            assert balance.held + balance.spent <= expected.ceiling
+            assert (balance.reserved, balance.spent) == (expected.reserved, expected.spent)
+            assert balance.reserved + balance.spent <= expected.ceiling
 
     def teardown(self) -> None:
         """End every process in an orderly way; if none crashed, nothing is left held."""
         for replica in self.replicas:
-            for hold in replica.holds:
-                self._settle(replica, hold, 0)
+            for reservation in replica.reservations:
+                self._settle(replica, reservation, 0)
         self.the_database_stands_as_it_must()
         if not self.crashed:
-            assert all(each.held == 0 for each in self.accounts.values())
+            assert all(each.reserved == 0 for each in self.accounts.values())
 
 
 async def hung_up(ledger: Ledger, accounts: list[Any], amount: int) -> None:
     """Ask for a hold, and be gone before it is there."""
-    asking = asyncio.create_task(ledger.hold(accounts, amount))
+    asking = asyncio.create_task(ledger.reserve(accounts, amount))
     await asyncio.sleep(0)
     asking.cancel()
     with suppress(asyncio.CancelledError, BudgetExhausted):
@@ -216,9 +216,9 @@ async def hung_up(ledger: Ledger, accounts: list[Any], amount: int) -> None:
     await ledger.close()
 
 
-async def cancelled(ledger: Ledger, hold: Hold) -> None:
+async def cancelled(ledger: Ledger, reservation: Reservation) -> None:
     """Begin to settle the worst case, and be gone before that is done."""
-    settling = asyncio.create_task(ledger.settle(hold, hold.amount))
+    settling = asyncio.create_task(ledger.settle(reservation, reservation.amount))
     await asyncio.sleep(0)
     settling.cancel()
     with suppress(asyncio.CancelledError):
@@ -270,10 +270,10 @@ def test_money_is_exact_in_many_histories(history: type[History], capsys: pytest
 @pytest.mark.parametrize(
     ("statement", "condition", "instead"),
     [
-        pytest.param("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", "", id="sqlite"),
+        pytest.param("SQLITE_RESERVE", "WHERE reserved + spent + $2 <= $3", "", id="sqlite"),
         pytest.param(
-            "POSTGRES_TAKE",
-            "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits",
+            "POSTGRES_RESERVE",
+            "accounts.reserved + accounts.spent + $2 <= wanted.max_total AS fits",
             "true AS fits",
             id="postgresql",
             marks=pytest.mark.slow,

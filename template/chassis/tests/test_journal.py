@@ -13,18 +13,18 @@ from sample_task import TASK, Question
 from telemetry_sinks import Lines, started, stored
 
 from chassis.call import Attempt, Call, Deadline
-from chassis.call_log import Journal
-from chassis.contract import Answered, Referred, Setback
-from chassis.errors import CallError, ModelsFailed, NotAllowed
+from chassis.call_log import CallLog
+from chassis.contract import Answered, FallbackReason, Referred
+from chassis.errors import CallError, InputNotAllowed, ModelsFailed
 from chassis.telemetry import names
 from chassis.telemetry.setup import Telemetry
 from chassis.telemetry.spans import StoredSpan
-from chassis.testing import Scripted, wire_for_tests
+from chassis.testing import ScriptedModel, wire_for_tests
 from chassis.usd import nano_usd
 
-ANSWERED = Answered("forty-two", "gpt", 0.83, degraded=False, setback=None)
+ANSWERED = Answered("forty-two", "gpt", 0.83, degraded=False, fallback_reason=None)
 P95 = 0.5
-REFERRED = Referred("r_1", Setback.LOW_CONFIDENCE, datetime(2026, 11, 23, tzinfo=UTC))
+REFERRED = Referred("r_1", FallbackReason.LOW_CONFIDENCE, datetime(2026, 11, 23, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def telemetry(tmp_path: Path) -> Generator[Telemetry]:
 
 def a_call() -> Call:
     """Make a call whose first model was too slow."""
-    call = Call("c_1", "ann", Deadline.after(5), max_turns=3)
+    call = Call("c_1", "ann", Deadline.after(5), max_model_requests=3)
     call.turn().attempts += [
         Attempt("first", "TimedOut", 0, 0, nano_usd(0.0002), 0.1),
         Attempt("gpt", None, 312, 45, nano_usd(0.000125), 0.2),
@@ -54,7 +54,7 @@ def the_span(folder: Path, telemetry: Telemetry) -> StoredSpan:
 
 def test_an_answer_is_one_line_with_every_fact(telemetry: Telemetry, lines: Lines) -> None:
     """Whoever reads the one line of a call knows who asked, who answered, how surely, and at what cost."""
-    with Journal(P95, telemetry.instruments).entry("help", a_call()) as entry:
+    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as entry:
         entry.outcome = ANSWERED
     (line,) = lines.parsed()
     measured = {"timestamp", "trace_id", "span_id", "seconds"}
@@ -68,7 +68,7 @@ def test_an_answer_is_one_line_with_every_fact(telemetry: Telemetry, lines: Line
         "outcome": "answered",
         "answered_by": "gpt",
         "degraded": False,
-        "setback": None,
+        "fallback_reason": None,
         "confidence": 0.83,
         "error": None,
         "attempts": 2,
@@ -82,7 +82,7 @@ def test_an_answer_is_one_line_with_every_fact(telemetry: Telemetry, lines: Line
 @pytest.mark.parametrize(
     ("error", "written", "span_failed"),
     [
-        (NotAllowed("A card number may not be sent"), ("refused", "not-allowed", "info"), False),
+        (InputNotAllowed("A card number may not be sent"), ("refused", "input-not-allowed", "info"), False),
         (ModelsFailed("No model gave a usable reply"), ("refused", "models-failed", "info"), True),
         (ZeroDivisionError("in the team's code"), ("failed", "ZeroDivisionError", "error"), True),
         (asyncio.CancelledError(), ("abandoned", None, "info"), False),
@@ -93,7 +93,7 @@ def test_an_exception_passes_and_is_one_line(
 ) -> None:
     """Whatever stops a call reaches whoever asked, and still leaves exactly one line and one span."""
     telemetry = started(tmp_path)
-    with pytest.raises(type(error)) as raised, Journal(P95, telemetry.instruments).entry("help", a_call()):
+    with pytest.raises(type(error)) as raised, CallLog(P95, telemetry.instruments).scope("help", a_call()):
         raise error
     (line,) = lines.named("call.finished")
     span = the_span(tmp_path, telemetry)
@@ -104,19 +104,19 @@ def test_an_exception_passes_and_is_one_line(
 
 def test_a_referral_is_one_line_and_counted(telemetry: Telemetry, lines: Lines) -> None:
     """A call that goes to a person says why, and can be alerted on."""
-    with Journal(P95, telemetry.instruments).entry("help", a_call()) as entry:
+    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as entry:
         entry.outcome = REFERRED
     (line,) = lines.parsed()
-    assert (line["outcome"], line["setback"], line["answered_by"]) == ("referred", "low_confidence", None)
+    assert (line["outcome"], line["fallback_reason"], line["answered_by"]) == ("referred", "low_confidence", None)
     page = telemetry.metrics_page()[0].decode()
-    assert 'chassis_referrals_total{chassis_setback="low_confidence",chassis_task="help"} 1.0' in page
+    assert 'chassis_referrals_total{chassis_fallback_reason="low_confidence",chassis_task="help"} 1.0' in page
 
 
 def test_a_forgotten_outcome_is_a_failure(telemetry: Telemetry, lines: Lines) -> None:
     """A call that ends without an outcome is a bug that is seen, not a call that is missing."""
     with (
         pytest.raises(RuntimeError, match="without an outcome"),
-        Journal(P95, telemetry.instruments).entry("help", a_call()),
+        CallLog(P95, telemetry.instruments).scope("help", a_call()),
     ):
         pass
     (line,) = lines.named("call.finished")
@@ -125,7 +125,7 @@ def test_a_forgotten_outcome_is_a_failure(telemetry: Telemetry, lines: Lines) ->
 
 def test_the_span_carries_the_same_facts_as_the_line(telemetry: Telemetry, lines: Lines, tmp_path: Path) -> None:
     """From a line one finds the span, and both say the same."""
-    with Journal(P95, telemetry.instruments).entry("help", a_call()) as entry:
+    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as entry:
         entry.outcome = ANSWERED
     (line,), span = lines.parsed(), the_span(tmp_path, telemetry)
     assert (line["trace_id"], line["span_id"]) == (span.trace_id, span.span_id)
@@ -147,7 +147,7 @@ def test_the_span_carries_the_same_facts_as_the_line(telemetry: Telemetry, lines
 
 def test_the_metrics_count_the_same_facts(telemetry: Telemetry) -> None:
     """Calls, attempts and money can be watched without reading a line."""
-    with Journal(P95, telemetry.instruments).entry("help", a_call()) as entry:
+    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as entry:
         entry.outcome = ANSWERED
     page = telemetry.metrics_page()[0].decode()
     for sample in (
@@ -162,7 +162,7 @@ def test_the_metrics_count_the_same_facts(telemetry: Telemetry) -> None:
 def test_only_lines_inside_a_call_carry_its_id(telemetry: Telemetry, lines: Lines) -> None:
     """Every line between the first and the last moment of a call leads to it, a library's too; the next does not."""
     log = structlog.get_logger()
-    with Journal(P95, telemetry.instruments).entry("help", a_call()) as entry:
+    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as entry:
         log.info("model.failed")
         logging.getLogger("some.library").warning("slow")
         entry.outcome = ANSWERED
@@ -174,7 +174,7 @@ def test_concurrent_calls_keep_their_own_ids(telemetry: Telemetry, lines: Lines)
     """Calls that overlap do not take each other's id."""
 
     async def one(name: str) -> None:
-        with Journal(P95, telemetry.instruments).entry("help", Call(name, "ann", Deadline.after(5), 3)) as entry:
+        with CallLog(P95, telemetry.instruments).scope("help", Call(name, "ann", Deadline.after(5), 3)) as entry:
             await asyncio.sleep(0.01)
             entry.outcome = ANSWERED
 
@@ -190,7 +190,9 @@ def test_no_word_of_a_question_is_written_down(lines: Lines, tmp_path: Path) -> 
     """Neither lines, nor spans, nor metrics hold what was asked or answered, whichever way the call ends."""
 
     async def ask(text: str, *replies: str | BaseException) -> str:
-        async with wire_for_tests(TASK, tmp_path, Scripted(*replies), Scripted(ConnectionError(text))) as wiring:
+        async with wire_for_tests(
+            TASK, tmp_path, ScriptedModel(*replies), ScriptedModel(ConnectionError(text))
+        ) as wiring:
             call = wiring.service.new_call("ann")
             with suppress(CallError, ConnectionError):
                 await wiring.service.answer(Question(text=text), call)
@@ -213,7 +215,7 @@ def test_no_word_of_a_question_is_written_down(lines: Lines, tmp_path: Path) -> 
 @pytest.mark.parametrize(("p95_seconds", "late"), [(60, 0), (0, 1)])
 def test_a_late_call_is_counted(telemetry: Telemetry, p95_seconds: float, late: int) -> None:
     """The counter is there from the first call on, so that its share of all calls can be known."""
-    with Journal(p95_seconds, telemetry.instruments).entry("help", a_call()) as entry:
+    with CallLog(p95_seconds, telemetry.instruments).scope("help", a_call()) as entry:
         entry.outcome = ANSWERED
 
-    assert f'chassis_calls_late_total{{chassis_task="help"}} {late}.0' in telemetry.metrics_page()[0].decode()
+    assert f'chassis_calls_slow_total{{chassis_task="help"}} {late}.0' in telemetry.metrics_page()[0].decode()

@@ -32,7 +32,7 @@ from chassis.testing import CONSTRAINTS
 
 BASE: Raw = CONSTRAINTS | {
     "destinations": CONSTRAINTS["destinations"] | {"elsewhere": {"classes": ["internal"], "redact": []}},
-    "tools": {"look": {"destination": "vendor", "changes": False}},
+    "tools": {"look": {"destination": "vendor", "side_effects": False}},
 }
 VOIDED = voided_since(BASE)
 DOWN, SOON = ModelHTTPError(503, "first"), ModelHTTPError(408, "first")
@@ -52,26 +52,26 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "latency.deadline_seconds": (answered_late, (5, "first"), (0.4, "baseline")),
     "latency.p95_seconds": (late_calls, (5, 0), (0.000001, 1)),
     "reliability.availability": (objective("availability"), (0.99, "0.99"), (0.9, "0.9")),
-    "reliability.undegraded": (objective("undegraded"), (0.9, "0.9"), (0.8, "0.8")),
-    "quality.confidence_floor": (answered_by("Four."), (0.5, "first"), (0.95, "desk: low_confidence")),
+    "reliability.without_fallback": (objective("without_fallback"), (0.9, "0.9"), (0.8, "0.8")),
+    "quality.confidence_floor": (answered_by("Four."), (0.5, "first"), (0.95, "review: low_confidence")),
     "quality.accuracy_floor": (judged(GATE["floor"], 160), (0.8, "PASS"), (0.9, "FAIL")),
-    "quality.largest_drop": (judged(GATE["drop"], 199, kind="live"), (0.05, "PASS"), (0.001, "INCONCLUSIVE")),
+    "quality.max_regression": (judged(GATE["drop"], 199, kind="live"), (0.05, "PASS"), (0.001, "INCONCLUSIVE")),
     "cost.mean_usd": (judged({"kind": "cost"}, 200), (0.002, "PASS"), (0.0005, "FAIL")),
     "cost.per_request_usd": (answered_by("Four."), (1, "first"), (0.000001, "baseline")),
     "cost.per_caller_day_usd": (answered_by("Four."), (1, "first"), (0.000001, "baseline")),
     "cost.per_day_usd": (answered_by("Four."), (1, "first"), (0.000001, "baseline")),
     "cost.per_month_usd": (answered_by("Four."), (1, "first"), (0.000001, "baseline")),
-    "limits.body_bytes": (statuses("hello"), (100, [200]), (10, [413])),
+    "limits.max_body_bytes": (statuses("hello"), (100, [200]), (10, [413])),
     "limits.calls_per_minute": (statuses("one", "two"), (2, [200, 200]), (1, [200, 429])),
     "limits.concurrent_calls": (worked_on_at_once, (2, 2), (1, 1)),
-    "limits.waiting_calls": (statuses("one", "two", together=True), (1, [200, 200]), (0, [200, 503])),
+    "limits.queued_calls": (statuses("one", "two", together=True), (1, [200, 200]), (0, [200, 503])),
     "limits.model_requests_per_call": (asked_for_one_question, (4, 4), (2, 2)),
     "limits.concurrent_requests_per_model": (asked_at_once, (2, 2), (1, 1)),
-    "limits.waiting_requests_per_model": (answered_two_at_once, (1, ["first"] * 2), (0, ["first", "second"])),
+    "limits.queued_requests_per_model": (answered_two_at_once, (1, ["first"] * 2), (0, ["first", "second"])),
     "limits.retries_per_model": (answered_by(SOON, "Four."), (1, "first"), (0, "baseline")),
     "cache.ttl_seconds": (asked_for_the_same_question_twice, (0, 2), (60, 1)),
     "data.class": (refused, ("internal", None), ("personal", "the model 'first' may not receive 'personal' data")),
-    "data.refuse": (answered_by("Four.", text=CARD), ([], "first"), (["card"], "not-allowed")),
+    "data.refuse": (answered_by("Four.", text=CARD), ([], "first"), (["card"], "input-not-allowed")),
     "destinations.classes": (
         refused,
         (["internal"], None),
@@ -90,7 +90,7 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
         ("https://gpu.example.com/v1", "https://gpu.example.com/v1/"),
         ("https://cpu.example.com/v1", "https://cpu.example.com/v1/"),
     ),
-    "models.private": (answered_over_the_network, (True, "first"), (False, "baseline")),
+    "models.private_network": (answered_over_the_network, (True, "first"), (False, "baseline")),
     "models.input_usd_per_million": (charged, (10, 0.0006), (110, 0.0016)),
     "models.output_usd_per_million": (charged, (100, 0.0006), (300, 0.0016)),
     "tools.destination": (
@@ -98,21 +98,21 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
         ("vendor", None),
         ("nowhere", "the tool 'look' has the unknown destination 'nowhere'"),
     ),
-    "tools.changes": (needed, (False, {"security", "procurement"}), (True, {"security", "procurement", "risk"})),
+    "tools.side_effects": (needed, (False, {"security", "procurement"}), (True, {"security", "procurement", "risk"})),
     "tools.hosts": (VOIDED, ([], set()), (["x.example.com"], {"security"})),
-    "when_wrong.low_confidence": (answered_by("?"), ("baseline", "baseline"), ("desk", "desk: low_confidence")),
-    "when_wrong.models_failed": (answered_by(DOWN), ("desk", "desk: models_failed"), ("refuse", "models-failed")),
-    "when_wrong.budget_exhausted": (answered_by("Four."), ("baseline", "baseline"), ("refuse", "budget-exhausted")),
-    "when_wrong.store_down": (answered_without_database, ("baseline", "baseline"), ("refuse", "store-unavailable")),
-    "desk.due_hours": (due_in_hours, (8, 8), (1, 1)),
+    "fallback.low_confidence": (answered_by("?"), ("baseline", "baseline"), ("review", "review: low_confidence")),
+    "fallback.models_failed": (answered_by(DOWN), ("review", "review: models_failed"), ("error", "models-failed")),
+    "fallback.budget_exhausted": (answered_by("Four."), ("baseline", "baseline"), ("error", "budget-exhausted")),
+    "fallback.database_down": (answered_without_database, ("baseline", "baseline"), ("error", "database-unavailable")),
+    "review.due_hours": (due_in_hours, (8, 8), (1, 1)),
 }
 """How a key is seen, and two of its values, each with what is seen."""
 GIVEN: dict[str, Mapping[str, Raw]] = {
-    "limits.waiting_calls": {"limits": {"concurrent_calls": 1}},
-    "limits.waiting_requests_per_model": {"limits": {"concurrent_requests_per_model": 1}},
+    "limits.queued_calls": {"limits": {"concurrent_calls": 1}},
+    "limits.queued_requests_per_model": {"limits": {"concurrent_requests_per_model": 1}},
     "models.base_url": {"models": OWN},
-    "models.private": {"models": OWN},
-    "when_wrong.budget_exhausted": {"cost": {"per_request_usd": 0.000001}},
+    "models.private_network": {"models": OWN},
+    "fallback.budget_exhausted": {"cost": {"per_request_usd": 0.000001}},
 }
 """What has to be so before a key can be seen, in both cases."""
 

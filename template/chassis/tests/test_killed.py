@@ -10,7 +10,7 @@ import pytest
 import spending_process
 
 from chassis.clock import now
-from chassis.money.accounts import Balance, Hold
+from chassis.money.accounts import Balance, Reservation
 from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
 
@@ -40,11 +40,11 @@ def said(process: "subprocess.Popen[str]", at_most: int | None = None) -> list[s
     return lines
 
 
-async def left(url: str) -> tuple[list[Balance], list[Hold]]:
+async def left(url: str) -> tuple[list[Balance], list[Reservation]]:
     """Return what stands in the ledger, and what was lost."""
     database = await open_database(url, Path())
     try:
-        return await Ledger(database).balances(), await Ledger(database).open_holds(now())
+        return await Ledger(database).balances(), await Ledger(database).open_reservations(now())
     finally:
         await database.close()
 
@@ -63,13 +63,13 @@ def test_killed_processes_overspend_nothing(store_url: str, capsys: pytest.Captu
     balances, lost = asyncio.run(left(store_url))
 
     spent = sum(int(line) for line in lines if line.isdigit())
-    ceilings = {account.key: account.ceiling for account in spending_process.ACCOUNTS}
-    overspent = max(0, *(balance.held + balance.spent - ceilings[balance.key] for balance in balances))
+    ceilings = {account.key: account.limit for account in spending_process.ACCOUNTS}
+    overspent = max(0, *(balance.reserved + balance.spent - ceilings[balance.key] for balance in balances))
     with capsys.disabled():
         print(  # noqa: T201 - the figures are what this test is for
             f"\n{PROCESSES} processes x {REQUESTS} requests, {PROCESSES // 2} killed: {len(lines)} ended, "
             f"{lines.count('refused')} refused, {len(lost)} holds lost, spent {balances[0].spent} and held "
-            f"{balances[0].held} of {ceilings[balances[0].key]}, overspend {overspent}"
+            f"{balances[0].reserved} of {ceilings[balances[0].key]}, overspend {overspent}"
         )
     assert overspent == 0
     assert len(lines) >= PROCESSES // 2 * (REQUESTS + KILLED_AFTER)
@@ -77,5 +77,5 @@ def test_killed_processes_overspend_nothing(store_url: str, capsys: pytest.Captu
     # A process may die after it has settled a request and before it has said so.
     unsaid = PROCESSES // 2 * spending_process.IN_FLIGHT * spending_process.AMOUNT
     for balance in balances:
-        assert balance.held == sum(hold.amount for hold in lost)
+        assert balance.reserved == sum(reservation.amount for reservation in lost)
         assert spent <= balance.spent <= spent + unsaid

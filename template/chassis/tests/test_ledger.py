@@ -12,17 +12,17 @@ import pytest
 from short_timeouts import impatient
 
 from chassis.clock import now
-from chassis.errors import BudgetExhausted, StoreUnavailable
+from chassis.errors import BudgetExhausted, DatabaseUnavailable
 from chassis.money import statements as tills
-from chassis.money.accounts import Account, Balance, Hold, accounts_for
+from chassis.money.accounts import Account, Balance, Reservation, accounts_for
 from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
 from chassis.testing import constraints_for_tests
-from chassis.usd import show_usd
+from chassis.usd import format_usd
 
-DAY = Account("day:2026-11-23", ceiling=100, retry_after=60)
-MONTH = Account("month:2026-11", ceiling=150, retry_after=600)
-MANY = [Account(f"caller-day:{name}:2026-11-23", ceiling=10_000, retry_after=60) for name in "abcdef"]
+DAY = Account("day:2026-11-23", limit=100, retry_after=60)
+MONTH = Account("month:2026-11", limit=150, retry_after=600)
+MANY = [Account(f"caller-day:{name}:2026-11-23", limit=10_000, retry_after=60) for name in "abcdef"]
 
 
 @asynccontextmanager
@@ -37,10 +37,10 @@ async def ledger_at(url: str) -> AsyncGenerator[Ledger]:
         await database.close()
 
 
-async def taken(ledger: Ledger, accounts: list[Account], amount: int) -> Hold | None:
+async def taken(ledger: Ledger, accounts: list[Account], amount: int) -> Reservation | None:
     """Return a hold, or None if the budget is used up."""
     try:
-        return await ledger.hold(accounts, amount)
+        return await ledger.reserve(accounts, amount)
     except BudgetExhausted:
         return None
 
@@ -50,9 +50,9 @@ def test_a_hold_counts_at_once_and_settles_to_what_was_spent(store_url: str) -> 
 
     async def story() -> list[list[Balance]]:
         async with ledger_at(store_url) as ledger:
-            hold = await ledger.hold([DAY, MONTH], 80)
+            reservation = await ledger.reserve([DAY, MONTH], 80)
             held = await ledger.balances()
-            await ledger.settle(hold, 30)
+            await ledger.settle(reservation, 30)
             return [held, await ledger.balances()]
 
     held, settled = asyncio.run(story())
@@ -66,10 +66,10 @@ def test_a_hold_that_does_not_fit_everywhere_is_made_nowhere(store_url: str) -> 
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
-            await ledger.hold([DAY], 60)
+            await ledger.reserve([DAY], 60)
             with pytest.raises(BudgetExhausted, match=r"'day' of \$0.00 has less than"):
-                await ledger.hold([MONTH, DAY], 60)
-            return [balance for balance in await ledger.balances() if balance.held]
+                await ledger.reserve([MONTH, DAY], 60)
+            return [balance for balance in await ledger.balances() if balance.reserved]
 
     assert asyncio.run(story()) == [Balance("day:2026-11-23", 60, 0)]
 
@@ -79,9 +79,9 @@ def test_settling_twice_charges_once(store_url: str) -> None:
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
-            hold = await ledger.hold([DAY], 80)
-            await asyncio.gather(*(ledger.settle(hold, 30) for _ in range(10)))
-            await ledger.settle(hold, 70)
+            reservation = await ledger.reserve([DAY], 80)
+            await asyncio.gather(*(ledger.settle(reservation, 30) for _ in range(10)))
+            await ledger.settle(reservation, 70)
             return await ledger.balances()
 
     assert asyncio.run(story()) == [Balance("day:2026-11-23", 0, 30)]
@@ -92,11 +92,11 @@ def crowd(url: str) -> tuple[int, list[Balance]]:
 
     async def spend(ledger: Ledger, chance: random.Random) -> int:
         accounts = chance.sample(MANY, k=4)
-        hold = await taken(ledger, accounts, 999)
-        if hold is None:
+        reservation = await taken(ledger, accounts, 999)
+        if reservation is None:
             return 0
         await asyncio.sleep(chance.uniform(0, 0.002))
-        await ledger.settle(hold, 998)
+        await ledger.settle(reservation, 998)
         return 998 * len(accounts)
 
     async def story() -> tuple[int, list[Balance]]:
@@ -112,24 +112,24 @@ def test_96_in_flight_with_shuffled_keys_neither_overspend_nor_deadlock(store_ur
     """Whoever locks accounts does so in key order, and looks at them only then."""
     spent, balances = crowd(store_url)
 
-    assert max(balance.spent for balance in balances) <= MANY[0].ceiling
+    assert max(balance.spent for balance in balances) <= MANY[0].limit
     assert sum(balance.spent for balance in balances) == spent > 0
-    assert [balance.held for balance in balances] == [0] * len(MANY)
+    assert [balance.reserved for balance in balances] == [0] * len(MANY)
 
 
 @pytest.mark.parametrize(
     ("statement", "condition", "instead"),
     [
-        pytest.param("SQLITE_TAKE", "WHERE held + spent + $2 <= $3", "", id="sqlite-condition"),
+        pytest.param("SQLITE_RESERVE", "WHERE reserved + spent + $2 <= $3", "", id="sqlite-condition"),
         pytest.param(
-            "POSTGRES_TAKE",
-            "accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits",
+            "POSTGRES_RESERVE",
+            "accounts.reserved + accounts.spent + $2 <= wanted.max_total AS fits",
             "true AS fits",
             id="postgresql-condition",
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            "POSTGRES_TAKE",
+            "POSTGRES_RESERVE",
             'ORDER BY accounts.key COLLATE "C" FOR UPDATE OF accounts',
             "",
             id="postgresql-lock",
@@ -156,24 +156,24 @@ def test_without_the_atomic_condition_it_would_overspend(
 
     try:
         _, balances = crowd(url)
-    except StoreUnavailable:
+    except DatabaseUnavailable:
         return  # without the lock in key order some of them deadlock before they can overspend
 
-    assert max(balance.spent for balance in balances) > MANY[0].ceiling
+    assert max(balance.spent for balance in balances) > MANY[0].limit
 
 
 def test_a_lost_hold_stays_charged_until_it_is_released(store_url: str) -> None:
     """A process that dies between hold and settlement makes the service too careful until a person says otherwise."""
 
-    async def story() -> tuple[list[Hold], list[Hold], list[Balance]]:
+    async def story() -> tuple[list[Reservation], list[Reservation], list[Balance]]:
         async with ledger_at(store_url) as ledger:
-            hold = await ledger.hold([DAY, MONTH], 80)
+            reservation = await ledger.reserve([DAY, MONTH], 80)
         async with ledger_at(store_url) as reopened:
             with pytest.raises(BudgetExhausted):
-                await reopened.hold([DAY], 21)
-            assert await reopened.open_holds(hold.opened_at) == []
-            lost = await reopened.open_holds(now() + timedelta(seconds=1))
-            assert lost == [hold]
+                await reopened.reserve([DAY], 21)
+            assert await reopened.open_reservations(reservation.opened_at) == []
+            lost = await reopened.open_reservations(now() + timedelta(seconds=1))
+            assert lost == [reservation]
             released = await reopened.release(now() + timedelta(seconds=1))
             assert await reopened.release(now() + timedelta(seconds=1)) == []
             return lost, released, await reopened.balances()
@@ -189,10 +189,10 @@ def test_a_settlement_after_the_release_is_charged(store_url: str) -> None:
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
-            hold = await ledger.hold([DAY], 80)
+            reservation = await ledger.reserve([DAY], 80)
             await ledger.release(now() + timedelta(seconds=1))
-            await ledger.settle(hold, 30)
-            await ledger.settle(hold, 30)
+            await ledger.settle(reservation, 30)
+            await ledger.settle(reservation, 30)
             return await ledger.balances()
 
     assert asyncio.run(story()) == [Balance("day:2026-11-23", 0, 30)]
@@ -203,13 +203,13 @@ def test_whoever_hangs_up_while_money_is_held_holds_nothing(store_url: str) -> N
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
-            await ledger.hold([DAY], 0)
+            await ledger.reserve([DAY], 0)
             for pause in range(20):
-                caller = asyncio.create_task(ledger.hold([DAY], 80))
+                caller = asyncio.create_task(ledger.reserve([DAY], 80))
                 await asyncio.sleep(pause / 10_000)
                 caller.cancel()
                 [outcome] = await asyncio.gather(caller, return_exceptions=True)
-                if isinstance(outcome, Hold):
+                if isinstance(outcome, Reservation):
                     await ledger.settle(outcome, 0)
                 await ledger.close()
             return await ledger.balances()
@@ -222,8 +222,8 @@ def test_a_cancelled_settlement_is_made_all_the_same(store_url: str) -> None:
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
-            hold = await ledger.hold([DAY], 80)
-            settling = asyncio.create_task(ledger.settle(hold, 30))
+            reservation = await ledger.reserve([DAY], 80)
+            settling = asyncio.create_task(ledger.settle(reservation, 30))
             await asyncio.sleep(0)
             settling.cancel()
             await asyncio.gather(settling, return_exceptions=True)
@@ -240,13 +240,13 @@ def test_after_midnight_the_old_day_is_charged(store_url: str) -> None:
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
-            old = await ledger.hold(accounts_for("alice", constraints, before), 80)
-            new = await ledger.hold(accounts_for("alice", constraints, after), 70)
+            old = await ledger.reserve(accounts_for("alice", constraints, before), 80)
+            new = await ledger.reserve(accounts_for("alice", constraints, after), 70)
             await ledger.settle(old, 8)
             await ledger.settle(new, 7)
             return await ledger.balances()
 
-    assert [(balance.key, balance.held, balance.spent) for balance in asyncio.run(story())] == [
+    assert [(balance.key, balance.reserved, balance.spent) for balance in asyncio.run(story())] == [
         ("caller-day:alice:2026-12-31", 0, 8),
         ("caller-day:alice:2027-01-01", 0, 7),
         ("day:2026-12-31", 0, 8),
@@ -274,8 +274,8 @@ def test_replicas_whose_clocks_differ_keep_every_ceiling(store_url: str) -> None
     yesterday, today, month = asyncio.run(story())
 
     assert (yesterday.key, today.key, month) == ("day:2026-11-23", "day:2026-11-24", Balance("month:2026-11", 150, 0))
-    assert max(yesterday.held, today.held) <= 100
-    assert yesterday.held + today.held == 150
+    assert max(yesterday.reserved, today.reserved) <= 100
+    assert yesterday.reserved + today.reserved == 150
 
 
 def test_the_periods_are_utc_and_end_when_they_say() -> None:
@@ -294,7 +294,7 @@ def test_the_periods_are_utc_and_end_when_they_say() -> None:
 )
 def test_money_is_shown_in_dollars(amount: int, shown: str) -> None:
     """At least cents, at most a millionth of a dollar."""
-    assert show_usd(amount) == shown
+    assert format_usd(amount) == shown
 
 
 def test_no_error_is_left_for_asyncio_to_complain_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,17 +307,17 @@ def test_no_error_is_left_for_asyncio_to_complain_about(tmp_path: Path, monkeypa
 
         async def fail(*_: object) -> None:
             await failing.wait()
-            raise StoreUnavailable("gone")
+            raise DatabaseUnavailable("gone")
 
         async with ledger_at(f"sqlite:///{tmp_path}/store.db") as ledger:
-            monkeypatch.setattr(ledger._till, "take", fail)  # noqa: SLF001 - the one moment that counts is in there
-            holding = asyncio.create_task(ledger.hold([DAY], 10))
+            monkeypatch.setattr(ledger._statements, "reserve", fail)  # noqa: SLF001 - the one moment that counts is in there
+            holding = asyncio.create_task(ledger.reserve([DAY], 10))
             await asyncio.sleep(0)
             failing.set()
             for _ in range(steps):
                 await asyncio.sleep(0)
             holding.cancel()
-            with pytest.raises((asyncio.CancelledError, StoreUnavailable)):
+            with pytest.raises((asyncio.CancelledError, DatabaseUnavailable)):
                 await holding
         del holding
         gc.collect()

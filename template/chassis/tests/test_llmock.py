@@ -21,7 +21,7 @@ from pydantic_ai.models import Model, override_allow_model_requests
 from sample_task import Answer, Question, shout
 
 from chassis import Draft, Task
-from chassis.config.constraints import ADDRESSES
+from chassis.config.constraints import VENDOR_URLS
 from chassis.config.project import Project
 from chassis.config.settings import Settings
 from chassis.testing import OWNER, constraints_for_tests
@@ -106,8 +106,8 @@ def test_the_verdict_is_clean(
         llmock.post("/_llmock/scenario", json={"behaviors": behaviours}).raise_for_status()
     path, model = VENDORS[provider]
     address = f"http://{llmock.base_url.host}:{llmock.base_url.port}{path}"
-    if provider in ADDRESSES:
-        monkeypatch.setitem(ADDRESSES, provider, address)
+    if provider in VENDOR_URLS:
+        monkeypatch.setitem(VENDOR_URLS, provider, address)
 
     outcome, seconds = asyncio.run(ask(provider, model, address, tmp_path))
     verdict = llmock.get("/_llmock/verdict").json()

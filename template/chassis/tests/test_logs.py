@@ -31,7 +31,7 @@ def test_lines_inside_a_span_name_it(tmp_path: Path, lines: Lines) -> None:
     """From any line one finds its trace, a library's line included."""
     telemetry = started(tmp_path)
     with telemetry.instruments.span("work"):
-        structlog.get_logger().info("key.created")
+        structlog.get_logger().info("api_key.created")
         logging.getLogger("some.library").warning("slow")
     telemetry.shutdown()
     (span,) = stored(tmp_path)
@@ -50,7 +50,7 @@ def test_lines_inside_a_span_name_it(tmp_path: Path, lines: Lines) -> None:
 )
 def test_no_key_of_known_shape_gets_into_a_line(lines: Lines, kind: str, secret: str) -> None:
     """Wherever a key hides, in a value, deep inside one, or in a library's message, the line goes without it."""
-    structlog.get_logger().info("key.created", key=kind + secret, headers={"nested": [f"x {kind}{secret}"]})
+    structlog.get_logger().info("api_key.created", key=kind + secret, headers={"nested": [f"x {kind}{secret}"]})
     logging.getLogger("some.library").warning("Authorization: Bearer %s", kind + secret)
     ours, theirs = lines.parsed()
     assert secret not in lines.getvalue()

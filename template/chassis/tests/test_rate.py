@@ -5,18 +5,18 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.limits import MINUTE, Rate
+from chassis.limits import MINUTE, RateLimiter
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0, 40), max_size=40))
 def test_no_minute_has_more_than_the_limit(per_minute: int, pauses: list[float]) -> None:
     """Whichever minute one looks at; and whoever is refused may come at the time that they are told."""
     now = 0.0
-    rate = Rate(per_minute, lambda: now)
+    rate = RateLimiter(per_minute, lambda: now)
     entered: list[float] = []
     for pause in pauses:
         now += pause
-        wait = rate.enter("alice")
+        wait = rate.check("alice")
         if wait is None:
             entered.append(now)
         else:
@@ -29,6 +29,6 @@ def test_no_minute_has_more_than_the_limit(per_minute: int, pauses: list[float])
 
 def test_callers_do_not_count_for_each_other() -> None:
     """One who comes too often keeps nobody else out."""
-    rate = Rate(1, lambda: 0.0)
+    rate = RateLimiter(1, lambda: 0.0)
 
-    assert [rate.enter(who) is None for who in ("alice", "bob", "alice", "bob")] == [True, True, False, False]
+    assert [rate.check(who) is None for who in ("alice", "bob", "alice", "bob")] == [True, True, False, False]

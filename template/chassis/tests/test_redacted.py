@@ -26,23 +26,23 @@ from pydantic_ai.settings import ModelSettings
 from sample_task import TASK, Answer, Question
 
 from chassis.contract import Answered, Draft
-from chassis.errors import ConfigError, NotAllowed
+from chassis.errors import ConfigError, InputNotAllowed
 from chassis.guard.model import GuardedModel
-from chassis.testing import Scripted, wire_for_tests
+from chassis.testing import ScriptedModel, wire_for_tests
 
 ADDRESS, CARD = "ada@example.com", "4111 1111 1111 1111"
 KINDS = ["email", "phone", "card", "iban", "national_id", "ip", "secret"]
-TOOLS = {name: {"destination": "vendor", "changes": False} for name in ("look_up", "send", "pay", "scan")}
+TOOLS = {name: {"destination": "vendor", "side_effects": False} for name in ("look_up", "send", "pay", "scan")}
 DESTINATIONS = {"vendor": {"classes": ["internal"], "redact": KINDS}}
 
 
-def said(model: Scripted) -> str:
+def said(model: ScriptedModel) -> str:
     """Return all that a model was sent, as one text."""
     return "".join(ModelMessagesTypeAdapter.dump_json(messages).decode() for messages in model.requests)
 
 
 def guarded[T](
-    root: Path, model: Scripted, work: Callable[[Model], Awaitable[T]], *, redact: list[str] | None = None
+    root: Path, model: ScriptedModel, work: Callable[[Model], Awaitable[T]], *, redact: list[str] | None = None
 ) -> T:
     """Do something with a guarded model."""
     destinations = {"vendor": {"classes": ["internal"], "redact": KINDS if redact is None else redact}}
@@ -74,7 +74,7 @@ def test_a_whole_tool_loop_runs_on_placeholders(tmp_path: Path) -> None:
 
         return (await agent.run(f"Who is {ADDRESS}?")).output
 
-    model = Scripted(
+    model = ScriptedModel(
         call_the_tool,
         "[EMAIL_1] and [EMAIL_2] pay with [CARD_1]; [EMAIL_9] is new.",
     )
@@ -106,7 +106,9 @@ def test_arguments_are_restored_wherever_they_stand(tmp_path: Path, as_text: boo
         return (await agent.run(f"Send {key} to {odd}.")).output
 
     arguments = {"to": [{"[EMAIL_1]": "[SECRET_1]"}]}
-    model = Scripted(ModelResponse([ToolCallPart("send", json.dumps(arguments) if as_text else arguments)]), "Done.")
+    model = ScriptedModel(
+        ModelResponse([ToolCallPart("send", json.dumps(arguments) if as_text else arguments)]), "Done."
+    )
 
     assert guarded(tmp_path, model, work) == "Done."
     assert got == [[{odd: key}]]
@@ -126,7 +128,7 @@ def test_a_reply_that_is_json_stays_json(tmp_path: Path) -> None:
     async def work(model: Model) -> Contact:
         return (await Agent(model, output_type=NativeOutput(Contact)).run('Who is "john doe"@example.com?')).output
 
-    contact = guarded(tmp_path, Scripted('{"address": "[EMAIL_1]"}'), work)
+    contact = guarded(tmp_path, ScriptedModel('{"address": "[EMAIL_1]"}'), work)
 
     assert contact == Contact(address='"john doe"@example.com')
 
@@ -145,7 +147,7 @@ def test_a_retry_does_not_repeat_the_value_to_the_model(tmp_path: Path) -> None:
 
         return (await agent.run(f"Pay with {CARD}.")).output
 
-    model = Scripted(
+    model = ScriptedModel(
         ModelResponse([ToolCallPart("pay", {"card": "[CARD_1]", "extra": {"never": "asked"}})]),
         ModelResponse([ToolCallPart("pay", {"card": "[CARD_1]"})]),
         ModelResponse([ToolCallPart("pay", {"card": "[CARD_2]"})]),
@@ -173,11 +175,11 @@ def test_what_cannot_be_searched_does_not_leave(tmp_path: Path, attachment: Any)
     async def work(model: Model) -> str:
         return (await Agent(model).run(["Read this.", attachment])).output
 
-    model = Scripted("Read.")
-    with pytest.raises(NotAllowed, match=r"An attachment \((binary|image-url|document-url)\) cannot be searched"):
+    model = ScriptedModel("Read.")
+    with pytest.raises(InputNotAllowed, match=r"An attachment \((binary|image-url|document-url)\) cannot be searched"):
         guarded(tmp_path, model, work)
 
-    with pytest.raises(NotAllowed, match=r"what reading this (binary|image-url|document-url) costs"):
+    with pytest.raises(InputNotAllowed, match=r"what reading this (binary|image-url|document-url) costs"):
         guarded(tmp_path, model, work, redact=[])
 
     assert model.requests == []
@@ -185,7 +187,7 @@ def test_what_cannot_be_searched_does_not_leave(tmp_path: Path, attachment: Any)
 
 def test_a_tool_that_nobody_declared_is_not_offered(tmp_path: Path) -> None:
     """A new tool is a decision: until it is in `constraints.toml` the model hears nothing, not even of the others."""
-    model = Scripted("Hello.")
+    model = ScriptedModel("Hello.")
 
     async def run(question: Question, guarded: Model) -> Draft[Answer]:
         agent = Agent(guarded)
@@ -217,8 +219,8 @@ def test_what_a_tool_attaches_does_not_leave_either(tmp_path: Path) -> None:
 
         return (await agent.run("Scan it.")).output
 
-    with pytest.raises(NotAllowed, match="cannot be searched"):
-        guarded(tmp_path, Scripted(ModelResponse([ToolCallPart("scan", {})]), "Read."), work)
+    with pytest.raises(InputNotAllowed, match="cannot be searched"):
+        guarded(tmp_path, ScriptedModel(ModelResponse([ToolCallPart("scan", {})]), "Read."), work)
 
 
 def test_history_that_a_task_brings_along_is_redacted_too(tmp_path: Path) -> None:
@@ -228,7 +230,7 @@ def test_history_that_a_task_brings_along_is_redacted_too(tmp_path: Path) -> Non
     async def work(model: Model) -> str:
         return (await Agent(model).run("And who else?", message_history=history)).output
 
-    model = Scripted("Nobody.")
+    model = ScriptedModel("Nobody.")
 
     assert guarded(tmp_path, model, work) == "Nobody."
     assert ADDRESS not in said(model)
@@ -238,7 +240,7 @@ def test_two_calls_know_nothing_of_each_other(tmp_path: Path) -> None:
     """A placeholder of one call stands for nothing in the next, even with the same caller and the cache on."""
 
     async def story() -> list[str]:
-        model = Scripted("Hello [EMAIL_1] and [EMAIL_2].")
+        model = ScriptedModel("Hello [EMAIL_1] and [EMAIL_2].")
         async with wire_for_tests(
             TASK, tmp_path, model, cache={"ttl_seconds": 60}, destinations=DESTINATIONS
         ) as wiring:
@@ -266,7 +268,7 @@ def test_a_long_conversation_keeps_every_value_apart(tmp_path: Path) -> None:
     async def work(model: Model) -> str:
         return (await Agent(model).run(text)).output
 
-    assert guarded(tmp_path, Scripted(_echo), work) == text
+    assert guarded(tmp_path, ScriptedModel(_echo), work) == text
 
 
 def test_words_in_settings_are_redacted_too(tmp_path: Path) -> None:
@@ -286,7 +288,7 @@ def test_words_in_settings_are_redacted_too(tmp_path: Path) -> None:
         }
         return (await Agent(model).run("Well?", model_settings=settings)).output
 
-    guarded(tmp_path, Scripted(listen), work)
+    guarded(tmp_path, ScriptedModel(listen), work)
 
     [settings] = sent
     assert settings.get("stop_sequences") == ["to [EMAIL_1]"]

@@ -3,13 +3,13 @@
 import time
 
 import pytest
-from chassis.privacy.finder import Finder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensitive.corpus import FILE, load, written
 from sensitive.measure import MEASURED, measure
 
-from chassis.contract import Found, Sensitive
+from chassis.contract import SensitiveKind, SensitiveMatch
+from chassis.privacy.finder import Finder
 from chassis.privacy.placeholders import Placeholders
 
 ALL = Finder(MEASURED)
@@ -37,7 +37,7 @@ SECONDS_FOR_100_KB = 3.0
         ("phone", "(030) 901-82000"),
     ],
 )
-def test_sensitive_values_are_found_for_what_they_are(kind: Sensitive, value: str) -> None:
+def test_sensitive_values_are_found_for_what_they_are(kind: SensitiveKind, value: str) -> None:
     """A value inside a sentence is found whole, and as the right kind even when every kind is looked for."""
     text = f"Please note {value}, thanks."
 
@@ -99,10 +99,12 @@ def test_restoring_gives_back_every_text_byte_for_byte(text: str) -> None:
     assert placeholders.restore(ALL.redact(text, placeholders)) == text
 
 
-def everyone(text: str) -> list[Found]:
+def everyone(text: str) -> list[SensitiveMatch]:
     """Find the names of two people, and too much around one of them."""
     names = [("Ada Byron", len("Ada Byron")), ("Bo <", len("Bo <bo@x.example>"))]
-    return [Found("name", text.index(name), text.index(name) + length) for name, length in names if name in text]
+    return [
+        SensitiveMatch("name", text.index(name), text.index(name) + length) for name, length in names if name in text
+    ]
 
 
 def test_a_recogniser_finds_what_no_pattern_can() -> None:
@@ -114,7 +116,7 @@ def test_a_recogniser_finds_what_no_pattern_can() -> None:
 
 
 def test_where_a_recogniser_and_a_pattern_overlap_nothing_shows() -> None:
-    """The pattern keeps its kind, and what sticks out of it is replaced as the recogniser says."""
+    """The pattern keeps its kind, and what sticks out of it is replaced as the recognizer says."""
     finder, placeholders = Finder(("name", "email"), (everyone,)), Placeholders()
 
     redacted = finder.redact("Write to Bo <bo@x.example>!", placeholders)
@@ -125,16 +127,16 @@ def test_where_a_recogniser_and_a_pattern_overlap_nothing_shows() -> None:
 
 @pytest.mark.parametrize("span", [(-1, 3), (2, 2), (0, 99)])
 def test_a_recogniser_that_points_outside_the_text_is_a_mistake(span: tuple[int, int]) -> None:
-    """A wrong place is never guessed around: the sentence names the recogniser, the finding and the length."""
-    finder = Finder(("name",), (lambda _: [Found("name", *span)],))
+    """A wrong place is never guessed around: the sentence names the recognizer, the finding and the length."""
+    finder = Finder(("name",), (lambda _: [SensitiveMatch("name", *span)],))
 
-    with pytest.raises(ValueError, match=r"found Found\(kind='name'.*the text has 3 characters"):
+    with pytest.raises(ValueError, match=r"found SensitiveMatch\(kind='name'.*the text has 3 characters"):
         finder.find("Ada")
 
 
 @pytest.mark.parametrize("unseen", [False, True], ids=["seen", "unseen"])
 @pytest.mark.parametrize("kind", MEASURED)
-def test_the_corpus_is_redacted_as_well_as_it_was(kind: Sensitive, unseen: bool) -> None:  # noqa: FBT001 - a parameter
+def test_the_corpus_is_redacted_as_well_as_it_was(kind: SensitiveKind, unseen: bool) -> None:  # noqa: FBT001 - a parameter
     """Recall and precision do not fall below these floors, also on sentences that no pattern was written for."""
     score = measure(sentence for sentence in load() if sentence.unseen is unseen)[kind]
     recall, precision, leaks = FLOORS[kind]
@@ -144,7 +146,7 @@ def test_the_corpus_is_redacted_as_well_as_it_was(kind: Sensitive, unseen: bool)
     assert score.leaked <= leaks, score
 
 
-FLOORS: dict[Sensitive, tuple[float, float, int]] = {
+FLOORS: dict[SensitiveKind, tuple[float, float, int]] = {
     "email": (1.0, 1.0, 0),
     "phone": (1.0, 1.0, 0),
     "card": (0.97, 0.95, 1),

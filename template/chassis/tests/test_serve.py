@@ -11,7 +11,7 @@ from sample_repository import write_repository
 from serve_process import first_match, process
 
 from chassis.errors import ConfigError
-from chassis.store.api_keys import DEVELOPER, ApiKeys
+from chassis.store.api_keys import DEVELOPMENT_CALLER, ApiKeys
 from chassis.store.opening import open_database
 from chassis.telemetry.spans import FILE, SpanStore
 
@@ -59,7 +59,7 @@ def test_production_makes_no_key(tmp_path: Path) -> None:
     """In production nobody is let in by accident: no key is made, and a log line says how to make one."""
     with process(write_repository(tmp_path), "--port", "0", CHASSIS_ENV="production") as service:
         assert service.stderr
-        remedy = first_match(service.stderr, r'"event": "key.missing".*"remedy": "([^"]+)"')
+        remedy = first_match(service.stderr, r'"event": "api_key.missing".*"remedy": "([^"]+)"')
         service.terminate()
         output, _ = service.communicate()
 
@@ -87,11 +87,11 @@ def test_a_key_for_developing_opens_nothing_in_production(store_url: str) -> Non
         database = await open_database(store_url, Path())
         try:
             developing, production = ApiKeys(database), ApiKeys(database, production=True)
-            key, other = await developing.create(DEVELOPER), await production.create("billing")
+            key, other = await developing.create(DEVELOPMENT_CALLER), await production.create("billing")
             with pytest.raises(ConfigError, match="keys of 'developer' open nothing in production"):
-                await production.create(DEVELOPER)
-            return [await keys.caller_of(known) for keys in (developing, production) for known in (key, other)]
+                await production.create(DEVELOPMENT_CALLER)
+            return [await keys.find_caller(known) for keys in (developing, production) for known in (key, other)]
         finally:
             await database.close()
 
-    assert asyncio.run(story()) == [DEVELOPER, "billing", None, "billing"]
+    assert asyncio.run(story()) == [DEVELOPMENT_CALLER, "billing", None, "billing"]

@@ -18,11 +18,11 @@ from scenario import walk
 from telemetry_sinks import Lines
 
 from chassis import Answered, Draft, Referred, Task
-from chassis.contract import Setback
-from chassis.errors import BudgetExhausted, CallError, ModelsFailed, NotAllowed
-from chassis.money.accounts import Hold
+from chassis.contract import FallbackReason
+from chassis.errors import BudgetExhausted, CallError, InputNotAllowed, ModelsFailed
+from chassis.money.accounts import Reservation
 from chassis.money.ledger import Ledger
-from chassis.testing import CONSTRAINTS, Scripted
+from chassis.testing import CONSTRAINTS, ScriptedModel
 from chassis.wiring import Wiring
 
 DOWN = ModelHTTPError(503, "first")
@@ -39,32 +39,36 @@ def asking(text: str) -> Callable[[Wiring], Coroutine[Any, Any, Any]]:
 
 def test_a_sure_model_answers(tmp_path: Path) -> None:
     """The first model's draft goes to the caller, under the model's name."""
-    outcome = walk(tmp_path, [Scripted("Four.")], asking("2 + 2?"))
+    outcome = walk(tmp_path, [ScriptedModel("Four.")], asking("2 + 2?"))
 
-    assert outcome == Answered(Answer(text="Four."), "first", 0.9, degraded=False, setback=None)
+    assert outcome == Answered(Answer(text="Four."), "first", 0.9, degraded=False, fallback_reason=None)
 
 
 def test_the_next_model_answers_when_the_first_is_down(tmp_path: Path) -> None:
     """A fallback is an answer, but a degraded one."""
-    outcome = walk(tmp_path, [Scripted(DOWN), Scripted("Four.")], asking("2 + 2?"))
+    outcome = walk(tmp_path, [ScriptedModel(DOWN), ScriptedModel("Four.")], asking("2 + 2?"))
 
-    assert outcome == Answered(Answer(text="Four."), "second", 0.9, degraded=True, setback=Setback.MODELS_FAILED)
+    assert outcome == Answered(
+        Answer(text="Four."), "second", 0.9, degraded=True, fallback_reason=FallbackReason.MODELS_FAILED
+    )
 
 
 @pytest.mark.parametrize(
-    ("models", "setback"),
+    ("models", "fallback_reason"),
     [
-        ([], Setback.NO_MODEL),
-        ([Scripted(DOWN), Scripted(DOWN)], Setback.MODELS_FAILED),
-        ([Scripted("?maybe")], Setback.LOW_CONFIDENCE),
-        ([Scripted("")], Setback.MODELS_FAILED),
+        ([], FallbackReason.NO_MODEL),
+        ([ScriptedModel(DOWN), ScriptedModel(DOWN)], FallbackReason.MODELS_FAILED),
+        ([ScriptedModel("?maybe")], FallbackReason.LOW_CONFIDENCE),
+        ([ScriptedModel("")], FallbackReason.MODELS_FAILED),
     ],
 )
-def test_the_baseline_answers_when_no_model_can(tmp_path: Path, models: list[Model], setback: Setback) -> None:
+def test_the_baseline_answers_when_no_model_can(
+    tmp_path: Path, models: list[Model], fallback_reason: FallbackReason
+) -> None:
     """Without a key, with every model down, unsure or silent, the caller still gets an honest answer."""
     outcome = walk(tmp_path, models, asking("ping"))
 
-    assert outcome == Answered(Answer(text="PING"), "baseline", 0.8, degraded=True, setback=setback)
+    assert outcome == Answered(Answer(text="PING"), "baseline", 0.8, degraded=True, fallback_reason=fallback_reason)
 
 
 def test_a_person_answers_when_nobody_is_sure(tmp_path: Path) -> None:
@@ -72,37 +76,41 @@ def test_a_person_answers_when_nobody_is_sure(tmp_path: Path) -> None:
 
     async def story(wiring: Wiring) -> tuple[Any, Any, Any]:
         outcome = await asking("why?")(wiring)
-        waiting = await wiring.desk.open_referrals()
-        return outcome, waiting[0], await wiring.desk.answer(outcome.referral_id, '{"text": "Because."}', "bob")
+        waiting = await wiring.review_queue.open_referrals()
+        return outcome, waiting[0], await wiring.review_queue.answer(outcome.referral_id, '{"text": "Because."}', "bob")
 
-    outcome, waiting, answered = walk(tmp_path, [Scripted("?maybe")], story)
+    outcome, waiting, answered = walk(tmp_path, [ScriptedModel("?maybe")], story)
 
     assert isinstance(outcome, Referred)
-    assert (waiting.id, waiting.caller, waiting.setback) == (outcome.referral_id, "alice", Setback.LOW_CONFIDENCE)
+    assert (waiting.id, waiting.caller, waiting.fallback_reason) == (
+        outcome.referral_id,
+        "alice",
+        FallbackReason.LOW_CONFIDENCE,
+    )
     assert (waiting.question, waiting.draft, waiting.confidence) == ({"text": "why?"}, {"text": "?maybe"}, 0.1)
     assert (answered.answer, answered.answered_by) == ({"text": "Because."}, "bob")
 
 
-@pytest.mark.parametrize(("rule", "expected"), [("baseline", Answered), ("desk", Referred), ("refuse", ModelsFailed)])
+@pytest.mark.parametrize(("rule", "expected"), [("baseline", Answered), ("review", Referred), ("error", ModelsFailed)])
 def test_what_happens_when_models_fail_is_a_decision(tmp_path: Path, rule: str, expected: type) -> None:
-    """`when_wrong.models_failed` decides between the baseline, a person and an error."""
+    """`fallback.models_failed` decides between the baseline, a person and an error."""
     story = asking("ping")
     rules = {"models_failed": rule}
     if issubclass(expected, CallError):
         with pytest.raises(expected):
-            walk(tmp_path, [Scripted(DOWN)], story, when_wrong=rules)
+            walk(tmp_path, [ScriptedModel(DOWN)], story, fallback=rules)
     else:
-        assert isinstance(walk(tmp_path, [Scripted(DOWN)], story, when_wrong=rules), expected)
+        assert isinstance(walk(tmp_path, [ScriptedModel(DOWN)], story, fallback=rules), expected)
 
 
 @pytest.mark.parametrize("ceiling", ["per_request_usd", "per_caller_day_usd", "per_day_usd", "per_month_usd"])
 def test_no_ceiling_is_passed_and_nothing_is_sent(tmp_path: Path, ceiling: str) -> None:
     """The worst case must fit into every ceiling before anything leaves the building."""
-    model = Scripted("Four.")
-    rules = {"budget_exhausted": "refuse"}
+    model = ScriptedModel("Four.")
+    rules = {"budget_exhausted": "error"}
 
     with pytest.raises(BudgetExhausted):
-        walk(tmp_path, [model], asking("2 + 2?"), cost={ceiling: 0.000001}, when_wrong=rules)
+        walk(tmp_path, [model], asking("2 + 2?"), cost={ceiling: 0.000001}, fallback=rules)
 
     assert model.requests == []
 
@@ -116,19 +124,19 @@ def test_the_ceiling_of_a_call_counts_all_its_requests_together(tmp_path: Path) 
         return await TASK.run(question, model)
 
     asking_often = Task(name="echo", takes=Question, gives=Answer, run=loop, baseline=TASK.baseline)
-    model, tight = Scripted("again"), {"cost": {"per_request_usd": 0.02}, "limits": {"retries_per_model": 0}}
+    model, tight = ScriptedModel("again"), {"cost": {"per_request_usd": 0.02}, "limits": {"retries_per_model": 0}}
 
     outcome = walk(tmp_path, [model], asking("ping"), task=asking_often, **tight)
 
-    assert outcome.setback is Setback.BUDGET_EXHAUSTED
+    assert outcome.fallback_reason is FallbackReason.BUDGET_EXHAUSTED
     assert 0 < len(model.requests) < 4
 
 
 def test_the_ceiling_of_a_call_counts_what_it_asks_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests side by side see each other's money also while a server still thinks about holding it."""
-    hold = Ledger.hold
+    hold = Ledger.reserve
 
-    async def slowly(ledger: Ledger, *about: Any) -> Hold:
+    async def slowly(ledger: Ledger, *about: Any) -> Reservation:
         await asyncio.sleep(0.05)
         return await hold(ledger, *about)
 
@@ -138,13 +146,13 @@ def test_the_ceiling_of_a_call_counts_what_it_asks_at_once(tmp_path: Path, monke
                 group.create_task(Agent(model).run(question.text))
         return Draft(Answer(text="again"), confidence=1)
 
-    monkeypatch.setattr(Ledger, "hold", slowly)
+    monkeypatch.setattr(Ledger, "reserve", slowly)
     asking_much = Task(name="echo", takes=Question, gives=Answer, run=at_once, baseline=TASK.baseline)
-    model, tight = Scripted("again"), {"cost": {"per_request_usd": 0.02}, "limits": {"retries_per_model": 0}}
+    model, tight = ScriptedModel("again"), {"cost": {"per_request_usd": 0.02}, "limits": {"retries_per_model": 0}}
 
     outcome = walk(tmp_path, [model], asking("ping"), task=asking_much, **tight)
 
-    assert outcome.setback is Setback.BUDGET_EXHAUSTED
+    assert outcome.fallback_reason is FallbackReason.BUDGET_EXHAUSTED
     assert len(model.requests) < 2
 
 
@@ -155,34 +163,42 @@ def test_a_cheaper_chain_answers_when_the_whole_one_is_too_dear(
     tmp_path: Path, lines: Lines, rule: str, answered_by: str, requests: tuple[int, int]
 ) -> None:
     """Without its dearest model it fits, if that is the rule; the answer, the log and the books say what happened."""
-    first, second = Scripted("Four."), Scripted("Perhaps four.")
+    first, second = ScriptedModel("Four."), ScriptedModel("Perhaps four.")
     models = [*CONSTRAINTS["models"]]
     models[1] = models[1] | {"input_usd_per_million": 1, "output_usd_per_million": 10}
-    tight: dict[str, Any] = {"cost": {"per_day_usd": 0.01}, "when_wrong": {"budget_exhausted": rule}}
+    tight: dict[str, Any] = {"cost": {"per_day_usd": 0.01}, "fallback": {"budget_exhausted": rule}}
 
     async def story(wiring: Wiring) -> tuple[Any, list[tuple[int, int]]]:
         outcome = await asking("2 + 2?")(wiring)
-        return outcome, [(balance.held, balance.spent) for balance in await wiring.ledger.balances()]
+        return outcome, [(balance.reserved, balance.spent) for balance in await wiring.ledger.balances()]
 
     outcome, balances = walk(tmp_path, [first, second], story, models=models, **tight)
 
-    assert (outcome.answered_by, outcome.degraded, outcome.setback) == (answered_by, True, Setback.BUDGET_EXHAUSTED)
+    assert (outcome.answered_by, outcome.degraded, outcome.fallback_reason) == (
+        answered_by,
+        True,
+        FallbackReason.BUDGET_EXHAUSTED,
+    )
     assert (len(first.requests), len(second.requests)) == requests
     assert set(balances) <= {(0, 60_000)}
-    assert lines.named("call.finished")[0]["setback"] == "budget_exhausted"
+    assert lines.named("call.finished")[0]["fallback_reason"] == "budget_exhausted"
 
 
 def test_what_is_free_is_asked_when_the_money_is_gone(tmp_path: Path) -> None:
     """A model of one's own, priced 0, is left of any chain; only where nothing is left the baseline answers."""
     free = {"input_usd_per_million": 0, "output_usd_per_million": 0}
     dear, own = CONSTRAINTS["models"]
-    broke: dict[str, Any] = {"cost": {"per_month_usd": 0}, "when_wrong": {"budget_exhausted": "cheaper"}}
+    broke: dict[str, Any] = {"cost": {"per_month_usd": 0}, "fallback": {"budget_exhausted": "cheaper"}}
 
-    with_one = walk(tmp_path, [Scripted("x"), Scripted("Four.")], asking("2 + 2?"), models=[dear, own | free], **broke)
-    without = walk(tmp_path, [Scripted("x"), Scripted("Four.")], asking("2 + 2?"), models=[dear, own], **broke)
+    with_one = walk(
+        tmp_path, [ScriptedModel("x"), ScriptedModel("Four.")], asking("2 + 2?"), models=[dear, own | free], **broke
+    )
+    without = walk(
+        tmp_path, [ScriptedModel("x"), ScriptedModel("Four.")], asking("2 + 2?"), models=[dear, own], **broke
+    )
 
     assert (with_one.answered_by, with_one.value.text) == ("second", "Four.")
-    assert (without.answered_by, without.setback) == ("baseline", Setback.BUDGET_EXHAUSTED)
+    assert (without.answered_by, without.fallback_reason) == ("baseline", FallbackReason.BUDGET_EXHAUSTED)
 
 
 def test_what_was_held_is_settled_to_what_was_used(tmp_path: Path) -> None:
@@ -190,9 +206,9 @@ def test_what_was_held_is_settled_to_what_was_used(tmp_path: Path) -> None:
 
     async def story(wiring: Wiring) -> list[tuple[int, int]]:
         await wiring.service.answer(Question(text="2 + 2?"), wiring.service.new_call("alice"))
-        return [(balance.held, balance.spent) for balance in await wiring.ledger.balances()]
+        return [(balance.reserved, balance.spent) for balance in await wiring.ledger.balances()]
 
-    assert walk(tmp_path, [Scripted("Four.")], story) == [(0, 600_000)] * 3
+    assert walk(tmp_path, [ScriptedModel("Four.")], story) == [(0, 600_000)] * 3
 
 
 def test_a_caller_who_hangs_up_still_pays(tmp_path: Path) -> None:
@@ -208,9 +224,9 @@ def test_a_caller_who_hangs_up_still_pays(tmp_path: Path) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        return [(balance.held, balance.spent > 10_000_000) for balance in await wiring.ledger.balances()]
+        return [(balance.reserved, balance.spent > 10_000_000) for balance in await wiring.ledger.balances()]
 
-    assert walk(tmp_path, [Scripted(hang)], story) == [(0, True)] * 3
+    assert walk(tmp_path, [ScriptedModel(hang)], story) == [(0, True)] * 3
 
 
 def test_one_deadline_bounds_a_hanging_chain(tmp_path: Path) -> None:
@@ -226,7 +242,7 @@ def test_one_deadline_bounds_a_hanging_chain(tmp_path: Path) -> None:
         return outcome, [(attempt.model, attempt.error) for attempt in call.attempts], call.deadline.remaining()
 
     outcome, attempts, remaining = walk(
-        tmp_path, [Scripted(hang), Scripted(hang)], story, latency={"deadline_seconds": 1}
+        tmp_path, [ScriptedModel(hang), ScriptedModel(hang)], story, latency={"deadline_seconds": 1}
     )
 
     assert outcome.answered_by == "baseline"
@@ -256,7 +272,7 @@ def test_a_looping_task_stops_at_its_ceiling(tmp_path: Path) -> None:
             await TASK.run(question, model)
 
     endless = Task(name="echo", takes=Question, gives=Answer, run=loop, baseline=TASK.baseline)
-    model = Scripted("again")
+    model = ScriptedModel("again")
 
     outcome = walk(tmp_path, [model], asking("ping"), task=endless)
 
@@ -272,7 +288,7 @@ def test_sensitive_values_never_reach_a_model_and_come_back(tmp_path: Path) -> N
         assert isinstance(prompt, UserPromptPart)
         return ModelResponse([TextPart(str(prompt.content))], usage=RequestUsage(input_tokens=1, output_tokens=1))
 
-    model = Scripted(repeat)
+    model = ScriptedModel(repeat)
 
     outcome = walk(tmp_path, [model], asking("Mail ann@example.com"))
 
@@ -283,9 +299,9 @@ def test_sensitive_values_never_reach_a_model_and_come_back(tmp_path: Path) -> N
 
 def test_the_policy_refuses_without_repeating_the_value(tmp_path: Path) -> None:
     """A card number is refused by the name of the rule, and no model sees it."""
-    model = Scripted("never")
+    model = ScriptedModel("never")
 
-    with pytest.raises(NotAllowed, match=r"data\.refuse") as refusal:
+    with pytest.raises(InputNotAllowed, match=r"data\.refuse") as refusal:
         walk(tmp_path, [model], asking("Pay with 4111 1111 1111 1111"))
 
     assert "4111" not in str(refusal.value)
@@ -294,7 +310,7 @@ def test_the_policy_refuses_without_repeating_the_value(tmp_path: Path) -> None:
 
 def test_the_same_question_is_paid_for_once_per_caller(tmp_path: Path, lines: Lines) -> None:
     """The cache answers a caller's second request for nothing; another caller's is sent."""
-    model = Scripted("Four.")
+    model = ScriptedModel("Four.")
 
     async def story(wiring: Wiring) -> list[int]:
         costs: list[int] = []
@@ -311,13 +327,13 @@ def test_the_same_question_is_paid_for_once_per_caller(tmp_path: Path, lines: Li
 
 def test_a_failing_model_rests(tmp_path: Path) -> None:
     """After five failures in a row a model is no longer asked."""
-    first = Scripted(DOWN)
+    first = ScriptedModel(DOWN)
 
     async def story(wiring: Wiring) -> None:
         for _ in range(8):
             await asking("ping")(wiring)
 
-    walk(tmp_path, [first, Scripted("ok")], story)
+    walk(tmp_path, [first, ScriptedModel("ok")], story)
 
     assert len(first.requests) == 5
 
@@ -331,7 +347,7 @@ def test_an_error_in_the_team_s_code_is_never_hidden(tmp_path: Path) -> None:
     broken = Task(name="echo", takes=Question, gives=Answer, run=bug, baseline=TASK.baseline)
 
     with pytest.raises(ZeroDivisionError):
-        walk(tmp_path, [Scripted("ok")], asking("ping"), task=broken)
+        walk(tmp_path, [ScriptedModel("ok")], asking("ping"), task=broken)
 
 
 def test_a_task_group_of_the_team_s_hides_no_failure_of_a_model(tmp_path: Path) -> None:
@@ -347,7 +363,7 @@ def test_a_task_group_of_the_team_s_hides_no_failure_of_a_model(tmp_path: Path) 
 
     doubled = Task(name="echo", takes=Question, gives=Answer, run=both, baseline=TASK.baseline)
 
-    assert walk(tmp_path, [Scripted(DOWN)], asking("ping"), task=doubled).answered_by == "baseline"
+    assert walk(tmp_path, [ScriptedModel(DOWN)], asking("ping"), task=doubled).answered_by == "baseline"
 
 
 def test_a_draft_of_the_wrong_type_is_a_mistake(tmp_path: Path) -> None:
@@ -359,7 +375,7 @@ def test_a_draft_of_the_wrong_type_is_a_mistake(tmp_path: Path) -> None:
     lying = Task(name="echo", takes=Question, gives=Answer, run=lie, baseline=TASK.baseline)
 
     with pytest.raises(TypeError, match="drafted a str, not a Answer"):
-        walk(tmp_path, [Scripted("ok")], asking("ping"), task=lying)
+        walk(tmp_path, [ScriptedModel("ok")], asking("ping"), task=lying)
 
 
 @pytest.mark.parametrize("mistake", [IndexError(), KeyError("choices"), ValueError(), TypeError(), AttributeError()])
@@ -372,7 +388,7 @@ def test_what_a_vendor_s_library_cannot_read_is_a_failure_of_the_model(tmp_path:
         assert isinstance(outcome, Answered)
         return outcome.answered_by, call.attempts[0].cost > 10_000_000
 
-    assert walk(tmp_path, [Scripted(mistake), Scripted("Four.")], story) == ("second", True)
+    assert walk(tmp_path, [ScriptedModel(mistake), ScriptedModel("Four.")], story) == ("second", True)
 
 
 def test_a_reply_without_usage_costs_the_worst_case(tmp_path: Path) -> None:
@@ -384,4 +400,4 @@ def test_a_reply_without_usage_costs_the_worst_case(tmp_path: Path) -> None:
         await wiring.service.answer(Question(text="2 + 2?"), call)
         return call.cost > 10_000_000
 
-    assert walk(tmp_path, [Scripted(silent)], story)
+    assert walk(tmp_path, [ScriptedModel(silent)], story)

@@ -13,7 +13,7 @@ from chassis_tools.governance.signoff_status import BLOCKS_CHANGE, BLOCKS_RELEAS
 from cli_runner import run
 from ownership_file import OWNERSHIP, write
 
-from chassis.config.constraints import ADDRESSES, Constraints
+from chassis.config.constraints import VENDOR_URLS, Constraints
 from chassis.testing import CONSTRAINTS, constraints_for_tests
 
 TODAY = date(2030, 1, 1)
@@ -28,15 +28,15 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"data": {"class": "public"}, "destinations": {"vendor": VENDOR | {"classes": ["internal", "public"]}}},
         {"privacy", "legal"},
     ),
-    "a tool": ({"tools": {"look": {"destination": "vendor", "changes": False}}}, {"security", "privacy", "risk"}),
+    "a tool": ({"tools": {"look": {"destination": "vendor", "side_effects": False}}}, {"security", "privacy", "risk"}),
     "a tool that acts": (
-        {"tools": {"pay": {"destination": "vendor", "changes": True}}},
+        {"tools": {"pay": {"destination": "vendor", "side_effects": True}}},
         {"security", "privacy", "risk"},
     ),
     "the tier": ({"risk": {"tier": "critical"}}, {"legal", "risk"}),
     "the budget": ({"cost": {"per_month_usd": 2000}}, {"procurement"}),
     "a region": ({"destinations": {"vendor": VENDOR | {"region": "eu"}}}, {"privacy"}),
-    "the answer to an outage": ({"when_wrong": {"models_failed": "refuse"}}, {"risk"}),
+    "the answer to an outage": ({"fallback": {"models_failed": "error"}}, {"risk"}),
     "the deadline": ({"latency": {"deadline_seconds": 6}}, set()),
     "the review of success": ({"success": {"review_on": "2031-01-01"}}, set()),
 }
@@ -70,18 +70,18 @@ def test_a_change_voids_exactly_what_covers_it(what: str) -> None:
 
 
 SIGNED = {
-    "security": "ad3dca8fbf0b42e2f2ff971b5f8d96f3ba48bef22767c69f4fc95d550f80af55",
+    "security": "f60f9b1750835788f3729d712336303d4330a9d9211822b8a532e640413777a6",
     "privacy": "1f2de0137ded729434ed1967985d0355629546962e7404b8a53dac653588572b",
     "legal": "34f10ab2fce7fae38fb1d7aba5fec5b719a4dba7efff28d1828615033339eaf2",
     "procurement": "1d6ea7d6c7fca3b5bfd7227d986f2a236baaa5ef73942aeedd087f55c3c5285c",
-    "risk": "eea513b56feb036ef7c61529a16ee841632a45119d0d6dddbc0aa238ff9fb5bf",
+    "risk": "ab11f746b23261137515b9320851f653d39cb45ab76b2ba971bb9e12f08ae652",
 }
 """The fingerprints of the constraints of the tests, with a tool and a host."""
 
 
 def test_an_update_voids_nothing() -> None:
     """The same constraints have the same fingerprints in each release; who changes one voids signatures everywhere."""
-    tool = {"destination": "vendor", "changes": True, "hosts": ["x.example"]}
+    tool = {"destination": "vendor", "side_effects": True, "hosts": ["x.example"]}
     constraints = constraints_for_tests(models=[OWN, *MODELS[1:]], tools={"look": tool})
 
     assert {name: fingerprint(kind.covers(constraints)) for name, kind in KINDS.items()} == SIGNED
@@ -89,7 +89,7 @@ def test_an_update_voids_nothing() -> None:
 
 def test_an_egress_host_voids_the_security_review() -> None:
     """A tool that reaches one more host, or a model at another address, is a matter of security alone."""
-    tool = {"destination": "vendor", "changes": False}
+    tool = {"destination": "vendor", "side_effects": False}
     before = constraints_for_tests(tools={"look": tool}, models=[OWN])
     more = constraints_for_tests(tools={"look": tool | {"hosts": ["x.example"]}}, models=[OWN])
     moved = constraints_for_tests(tools={"look": tool}, models=[OWN | {"base_url": "https://elsewhere.example.com/v1"}])
@@ -100,7 +100,7 @@ def test_an_egress_host_voids_the_security_review() -> None:
 
 def test_hosts_are_those_that_the_guard_reaches() -> None:
     """What a reviewer reads is where requests go."""
-    for provider, address in ADDRESSES.items():
+    for provider, address in VENDOR_URLS.items():
         bought = constraints_for_tests(models=[MODELS[0] | {"provider": provider}])
         assert egress_hosts(bought) == {address.split("/")[2]}
     assert egress_hosts(constraints_for_tests()) == {"api.openai.com"}
@@ -116,7 +116,7 @@ def test_hosts_are_those_that_the_guard_reaches() -> None:
             {"data": {"class": "personal"}, "destinations": {"vendor": VENDOR | {"classes": ["personal"]}}},
             {"security", "procurement", "privacy", "legal"},
         ),
-        ({"tools": {"pay": {"destination": "vendor", "changes": True}}}, {"security", "procurement", "risk"}),
+        ({"tools": {"pay": {"destination": "vendor", "side_effects": True}}}, {"security", "procurement", "risk"}),
         ({"risk": {"tier": "critical"}}, {"security", "procurement", "legal", "risk"}),
     ],
 )

@@ -14,17 +14,17 @@ import pytest
 from postgres_server import Server, started_server
 from telemetry_sinks import Lines
 
-from chassis.contract import Setback
-from chassis.errors import ConfigError, StoreUnavailable
+from chassis.contract import FallbackReason
+from chassis.errors import ConfigError, DatabaseUnavailable
 from chassis.money.accounts import Account, Balance
 from chassis.money.ledger import RETRY_SECONDS, Ledger
 from chassis.store.api_keys import ApiKeys
-from chassis.store.database import PATIENCE_SECONDS, Database
+from chassis.store.database import LOCK_TIMEOUT_SECONDS, Database
 from chassis.store.opening import open_database
-from chassis.store.reply_cache import Replies
-from chassis.store.review_queue import Desk
+from chassis.store.reply_cache import ReplyCache
+from chassis.store.review_queue import ReviewQueue
 
-DAY = Account("day:2026-11-23", ceiling=100, retry_after=60)
+DAY = Account("day:2026-11-23", limit=100, retry_after=60)
 
 
 @asynccontextmanager
@@ -52,22 +52,22 @@ def test_a_transaction_is_all_or_nothing(store_url: str) -> None:
 
     async def story(database: Database) -> int:
         async with database.transaction() as tx:
-            await tx.execute("INSERT INTO accounts (key, held, spent) VALUES ($1, 0, 0)", "kept")
+            await tx.execute("INSERT INTO accounts (key, reserved, spent) VALUES ($1, 0, 0)", "kept")
 
         async def fail() -> None:
             async with database.transaction() as tx:
-                await tx.execute("INSERT INTO accounts (key, held, spent) VALUES ($1, 0, 0)", "lost")
+                await tx.execute("INSERT INTO accounts (key, reserved, spent) VALUES ($1, 0, 0)", "lost")
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
             await fail()
-        return await database.execute("UPDATE accounts SET held = 1")
+        return await database.execute("UPDATE accounts SET reserved = 1")
 
     assert told(store_url, story) == 1
 
 
 def test_a_mistake_in_a_statement_is_not_taken_for_a_bad_database(store_url: str) -> None:
-    """Errors of ours are never hidden behind `StoreUnavailable`."""
+    """Errors of ours are never hidden behind `DatabaseUnavailable`."""
 
     async def story(database: Database) -> None:
         await database.fetch("SELECT nonsense")
@@ -93,15 +93,19 @@ def test_keys_referrals_and_replies_are_kept(store_url: str) -> None:
     """Whatever outlives the process is the same on both databases."""
 
     async def story(database: Database) -> None:
-        keys, desk, replies = ApiKeys(database), Desk(database, due_hours=8), Replies(database, ttl_seconds=60)
+        keys, desk, replies = (
+            ApiKeys(database),
+            ReviewQueue(database, due_hours=8),
+            ReplyCache(database, ttl_seconds=60),
+        )
         key = await keys.create("alice")
-        assert await keys.caller_of(key) == "alice"
-        [listed] = await keys.listed()
+        assert await keys.find_caller(key) == "alice"
+        [listed] = await keys.list_keys()
         assert await keys.revoke(listed.id)
         assert not await keys.revoke(listed.id)
-        assert await keys.caller_of(key) is None
+        assert await keys.find_caller(key) is None
 
-        ticket = await desk.refer("echo", "alice", "c_1", Setback.LOW_CONFIDENCE, '{"text": "why?"}', None)
+        ticket = await desk.refer("echo", "alice", "c_1", FallbackReason.LOW_CONFIDENCE, '{"text": "why?"}', None)
         [waiting] = await desk.open_referrals()
         assert (waiting.id, waiting.question, waiting.draft) == (ticket.referral_id, {"text": "why?"}, None)
         answered = await desk.answer(ticket.referral_id, '{"text": "so"}', by="bob")
@@ -145,8 +149,8 @@ def test_a_database_that_cannot_be_opened_is_a_sentence(tmp_path: Path, url: str
 async def refusal_of(ledger: Ledger) -> tuple[str, float]:
     """Return why nothing can be held, and how long it took to say so."""
     started = time.monotonic()
-    with pytest.raises(StoreUnavailable) as refusal:
-        await ledger.hold([DAY], 10)
+    with pytest.raises(DatabaseUnavailable) as refusal:
+        await ledger.reserve([DAY], 10)
     return refusal.value.reason, time.monotonic() - started
 
 
@@ -164,14 +168,14 @@ def test_a_locked_file_is_named_and_stops_nobody_else(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
             naps += 1
         other.execute("ROLLBACK")
-        await ledger.hold([DAY], 10)
+        await ledger.reserve([DAY], 10)
         other.close()
         return asking.result(), naps, await ledger.balances()
 
     (reason, seconds), naps, balances = told(f"sqlite:///{tmp_path}/x.db", story)
 
     assert reason == "locked by another process"
-    assert PATIENCE_SECONDS <= seconds < PATIENCE_SECONDS + 0.5
+    assert LOCK_TIMEOUT_SECONDS <= seconds < LOCK_TIMEOUT_SECONDS + 0.5
     assert naps > 50
     assert balances == [Balance(DAY.key, 10, 0)]
 
@@ -183,10 +187,10 @@ def test_a_full_file_is_named(tmp_path: Path) -> None:
         [pages] = (await database.fetch("PRAGMA page_count"))[0].values()
         await database.execute(f"PRAGMA max_page_count = {pages}")
         for number in range(100):
-            await database.execute("INSERT INTO accounts (key, held, spent) VALUES ($1, 0, 0)", f"{number:0300}")
+            await database.execute("INSERT INTO accounts (key, reserved, spent) VALUES ($1, 0, 0)", f"{number:0300}")
         raise AssertionError
 
-    with pytest.raises(StoreUnavailable, match="The database is full"):
+    with pytest.raises(DatabaseUnavailable, match="The database is full"):
         told(f"sqlite:///{tmp_path}/x.db", story)
 
 
@@ -210,7 +214,7 @@ def test_a_locked_account_is_named(postgres: Server) -> None:
 
     async def story(database: Database) -> tuple[str, float]:
         ledger = Ledger(database)
-        await ledger.hold([DAY], 10)
+        await ledger.reserve([DAY], 10)
         async with database.transaction() as tx:
             await tx.execute("UPDATE accounts SET spent = spent")
             return await refusal_of(ledger)
@@ -218,7 +222,7 @@ def test_a_locked_account_is_named(postgres: Server) -> None:
     reason, seconds = told(url, story)
 
     assert reason == "too slow"
-    assert PATIENCE_SECONDS <= seconds < PATIENCE_SECONDS + 0.5
+    assert LOCK_TIMEOUT_SECONDS <= seconds < LOCK_TIMEOUT_SECONDS + 0.5
 
 
 @pytest.mark.slow
@@ -229,7 +233,7 @@ def test_a_full_server_is_named(postgres: Server) -> None:
     async def story(database: Database) -> None:
         await database.execute("DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$")
 
-    with pytest.raises(StoreUnavailable, match="The database is full"):
+    with pytest.raises(DatabaseUnavailable, match="The database is full"):
         told(url, story)
 
 
@@ -248,16 +252,16 @@ def test_a_settlement_waits_for_a_server_that_froze() -> None:
         async def story(database: Database) -> tuple[tuple[str, float], list[Balance]]:
             assert server.process is not None
             ledger = Ledger(database)
-            hold = await ledger.hold([DAY], 30)
+            reservation = await ledger.reserve([DAY], 30)
             server.process.send_signal(signal.SIGSTOP)
             for child in children_of(server.process.pid):
                 os.kill(child, signal.SIGSTOP)
             frozen = await refusal_of(ledger)
-            await ledger.settle(hold, 5)
+            await ledger.settle(reservation, 5)
             for child in children_of(server.process.pid):
                 os.kill(child, signal.SIGCONT)
             server.process.send_signal(signal.SIGCONT)
-            settled, give_up_at = [Balance(DAY.key, 0, 5)], time.monotonic() + sum(RETRY_SECONDS) + PATIENCE_SECONDS
+            settled, give_up_at = [Balance(DAY.key, 0, 5)], time.monotonic() + sum(RETRY_SECONDS) + LOCK_TIMEOUT_SECONDS
             while await ledger.balances() != settled and time.monotonic() < give_up_at:  # noqa: ASYNC110 - from outside
                 await asyncio.sleep(0.05)
             return frozen, await ledger.balances()
@@ -265,7 +269,7 @@ def test_a_settlement_waits_for_a_server_that_froze() -> None:
         (reason, seconds), balances = told(url, story)
 
     assert reason == "too slow"
-    assert seconds < 2 * PATIENCE_SECONDS + 0.5
+    assert seconds < 2 * LOCK_TIMEOUT_SECONDS + 0.5
     assert balances == [Balance(DAY.key, 0, 5)]
 
 
@@ -280,15 +284,15 @@ def test_a_hold_that_cannot_be_settled_is_named(lines: Lines, monkeypatch: pytes
         async def story(database: Database) -> str:
             assert server.process is not None
             ledger = Ledger(database)
-            hold = await ledger.hold([DAY], 30)
+            reservation = await ledger.reserve([DAY], 30)
             server.process.send_signal(signal.SIGQUIT)
             server.process.wait()
             reason, seconds = await refusal_of(ledger)
             assert seconds < 1
-            await ledger.settle(hold, 5)
+            await ledger.settle(reservation, 5)
             await ledger.close()
-            [line] = lines.named("hold.lost")
-            assert line["hold_id"] == hold.id
+            [line] = lines.named("reservation.lost")
+            assert line["reservation_id"] == reservation.id
             return reason
 
         assert told(url, story) == "gone"

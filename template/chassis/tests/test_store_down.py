@@ -1,4 +1,4 @@
-"""A call while the database cannot be used: what `when_wrong.store_down` says, never a model unpaid."""
+"""A call while the database cannot be used: what `fallback.database_down` says, never a model unpaid."""
 
 import asyncio
 import sqlite3
@@ -12,21 +12,21 @@ from pydantic_ai.models.function import AgentInfo
 from sample_task import TASK, Question
 from short_timeouts import impatient
 
-from chassis.contract import Answered, Outcome, Setback
-from chassis.errors import StoreUnavailable
-from chassis.testing import Scripted, wire_for_tests
+from chassis.contract import Answered, FallbackReason, Outcome
+from chassis.errors import DatabaseUnavailable
+from chassis.testing import ScriptedModel, wire_for_tests
 
 
-def ask(folder: Path, rule: str, question: str, model: Scripted) -> Answered[Any] | StoreUnavailable:
+def ask(folder: Path, rule: str, question: str, model: ScriptedModel) -> Answered[Any] | DatabaseUnavailable:
     """Ask while another process keeps the database locked, and give up early; return the answer or the refusal."""
 
-    async def story() -> Answered[Any] | StoreUnavailable:
-        async with wire_for_tests(TASK, folder, model, when_wrong={"store_down": rule}) as wiring:
+    async def story() -> Answered[Any] | DatabaseUnavailable:
+        async with wire_for_tests(TASK, folder, model, fallback={"database_down": rule}) as wiring:
             other = sqlite3.connect(folder / "service.db", isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
             try:
                 outcome = await wiring.service.answer(Question(text=question), wiring.service.new_call("alice"))
-            except StoreUnavailable as error:
+            except DatabaseUnavailable as error:
                 return error
             finally:
                 other.close()
@@ -39,31 +39,35 @@ def ask(folder: Path, rule: str, question: str, model: Scripted) -> Answered[Any
 
 def test_the_caller_is_refused(tmp_path: Path) -> None:
     """With `refuse` the call ends with 503 and the reason, and nothing was sent."""
-    model = Scripted("hello")
+    model = ScriptedModel("hello")
 
-    refused = ask(tmp_path, "refuse", "hi", model)
+    refused = ask(tmp_path, "error", "hi", model)
 
-    assert isinstance(refused, StoreUnavailable)
-    assert (refused.status, refused.slug, refused.reason) == (503, "store-unavailable", "locked by another process")
+    assert isinstance(refused, DatabaseUnavailable)
+    assert (refused.status, refused.slug, refused.reason) == (503, "database-unavailable", "locked by another process")
     assert model.requests == []
 
 
 def test_the_baseline_answers_what_it_is_sure_of(tmp_path: Path) -> None:
     """With `baseline` the caller gets an answer, labelled, and nothing was sent."""
-    model = Scripted("hello")
+    model = ScriptedModel("hello")
 
     answered = ask(tmp_path, "baseline", "hi", model)
 
     assert isinstance(answered, Answered)
-    assert (answered.answered_by, answered.degraded, answered.setback) == ("baseline", True, Setback.STORE_DOWN)
+    assert (answered.answered_by, answered.degraded, answered.fallback_reason) == (
+        "baseline",
+        True,
+        FallbackReason.DATABASE_DOWN,
+    )
     assert model.requests == []
 
 
 def test_what_the_baseline_is_not_sure_of_is_refused(tmp_path: Path) -> None:
     """There is no desk without the database either."""
-    refused = ask(tmp_path, "baseline", "why?", Scripted("hello"))
+    refused = ask(tmp_path, "baseline", "why?", ScriptedModel("hello"))
 
-    assert isinstance(refused, StoreUnavailable)
+    assert isinstance(refused, DatabaseUnavailable)
 
 
 def test_a_reply_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
@@ -74,7 +78,7 @@ def test_a_reply_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> No
         return ModelResponse([TextPart("hello")], finish_reason="stop")
 
     async def story() -> Outcome[Any]:
-        async with wire_for_tests(TASK, tmp_path, Scripted(reply), cache={"ttl_seconds": 60}) as wiring:
+        async with wire_for_tests(TASK, tmp_path, ScriptedModel(reply), cache={"ttl_seconds": 60}) as wiring:
             return await wiring.service.answer(Question(text="hi"), wiring.service.new_call("alice"))
 
     outcome = asyncio.run(story())
@@ -91,7 +95,7 @@ def test_a_desk_that_does_not_answer_keeps_nobody_past_the_deadline(tmp_path: Pa
             other = sqlite3.connect(tmp_path / "service.db", isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
             call = wiring.service.new_call("alice")
-            with pytest.raises(StoreUnavailable) as refusal:
+            with pytest.raises(DatabaseUnavailable) as refusal:
                 await wiring.service.answer(Question(text="why?"), call)
             other.close()
             return refusal.value.reason, time.monotonic() - call.deadline.at

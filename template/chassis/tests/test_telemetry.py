@@ -11,7 +11,7 @@ from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.usage import RequestUsage
 from telemetry_sinks import Lines, collecting, started, stored
 
-from chassis.config.constraints import ModelLink
+from chassis.config.constraints import ModelConfig
 from chassis.config.project import find_project
 from chassis.errors import ConfigError
 from chassis.telemetry import names
@@ -24,7 +24,7 @@ from chassis.wiring import wire
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT_ID = "00f067aa0ba902b7"
-GPT = ModelLink(name="gpt", provider="google", model="gpt-5.5", destination="vendor", max_output_tokens=800)
+GPT = ModelConfig(name="gpt", provider="google", model="gpt-5.5", destination="vendor", max_output_tokens=800)
 
 
 def test_spans_are_on_disk_after_shutdown(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path, lines: Li
     with telemetry.instruments.span("lost"):
         pass
     telemetry.shutdown()
-    assert len(lines.named("traces.not_kept")) == 1
+    assert len(lines.named("spans.not_stored")) == 1
 
 
 def a_web_service(telemetry: Telemetry) -> FastAPI:

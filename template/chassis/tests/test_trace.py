@@ -100,7 +100,7 @@ def test_a_trace_is_drawn_as_a_tree() -> None:
             OUTCOME="answered",
             ANSWERED_BY="local",
             DEGRADED=True,
-            SETBACK="models_failed",
+            FALLBACK_REASON="models_failed",
             CONFIDENCE=0.83,
             COST_USD=0.000125,
         ),

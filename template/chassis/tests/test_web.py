@@ -17,7 +17,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from telemetry_sinks import Lines
 
-from chassis.testing import Scripted
+from chassis.testing import ScriptedModel
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_an_answer_says_who_gave_it(door: Door) -> None:
         "answer": {"text": "HELLO"},
         "answered_by": "baseline",
         "degraded": True,
-        "setback": "no_model",
+        "fallback_reason": "no_model",
         "confidence": 0.8,
         "cost_usd": 0.0,
     }
@@ -57,7 +57,7 @@ def test_a_referral_is_answered_by_a_person(door: Door) -> None:
 
     mine = {"Authorization": f"Bearer {door.key}"}
     first = door.client.get(referred["location"], headers=mine).json()
-    door.run(door.wiring.desk.answer(referred["referral_id"], '{"text": "Because."}', by="ann"))
+    door.run(door.wiring.review_queue.answer(referred["referral_id"], '{"text": "Because."}', by="ann"))
     second = door.client.get(referred["location"], headers=mine).json()
 
     assert (first["status"], first["answer"]) == ("open", None)
@@ -67,7 +67,7 @@ def test_a_referral_is_answered_by_a_person(door: Door) -> None:
 def test_a_referral_is_its_callers_own(door: Door) -> None:
     """Another caller with a valid key finds nothing there."""
     location = door.ask("why?").headers["Location"]
-    other = door.run(door.wiring.keys.create("bob"))
+    other = door.run(door.wiring.api_keys.create("bob"))
 
     response = door.client.get(location, headers={"Authorization": f"Bearer {other}"})
 
@@ -76,11 +76,11 @@ def test_a_referral_is_its_callers_own(door: Door) -> None:
 
 def test_a_revoked_key_opens_nothing(door: Door) -> None:
     """Revoking works from the next request on, and only once."""
-    key = door.run(door.wiring.keys.create("carol"))
+    key = door.run(door.wiring.api_keys.create("carol"))
     before = door.ask("hello", key).status_code
-    (key_id,) = [known.id for known in door.run(door.wiring.keys.listed()) if known.caller == "carol"]
+    (key_id,) = [known.id for known in door.run(door.wiring.api_keys.list_keys()) if known.caller == "carol"]
 
-    revoked = [door.run(door.wiring.keys.revoke(key_id)) for _ in range(2)]
+    revoked = [door.run(door.wiring.api_keys.revoke(key_id)) for _ in range(2)]
 
     assert (before, revoked, door.ask("hello", key).status_code) == (200, [True, False], 401)
 
@@ -206,7 +206,7 @@ def test_every_refusal_leaves_a_line(door: Door, lines: Lines) -> None:
 
 def test_a_mistake_of_the_team_is_told_to_nobody(tmp_path: Path, lines: Lines) -> None:
     """An error that nobody foresaw is a 500 with an id to look for in the log, and nothing of its message."""
-    with open_door(tmp_path, Scripted(RuntimeError("the password is xyzzy"))) as door:
+    with open_door(tmp_path, ScriptedModel(RuntimeError("the password is xyzzy"))) as door:
         response = door.ask("hello")
 
     assert (response.status_code, response.json()["type"]) == (500, "/problems/call-failed")
@@ -218,7 +218,7 @@ def test_a_mistake_of_the_team_is_told_to_nobody(tmp_path: Path, lines: Lines) -
 def test_the_money_is_used_up(tmp_path: Path) -> None:
     """Where the rules refuse such calls, a caller is told when there is money again."""
     with open_door(
-        tmp_path, Scripted("Four."), cost={"per_day_usd": 0}, when_wrong={"budget_exhausted": "refuse"}
+        tmp_path, ScriptedModel("Four."), cost={"per_day_usd": 0}, fallback={"budget_exhausted": "error"}
     ) as door:
         response = door.ask("2 + 2?")
 
@@ -236,7 +236,7 @@ def test_too_many_calls_at_once(tmp_path: Path) -> None:
         return ModelResponse([TextPart("Four.")])
 
     with (
-        open_door(tmp_path, Scripted(slowly), limits={"concurrent_calls": 1, "waiting_calls": 0}) as door,
+        open_door(tmp_path, ScriptedModel(slowly), limits={"concurrent_calls": 1, "queued_calls": 0}) as door,
         ThreadPoolExecutor() as pool,
     ):
         slow = pool.submit(door.ask, "2 + 2?")
@@ -271,7 +271,7 @@ def test_a_caller_who_comes_too_often_is_told_when_to_come_back(tmp_path: Path) 
     """Two calls a minute are let in, the third is not, another caller is; nothing is done for whoever is refused."""
     with open_door(tmp_path, limits={"calls_per_minute": 2}) as limited:
         answers = [limited.ask("hello") for _ in range(3)]
-        other = limited.ask("hello", limited.run(limited.wiring.keys.create("bob")))
+        other = limited.ask("hello", limited.run(limited.wiring.api_keys.create("bob")))
         page = limited.client.get("/metrics").text
 
     assert [answer.status_code for answer in (*answers, other)] == [200, 200, 429, 200]

@@ -18,8 +18,8 @@ from recording_vendor import quoting, recording, repeating, saying
 from sample_task import TASK, Answer, Question
 from telemetry_sinks import Collector, Lines, collecting
 
-from chassis import Draft, Found, Task
-from chassis.config.constraints import ModelLink
+from chassis import Draft, SensitiveMatch, Task
+from chassis.config.constraints import ModelConfig
 from chassis.config.settings import Settings
 from chassis.errors import CallError
 from chassis.guard.model import GuardedModel
@@ -43,10 +43,10 @@ TEXT = "Hello, this is {name}. Write to {email} or call {phone}. {card}, {iban},
 SETTINGS = Settings(openai_compatible_api_key=SecretStr("the vendor's own key"))
 
 
-def find_grace(text: str) -> list[Found]:
-    """Find the one person whom this recogniser knows."""
+def find_grace(text: str) -> list[SensitiveMatch]:
+    """Find the one person whom this recognizer knows."""
     at = text.find(PLANTED["name"])
-    return [Found("name", at, at + len(PLANTED["name"]))] if at >= 0 else []
+    return [SensitiveMatch("name", at, at + len(PLANTED["name"]))] if at >= 0 else []
 
 
 async def stumble(question: Question, model: Model) -> Draft[Answer]:
@@ -56,8 +56,8 @@ async def stumble(question: Question, model: Model) -> Draft[Answer]:
 
 
 def task(run: Callable[..., object] = TASK.run) -> Task[Question, Answer]:
-    """Return the sample with a recogniser, and with another function if one is given."""
-    return Task(name="echo", takes=Question, gives=Answer, run=run, baseline=TASK.baseline, recognisers=(find_grace,))  # ty: ignore[invalid-argument-type]
+    """Return the sample with a recognizer, and with another function if one is given."""
+    return Task(name="echo", takes=Question, gives=Answer, run=run, baseline=TASK.baseline, recognizers=(find_grace,))  # ty: ignore[invalid-argument-type]
 
 
 def forms(value: str) -> set[bytes]:
@@ -67,7 +67,7 @@ def forms(value: str) -> set[bytes]:
 
 def model_at(url: str) -> Model:
     """Connect the first model to this address."""
-    link = ModelLink(
+    link = ModelConfig(
         name="first",
         provider="openai-compatible",
         model="first",
@@ -190,7 +190,7 @@ def test_the_bound_covers_every_byte_that_is_sent(tmp_path: Path, prompt: str, o
             )
             with suppress(Exception):  # what the vendor answers does not matter
                 await agent.run(PROMPTS[prompt])
-            return call.turns[0].input_bound
+            return call.turns[0].max_input_tokens
 
     with recording(saying(500)) as upstream:
         bound = asyncio.run(story(upstream.url))

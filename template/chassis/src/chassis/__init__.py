@@ -5,10 +5,10 @@ A team writes a `Task`; everything else here carries it.
 
 from chassis.contract import Answered as Answered
 from chassis.contract import Draft as Draft
-from chassis.contract import Found as Found
 from chassis.contract import Outcome as Outcome
-from chassis.contract import Recogniser as Recogniser
+from chassis.contract import Recognizer as Recognizer
 from chassis.contract import Referred as Referred
+from chassis.contract import SensitiveMatch as SensitiveMatch
 from chassis.contract import Task as Task
 
-__all__ = ["Answered", "Draft", "Found", "Outcome", "Recogniser", "Referred", "Task"]
+__all__ = ["Answered", "Draft", "Outcome", "Recognizer", "Referred", "SensitiveMatch", "Task"]

@@ -36,7 +36,7 @@ class Deadline:
         """Return the seconds left, never below 0."""
         return max(0.0, self.at - time.monotonic())
 
-    def for_desk(self) -> float:
+    def for_review(self) -> float:
         """Return the seconds that laying a question on the desk may take: what is left, and half the reserve over it.
 
         A question that reaches a person a twentieth of its time late is better than one that reaches nobody.
@@ -56,7 +56,7 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class TimeBudget:
     """What one model may use of the time that is left for models.
 
     Args:
@@ -65,7 +65,7 @@ class Share:
     """
 
     deadline: Deadline
-    sharers: int
+    models_left: int
 
     def seconds(self) -> float:
         """Return the seconds that the model may use from now on.
@@ -73,7 +73,7 @@ class Share:
         Raises:
             DeadlineExceeded: There are none.
         """
-        return self.deadline.for_models() / self.sharers
+        return self.deadline.for_models() / self.models_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Call:
     id: str
     caller: str
     deadline: Deadline
-    max_turns: int
+    max_model_requests: int
     turns: "list[Turn]" = field(default_factory=list)
     placeholders: Placeholders = field(default_factory=Placeholders)
 
@@ -123,8 +123,8 @@ class Call:
         Raises:
             TooManyModelRequests: The task has used up `max_turns`.
         """
-        if len(self.turns) >= self.max_turns:
-            raise TooManyModelRequests(f"The task asked a model {self.max_turns} times, which is the limit")
+        if len(self.turns) >= self.max_model_requests:
+            raise TooManyModelRequests(f"The task asked a model {self.max_model_requests} times, which is the limit")
         self.turns.append(Turn(self))
         return self.turns[-1]
 
@@ -144,9 +144,9 @@ class Call:
         return sum(turn.cost for turn in self.turns)
 
     @property
-    def exposure(self) -> NanoUsd:
+    def committed_cost(self) -> NanoUsd:
         """Return what the call has cost so far, and what is set aside for its open turns."""
-        return self.cost + sum(turn.held for turn in self.turns)
+        return self.cost + sum(turn.reserved for turn in self.turns)
 
 
 @dataclass(slots=True)
@@ -163,9 +163,9 @@ class Turn:
     """
 
     call: Call
-    input_bound: int = 0
-    held: NanoUsd = 0
-    shortened: bool = False
+    max_input_tokens: int = 0
+    reserved: NanoUsd = 0
+    budget_limited: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     reply_key: str | None = None
 
@@ -174,6 +174,6 @@ class Turn:
         """Return what this turn has cost so far."""
         return sum(attempt.cost for attempt in self.attempts)
 
-    def blame(self, error: str) -> None:
+    def mark_unusable(self, error: str) -> None:
         """Note that the reply, which looked well, was of no use to the task."""
         self.attempts[:] = [replace(attempt, error=attempt.error or error) for attempt in self.attempts]

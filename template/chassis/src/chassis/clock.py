@@ -8,6 +8,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def stamp(moment: datetime) -> str:
+def to_timestamp(moment: datetime) -> str:
     """Return a moment as text that sorts in time order, `2026-11-23T15:04:05.000000+00:00`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

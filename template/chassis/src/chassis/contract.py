@@ -35,7 +35,7 @@ class Draft[A]:
             raise ValueError(f"confidence is {self.confidence!r}; give a number from 0 to 1")
 
 
-class Setback(StrEnum):
+class FallbackReason(StrEnum):
     """Why the model's draft could not simply be handed to the caller."""
 
     NO_MODEL = "no_model"
@@ -43,7 +43,7 @@ class Setback(StrEnum):
     LOW_CONFIDENCE = "low_confidence"
     MODELS_FAILED = "models_failed"
     BUDGET_EXHAUSTED = "budget_exhausted"
-    STORE_DOWN = "store_down"
+    DATABASE_DOWN = "database_down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class Answered[A]:
         answered_by: The model's name as in `constraints.toml`, `"baseline"`, or `"task"` if no model was asked.
         confidence: The draft's confidence, 0 to 1.
         degraded: True when a model was meant to answer first and something else did.
-        setback: What went wrong on the way, if anything did.
+        fallback_reason: What went wrong on the way, if anything did.
     """
 
     value: A
     answered_by: str
     confidence: float
     degraded: bool
-    setback: Setback | None
+    fallback_reason: FallbackReason | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,38 +71,38 @@ class Referred:
 
     Args:
         referral_id: Where the answer will be found, `GET /v1/referrals/{id}`.
-        setback: Why no machine answered.
+        fallback_reason: Why no machine answered.
         due_at: When a person is to have answered, UTC.
     """
 
     referral_id: str
-    setback: Setback
+    fallback_reason: FallbackReason
     due_at: datetime
 
 
 type Outcome[A] = Answered[A] | Referred
 
 
-type Sensitive = Literal["email", "phone", "card", "iban", "national_id", "ip", "secret", "name"]
-"""`name` is found only if the task brings a recogniser: no pattern knows a name."""
+type SensitiveKind = Literal["email", "phone", "card", "iban", "national_id", "ip", "secret", "name"]
+"""`name` is found only if the task brings a recognizer: no pattern knows a name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SensitiveMatch:
     """A sensitive value: what it is, and where it stands in the text, `text[start:end]`."""
 
-    kind: Sensitive
+    kind: SensitiveKind
     start: int
     end: int
 
 
-class Recogniser(Protocol):
+class Recognizer(Protocol):
     """Finds what patterns cannot, such as names: any callable from a text to what it found there.
 
     It is asked for every text that might leave, so it must be quick, and must work without the network.
     """
 
-    def __call__(self, text: str, /) -> Iterable[Found]:
+    def __call__(self, text: str, /) -> Iterable[SensitiveMatch]:
         """Return the sensitive values in `text`, in any order."""
         ...
 
@@ -117,7 +117,7 @@ class Task[Q: BaseModel, A: BaseModel]:
         gives: The type of an answer.
         run: Drafts an answer with a guarded model; loops, tools and several requests are all allowed.
         baseline: Drafts an answer without any model. It answers when no model can, and is what a model must beat.
-        recognisers: Find what no pattern can, such as names, wherever `constraints.toml` says to refuse or redact them.
+        recognizers: Find what no pattern can, such as names, wherever `constraints.toml` says to refuse or redact them.
 
     Raises:
         ValueError: `name` could not be part of an address.
@@ -128,7 +128,7 @@ class Task[Q: BaseModel, A: BaseModel]:
     gives: type[A]
     run: "Callable[[Q, Model], Awaitable[Draft[A]]]"
     baseline: Callable[[Q], Draft[A]]
-    recognisers: tuple[Recogniser, ...] = ()
+    recognizers: tuple[Recognizer, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):

@@ -42,7 +42,7 @@ async def draft_by_model[Q: BaseModel, A: BaseModel](
         raise DeadlineExceeded("No model gave a usable reply in time") from error
 
 
-def typed[Q: BaseModel, A: BaseModel](task: Task[Q, A], draft: Draft[A]) -> Draft[A]:
+def check_type[Q: BaseModel, A: BaseModel](task: Task[Q, A], draft: Draft[A]) -> Draft[A]:
     """Let a draft pass if it holds what the task promises; no type checker has looked at a team's code for us.
 
     Raises:
@@ -57,27 +57,27 @@ async def _run[Q: BaseModel, A: BaseModel](task: Task[Q, A], guard: Guard, quest
     """Run the task, and once more for each model that kept giving it replies of the wrong form."""
     begun = len(call.turns)
     try:
-        return typed(task, await _ungrouped(task.run(question, GuardedModel(guard, call))))
+        return check_type(task, await _unwrap_exception_group(task.run(question, GuardedModel(guard, call))))
     except (UnexpectedModelBehavior, UsageLimitExceeded) as error:
         model = call.answerer
         if model is None or len(call.turns) == begun:
             raise  # no model has said anything, so this is a mistake in code
-        rest = await _give_up_on(model, guard, call.turns[begun:], type(error).__name__)
+        rest = await _models_after(model, guard, call.turns[begun:], type(error).__name__)
         if rest is None:
             raise ModelsFailed("No model gave a reply of the right form") from error
     return await _run(task, rest, question, call)
 
 
-async def _give_up_on(model: str, guard: Guard, turns: Sequence[Turn], error: str) -> Guard | None:
+async def _models_after(model: str, guard: Guard, turns: Sequence[Turn], error: str) -> Guard | None:
     """Return the models behind one whose replies, though whole, were of no use to the task."""
     log.warning("model.failed", model=model, error=error)
     for turn in turns:
-        turn.blame(error)
-    await guard.replies.forget(turn.reply_key for turn in turns if turn.reply_key)
+        turn.mark_unusable(error)
+    await guard.reply_cache.forget(turn.reply_key for turn in turns if turn.reply_key)
     return guard.after(model)
 
 
-async def _ungrouped[T](work: Awaitable[T]) -> T:
+async def _unwrap_exception_group[T](work: Awaitable[T]) -> T:
     """Wait for the task; what went wrong with models inside a `TaskGroup` of the team's is raised by its own name."""
     try:
         return await work
@@ -91,7 +91,7 @@ async def _ungrouped[T](work: Awaitable[T]) -> T:
         raise error from group
 
 
-async def in_a_thread[T](work: Callable[[], T], name: str) -> T:
+async def run_in_thread[T](work: Callable[[], T], name: str) -> T:
     """Return what the work returns, or raise what it raises. Whoever is cancelled leaves it behind.
 
     Threads of a pool would be waited for when the process ends, and a few that hang would fill it.

@@ -5,12 +5,12 @@ ChassisError
 └── CallError                  a caller sees these as problem+json
     ├── Unauthenticated        401  no key, or a key that nobody issued
     ├── NotFound               404  no such referral, or another caller's
-    ├── TooLarge               413  the body is over `limits.body_bytes`
-    ├── NotAllowed             422  the policy forbids to process this input
+    ├── TooLarge               413  the body is over `limits.max_body_bytes`
+    ├── InputNotAllowed             422  the policy forbids to process this input
     ├── BudgetExhausted        429  no money left to ask a model
     ├── TooManyCalls           429  more calls in a minute than `limits.calls_per_minute`
     ├── Overloaded             503  more callers at once than `limits` has places for
-    ├── StoreUnavailable       503  the database is locked, full, gone or too slow
+    ├── DatabaseUnavailable       503  the database is locked, full, gone or too slow
     └── ModelsFailed           503  no model gave a usable reply
         ├── DeadlineExceeded   503  ... in the time there was
         ├── TooManyModelRequests  503  ... in `limits.model_requests_per_call` tries
@@ -70,15 +70,15 @@ class NotFound(CallError):
 
 
 class TooLarge(CallError):
-    """The request body is over `limits.body_bytes`."""
+    """The request body is over `limits.max_body_bytes`."""
 
     status, slug, title = 413, "too-large", "The request body is too large"
 
 
-class NotAllowed(CallError):
+class InputNotAllowed(CallError):
     """The policy forbids to process this input."""
 
-    status, slug, title = 422, "not-allowed", "This input may not be processed"
+    status, slug, title = 422, "input-not-allowed", "This input may not be processed"
 
 
 class BudgetExhausted(CallError):
@@ -94,19 +94,19 @@ class TooManyCalls(CallError):
 
 
 class Overloaded(CallError):
-    """More callers at once than `limits.concurrent_calls` and `limits.waiting_calls` have places for."""
+    """More callers at once than `limits.concurrent_calls` and `limits.queued_calls` have places for."""
 
     status, slug, title = 503, "overloaded", "Too many calls at once"
 
 
-class StoreUnavailable(CallError):
+class DatabaseUnavailable(CallError):
     """The database cannot be used at present.
 
     Args:
         reason: How it is, such as `locked by another process`, `full`, `gone` or `too slow`.
     """
 
-    status, slug, title = 503, "store-unavailable", "The database does not answer"
+    status, slug, title = 503, "database-unavailable", "The database does not answer"
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The database is {reason}", retry_after=1)

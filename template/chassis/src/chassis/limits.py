@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 
-class LineFull(Exception):
+class QueueFull(Exception):
     """As many wait already as may wait, or the wait has been too long."""
 
 
-class Line:
+class ConcurrencyLimit:
     """Lets a bounded number in at once, in the order in which they came.
 
     Args:
@@ -25,7 +25,7 @@ class Line:
         self._most_waiting, self._waiting = waiting, 0
 
     @asynccontextmanager
-    async def place(self, seconds: float) -> AsyncGenerator[None]:
+    async def acquire(self, seconds: float) -> AsyncGenerator[None]:
         """Be inside while the context lasts, after waiting at most so many seconds.
 
         Raises:
@@ -42,13 +42,13 @@ class Line:
 
     async def _wait(self, seconds: float) -> None:
         if self._waiting >= self._most_waiting:
-            raise LineFull
+            raise QueueFull
         self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
                 await self._places.acquire()
         except TimeoutError:
-            raise LineFull from None
+            raise QueueFull from None
         finally:
             self._waiting -= 1
 
@@ -56,7 +56,7 @@ class Line:
 MINUTE = 60.0
 
 
-class Rate:
+class RateLimiter:
     """Lets everybody in so many times a minute, whichever minute one looks at. It knows only this process.
 
     Args:
@@ -68,7 +68,7 @@ class Rate:
         self._per_minute, self._clock = per_minute, clock
         self._times: dict[str, deque[float]] = {}
 
-    def enter(self, who: str) -> int | None:
+    def check(self, who: str) -> int | None:
         """Note that somebody comes and return None, or the whole seconds after which they may."""
         moment, times = self._clock(), self._times.setdefault(who, deque(maxlen=self._per_minute))
         if len(times) == self._per_minute and moment - times[0] < MINUTE:

@@ -34,17 +34,17 @@ CONSTRAINTS: dict[str, Any] = {
         "stop_when": "Below 0.3 for a month",
     },
     "latency": {"deadline_seconds": 5, "p95_seconds": 5},
-    "reliability": {"availability": 0.99, "undegraded": 0.9},
-    "quality": {"confidence_floor": 0.5, "accuracy_floor": 0.8, "largest_drop": 0.05},
+    "reliability": {"availability": 0.99, "without_fallback": 0.9},
+    "quality": {"confidence_floor": 0.5, "accuracy_floor": 0.8, "max_regression": 0.05},
     "cost": {"mean_usd": 1, "per_request_usd": 1, "per_caller_day_usd": 10, "per_day_usd": 100, "per_month_usd": 1000},
     "limits": {
-        "body_bytes": 10_000,
+        "max_body_bytes": 10_000,
         "calls_per_minute": 10_000,
         "concurrent_calls": 8,
-        "waiting_calls": 8,
+        "queued_calls": 8,
         "model_requests_per_call": 4,
         "concurrent_requests_per_model": 8,
-        "waiting_requests_per_model": 8,
+        "queued_requests_per_model": 8,
         "retries_per_model": 1,
     },
     "cache": {"ttl_seconds": 0},
@@ -63,13 +63,13 @@ CONSTRAINTS: dict[str, Any] = {
         for name in ("first", "second")
     ],
     "tools": {},
-    "when_wrong": {
+    "fallback": {
         "low_confidence": "baseline",
         "models_failed": "baseline",
         "budget_exhausted": "baseline",
-        "store_down": "refuse",
+        "database_down": "error",
     },
-    "desk": {"due_hours": 8},
+    "review": {"due_hours": 8},
 }
 """Constraints with two priced models, for tests to change a key or two of."""
 OWNER = Team(handle="@acme/ai", email="owner@example.com")
@@ -92,7 +92,7 @@ def _tracebacks_without_values() -> None:
         structlog.configure(processors=[*prepare, show])
 
 
-class Scripted(FunctionModel):
+class ScriptedModel(FunctionModel):
     """A model that says what it is told to, one reply after the other; the last one again and again.
 
     Args:

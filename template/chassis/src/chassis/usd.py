@@ -11,13 +11,13 @@ def nano_usd(dollars: float) -> NanoUsd:
     return round(dollars * NANO_PER_USD)
 
 
-def in_usd(amount: NanoUsd) -> float:
+def to_usd(amount: NanoUsd) -> float:
     """Return an amount in dollars, for a metric or a JSON field; never to reckon with."""
     return amount / NANO_PER_USD
 
 
-def show_usd(amount: NanoUsd) -> str:
+def format_usd(amount: NanoUsd) -> str:
     """Return an amount for people: `$0.000125`, `$12.50`; at least cents, at most a millionth of a dollar."""
-    digits = f"{in_usd(amount):.6f}".rstrip("0")
+    digits = f"{to_usd(amount):.6f}".rstrip("0")
     whole, _, fraction = digits.partition(".")
     return f"${whole}.{fraction.ljust(2, '0')}"

@@ -8,29 +8,29 @@ from typing import Any
 import structlog
 from pydantic_ai.models import Model
 
-from chassis.call_log import Journal
+from chassis.call_log import CallLog
 from chassis.config.constraints import Constraints, load_constraints
 from chassis.config.ownership import Team, load_ownership
 from chassis.config.project import Project, find_project
 from chassis.config.settings import Settings, load_settings
 from chassis.contract import Task
-from chassis.gauges import Watched, watching
-from chassis.guard.candidate import Link
-from chassis.guard.circuit_breaker import Breaker
-from chassis.guard.egress import Outbound
+from chassis.gauges import GaugeSources, refreshed_gauges
+from chassis.guard.candidate import Candidate
+from chassis.guard.circuit_breaker import CircuitBreaker
+from chassis.guard.egress import VendorModel
 from chassis.guard.pipeline import Guard
-from chassis.guard.vendors import NEEDS, connect
-from chassis.limits import Line
+from chassis.guard.vendors import REQUIRED_VARIABLES, connect
+from chassis.limits import ConcurrencyLimit
 from chassis.money.ledger import Ledger
-from chassis.money.prices import price_of
-from chassis.privacy.policy import check_recognisers
+from chassis.money.prices import find_price
+from chassis.privacy.policy import check_recognizers
 from chassis.service import Service
 from chassis.store.api_keys import ApiKeys
 from chassis.store.database import Database
-from chassis.store.kill_switch import ModelSwitch
+from chassis.store.kill_switch import KillSwitch
 from chassis.store.opening import open_database
-from chassis.store.reply_cache import Replies
-from chassis.store.review_queue import Desk
+from chassis.store.reply_cache import ReplyCache
+from chassis.store.review_queue import ReviewQueue
 from chassis.telemetry.setup import Identity, Telemetry, start_telemetry
 
 log = structlog.get_logger()
@@ -45,10 +45,10 @@ class Wiring:
     constraints: Constraints
     task: Task[Any, Any]
     database: Database
-    keys: ApiKeys
+    api_keys: ApiKeys
     ledger: Ledger
-    switch: ModelSwitch
-    desk: Desk
+    kill_switch: KillSwitch
+    review_queue: ReviewQueue
     service: Service[Any, Any]
     telemetry: Telemetry
     owner: Team
@@ -82,12 +82,12 @@ async def wire(
     constraints = constraints or load_constraints(project.root)
     owner = owner or load_ownership(project.root).owner
     task = task or project.load_task()
-    check_recognisers(constraints, task.recognisers)
-    links = _links(constraints, settings, models)
+    check_recognizers(constraints, task.recognizers)
+    links = _candidates(constraints, settings, models)
     async with AsyncExitStack() as open_parts:
         for link in links:
-            if isinstance(link.vendor, Outbound):
-                open_parts.push_async_callback(link.vendor.close)
+            if isinstance(link.model, VendorModel):
+                open_parts.push_async_callback(link.model.close)
         whose = Identity(project.name, project.version, settings.chassis_env, owner.handle)
         telemetry = start_telemetry(whose, project.root / "var")
         open_parts.callback(telemetry.shutdown)
@@ -95,34 +95,49 @@ async def wire(
         open_parts.push_async_callback(database.close)
         ledger = Ledger(database)
         open_parts.push_async_callback(ledger.close)
-        desk = Desk(database, constraints.desk.due_hours)
-        replies = Replies(database, constraints.cache.ttl_seconds)
-        switch = ModelSwitch(database, held_off=settings.models_off)
-        guard = Guard(links, constraints, ledger, replies, switch, task.recognisers) if links else None
-        service = Service(task, constraints, guard, desk, Journal(constraints.latency.p95_seconds))
+        review_queue = ReviewQueue(database, constraints.review.due_hours)
+        replies = ReplyCache(database, constraints.cache.ttl_seconds)
+        switch = KillSwitch(database, held_off=settings.models_off)
+        guard = Guard(links, constraints, ledger, replies, switch, task.recognizers) if links else None
+        service = Service(task, constraints, guard, review_queue, CallLog(constraints.latency.p95_seconds))
         keys = ApiKeys(database, production=settings.chassis_env == "production")
-        async with watching(Watched(ledger, desk, switch), constraints, telemetry.instruments):
+        async with refreshed_gauges(GaugeSources(ledger, review_queue, switch), constraints, telemetry.instruments):
             yield Wiring(
-                project, settings, constraints, task, database, keys, ledger, switch, desk, service, telemetry, owner
+                project,
+                settings,
+                constraints,
+                task,
+                database,
+                keys,
+                ledger,
+                switch,
+                review_queue,
+                service,
+                telemetry,
+                owner,
             )
 
 
-def _links(constraints: Constraints, settings: Settings, models: Mapping[str, Model] | None) -> tuple[Link, ...]:
+def _candidates(
+    constraints: Constraints, settings: Settings, models: Mapping[str, Model] | None
+) -> tuple[Candidate, ...]:
     """Return the models of the chain that can be asked; those that cannot are named in the log."""
-    links: list[Link] = []
+    links: list[Candidate] = []
     limits = constraints.limits
-    destinations = {name: Breaker(f"destination:{name}") for name in constraints.destinations}
+    destinations = {name: CircuitBreaker(f"destination:{name}") for name in constraints.destinations}
     for rules in constraints.models:
-        price = price_of(rules)
+        price = find_price(rules)
         if models is None:
             vendor = connect(rules, settings, timeout=constraints.latency.deadline_seconds)
         else:
             vendor = models.get(rules.name)
         if vendor is None:
-            log.warning("model.unavailable", model=rules.name, reason=f"{NEEDS[rules.provider]} is not set")
+            log.warning(
+                "model.unavailable", model=rules.name, reason=f"{REQUIRED_VARIABLES[rules.provider]} is not set"
+            )
         else:
-            breaker = Breaker(f"model:{rules.name}")
-            line = Line(limits.concurrent_requests_per_model, limits.waiting_requests_per_model)
+            breaker = CircuitBreaker(f"model:{rules.name}")
+            line = ConcurrencyLimit(limits.concurrent_requests_per_model, limits.queued_requests_per_model)
             destination = destinations[rules.destination]
-            links.append(Link(rules, vendor, price, breaker, destination, line, limits.retries_per_model))
+            links.append(Candidate(rules, vendor, price, breaker, destination, line, limits.retries_per_model))
     return tuple(links)

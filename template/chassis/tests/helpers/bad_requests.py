@@ -99,7 +99,7 @@ BAD_REQUESTS = (
     BadRequest(
         "a card number where `data.refuse` forbids them",
         422,
-        "not-allowed",
+        "input-not-allowed",
         "The question seems to contain a card, which the rule data.refuse forbids; remove it and ask again",
         b'{"text": "is 4111 1111 1111 1111 a number?"}',
     ),

@@ -28,14 +28,14 @@ class Ending:
     Args:
         status: The HTTP status.
         by: Who answered, `desk`, or the slug of the problem.
-        setback: As the answer says it.
+        fallback_reason: As the answer says it.
         charged: What the ledger has charged for the first model; all else must be what it used.
         logged: The lines before `call.finished`, each with its error or subject.
     """
 
     status: int = 200
     by: str = "second"
-    setback: str | None = "models_failed"
+    fallback_reason: str | None = "models_failed"
     charged: str = NOTHING
     logged: tuple[str, ...] = ()
 
@@ -51,7 +51,7 @@ class Fault:
         second: How the model behind it behaves.
         question: What is asked.
         store: What is done to the database meanwhile: `locked`, `slow`, `full` or `gone`.
-        store_down: What `when_wrong.store_down` says.
+        database_down: What `fallback.database_down` says.
     """
 
     what: str
@@ -60,7 +60,7 @@ class Fault:
     second: Behaviour = well
     question: str = "2 + 2?"
     store: str | None = None
-    store_down: str = "refuse"
+    database_down: str = "error"
 
 
 def failed(error: str, *more: str, **changes: Any) -> Ending:
@@ -68,7 +68,7 @@ def failed(error: str, *more: str, **changes: Any) -> Ending:
     return Ending(logged=(f"model.failed {error}", *more), **changes)
 
 
-RESTS = "breaker.opened model:first"
+RESTS = "circuit_breaker.opened model:first"
 LIMIT = {"code": "rate_limit_exceeded"}
 
 OF_VENDORS = (
@@ -172,7 +172,7 @@ OF_ALL_VENDORS = (
             "model.failed ModelAuthenticationError",
             "referral.opened",
             status=202,
-            by="desk",
+            by="review",
         ),
         status(401),
         status(401),
@@ -183,12 +183,18 @@ OF_ALL_VENDORS = (
 OF_CODE = (
     Fault(
         "a bug in the task",
-        Ending(status=500, by="call-failed", setback=None, logged=("call.finished ZeroDivisionError",)),
+        Ending(status=500, by="call-failed", fallback_reason=None, logged=("call.finished ZeroDivisionError",)),
         question="a bug in the task",
     ),
     Fault(
         "a bug in a tool of the task",
-        Ending(status=500, by="call-failed", setback=None, charged=USAGE, logged=("call.finished ZeroDivisionError",)),
+        Ending(
+            status=500,
+            by="call-failed",
+            fallback_reason=None,
+            charged=USAGE,
+            logged=("call.finished ZeroDivisionError",),
+        ),
         raw(calling("look_up", '{"word": "four"}')),
         question="a bug in a tool",
     ),
@@ -200,7 +206,7 @@ OF_CODE = (
             "call.finished ZeroDivisionError",
             status=500,
             by="call-failed",
-            setback=None,
+            fallback_reason=None,
         ),
         status(401),
         status(401),
@@ -208,21 +214,26 @@ OF_CODE = (
     ),
 )
 
-UNAVAILABLE = Ending(status=503, by="store-unavailable", setback=None, logged=("call.finished store-unavailable",))
+UNAVAILABLE = Ending(
+    status=503, by="database-unavailable", fallback_reason=None, logged=("call.finished database-unavailable",)
+)
 OF_STORES = (
-    Fault("locked by another process for 0.5 s", Ending(by="first", setback=None, charged=USAGE), store="slow"),
+    Fault("locked by another process for 0.5 s", Ending(by="first", fallback_reason=None, charged=USAGE), store="slow"),
     Fault("locked by another process", UNAVAILABLE, store="locked"),
     Fault(
         "locked by another process, where the rule is `baseline`",
-        Ending(by="baseline", setback="store_down"),
+        Ending(by="baseline", fallback_reason="database_down"),
         store="locked",
-        store_down="baseline",
+        database_down="baseline",
     ),
     Fault("no room left", UNAVAILABLE, store="full"),
     Fault(
         "its file is gone",
         Ending(
-            status=503, by="store-unavailable", setback=None, logged=("database.unreachable gone", "request.refused")
+            status=503,
+            by="database-unavailable",
+            fallback_reason=None,
+            logged=("database.unreachable gone", "request.refused"),
         ),
         store="gone",
     ),
@@ -230,11 +241,11 @@ OF_STORES = (
 
 TOLD_TO_GO = Fault(
     "SIGTERM while calls are under way and others wait",
-    Ending(by="first", setback=None, charged=USAGE, logged=("service.draining", "service.stopped")),
+    Ending(by="first", fallback_reason=None, charged=USAGE, logged=("service.draining", "service.stopped")),
 )
 KILLED = Fault(
     "killed (SIGKILL) while a model is asked",
-    Ending(status=0, by="nobody", setback=None, charged=WORST, logged=()),
+    Ending(status=0, by="nobody", fallback_reason=None, charged=WORST, logged=()),
     hang,
 )
 OF_PROCESSES = (TOLD_TO_GO, KILLED)

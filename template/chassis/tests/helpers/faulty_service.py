@@ -25,7 +25,7 @@ from telemetry_sinks import Lines
 from chassis import Draft, Task
 from chassis.config.project import Project
 from chassis.config.settings import Settings
-from chassis.errors import StoreUnavailable
+from chassis.errors import DatabaseUnavailable
 from chassis.money.ledger import Balance
 from chassis.testing import OWNER, constraints_for_tests
 from chassis.usd import nano_usd
@@ -35,10 +35,10 @@ USED = nano_usd(10 * 10 / 1e6 + 5 * 100 / 1e6)
 """What 10 tokens in and 5 out cost at the test's prices."""
 ALL_OUTPUT = nano_usd(100 * 100 / 1e6)
 """What the whole output cap costs; the worst case is that and the bound of the input."""
-OURS = re.compile(r"[a-z]+\.[a-z_]+")
+OURS = re.compile(r"[a-z_]+\.[a-z_]+")
 STORE = "service.db"
 LOCKED_SECONDS = 0.5
-QUIET = ("call.finished", "store.migrated", "key.created")
+QUIET = ("call.finished", "database.migrated", "api_key.created")
 
 
 async def ask_structured(question: Question, model: Model) -> Draft[Answer]:
@@ -83,16 +83,16 @@ def run(fault: Fault, vendor: FaultyVendor, root: Path, lines: Lines) -> Run:
             response = door.ask(fault.question)
             seconds = time.perf_counter() - started
         balances = door.run(door.wiring.ledger.balances())
-    month = next((item for item in balances if item.key.startswith("month")), Balance("month", held=0, spent=0))
+    month = next((item for item in balances if item.key.startswith("month")), Balance("month", reserved=0, spent=0))
     body: dict[str, Any] = response.json()
     ending = Ending(
         status=response.status_code,
-        by=body.get("answered_by") or body.get("type", "desk").rpartition("/")[2],
-        setback=body.get("setback"),
+        by=body.get("answered_by") or body.get("type", "review").rpartition("/")[2],
+        fallback_reason=body.get("fallback_reason"),
         charged=_charged(month.spent, body.get("answered_by")),
         logged=_logged(lines),
     )
-    return Run(ending, seconds, month.held)
+    return Run(ending, seconds, month.reserved)
 
 
 @contextmanager
@@ -110,8 +110,8 @@ def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Doo
         destinations={name: {"classes": ["internal"], "redact": []} for name in addresses},
         latency={"deadline_seconds": DEADLINE_SECONDS},
         limits={"model_requests_per_call": 6},
-        when_wrong={"store_down": fault.store_down},
-        tools={"look_up": {"destination": "first", "changes": False}},
+        fallback={"database_down": fault.database_down},
+        tools={"look_up": {"destination": "first", "side_effects": False}},
     )
     settings = Settings(database_url=f"sqlite:///{STORE}", openai_compatible_api_key=SecretStr("key"))
     project = Project(root, "sample", "1.0.0", "sample.task:TASK")
@@ -137,9 +137,9 @@ def _damaged(how: str | None, door: Door, file: Path) -> Generator[None]:
         case "full":
             [pages] = door.run(door.wiring.database.fetch("PRAGMA page_count"))[0].values()
             door.run(door.wiring.database.execute(f"PRAGMA max_page_count = {pages}"))
-            with suppress(StoreUnavailable):
+            with suppress(DatabaseUnavailable):
                 for number in count():
-                    fill = "INSERT INTO accounts (key, held, spent) VALUES ($1, 0, 0)"
+                    fill = "INSERT INTO accounts (key, reserved, spent) VALUES ($1, 0, 0)"
                     door.run(door.wiring.database.execute(fill, str(number)))
             yield
         case "gone":

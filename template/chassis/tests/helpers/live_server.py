@@ -62,7 +62,7 @@ async def _serve(opened: Future[Any], wire: Callable[[], AbstractAsyncContextMan
     async with wire() as wiring:
         config = uvicorn.Config(build_app(wiring), port=0, log_config=None, access_log=False, lifespan="off", ws="none")
         server = uvicorn.Server(config)
-        key = await wiring.keys.create("alice")
+        key = await wiring.api_keys.create("alice")
         serving = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)

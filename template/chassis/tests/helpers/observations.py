@@ -25,8 +25,8 @@ from short_timeouts import impatient
 from chassis import Answered, Draft, Referred, Task
 from chassis.clock import now
 from chassis.errors import CallError
-from chassis.testing import Reply, Scripted
-from chassis.usd import in_usd
+from chassis.testing import Reply, ScriptedModel
+from chassis.usd import to_usd
 from chassis.wiring import Wiring
 
 NAME = "model.example.com"
@@ -54,12 +54,12 @@ async def answerer(wiring: Wiring, text: str) -> str:
         outcome = await wiring.service.answer(Question(text=text), wiring.service.new_call("alice"))
     except CallError as error:
         return error.slug
-    return outcome.answered_by if isinstance(outcome, Answered) else f"desk: {outcome.setback}"
+    return outcome.answered_by if isinstance(outcome, Answered) else f"review: {outcome.fallback_reason}"
 
 
 def answered_by(*replies: Reply, text: str = "hello") -> See:
     """See who answers when the first model says this."""
-    return lambda root, raw: walk(root, [Scripted(*replies)], lambda wiring: answerer(wiring, text), **raw)
+    return lambda root, raw: walk(root, [ScriptedModel(*replies)], lambda wiring: answerer(wiring, text), **raw)
 
 
 def answered_late(root: Path, raw: Raw) -> object:
@@ -79,7 +79,7 @@ def answered_without_database(root: Path, raw: Raw) -> object:
             other.close()
 
     with impatient():
-        return walk(root, [Scripted("Four.")], story, **raw)
+        return walk(root, [ScriptedModel("Four.")], story, **raw)
 
 
 def answered_over_the_network(root: Path, raw: Raw) -> object:
@@ -103,7 +103,7 @@ def answered_two_at_once(root: Path, raw: Raw) -> object:
     async def story(wiring: Wiring) -> list[str]:
         return sorted(await asyncio.gather(answerer(wiring, "one"), answerer(wiring, "two")))
 
-    return walk(root, [Scripted(Crowd().reply), Scripted("Four.")], story, **raw)
+    return walk(root, [ScriptedModel(Crowd().reply), ScriptedModel("Four.")], story, **raw)
 
 
 def asked_at_once(root: Path, raw: Raw) -> object:
@@ -113,7 +113,7 @@ def asked_at_once(root: Path, raw: Raw) -> object:
     async def story(wiring: Wiring) -> None:
         await asyncio.gather(answerer(wiring, "one"), answerer(wiring, "two"))
 
-    walk(root, [Scripted(crowd.reply)], story, **raw)
+    walk(root, [ScriptedModel(crowd.reply)], story, **raw)
     return crowd.peak
 
 
@@ -125,14 +125,14 @@ def asked_for_one_question(root: Path, raw: Raw) -> object:
             await TASK.run(question, model)
 
     endless = Task(name="echo", takes=Question, gives=Answer, run=loop, baseline=TASK.baseline)
-    model = Scripted("again")
+    model = ScriptedModel("again")
     walk(root, [model], lambda wiring: answerer(wiring, "hello"), task=endless, **raw)
     return len(model.requests)
 
 
 def asked_for_the_same_question_twice(root: Path, raw: Raw) -> object:
     """See how often a model is asked."""
-    model = Scripted("Four.")
+    model = ScriptedModel("Four.")
 
     async def story(wiring: Wiring) -> None:
         for _ in range(2):
@@ -144,7 +144,7 @@ def asked_for_the_same_question_twice(root: Path, raw: Raw) -> object:
 
 def sent(root: Path, raw: Raw) -> object:
     """See what a model is sent instead of an address."""
-    model = Scripted("Hello.")
+    model = ScriptedModel("Hello.")
     walk(root, [model], lambda wiring: answerer(wiring, "ada@example.com"), **raw)
     [address] = set(re.findall(r"\[EMAIL_1\]|ada@example\.com", str(model.requests)))
     return address
@@ -158,7 +158,7 @@ def sent_as_cap(root: Path, raw: Raw) -> object:
         caps.append((info.model_settings or {}).get("max_tokens"))
         return ModelResponse([TextPart("Four.")], usage=RequestUsage(input_tokens=10, output_tokens=5))
 
-    walk(root, [Scripted(reply)], lambda wiring: answerer(wiring, "hello"), **raw)
+    walk(root, [ScriptedModel(reply)], lambda wiring: answerer(wiring, "hello"), **raw)
     return caps[0]
 
 
@@ -168,9 +168,9 @@ def charged(root: Path, raw: Raw) -> object:
     async def story(wiring: Wiring) -> float:
         call = wiring.service.new_call("alice")
         await wiring.service.answer(Question(text="hello"), call)
-        return in_usd(call.cost)
+        return to_usd(call.cost)
 
-    return walk(root, [Scripted("Four.")], story, **raw)
+    return walk(root, [ScriptedModel("Four.")], story, **raw)
 
 
 def due_in_hours(root: Path, raw: Raw) -> object:
@@ -190,9 +190,9 @@ def late_calls(root: Path, raw: Raw) -> object:
         await answerer(wiring, "hello")
         page, _ = wiring.telemetry.metrics_page()
         families = text_string_to_metric_families(page.decode())
-        return sum(one.value for each in families for one in each.samples if one.name == "chassis_calls_late_total")
+        return sum(one.value for each in families for one in each.samples if one.name == "chassis_calls_slow_total")
 
-    return walk(root, [Scripted("Four.")], story, **raw)
+    return walk(root, [ScriptedModel("Four.")], story, **raw)
 
 
 def statuses(*texts: str, together: bool = False) -> See:
@@ -200,7 +200,7 @@ def statuses(*texts: str, together: bool = False) -> See:
 
     def see(root: Path, raw: Raw) -> object:
         with (
-            open_door(root, Scripted(Crowd().reply), **raw) as door,
+            open_door(root, ScriptedModel(Crowd().reply), **raw) as door,
             ThreadPoolExecutor(len(texts) if together else 1) as callers,
         ):
             return sorted(answer.status_code for answer in callers.map(door.ask, texts))
@@ -211,6 +211,6 @@ def statuses(*texts: str, together: bool = False) -> See:
 def worked_on_at_once(root: Path, raw: Raw) -> object:
     """See how many of two calls are under way at the same time."""
     crowd = Crowd()
-    with open_door(root, Scripted(crowd.reply), **raw) as door, ThreadPoolExecutor(2) as callers:
+    with open_door(root, ScriptedModel(crowd.reply), **raw) as door, ThreadPoolExecutor(2) as callers:
         list(callers.map(door.ask, ("one", "two")))
     return crowd.peak

@@ -40,11 +40,11 @@ deadline_seconds = 10
 p95_seconds = 10
 [reliability]
 availability = 0.99
-undegraded = 0.9
+without_fallback = 0.9
 [quality]
 confidence_floor = 0.5
 accuracy_floor = 0.5
-largest_drop = 0.05
+max_regression = 0.05
 [cost]
 per_request_usd = 1
 per_caller_day_usd = 1
@@ -52,25 +52,25 @@ per_day_usd = 1
 per_month_usd = 1
 mean_usd = 1
 [limits]
-body_bytes = 1000
+max_body_bytes = 1000
 calls_per_minute = 1_000_000
 concurrent_calls = 4
-waiting_calls = 4
+queued_calls = 4
 model_requests_per_call = 1
 concurrent_requests_per_model = 4
-waiting_requests_per_model = 4
+queued_requests_per_model = 4
 retries_per_model = 0
 [cache]
 ttl_seconds = 0
 [data]
 class = "public"
 refuse = []
-[when_wrong]
+[fallback]
 low_confidence = "baseline"
 models_failed = "baseline"
 budget_exhausted = "baseline"
-store_down = "refuse"
-[desk]
+database_down = "error"
+[review]
 due_hours = 1
 """
 

@@ -10,7 +10,7 @@ from chassis.money.accounts import Account
 from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
 
-ACCOUNTS = [Account("day:2026-11-23", ceiling=40_000, retry_after=60), Account("month:2026-11", 60_000, 600)]
+ACCOUNTS = [Account("day:2026-11-23", limit=40_000, retry_after=60), Account("month:2026-11", 60_000, 600)]
 AMOUNT, IN_FLIGHT = 100, 8
 
 
@@ -23,13 +23,13 @@ async def spend(url: str, requests: int) -> None:
     async def request() -> None:
         async with places:
             try:
-                hold = await ledger.hold(ACCOUNTS, AMOUNT)
+                reservation = await ledger.reserve(ACCOUNTS, AMOUNT)
             except BudgetExhausted:
                 print("refused", flush=True)  # noqa: T201 - for the test that started it
                 return
             await asyncio.sleep(random.uniform(0, 0.01))  # noqa: S311 - a model's time
             spent = random.randrange(AMOUNT)  # noqa: S311 - and its price
-            await ledger.settle(hold, spent)
+            await ledger.settle(reservation, spent)
             print(spent, flush=True)  # noqa: T201 - the same
 
     await asyncio.gather(*(request() for _ in range(requests)))

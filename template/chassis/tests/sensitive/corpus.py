@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
-from chassis.contract import Sensitive
+from chassis.contract import SensitiveKind
 
 HERE = Path(__file__).parent
 FILE = HERE / "corpus.jsonl"
@@ -21,7 +21,7 @@ SEED = 20260401
 RENDERINGS = 4
 """How often a sentence with a slot is written, each time with other values."""
 
-KINDS: dict[Sensitive, str] = {
+KINDS: dict[SensitiveKind, str] = {
     "email": "email",
     "phone": "phone_us phone_uk phone_de phone_fr phone_cn phone_jp phone_world",
     "card": "card amex card19",
@@ -41,7 +41,7 @@ class Label:
 
     start: int
     end: int
-    kind: Sensitive
+    kind: SensitiveKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def written() -> str:
 
 def _parsed(row: dict[str, Any]) -> Sentence:
     marked, text, at = row["text"].replace("¦", ""), "", 0
-    kinds: dict[str, Sensitive] = {kind: kind for kind in KINDS}
+    kinds: dict[str, SensitiveKind] = {kind: kind for kind in KINDS}
     labels: list[Label] = []
     for found in MARK.finditer(marked):
         text += marked[at : found.start()]

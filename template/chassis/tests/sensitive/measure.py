@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from chassis.privacy.finder import Finder
 from sensitive.corpus import Sentence, load
 
-from chassis.contract import Sensitive
+from chassis.contract import SensitiveKind
+from chassis.privacy.finder import Finder
 
-MEASURED: tuple[Sensitive, ...] = ("email", "phone", "card", "iban", "national_id", "ip", "secret")
+MEASURED: tuple[SensitiveKind, ...] = ("email", "phone", "card", "iban", "national_id", "ip", "secret")
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Score:
         return self.right / self.found if self.found else 0.0
 
 
-def measure(sentences: Iterable[Sentence]) -> dict[Sensitive, Score]:
+def measure(sentences: Iterable[Sentence]) -> dict[SensitiveKind, Score]:
     """Look for every kind in every sentence."""
     scores = {kind: Score() for kind in MEASURED}
     finder = Finder(MEASURED)

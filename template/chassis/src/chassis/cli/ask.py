@@ -9,7 +9,7 @@ import typer
 from chassis.cli.values import read_typed, show_typed
 from chassis.config.project import find_project
 from chassis.config.settings import load_settings
-from chassis.usd import nano_usd, show_usd
+from chassis.usd import format_usd, nano_usd
 
 if TYPE_CHECKING:
     from chassis.web.schemas import AnsweredBody, ReferredBody
@@ -47,8 +47,8 @@ async def _ask(text: str) -> "AnsweredBody[Any] | ReferredBody":
 
 def _ticket(body: "ReferredBody") -> str:
     return (
-        f"No machine was sure enough ({body.setback}); a person answers by {body.due_at:%Y-%m-%d %H:%M} UTC.\n"
-        f"The ticket is {body.referral_id}: `uv run chassis desk show {body.referral_id}`.\n"
+        f"No machine was sure enough ({body.fallback_reason}); a person answers by {body.due_at:%Y-%m-%d %H:%M} UTC.\n"
+        f"The ticket is {body.referral_id}: `uv run chassis review show {body.referral_id}`.\n"
         f"Over HTTP the answer will be at {body.location}. Whom to ask about it: {body.contact}"
     )
 
@@ -56,8 +56,8 @@ def _ticket(body: "ReferredBody") -> str:
 def _facts(body: "AnsweredBody[Any] | ReferredBody") -> list[str]:
     facts = [f"trace {body.trace_id}"]
     if body.outcome == "answered":
-        why = f" ({body.setback})" if body.setback else ""
+        why = f" ({body.fallback_reason})" if body.fallback_reason else ""
         degraded = [f"degraded{why}"] if body.degraded else []
-        cost = show_usd(nano_usd(body.cost_usd))
+        cost = format_usd(nano_usd(body.cost_usd))
         facts = [f"answered by {body.answered_by}", *degraded, f"confidence {body.confidence:.2f}", cost, *facts]
     return facts

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from chassis.cli.database import database_of
+from chassis.cli.database import open_project_database
 from chassis.clock import now
 from chassis.config.constraints import Constraints, load_constraints
 from chassis.config.project import Project, find_project
@@ -17,15 +17,15 @@ from chassis.errors import ConfigError
 from chassis.money.accounts import (
     Account,
     Balance,
-    Hold,
+    Reservation,
     accounts_for,
     forecast,
     lost_before,
-    standing_of,
     still_charged,
+    usage_of,
 )
 from chassis.money.ledger import Ledger
-from chassis.usd import show_usd
+from chassis.usd import format_usd
 
 CALLER_DAY = "caller-day:"
 Minutes = Annotated[float, typer.Option("--older-than", metavar="MINUTES", help="Leave alone what is younger.")]
@@ -41,8 +41,8 @@ def budget(context: typer.Context) -> None:
     project = find_project()
     constraints, moment = load_constraints(project.root), now()
 
-    async def look(ledger: Ledger) -> tuple[list[Balance], list[Hold]]:
-        return await ledger.balances(), await ledger.open_holds(lost_before(constraints, moment))
+    async def look(ledger: Ledger) -> tuple[list[Balance], list[Reservation]]:
+        return await ledger.balances(), await ledger.open_reservations(lost_before(constraints, moment))
 
     balances, lost = _in_ledger(project, look)
     _show(constraints, {balance.key: balance for balance in balances}, lost, moment)
@@ -63,16 +63,16 @@ def release(older_than: Minutes = 60) -> None:
     typer.echo(f"Released {_together(released)}." if released else "No hold is lost that long.")
 
 
-def _show(constraints: Constraints, balances: Mapping[str, Balance], lost: list[Hold], moment: datetime) -> None:
+def _show(constraints: Constraints, balances: Mapping[str, Balance], lost: list[Reservation], moment: datetime) -> None:
     table = Table("account", "spent", "held", "left", "ceiling")
     for account in _accounts(balances, constraints, moment):
-        standing = standing_of(account, balances)
-        amounts = (standing.spent, standing.held, standing.left, standing.ceiling)
-        table.add_row(account.key, *(show_usd(amount) for amount in amounts))
+        usage = usage_of(account, balances)
+        amounts = (usage.spent, usage.reserved, usage.remaining, usage.limit)
+        table.add_row(account.key, *(format_usd(amount) for amount in amounts))
     Console().print(table)
-    month = standing_of(accounts_for("", constraints, moment)[-1], balances)
+    month = usage_of(accounts_for("", constraints, moment)[-1], balances)
     end = forecast(month.spent, moment)
-    typer.echo(f"Forecast to the end of the month: {show_usd(end)} of {show_usd(month.ceiling)}")
+    typer.echo(f"Forecast to the end of the month: {format_usd(end)} of {format_usd(month.limit)}")
     charged = still_charged(lost, month.key)
     typer.echo(f"Lost with their processes: {_together(charged)}")
     if charged:
@@ -82,9 +82,9 @@ def _show(constraints: Constraints, balances: Mapping[str, Balance], lost: list[
         )
 
 
-def _together(holds: list[Hold]) -> str:
-    plural = "" if len(holds) == 1 else "s"
-    return f"{len(holds)} hold{plural}, {show_usd(sum(hold.amount for hold in holds))}"
+def _together(reservations: list[Reservation]) -> str:
+    plural = "" if len(reservations) == 1 else "s"
+    return f"{len(reservations)} hold{plural}, {format_usd(sum(reservation.amount for reservation in reservations))}"
 
 
 def _accounts(balances: Iterable[str], constraints: Constraints, moment: datetime) -> list[Account]:
@@ -98,7 +98,7 @@ def _accounts(balances: Iterable[str], constraints: Constraints, moment: datetim
 
 def _in_ledger[T](project: Project, act: Callable[[Ledger], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with database_of(project) as database:
+        async with open_project_database(project) as database:
             return await act(Ledger(database))
 
     return asyncio.run(run())

@@ -11,7 +11,7 @@ from chassis.telemetry.logs import configure_logs
 
 
 @asynccontextmanager
-async def database_of(project: Project) -> AsyncGenerator[Database]:
+async def open_project_database(project: Project) -> AsyncGenerator[Database]:
     """Open the project's database, and close it again.
 
     Raises:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chassis.cli.database import database_of
+from chassis.cli.database import open_project_database
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ def list_keys() -> None:
     from rich.table import Table
 
     table = Table("id", "caller", "created (UTC)", "revoked (UTC)")
-    for key in _with_keys(lambda keys: keys.listed()):
+    for key in _with_keys(lambda keys: keys.list_keys()):
         table.add_row(
             key.id,
             key.caller,
@@ -56,7 +56,7 @@ def _with_keys[T](act: "Callable[[ApiKeys], Awaitable[T]]") -> T:
     production = load_settings(project.root).chassis_env == "production"
 
     async def run() -> T:
-        async with database_of(project) as database:
+        async with open_project_database(project) as database:
             return await act(ApiKeys(database, production=production))
 
     return asyncio.run(run())

@@ -37,7 +37,7 @@ app.command(rich_help_panel=USE)(serve.serve)
 app.command(rich_help_panel=USE)(ask.ask)
 app.command(rich_help_panel=USE)(trace.trace)
 app.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)
-app.add_typer(review.app, name="desk", rich_help_panel=OPERATE)
+app.add_typer(review.app, name="review", rich_help_panel=OPERATE)
 app.add_typer(budget.app, name="budget", rich_help_panel=OPERATE)
 app.add_typer(models.app, name="models", rich_help_panel=OPERATE)
 for command in entry_points(group=COMMANDS):

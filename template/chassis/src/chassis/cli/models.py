@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chassis.cli.database import database_of
+from chassis.cli.database import open_project_database
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from chassis.store.kill_switch import ModelSwitch
+    from chassis.store.kill_switch import KillSwitch
 
 By = Annotated[str | None, typer.Option(help="Who does it; you, if not given.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for whoever asks `chassis models status`.")]
@@ -50,12 +50,12 @@ def status() -> None:
         typer.echo("The models are on.")
 
 
-def _with_switch[T](act: "Callable[[ModelSwitch], Awaitable[T]]") -> T:
+def _with_switch[T](act: "Callable[[KillSwitch], Awaitable[T]]") -> T:
     from chassis.config.project import find_project
-    from chassis.store.kill_switch import ModelSwitch
+    from chassis.store.kill_switch import KillSwitch
 
     async def run() -> T:
-        async with database_of(find_project()) as database:
-            return await act(ModelSwitch(database))
+        async with open_project_database(find_project()) as database:
+            return await act(KillSwitch(database))
 
     return asyncio.run(run())

@@ -4,7 +4,7 @@ import json
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from chassis.config.toml_file import misfit
+from chassis.config.toml_file import config_error_from
 from chassis.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def read_typed[T: BaseModel](kind: type[T], text: str, where: str) -> T:
             return kind.model_validate_json(text)
         return kind.model_validate({_only_field(kind, where): text})
     except ValidationError as error:
-        raise misfit(where, error) from None
+        raise config_error_from(where, error) from None
 
 
 def show_typed(value: BaseModel) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from chassis.config.toml_file import Section, load_toml
-from chassis.contract import Sensitive
+from chassis.contract import SensitiveKind
 from chassis.usd import NanoUsd, nano_usd
 
 type Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -28,7 +28,7 @@ class Reliability(Section):
 
     availability: float = Field(gt=0, lt=1)
     """This share of requests gets no server error (5xx). Nothing reaches 1, and nobody could change anything then."""
-    undegraded: float = Field(gt=0, lt=1)
+    without_fallback: float = Field(gt=0, lt=1)
     """This share of calls gets the first model's answer, or a person's if it was unsure; the rest is fallbacks."""
 
 
@@ -39,18 +39,18 @@ class Quality(Section):
     """A draft less sure than this goes to the baseline, then to a person."""
     accuracy_floor: Fraction
     """`make evals` fails below this share of right cases."""
-    largest_drop: Fraction
+    max_regression: Fraction
     """The drop from the accepted run that a live run has to rule out, or it is undecided; `on_inconclusive` of its
     suite says whether that fails. A proven drop of a point or more always does."""
 
 
-type Tier = Literal["experiment", "standard", "critical"]
+type RiskTier = Literal["experiment", "standard", "critical"]
 
 
 class Risk(Section):
     """How much depends on it."""
 
-    tier: Tier
+    tier: RiskTier
     """`experiment`: few know of it. `standard`: people rely on it. `critical`: harm is done when it is wrong. It
     decides which sign-offs and which level of `chassis ready` a release needs, and how far off `review_by` may lie."""
 
@@ -73,27 +73,27 @@ class Tool(Section):
 
     destination: str
     """The key under `[destinations]` that says what may be sent where it runs."""
-    changes: bool
+    side_effects: bool
     """Whether a call changes anything outside; then somebody signs for the risk."""
     hosts: frozenset[str] = frozenset()
     """The hosts it reaches, such as `orders.example.com`."""
 
 
-class WhenWrong(Section):
+class FallbackRules(Section):
     """What happens instead. `baseline` goes on to the desk when the baseline is not sure either."""
 
-    low_confidence: Literal["baseline", "desk"]
+    low_confidence: Literal["baseline", "review"]
     """When the model's draft is less sure than `quality.confidence_floor`."""
-    models_failed: Literal["baseline", "desk", "refuse"]
+    models_failed: Literal["baseline", "review", "error"]
     """When no model of the chain gave a usable answer in time."""
-    budget_exhausted: Literal["cheaper", "baseline", "desk", "refuse"]
+    budget_exhausted: Literal["cheaper", "baseline", "review", "error"]
     """When the next request could break a ceiling of `[cost]`. `cheaper` leaves out the dearest models of the chain
     until the rest fits; if none fits, it means `baseline`."""
-    store_down: Literal["baseline", "refuse"]
+    database_down: Literal["baseline", "error"]
     """Without the database no money can be held, so no model is asked, and no question can be laid on the desk."""
 
 
-class DeskRules(Section):
+class ReviewRules(Section):
     """How fast people answer."""
 
     due_hours: float = Field(gt=0)
@@ -104,7 +104,7 @@ FILE = "constraints.toml"
 
 type DataClass = Literal["public", "internal", "confidential", "personal"]
 type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
-ADDRESSES: dict[Provider, str] = {
+VENDOR_URLS: dict[Provider, str] = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
     "google": "https://generativelanguage.googleapis.com",
@@ -132,19 +132,19 @@ class Cost(Section):
 class Limits(Section):
     """How much one caller, or all together, may ask for."""
 
-    body_bytes: int = Field(gt=0)
+    max_body_bytes: int = Field(gt=0)
     """A larger request body is refused with 413."""
     calls_per_minute: int = Field(gt=0)
     """How often one caller may ask one process in any minute; beyond that 429 and `Retry-After`."""
     concurrent_calls: int = Field(gt=0)
     """How many calls are worked on at once."""
-    waiting_calls: int = Field(ge=0)
+    queued_calls: int = Field(ge=0)
     """How many more wait for a place; beyond that they are refused with 503 and `Retry-After`."""
     model_requests_per_call: int = Field(gt=0)
     """Where a looping agent stops."""
     concurrent_requests_per_model: int = Field(gt=0)
     """How many requests one model is sent at once, so that a slow one cannot tie up every call."""
-    waiting_requests_per_model: int = Field(ge=0)
+    queued_requests_per_model: int = Field(ge=0)
     """How many more wait for it; beyond that the next model is asked."""
     retries_per_model: int = Field(ge=0, le=3)
     """How often a request that never arrived, or came too soon, is sent to the same model again."""
@@ -162,7 +162,7 @@ class Data(Section):
 
     data_class: DataClass = Field(alias="class")
     """The class of what callers send."""
-    refuse: frozenset[Sensitive]
+    refuse: frozenset[SensitiveKind]
     """A question that contains one of these is refused with 422."""
 
 
@@ -171,7 +171,7 @@ class Destination(Section):
 
     classes: frozenset[DataClass]
     """The classes of data that may be sent there."""
-    redact: frozenset[Sensitive]
+    redact: frozenset[SensitiveKind]
     """What is replaced by a placeholder before anything is sent there."""
     region: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]*$")
     """Where it is processed, such as `eu`, as the contract says; left out, nobody knows; `chassis ready` asks."""
@@ -179,7 +179,7 @@ class Destination(Section):
     """How long it is kept there, as the contract says; 0 is not at all; left out, nobody knows."""
 
 
-class ModelLink(Section):
+class ModelConfig(Section):
     """One model of the chain; they are asked in the order of the file."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
@@ -194,7 +194,7 @@ class ModelLink(Section):
     """The cap sent with every request; reasoning tokens count."""
     base_url: str | None = None
     """Only for `openai-compatible`: where it listens, ending in `/v1`."""
-    private: bool = False
+    private_network: bool = False
     """Whether the name in `base_url` leads into a private network; a model that says no is never asked there."""
     input_usd_per_million: Dollars | None = None
     """Of tokens that it reads. Both prices, if genai-prices does not know the model; 0 for a model of your own."""
@@ -202,9 +202,9 @@ class ModelLink(Section):
     """Of tokens that it writes, reasoning included."""
 
     @property
-    def address(self) -> str | None:
+    def url(self) -> str | None:
         """Return where it listens; None for a model of this machine, of which only the environment knows."""
-        return ADDRESSES.get(self.provider, self.base_url)
+        return VENDOR_URLS.get(self.provider, self.base_url)
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
@@ -212,7 +212,7 @@ class ModelLink(Section):
             raise ValueError("one price without the other; give both input_usd_per_million and output_usd_per_million")
         if (self.provider == "openai-compatible") != (self.base_url is not None):
             raise ValueError("base_url and provider = 'openai-compatible' go together; give both or neither")
-        if self.private and self.base_url is None:
+        if self.private_network and self.base_url is None:
             raise ValueError("private means nothing without base_url; remove it")
         return self
 
@@ -230,10 +230,10 @@ class Constraints(Section):
     cache: Cache
     data: Data
     destinations: Mapping[str, Destination] = Field(default_factory=dict)
-    models: tuple[ModelLink, ...] = ()
+    models: tuple[ModelConfig, ...] = ()
     tools: Mapping[str, Tool] = Field(default_factory=dict)
-    when_wrong: WhenWrong
-    desk: DeskRules
+    fallback: FallbackRules
+    review: ReviewRules
 
     @model_validator(mode="after")
     def _destinations_allow_the_data(self) -> Self:
@@ -255,7 +255,7 @@ class Constraints(Section):
         return self
 
     @property
-    def ceilings(self) -> dict[str, NanoUsd]:
+    def budget_limits(self) -> dict[str, NanoUsd]:
         """Return the four ceilings of `[cost]` in nano-USD, by key without `_usd`."""
         return {key.removesuffix("_usd"): nano_usd(value) for key, value in self.cost if key.startswith("per_")}
 

@@ -11,12 +11,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chassis.config.constraints import Tier
+from chassis.config.constraints import RiskTier
 from chassis.config.toml_file import Section, load_toml
 from chassis.errors import ConfigError
 
 FILE = "ownership.toml"
-MAX_REVIEW: dict[Tier, timedelta] = {
+MAX_REVIEW: dict[RiskTier, timedelta] = {
     "experiment": timedelta(days=365),
     "standard": timedelta(days=365),
     "critical": timedelta(days=183),
@@ -137,7 +137,7 @@ class Ownership(Section):
         """Return the roles whose `review_by` has come."""
         return [name for name, role in self.roles if role.review_by is not None and role.review_by <= today]
 
-    def check_reviews(self, today: date, tier: Tier) -> None:
+    def check_reviews(self, today: date, tier: RiskTier) -> None:
         """Refuse a `review_by` that lies so far off that nobody will ever be asked.
 
         Raises:

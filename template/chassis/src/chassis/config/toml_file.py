@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from chassis.errors import ConfigError
 
-SIMILAR = 0.4
+SIMILARITY_CUTOFF = 0.4
 """How alike two names must be, from 0 to 1, for the one to be a slip for the other: `p95` is one for `p95_seconds`."""
 
 
@@ -33,10 +33,10 @@ def load_toml[S: Section](path: Path, section: type[S]) -> S:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(path.name, f"not valid TOML ({error})", "Mend the line it names") from None
     except ValidationError as error:
-        raise misfit(path.name, error) from None
+        raise config_error_from(path.name, error) from None
 
 
-def misfit(where: str, error: ValidationError) -> ConfigError:
+def config_error_from(where: str, error: ValidationError) -> ConfigError:
     """Return the first thing that does not fit a type as one sentence for people; `where` is the file.
 
     A misspelt key is told as such, although Pydantic finds first that the right one is missing.
@@ -53,7 +53,7 @@ def _misspelt(details: Sequence[ErrorDetails]) -> tuple[ErrorDetails, str] | Non
         *table, name = unknown["loc"]
         missing = [each["loc"] for each in details if each["type"] == "missing"]
         names = [str(key) for *beside, key in missing if beside == table]
-        for meant in get_close_matches(str(name), names, n=1, cutoff=SIMILAR):
+        for meant in get_close_matches(str(name), names, n=1, cutoff=SIMILARITY_CUTOFF):
             return unknown, meant
     return None
 

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 from pydantic_ai.models import Model
 
-from chassis.config.constraints import ModelLink
-from chassis.guard.circuit_breaker import Breaker
-from chassis.limits import Line
+from chassis.config.constraints import ModelConfig
+from chassis.guard.circuit_breaker import CircuitBreaker
+from chassis.limits import ConcurrencyLimit
 from chassis.money.prices import Price
 from chassis.usd import NanoUsd
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Candidate:
     """One model with what the calls of the process share about it.
 
     Args:
@@ -25,17 +25,17 @@ class Link:
         retries: How often a request may be sent to it again.
     """
 
-    rules: ModelLink
-    vendor: Model
+    config: ModelConfig
+    model: Model
     price: Price
-    breaker: Breaker
-    destination: Breaker
-    line: Line
+    breaker: CircuitBreaker
+    destination_breaker: CircuitBreaker
+    concurrency: ConcurrencyLimit
     retries: int
 
     def worst_case(self, input_bound: int) -> NanoUsd:
         """Return the most that sending one request of at most `input_bound` tokens once can cost."""
-        return self.price.worst(input_bound, self.rules.max_output_tokens)
+        return self.price.worst_case(input_bound, self.config.max_output_tokens)
 
     def worst_case_with_retries(self, input_bound: int) -> NanoUsd:
         """Return the most that one request can cost if it is sent again as often as it may be."""

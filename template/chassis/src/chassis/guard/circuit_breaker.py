@@ -15,19 +15,19 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import ModelResponse
 
-from chassis.guard.failures import Resting, UnusableReply
+from chassis.guard.failures import CircuitOpen, UnusableReply
 from chassis.guard.request import Request, Step
 from chassis.telemetry import names
 from chassis.telemetry.instruments import current
 
 FAILURES_TO_OPEN = 5
-REST_SECONDS = 30.0
+OPEN_SECONDS = 30.0
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Breaker:
+class CircuitBreaker:
     """Opens after a run of failures; after a rest it lets one request through to see.
 
     Args:
@@ -39,7 +39,7 @@ class Breaker:
 
     subject: str
     failures: int = field(default=0, init=False)
-    rests_until: float | None = field(default=None, init=False)
+    open_until: float | None = field(default=None, init=False)
     probing: bool = field(default=False, init=False)
 
     def check(self) -> None:
@@ -48,12 +48,12 @@ class Breaker:
         Raises:
             Resting: The subject is resting, or another request is already looking whether it has recovered.
         """
-        if self.rests_until is not None and (self.probing or time.monotonic() < self.rests_until):
-            raise Resting(self.subject, f"{self.subject} has failed {self.failures} times in a row and rests")
+        if self.open_until is not None and (self.probing or time.monotonic() < self.open_until):
+            raise CircuitOpen(self.subject, f"{self.subject} has failed {self.failures} times in a row and rests")
 
     def enter(self) -> None:
         """Note that a request that `check` let pass is on its way; while the breaker is open, it is the probe."""
-        self.probing = self.rests_until is not None
+        self.probing = self.open_until is not None
 
     def leave(self) -> None:
         """Note that a request ended without a verdict, so that another may be the probe."""
@@ -61,10 +61,10 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Note that the subject works."""
-        if self.rests_until is not None:
-            log.info("breaker.closed", subject=self.subject)
+        if self.open_until is not None:
+            log.info("circuit_breaker.closed", subject=self.subject)
             self._count(-1)
-        self.failures, self.rests_until, self.probing = 0, None, False
+        self.failures, self.open_until, self.probing = 0, None, False
 
     def failed(self, rest_seconds: float | None = None) -> None:
         """Note that the subject does not work.
@@ -74,28 +74,28 @@ class Breaker:
         """
         self.failures, self.probing = self.failures + 1, False
         if rest_seconds is not None or self.failures >= FAILURES_TO_OPEN:
-            self._open(rest_seconds or REST_SECONDS)
+            self._open(rest_seconds or OPEN_SECONDS)
 
     def _open(self, rest_seconds: float) -> None:
-        if self.rests_until is None:
+        if self.open_until is None:
             log.warning(
-                "breaker.opened", subject=self.subject, failures=self.failures, rest_seconds=round(rest_seconds)
+                "circuit_breaker.opened", subject=self.subject, failures=self.failures, open_seconds=round(rest_seconds)
             )
             self._count(1)
-        self.rests_until = max(self.rests_until or 0, time.monotonic() + rest_seconds)
+        self.open_until = max(self.open_until or 0, time.monotonic() + rest_seconds)
 
     def _count(self, more: int) -> None:
-        current().resting.add(more, {names.SUBJECT: self.subject})
+        current().circuit_breakers_open.add(more, {names.SUBJECT: self.subject})
 
 
-QUOTA_SECONDS = 15 * 60.0
+QUOTA_OPEN_SECONDS = 15 * 60.0
 """How long an account without quota rests; waiting does not fill it, but somebody may."""
-LONGEST_SECONDS = 60 * 60.0
+MAX_OPEN_SECONDS = 60 * 60.0
 """What a vendor may ask for in `Retry-After`; more is taken for this."""
 
 
 @dataclass(frozen=True, slots=True)
-class Breaking:
+class CheckCircuitBreakers:
     """Asks a model only while its breaker and its destination's let it.
 
     Args:
@@ -105,8 +105,8 @@ class Breaking:
     """
 
     inner: Step
-    model: Breaker
-    destination: Breaker
+    model: CircuitBreaker
+    destination: CircuitBreaker
 
     async def ask(self, request: Request) -> ModelResponse:
         """Ask, unless the model or its destination rests."""
@@ -144,12 +144,12 @@ class Breaking:
                 self.destination.failed()
             case _:
                 self.destination.leave()
-                self.model.failed(_known_rest(error))
+                self.model.failed(_known_open_seconds(error))
 
 
-def _known_rest(error: ModelAPIError | UnexpectedModelBehavior) -> float | None:
+def _known_open_seconds(error: ModelAPIError | UnexpectedModelBehavior) -> float | None:
     """Return how long the model is known to be of no use, or None if a single failure says nothing about the next."""
     asked_for = (error.retry_after or 0) if isinstance(error, ModelAPIError) else 0
     if isinstance(error, ModelQuotaExceededError):
-        return min(asked_for or QUOTA_SECONDS, LONGEST_SECONDS)
-    return min(asked_for, LONGEST_SECONDS) if asked_for > REST_SECONDS else None
+        return min(asked_for or QUOTA_OPEN_SECONDS, MAX_OPEN_SECONDS)
+    return min(asked_for, MAX_OPEN_SECONDS) if asked_for > OPEN_SECONDS else None

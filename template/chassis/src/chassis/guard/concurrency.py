@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import structlog
 from pydantic_ai.messages import ModelResponse
 
-from chassis.call import Share
-from chassis.guard.failures import Crowded
+from chassis.call import TimeBudget
+from chassis.guard.failures import ModelQueueFull
 from chassis.guard.request import Request, Step
-from chassis.limits import Line, LineFull
+from chassis.limits import ConcurrencyLimit, QueueFull
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
+class LimitConcurrency:
     """Asks when there is a place, and gives up where too many wait already.
 
     Args:
@@ -25,15 +25,15 @@ class Queued:
     """
 
     inner: Step
-    line: Line
-    share: Share
+    limit: ConcurrencyLimit
+    time_budget: TimeBudget
     name: str
 
     async def ask(self, request: Request) -> ModelResponse:
         """Wait for a place, and ask."""
         try:
-            async with self.line.place(self.share.seconds()):
+            async with self.limit.acquire(self.time_budget.seconds()):
                 return await self.inner.ask(request)
-        except LineFull:
-            log.warning("model.crowded", model=self.name)
-            raise Crowded(self.name, f"Too many requests wait for {self.name}") from None
+        except QueueFull:
+            log.warning("model.queue_full", model=self.name)
+            raise ModelQueueFull(self.name, f"Too many requests wait for {self.name}") from None

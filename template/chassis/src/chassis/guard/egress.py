@@ -21,18 +21,20 @@ from chassis.guard.failures import EgressRefused
 
 log = structlog.get_logger()
 
-CONNECTIONS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
+MAX_CONNECTIONS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 """As the vendors' SDKs have it; `limits.concurrent_calls` is what bounds a service."""
-METADATA = frozenset(ipaddress.ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200"))
+METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")
+)
 """Where clouds hand out a machine's own credentials: no model listens there."""
 
 
-class Refusal(httpx2.ConnectError):
+class EgressRefusal(httpx2.ConnectError):
     """Raised inside the client; SDKs take it for a broken line, and `Outbound` names it again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Endpoint:
     """The only place that a client may reach.
 
     Args:
@@ -44,7 +46,7 @@ class Place:
     private: bool
 
     @classmethod
-    def at(cls, base_url: str, *, private: bool) -> "Place":
+    def at(cls, base_url: str, *, private: bool) -> "Endpoint":
         """Return the place of a base URL; a private address or `localhost` written there is declared by that."""
         url = httpx2.URL(base_url)
         return cls(url, private=private or url.host == "localhost" or _is_private(url.host))
@@ -52,19 +54,19 @@ class Place:
     def check_url(self, url: httpx2.URL) -> None:
         """Refuse every other scheme, host and port."""
         if _origin(url) != _origin(self.url):
-            raise Refusal(f"{_shown(url)} is not {_shown(self.url)}")
+            raise EgressRefusal(f"{_shown(url)} is not {_shown(self.url)}")
 
     def check_address(self, address: str) -> None:
         """Refuse what no model listens at, and private addresses unless this place is declared as private."""
         ip = ipaddress.ip_address(address.partition("%")[0])
         ip = getattr(ip, "ipv4_mapped", None) or ip
-        if ip in METADATA or ip.is_link_local or (not ip.is_global and not self.private):
-            raise Refusal(
-                f"{self.url.host} is at {ip}, which is a private address; base_url with private = true allows it"
+        if ip in METADATA_ADDRESSES or ip.is_link_local or (not ip.is_global and not self.private):
+            raise EgressRefusal(
+                f"{self.url.host} is at {ip}, a private address; set private_network = true to allow it"
             )
 
 
-def client_for(place: Place, timeout: float) -> httpx2.AsyncClient:
+def client_for(place: Endpoint, timeout: float) -> httpx2.AsyncClient:
     """Return a client that reaches this place only.
 
     Proxies of the environment are honoured: whom they connect to is theirs to check, whom they are asked for is ours.
@@ -76,13 +78,15 @@ def client_for(place: Place, timeout: float) -> httpx2.AsyncClient:
 
     async def before_following(response: httpx2.Response) -> None:
         if response.has_redirect_location:
-            raise Refusal(f"{_shown(place.url)} redirects to {_shown(place.url.join(response.headers['location']))}")
+            raise EgressRefusal(
+                f"{_shown(place.url)} redirects to {_shown(place.url.join(response.headers['location']))}"
+            )
 
     hooks: dict[str, list[Callable[..., Any]]] = {"request": [before_sending], "response": [before_following]}
-    return httpx2.AsyncClient(timeout=timeout, limits=CONNECTIONS, event_hooks=hooks, follow_redirects=False)
+    return httpx2.AsyncClient(timeout=timeout, limits=MAX_CONNECTIONS, event_hooks=hooks, follow_redirects=False)
 
 
-class Outbound(WrapperModel):
+class VendorModel(WrapperModel):
     """Asks a vendor, and calls a refusal of its client by its name.
 
     Args:
@@ -118,7 +122,7 @@ class Outbound(WrapperModel):
             raise
 
 
-def _watching(place: Place) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
+def _watching(place: Endpoint) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
     """Return a watch over one request: once the line is open, and before anything is said, it looks who is there."""
     direct = False
 
@@ -130,7 +134,7 @@ def _watching(place: Place) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
             stream = about["return_value"]
             try:
                 place.check_address(stream.get_extra_info("server_addr")[0])
-            except Refusal:
+            except EgressRefusal:
                 await stream.aclose()
                 raise
 
@@ -152,7 +156,7 @@ def _is_private(host: str) -> bool:
         return False
 
 
-def _refusal_behind(error: BaseException | None) -> Refusal | None:
-    while error is not None and not isinstance(error, Refusal):
+def _refusal_behind(error: BaseException | None) -> EgressRefusal | None:
+    while error is not None and not isinstance(error, EgressRefusal):
         error = error.__cause__ or error.__context__
     return error

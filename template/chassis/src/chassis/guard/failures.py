@@ -21,11 +21,11 @@ class TimedOut(ModelAPIError):
     """The model's share of the deadline ran out."""
 
 
-class Resting(ModelAPIError):
+class CircuitOpen(ModelAPIError):
     """The model's breaker is open; nothing was sent."""
 
 
-class Crowded(ModelAPIError):
+class ModelQueueFull(ModelAPIError):
     """Too many requests wait for the model already; nothing was sent."""
 
 
@@ -37,7 +37,7 @@ class UnusableReply(ModelAPIError):
     """The model answered, but with nothing that can be used."""
 
 
-class BrokenReply(UnusableReply):
+class UnreadableReply(UnusableReply):
     """A reply that the vendor's own library cannot read."""
 
 

@@ -36,7 +36,7 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PrepareMessages:
     """Asks with the messages as pydantic-ai prepares them for the vendor's model.
 
     Args:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from pydantic_ai.messages import ModelResponse
 
-from chassis.errors import ModelsOff, StoreUnavailable
+from chassis.errors import DatabaseUnavailable, ModelsOff
 from chassis.guard.request import Request, Step
-from chassis.store.kill_switch import ModelSwitch
+from chassis.store.kill_switch import KillSwitch
 
 
 @dataclass(frozen=True, slots=True)
-class Switched:
+class CheckKillSwitch:
     """Asks while the switch is on, and passes nothing on that comes after it was switched off.
 
     Args:
@@ -24,7 +24,7 @@ class Switched:
     """
 
     inner: Step
-    switch: ModelSwitch
+    kill_switch: KillSwitch
 
     async def ask(self, request: Request) -> ModelResponse:
         """Ask, unless the models are off.
@@ -34,10 +34,10 @@ class Switched:
         """
         await self._check()
         response = await self.inner.ask(request)
-        with suppress(StoreUnavailable):  # what is there and paid for is not lost because nobody can say
+        with suppress(DatabaseUnavailable):  # what is there and paid for is not lost because nobody can say
             await self._check()
         return response
 
     async def _check(self) -> None:
-        if await self.switch.is_off():
+        if await self.kill_switch.is_off():
             raise ModelsOff("The models are switched off")

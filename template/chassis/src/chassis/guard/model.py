@@ -12,7 +12,7 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from chassis.call import Call
-from chassis.guard.pipeline import Guard, walk
+from chassis.guard.pipeline import Guard, pipeline
 from chassis.guard.request import Request
 from chassis.guard.request_check import check_settings, check_tools
 
@@ -29,7 +29,7 @@ class GuardedModel(FallbackModel):
     """
 
     def __init__(self, guard: Guard, call: Call) -> None:
-        super().__init__(*(Listed(link.vendor) for link in guard.links))
+        super().__init__(*(DescribeOnlyModel(link.model) for link in guard.candidates))
         self._guard, self._call = guard, call
 
     async def request(
@@ -50,7 +50,7 @@ class GuardedModel(FallbackModel):
         check_settings(model_settings)
         check_tools(model_request_parameters.function_tools, self._guard.constraints.tools)
         request = Request(messages, model_settings, model_request_parameters)
-        return await walk(self._guard, self._call.turn()).ask(request)
+        return await pipeline(self._guard, self._call.turn()).ask(request)
 
     @asynccontextmanager
     async def request_stream(
@@ -65,7 +65,7 @@ class GuardedModel(FallbackModel):
         yield CompletedStreamedResponse(response, model_request_parameters=model_request_parameters, replay_events=True)
 
 
-class Listed(WrapperModel):
+class DescribeOnlyModel(WrapperModel):
     """Tells pydantic-ai what a model can do, and refuses to pass anything on."""
 
     async def request(self, *_: Any, **__: Any) -> NoReturn:

@@ -3,26 +3,26 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from chassis.call import Share, Turn
+from chassis.call import TimeBudget, Turn
 from chassis.config.constraints import Constraints
-from chassis.contract import Recogniser
-from chassis.guard.candidate import Link
-from chassis.guard.circuit_breaker import Breaking
-from chassis.guard.concurrency import Queued
-from chassis.guard.fallback import Fallback, Prepared
-from chassis.guard.kill_switch import Switched
-from chassis.guard.meter import Metered
-from chassis.guard.redact import Redacted
-from chassis.guard.reply_cache import Cached, Flights, Landed
+from chassis.contract import Recognizer
+from chassis.guard.candidate import Candidate
+from chassis.guard.circuit_breaker import CheckCircuitBreakers
+from chassis.guard.concurrency import LimitConcurrency
+from chassis.guard.fallback import Fallback, PrepareMessages
+from chassis.guard.kill_switch import CheckKillSwitch
+from chassis.guard.meter import Meter
+from chassis.guard.redact import Redact
+from chassis.guard.reply_cache import ModelReply, SingleFlight, UseReplyCache
 from chassis.guard.request import Step
-from chassis.guard.reservation import Afforded, Held
-from chassis.guard.retry import Retried
-from chassis.guard.timeout import Timed
+from chassis.guard.reservation import ReserveBudget, TryCheaperChains
+from chassis.guard.retry import Retry
+from chassis.guard.timeout import EnforceTimeout
 from chassis.money.ledger import Ledger
 from chassis.privacy.finder import Finder
 from chassis.privacy.policy import check_destination
-from chassis.store.kill_switch import ModelSwitch
-from chassis.store.reply_cache import Replies
+from chassis.store.kill_switch import KillSwitch
+from chassis.store.reply_cache import ReplyCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,74 +35,75 @@ class Guard:
         ledger: Where money is held.
         replies: The cache.
         switch: Whether people let models be asked.
-        recognisers: The task's own, for what no pattern can find.
+        recognizers: The task's own, for what no pattern can find.
         flights: What this process is asking at this moment.
 
     Raises:
         ConfigError: A model listens where this data may not be sent.
     """
 
-    links: tuple[Link, ...]
+    candidates: tuple[Candidate, ...]
     constraints: Constraints
     ledger: Ledger
-    replies: Replies
-    switch: ModelSwitch
-    recognisers: tuple[Recogniser, ...] = ()
-    flights: Flights[Landed] = field(default_factory=Flights[Landed])
+    reply_cache: ReplyCache
+    kill_switch: KillSwitch
+    recognizers: tuple[Recognizer, ...] = ()
+    in_flight: SingleFlight[ModelReply] = field(default_factory=SingleFlight[ModelReply])
 
     def __post_init__(self) -> None:
-        for link in self.links:
-            check_destination(link.rules, self.constraints)
+        for link in self.candidates:
+            check_destination(link.config, self.constraints)
 
     def after(self, model: str) -> "Guard | None":
         """Return a guard with only the models behind that one in the chain, or None if it was the last."""
-        place = [link.rules.name for link in self.links].index(model)
-        rest = self.links[place + 1 :]
-        return replace(self, links=rest) if rest else None
+        place = [link.config.name for link in self.candidates].index(model)
+        rest = self.candidates[place + 1 :]
+        return replace(self, candidates=rest) if rest else None
 
     @property
     def finder(self) -> Finder:
         """Return what looks for all that any destination of the chain wants replaced: a later model gets the same."""
-        destinations = (self.constraints.destinations[link.rules.destination] for link in self.links)
-        return Finder(frozenset(kind for place in destinations for kind in place.redact), self.recognisers)
+        destinations = (self.constraints.destinations[link.config.destination] for link in self.candidates)
+        return Finder(frozenset(kind for place in destinations for kind in place.redact), self.recognizers)
 
     @property
     def chain_id(self) -> str:
         """Return a text that changes whenever the models of the chain do."""
-        rules = (link.rules for link in self.links)
+        rules = (link.config for link in self.candidates)
         return ",".join(f"{rule.destination}/{rule.model}@{rule.base_url}#{rule.max_output_tokens}" for rule in rules)
 
 
-def walk(guard: Guard, turn: Turn) -> Step:
+def pipeline(guard: Guard, turn: Turn) -> Step:
     """Return the walk of one request: every guard, outermost first."""
-    return Switched(
-        Redacted(
-            Cached(
-                Afforded(
+    return CheckKillSwitch(
+        Redact(
+            UseReplyCache(
+                TryCheaperChains(
                     (
-                        Held(
+                        ReserveBudget(
                             Fallback(
                                 tuple(
-                                    Prepared(
-                                        Queued(
-                                            Breaking(
-                                                Retried(
-                                                    Switched(
-                                                        Metered(Timed(link.vendor, share), link, turn), guard.switch
+                                    PrepareMessages(
+                                        LimitConcurrency(
+                                            CheckCircuitBreakers(
+                                                Retry(
+                                                    CheckKillSwitch(
+                                                        Meter(EnforceTimeout(link.model, share), link, turn),
+                                                        guard.kill_switch,
                                                     ),
                                                     link.retries,
                                                     share,
                                                 ),
                                                 link.breaker,
-                                                link.destination,
+                                                link.destination_breaker,
                                             ),
-                                            link.line,
+                                            link.concurrency,
                                             share,
-                                            link.rules.name,
+                                            link.config.name,
                                         ),
-                                        link.vendor,
+                                        link.model,
                                     )
-                                    for link, share in _shares(links, turn)
+                                    for link, share in _time_budgets(links, turn)
                                 )
                             ),
                             links,
@@ -114,28 +115,28 @@ def walk(guard: Guard, turn: Turn) -> Step:
                     ),
                     turn,
                 ),
-                guard.replies,
-                guard.flights,
+                guard.reply_cache,
+                guard.in_flight,
                 guard.chain_id,
                 turn,
             ),
             guard.finder,
             turn,
         ),
-        guard.switch,
+        guard.kill_switch,
     )
 
 
-def _affordable(guard: Guard, turn: Turn) -> Iterator[tuple[Link, ...]]:
+def _affordable(guard: Guard, turn: Turn) -> Iterator[tuple[Candidate, ...]]:
     """Yield the models of the chain, and if it may become cheaper those left without the dearest one, and so on."""
-    yield guard.links
-    if guard.constraints.when_wrong.budget_exhausted == "cheaper":
-        left = list(guard.links)
-        for link in sorted(left, key=lambda link: -link.worst_case_with_retries(turn.input_bound))[:-1]:
+    yield guard.candidates
+    if guard.constraints.fallback.budget_exhausted == "cheaper":
+        left = list(guard.candidates)
+        for link in sorted(left, key=lambda link: -link.worst_case_with_retries(turn.max_input_tokens))[:-1]:
             left.remove(link)
             yield tuple(left)
 
 
-def _shares(links: tuple[Link, ...], turn: Turn) -> Iterator[tuple[Link, Share]]:
+def _time_budgets(links: tuple[Candidate, ...], turn: Turn) -> Iterator[tuple[Candidate, TimeBudget]]:
     """Return each model with its share: it divides the time that is left with those behind it."""
-    return ((link, Share(turn.call.deadline, len(links) - place)) for place, link in enumerate(links))
+    return ((link, TimeBudget(turn.call.deadline, len(links) - place)) for place, link in enumerate(links))

@@ -22,26 +22,26 @@ from pydantic_ai.tools import ToolDefinition
 
 from chassis.call import Turn
 from chassis.contract import Json
-from chassis.errors import NotAllowed
+from chassis.errors import InputNotAllowed
 from chassis.guard.request import Request, Step
 from chassis.privacy.finder import Finder
 from chassis.privacy.placeholders import Placeholders
 
-ENVELOPE = frozenset(
+NOT_TEXT_KEYS = frozenset(
     {"id", "kind", "media_type", "metadata", "name", "outcome", "part_kind", "provider_details", "provider_name"}
     | {"signature", "timestamp", "tool_call_id", "tool_kind", "tool_name"}
 )
 """The keys of a part under which no words travel."""
-ATTACHED = frozenset({"audio-url", "binary", "document-url", "image-url", "uploaded-file", "video-url"})
+ATTACHMENT_KINDS = frozenset({"audio-url", "binary", "document-url", "image-url", "uploaded-file", "video-url"})
 """The kinds of content that hold something other than text, or say where it is."""
-HEADERS = "extra_headers"
+HEADERS_SETTING = "extra_headers"
 """The one setting in which a team may well send a key of its own."""
-WRITTEN = frozenset({"description", "title", "enum", "const", "default", "examples"})
+SCHEMA_TEXT_KEYS = frozenset({"description", "title", "enum", "const", "default", "examples"})
 """The keys of a tool's schema under which words travel."""
 
 
 @dataclass(frozen=True, slots=True)
-class Redacted:
+class Redact:
     """Asks with placeholders instead of sensitive values.
 
     Args:
@@ -58,7 +58,7 @@ class Redacted:
         """Redact, ask, restore.
 
         Raises:
-            NotAllowed: A message has an attachment that cannot be searched.
+            InputNotAllowed: A message has an attachment that cannot be searched.
         """
         if not self.finder.kinds:
             return await self.inner.ask(request)
@@ -105,7 +105,9 @@ class _Words:
         """Return settings whose texts hold no values; headers stay, for what a team sends in one may be its own key."""
         if settings is None:
             return None
-        searched = (key for key, value in settings.items() if key != HEADERS and isinstance(value, str | list | dict))
+        searched = (
+            key for key, value in settings.items() if key != HEADERS_SETTING and isinstance(value, str | list | dict)
+        )
         words = {key: self._plain(cast("Json", settings.get(key))) for key in searched}
         return settings | cast("ModelSettings", words)
 
@@ -123,7 +125,7 @@ class _Words:
 
     def _of_part(self, part: dict[str, Json]) -> dict[str, Json]:
         return {
-            key: value if key in ENVELOPE else self._arguments(value) if key == "args" else self._plain(value)
+            key: value if key in NOT_TEXT_KEYS else self._arguments(value) if key == "args" else self._plain(value)
             for key, value in part.items()
         }
 
@@ -133,7 +135,9 @@ class _Words:
         return replace(tool, description=description, parameters_json_schema=schema)
 
     def _of_schema(self, schema: dict[str, Json]) -> dict[str, Json]:
-        return {key: self._plain(value) if key in WRITTEN else self._below(value) for key, value in schema.items()}
+        return {
+            key: self._plain(value) if key in SCHEMA_TEXT_KEYS else self._below(value) for key, value in schema.items()
+        }
 
     def _below(self, value: Json) -> Json:
         match value:
@@ -163,8 +167,8 @@ class _Words:
                 return value if self._text(str(value)) == str(value) else self._text(str(value))
             case list():
                 return [self._plain(item) for item in value]
-            case {"kind": str(kind)} if kind in ATTACHED:
-                raise NotAllowed(f"An attachment ({kind}) cannot be searched for what destinations.*.redact names")
+            case {"kind": str(kind)} if kind in ATTACHMENT_KINDS:
+                raise InputNotAllowed(f"An attachment ({kind}) cannot be searched for what destinations.*.redact names")
             case dict():
                 return {self._text(key): self._under(key, item) for key, item in value.items()}
             case _:

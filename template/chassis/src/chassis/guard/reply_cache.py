@@ -10,16 +10,16 @@ from pydantic_ai.messages import ModelResponse
 
 from chassis.call import Attempt, Turn
 from chassis.guard.request import Request, Step
-from chassis.store.reply_cache import Replies
+from chassis.store.reply_cache import ReplyCache
 
 
-class Flights[T]:
+class SingleFlight[T]:
     """The requests in flight of one process, by a key that covers everything that changes the reply."""
 
     def __init__(self) -> None:
         self._flights: dict[str, asyncio.Future[T | None]] = {}
 
-    async def landing(self, key: str) -> T | None:
+    async def join(self, key: str) -> T | None:
         """Wait for the same request in flight and return what it brought, or None if there is none to wait for.
 
         A failure is not shared, because it may have been the other call's own deadline or money: the first of those who
@@ -31,7 +31,7 @@ class Flights[T]:
                 return landed
         return None
 
-    async def send(self, key: str, ask: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, key: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask at once, and let whoever waits in `landing` have the reply too."""
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
         try:
@@ -45,12 +45,12 @@ class Flights[T]:
 
 
 REPLY = TypeAdapter(ModelResponse)
-type Landed = tuple[str, ModelResponse]
+type ModelReply = tuple[str, ModelResponse]
 """A model's name and its reply."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cached:
+class UseReplyCache:
     """Looks into the cache before a model is asked, keeps what it says, and asks once for requests in flight.
 
     Args:
@@ -62,30 +62,30 @@ class Cached:
     """
 
     inner: Step
-    replies: Replies
-    flights: Flights[Landed]
+    cache: ReplyCache
+    in_flight: SingleFlight[ModelReply]
     chain_id: str
     turn: Turn
 
     async def ask(self, request: Request) -> ModelResponse:
         """Answer from the cache, or with the reply to the same request in flight, if possible."""
-        if not self.replies.enabled:
+        if not self.cache.enabled:
             return await self.inner.ask(request)
         whose = f"{self.turn.call.caller}\0{self.chain_id}\0".encode()
         key = hashlib.sha256(whose + request.canonical).hexdigest()
         self.turn.reply_key = key
 
-        async def find_or_ask() -> Landed:
-            if known := await self.replies.find(key):
+        async def find_or_ask() -> ModelReply:
+            if known := await self.cache.find(key):
                 return known[0], self._free(known[0], known[1])
             response = await self.inner.ask(request)
             model = self.turn.attempts[-1].model
-            await self.replies.keep(key, model, _dump(response))
+            await self.cache.keep(key, model, _dump(response))
             return model, response
 
-        if (landed := await self.flights.landing(key)) is not None:
+        if (landed := await self.in_flight.join(key)) is not None:
             return self._free(landed[0], _dump(landed[1]))  # a copy: each caller's agent may write on its own
-        return (await self.flights.send(key, find_or_ask))[1]
+        return (await self.in_flight.run(key, find_or_ask))[1]
 
     def _free(self, model: str, reply: str) -> ModelResponse:
         """Return a reply that costs nothing any more."""

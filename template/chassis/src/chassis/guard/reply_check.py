@@ -5,16 +5,16 @@ from itertools import takewhile
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 
-from chassis.config.constraints import ModelLink
+from chassis.config.constraints import ModelConfig
 from chassis.guard.failures import EmptyReply, LoopingReply, OversizedReply, RefusedReply, TruncatedReply
 
-MOST_BYTES_PER_TOKEN = 128
+MAX_BYTES_PER_TOKEN = 128
 """No tokenizer in use has a longer token, so a reply within its cap cannot have more bytes than this for each."""
-MOST_REPEATS = 3
+MAX_REPEATS = 3
 """A model that asks for the same thing this often in a row, and each time was told the result, will not stop."""
 
 
-def check_reply(rules: ModelLink, response: ModelResponse, messages: Sequence[ModelMessage] = ()) -> None:
+def check_reply(rules: ModelConfig, response: ModelResponse, messages: Sequence[ModelMessage] = ()) -> None:
     """Let a reply pass if something can be done with it.
 
     Args:
@@ -34,9 +34,9 @@ def check_reply(rules: ModelLink, response: ModelResponse, messages: Sequence[Mo
     if not said.strip() and not asked_for:
         raise EmptyReply(name, f"{name} said nothing")
     size = len(said.encode()) + sum(len(arguments.encode()) for _, arguments in asked_for)
-    if size > rules.max_output_tokens * MOST_BYTES_PER_TOKEN:
+    if size > rules.max_output_tokens * MAX_BYTES_PER_TOKEN:
         raise OversizedReply(name, f"{name} wrote {size} bytes, more than {rules.max_output_tokens} tokens can have")
-    if asked_for and _repeats(asked_for, messages) >= MOST_REPEATS:
+    if asked_for and _repeats(asked_for, messages) >= MAX_REPEATS:
         raise LoopingReply(name, f"{name} asks for the same tool with the same arguments again and again")
 
 

@@ -12,12 +12,12 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_core import to_jsonable_python
 
 from chassis.contract import Json
-from chassis.errors import NotAllowed
+from chassis.errors import InputNotAllowed
 
-PASSING = frozenset({"timestamp", "run_id", "conversation_id"})
+VOLATILE_KEYS = frozenset({"timestamp", "run_id", "conversation_id"})
 """Keys of a message and of its parts that differ each time it is sent and change nothing in the reply."""
 
-ATTACHED = re.compile(rb'"kind": "(audio-url|binary|document-url|image-url|uploaded-file|video-url)"')
+ATTACHMENT = re.compile(rb'"kind": "(audio-url|binary|document-url|image-url|uploaded-file|video-url)"')
 """What a message can hold, or point at, beside text; in a text itself the quotes are escaped."""
 
 TOKENS_PER_MESSAGE = 16
@@ -48,24 +48,24 @@ class Request:
         return json.dumps([lasting, *rest], sort_keys=True, ensure_ascii=False).encode()
 
     @property
-    def input_bound(self) -> int:
+    def max_input_tokens(self) -> int:
         """Return a number of tokens that no model can exceed in reading this request.
 
         Every token of a byte-level tokenizer covers at least one byte, and the canonical form holds every word sent.
 
         Raises:
-            NotAllowed: It holds what is read elsewhere: a picture, a document, or what a tool of the vendor's finds.
+            InputNotAllowed: It holds more than text: a picture, a document, or what a tool of the vendor finds.
         """
         tools = self.parameters.native_tools
-        if (found := ATTACHED.search(self.canonical)) or tools:
+        if (found := ATTACHMENT.search(self.canonical)) or tools:
             what = found[1].decode() if found else f"tool {tools[0].kind}"
-            raise NotAllowed(f"Nobody can say beforehand what reading this {what} costs, so no budget can hold it")
+            raise InputNotAllowed(f"Nobody can say beforehand what reading this {what} costs, so no budget can hold it")
         return len(self.canonical) + TOKENS_PER_MESSAGE * len(self.messages)
 
 
 def _lasting(item: dict[str, Json]) -> dict[str, Json]:
     """Leave out what passes; only here, for a tool may well be given a `timestamp` of its own."""
-    return {key: value for key, value in item.items() if key not in PASSING}
+    return {key: value for key, value in item.items() if key not in VOLATILE_KEYS}
 
 
 class Step(Protocol):

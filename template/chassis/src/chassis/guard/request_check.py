@@ -8,21 +8,21 @@ from pydantic_ai.tools import ToolDefinition
 from chassis.config.constraints import FILE
 from chassis.errors import ConfigError
 
-PLAIN_TIERS = ("auto", "default", "standard", "standard_only", "flex")
+STANDARD_SERVICE_TIERS = ("auto", "default", "standard", "standard_only", "flex")
 """Service tiers that cost what the list says, or less."""
-UNBOUNDED: dict[str, tuple[str, ...]] = {
+COST_CHANGING_SETTINGS: dict[str, tuple[str, ...]] = {
     "anthropic_container": (),
-    "anthropic_service_tier": PLAIN_TIERS,
+    "anthropic_service_tier": STANDARD_SERVICE_TIERS,
     "anthropic_speed": ("standard",),
     "extra_body": (),
     "google_cached_content": (),
     "max_retries": (),
     "openai_prediction": (),
-    "openai_service_tier": PLAIN_TIERS,
-    "service_tier": PLAIN_TIERS,
+    "openai_service_tier": STANDARD_SERVICE_TIERS,
+    "service_tier": STANDARD_SERVICE_TIERS,
 }
 """By setting, the values that are harmless; what any other one adds to the bill, nobody can hold."""
-LONG_KEPT = ("1h", "12h")
+LONG_CACHE_TTLS = ("1h", "12h")
 """Prompt caches that cost more to write than is held for it."""
 
 
@@ -33,9 +33,9 @@ def check_settings(settings: ModelSettings | None) -> None:
         ConfigError: It names the setting, and not its value, which may be a caller's words.
     """
     for key, value in (settings or {}).items():
-        if value and key in UNBOUNDED and value not in UNBOUNDED[key]:
+        if value and key in COST_CHANGING_SETTINGS and value not in COST_CHANGING_SETTINGS[key]:
             raise _refusal(key, "Remove it")
-        if "cache" in key and any(repr(kept) in repr(value) for kept in LONG_KEPT):
+        if "cache" in key and any(repr(kept) in repr(value) for kept in LONG_CACHE_TTLS):
             raise _refusal(key, "Remove it, or keep the cache for minutes")
 
 
@@ -54,5 +54,5 @@ def check_tools(offered: Sequence[ToolDefinition], declared: Collection[str]) ->
             raise ConfigError(
                 f"{FILE}: tools",
                 f"the task offers its model the tool {tool.name!r}, which is not declared",
-                f"Add [tools.{tool.name}] with destination and changes",
+                f"Add [tools.{tool.name}] with destination and side_effects",
             )

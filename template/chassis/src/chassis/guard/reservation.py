@@ -9,15 +9,15 @@ from pydantic_ai.messages import ModelResponse
 from chassis.call import Turn
 from chassis.config.constraints import Constraints
 from chassis.errors import BudgetExhausted
-from chassis.guard.candidate import Link
+from chassis.guard.candidate import Candidate
 from chassis.guard.request import Request, Step
-from chassis.money.accounts import accounts_for, check_call
+from chassis.money.accounts import accounts_for, check_request_budget
 from chassis.money.ledger import Ledger
 from chassis.usd import NanoUsd
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ReserveBudget:
     """Asks a chain only when the budgets can bear the worst that asking could cost.
 
     Args:
@@ -29,7 +29,7 @@ class Held:
     """
 
     inner: Step
-    links: tuple[Link, ...]
+    candidates: tuple[Candidate, ...]
     constraints: Constraints
     ledger: Ledger
     turn: Turn
@@ -39,34 +39,34 @@ class Held:
 
         Raises:
             BudgetExhausted: The worst case does not fit; nothing was sent.
-            NotAllowed: There is no worst case, because the request holds more than text.
+            InputNotAllowed: There is no worst case, because the request holds more than text.
         """
         turn = self.turn
-        turn.input_bound = request.input_bound
-        worst_case = sum(link.worst_case_with_retries(turn.input_bound) for link in self.links)
-        check_call(turn.call.exposure + worst_case, self.constraints)
-        async with self._held(worst_case):
+        turn.max_input_tokens = request.max_input_tokens
+        worst_case = sum(link.worst_case_with_retries(turn.max_input_tokens) for link in self.candidates)
+        check_request_budget(turn.call.committed_cost + worst_case, self.constraints)
+        async with self._reserved(worst_case):
             return await self.inner.ask(request)
 
     @asynccontextmanager
-    async def _held(self, worst_case: NanoUsd) -> AsyncGenerator[None]:
+    async def _reserved(self, worst_case: NanoUsd) -> AsyncGenerator[None]:
         turn, call = self.turn, self.turn.call
-        turn.held = worst_case  # before anything is waited for: the call's other requests look at it meanwhile
+        turn.reserved = worst_case  # before anything is waited for: the call's other requests look at it meanwhile
         try:
-            hold = await self.ledger.hold(accounts_for(call.caller, self.constraints), worst_case)
+            reservation = await self.ledger.reserve(accounts_for(call.caller, self.constraints), worst_case)
         except BaseException:
-            turn.held = 0
+            turn.reserved = 0
             raise
         try:
             yield
         finally:
-            turn.held = 0
+            turn.reserved = 0
             # To its end, even if a caller who hung up cancels this.
-            await self.ledger.settle(hold, turn.cost, call.deadline.remaining())
+            await self.ledger.settle(reservation, turn.cost, call.deadline.remaining())
 
 
 @dataclass(frozen=True, slots=True)
-class Afforded:
+class TryCheaperChains:
     """Asks the first of several chains whose worst case fits into the budgets.
 
     Args:
@@ -88,7 +88,7 @@ class Afforded:
             return await next(chains).ask(request)
         except BudgetExhausted:
             for cheaper in chains:
-                self.turn.shortened = True
+                self.turn.budget_limited = True
                 with suppress(BudgetExhausted):
                     return await cheaper.ask(request)
             raise

@@ -15,20 +15,20 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import ModelResponse
 
-from chassis.call import Share
+from chassis.call import TimeBudget
 from chassis.guard.failures import EgressRefused
 from chassis.guard.request import Request, Step
 
-FIRST_PAUSE_SECONDS = 0.25
+BASE_DELAY_SECONDS = 0.25
 """The longest pause before the first retry; it doubles with each, and the real one is random, from 0 up to it."""
-PASSING = frozenset({408, 409})
+RETRYABLE_STATUSES = frozenset({408, 409})
 """The HTTP statuses that say: the same request may be welcome in a moment."""
-DOWN = (ModelServerError, ModelUnavailableError, ModelConnectionError)
+DOWN_ERRORS = (ModelServerError, ModelUnavailableError, ModelConnectionError)
 """A vendor that is down is left for the next model; only the last model of the chain is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Retried:
+class Retry:
     """Asks the same model up to so many times more, as long as its share of the deadline allows.
 
     Args:
@@ -39,7 +39,7 @@ class Retried:
 
     inner: Step
     retries: int
-    share: Share
+    time_budget: TimeBudget
 
     async def ask(self, request: Request) -> ModelResponse:
         """Ask, pause, ask again."""
@@ -47,14 +47,14 @@ class Retried:
             try:
                 return await self.inner.ask(request)
             except ModelAPIError as error:
-                pause = pause_before_retry(error, retry, is_last=self.share.sharers == 1)
-                if pause is None or pause > self.share.seconds() / 2:
+                pause = retry_delay(error, retry, is_last=self.time_budget.models_left == 1)
+                if pause is None or pause > self.time_budget.seconds() / 2:
                     raise
             await asyncio.sleep(pause)
         return await self.inner.ask(request)
 
 
-def pause_before_retry(error: ModelAPIError, retry: int, *, is_last: bool) -> float | None:
+def retry_delay(error: ModelAPIError, retry: int, *, is_last: bool) -> float | None:
     """Return the seconds after which the same model may be asked again, or None if that would not help.
 
     A vendor that names a time is taken at its word; the random part keeps callers from coming back all at once.
@@ -66,7 +66,7 @@ def pause_before_retry(error: ModelAPIError, retry: int, *, is_last: bool) -> fl
     """
     if not _may_pass(error, is_last=is_last):
         return None
-    jitter = random.uniform(0, FIRST_PAUSE_SECONDS * 2**retry)  # noqa: S311 - nobody gains by guessing it
+    jitter = random.uniform(0, BASE_DELAY_SECONDS * 2**retry)  # noqa: S311 - nobody gains by guessing it
     return (error.retry_after or 0) + jitter
 
 
@@ -80,7 +80,7 @@ def _may_pass(error: ModelAPIError, *, is_last: bool) -> bool:
             return True
         case ModelRateLimitError():
             return error.retry_after is not None or is_last
-        case ModelHTTPError(status_code=status) if status in PASSING:
+        case ModelHTTPError(status_code=status) if status in RETRYABLE_STATUSES:
             return True
         case _:
-            return is_last and isinstance(error, DOWN)
+            return is_last and isinstance(error, DOWN_ERRORS)

@@ -10,12 +10,12 @@ from httpx2 import AsyncClient
 from pydantic import SecretStr
 from pydantic_ai.models import Model
 
-from chassis.config.constraints import FILE, ModelLink, Provider
+from chassis.config.constraints import FILE, ModelConfig, Provider
 from chassis.config.settings import Settings
 from chassis.errors import ConfigError
-from chassis.guard.egress import Outbound, Place, client_for
+from chassis.guard.egress import Endpoint, VendorModel, client_for
 
-NEEDS = {
+REQUIRED_VARIABLES = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
     "google": "GEMINI_API_KEY",
@@ -25,7 +25,7 @@ NEEDS = {
 """The variable without which a provider's models cannot be asked."""
 
 
-def connect(link: ModelLink, settings: Settings, timeout: float) -> Outbound | None:
+def connect(link: ModelConfig, settings: Settings, timeout: float) -> VendorModel | None:
     """Return the vendor's model, or None if the variable that it needs is not set.
 
     Args:
@@ -39,29 +39,29 @@ def connect(link: ModelLink, settings: Settings, timeout: float) -> Outbound | N
     key, base_url = _key_and_address(link, settings)
     if key is None or base_url is None:
         return None
-    place = Place.at(base_url, private=link.private or link.provider == "local")
+    place = Endpoint.at(base_url, private=link.private_network or link.provider == "local")
     client = client_for(place, timeout)
     try:
-        vendor = MAKERS[link.provider](link.model, key.get_secret_value(), base_url, client)
+        vendor = FACTORIES[link.provider](link.model, key.get_secret_value(), base_url, client)
     except ImportError:
         raise ConfigError(
             f"{FILE}: the model {link.name!r}",
             f"the SDK of provider {link.provider!r} is not installed",
             f"Run `uv add 'ai-service-chassis[{link.provider}]'`",
         ) from None
-    return Outbound(vendor, client)
+    return VendorModel(vendor, client)
 
 
-def _key_and_address(link: ModelLink, settings: Settings) -> tuple[SecretStr | None, str | None]:
+def _key_and_address(link: ModelConfig, settings: Settings) -> tuple[SecretStr | None, str | None]:
     match link.provider:
         case "openai":
-            return settings.openai_api_key, link.address
+            return settings.openai_api_key, link.url
         case "anthropic":
-            return settings.anthropic_api_key, link.address
+            return settings.anthropic_api_key, link.url
         case "google":
-            return settings.gemini_api_key, link.address
+            return settings.gemini_api_key, link.url
         case "openai-compatible":
-            return settings.openai_compatible_api_key, link.address
+            return settings.openai_compatible_api_key, link.url
         case "local":
             return SecretStr("local"), settings.local_model_url
 
@@ -99,7 +99,7 @@ def _seconds(client: AsyncClient) -> float:
     return client.timeout.read or 0
 
 
-MAKERS: dict[Provider, Callable[[str, str, str, AsyncClient], Model]] = {
+FACTORIES: dict[Provider, Callable[[str, str, str, AsyncClient], Model]] = {
     "openai": _openai,
     "openai-compatible": _openai,
     "local": _openai,

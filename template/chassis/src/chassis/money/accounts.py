@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from chassis.clock import now
 from chassis.config.constraints import Constraints
 from chassis.errors import BudgetExhausted
-from chassis.usd import NanoUsd, show_usd
+from chassis.usd import NanoUsd, format_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,12 @@ class Account:
     """
 
     key: str
-    ceiling: NanoUsd
+    limit: NanoUsd
     retry_after: int
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Reservation:
     """Money set aside for one request.
 
     Args:
@@ -47,15 +47,15 @@ class Balance:
     """What one account stands at, in nano-USD."""
 
     key: str
-    held: NanoUsd
+    reserved: NanoUsd
     spent: NanoUsd
 
 
-def exhausted(account: Account, amount: NanoUsd) -> BudgetExhausted:
+def budget_exhausted(account: Account, amount: NanoUsd) -> BudgetExhausted:
     """Return the refusal to hold `amount` on an account that has less left."""
     scope = account.key.partition(":")[0].replace("-", " per ")
     return BudgetExhausted(
-        f"The budget {scope!r} of {show_usd(account.ceiling)} has less than {show_usd(amount)} left",
+        f"The budget {scope!r} of {format_usd(account.limit)} has less than {format_usd(amount)} left",
         retry_after=account.retry_after,
     )
 
@@ -65,7 +65,7 @@ def accounts_for(caller: str, constraints: Constraints, moment: datetime | None 
     moment = moment or now()
     day, month = f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"
     midnight = _seconds_until(moment, _start_of_day(moment) + timedelta(days=1))
-    ceilings = constraints.ceilings
+    ceilings = constraints.budget_limits
     return [
         Account(f"caller-day:{caller}:{day}", ceilings["per_caller_day"], midnight),
         Account(f"day:{day}", ceilings["per_day"], midnight),
@@ -73,15 +73,15 @@ def accounts_for(caller: str, constraints: Constraints, moment: datetime | None 
     ]
 
 
-def check_call(worst_case: NanoUsd, constraints: Constraints) -> None:
+def check_request_budget(worst_case: NanoUsd, constraints: Constraints) -> None:
     """Refuse to go on with a call that could cost more than `cost.per_request_usd` in all.
 
     Raises:
         BudgetExhausted: It could. Waiting does not help, so there is no `retry_after`.
     """
-    ceiling = constraints.ceilings["per_request"]
+    ceiling = constraints.budget_limits["per_request"]
     if worst_case > ceiling:
-        raise BudgetExhausted(f"This call could cost {show_usd(worst_case)}; the ceiling is {show_usd(ceiling)}")
+        raise BudgetExhausted(f"This call could cost {format_usd(worst_case)}; the ceiling is {format_usd(ceiling)}")
 
 
 def start_of_month(moment: datetime) -> datetime:
@@ -102,45 +102,45 @@ def _seconds_until(moment: datetime, end: datetime) -> int:
     return max(1, round((end - moment).total_seconds()))
 
 
-GRACE = timedelta(minutes=1)
+CLOCK_SKEW = timedelta(minutes=1)
 """How much the clocks of two replicas may differ before an honest hold looks lost."""
-SHORTEST_LOOK = timedelta(days=1)
+MIN_FORECAST_PERIOD = timedelta(days=1)
 """A forecast from the first minutes of a month would say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BudgetUsage:
     """One account with all that is known about it, in nano-USD."""
 
     key: str
     spent: NanoUsd
-    held: NanoUsd
-    ceiling: NanoUsd
+    reserved: NanoUsd
+    limit: NanoUsd
 
     @property
-    def left(self) -> NanoUsd:
+    def remaining(self) -> NanoUsd:
         """Return what can still be held; a ceiling that was lowered leaves nothing."""
-        return max(0, self.ceiling - self.spent - self.held)
+        return max(0, self.limit - self.spent - self.reserved)
 
 
-def standing_of(account: Account, balances: Mapping[str, Balance]) -> Standing:
+def usage_of(account: Account, balances: Mapping[str, Balance]) -> BudgetUsage:
     """Return how an account stands; one that was never used is untouched."""
-    balance = balances.get(account.key, Balance(account.key, held=0, spent=0))
-    return Standing(account.key, balance.spent, balance.held, account.ceiling)
+    balance = balances.get(account.key, Balance(account.key, reserved=0, spent=0))
+    return BudgetUsage(account.key, balance.spent, balance.reserved, account.limit)
 
 
 def forecast(spent: NanoUsd, moment: datetime) -> NanoUsd:
     """Return what will have been spent at the end of the month if it goes on like this."""
     begin = start_of_month(moment)
-    elapsed = max(moment - begin, SHORTEST_LOOK)
+    elapsed = max(moment - begin, MIN_FORECAST_PERIOD)
     return int(spent * ((start_of_next_month(moment) - begin) / elapsed))
 
 
 def lost_before(constraints: Constraints, moment: datetime) -> datetime:
     """Return the moment before which whatever is held still was lost with its process: no call lasts that long."""
-    return moment - timedelta(seconds=constraints.latency.deadline_seconds) - GRACE
+    return moment - timedelta(seconds=constraints.latency.deadline_seconds) - CLOCK_SKEW
 
 
-def still_charged(lost: Sequence[Hold], month: str) -> list[Hold]:
+def still_charged(lost: Sequence[Reservation], month: str) -> list[Reservation]:
     """Return the lost holds that weigh on this month, by its account's key; the others ended with their periods."""
-    return [hold for hold in lost if month in hold.keys]
+    return [reservation for reservation in lost if month in reservation.keys]

@@ -16,12 +16,12 @@ from typing import Any
 
 import structlog
 
-from chassis.clock import now, stamp
-from chassis.errors import BudgetExhausted, StoreUnavailable
-from chassis.money.accounts import Account, Balance, Hold
-from chassis.money.statements import TILLS
-from chassis.store.database import PATIENCE_SECONDS, Connection, Database
-from chassis.usd import NanoUsd, in_usd
+from chassis.clock import now, to_timestamp
+from chassis.errors import BudgetExhausted, DatabaseUnavailable
+from chassis.money.accounts import Account, Balance, Reservation
+from chassis.money.statements import STATEMENTS
+from chassis.store.database import LOCK_TIMEOUT_SECONDS, Connection, Database
+from chassis.usd import NanoUsd, to_usd
 
 SETTLE_SECONDS = 0.5
 """How long an answer waits for its settlement; a slow database must not keep it from the caller."""
@@ -40,38 +40,38 @@ class Ledger:
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = now) -> None:
         self._database, self._clock = database, clock
-        self._till = TILLS[database.dialect](database)
+        self._statements = STATEMENTS[database.dialect](database)
         self._running: set[asyncio.Task[object]] = set()
 
-    async def hold(self, accounts: Sequence[Account], amount: NanoUsd) -> Hold:
+    async def reserve(self, accounts: Sequence[Account], amount: NanoUsd) -> Reservation:
         """Set `amount` aside on every account.
 
         Whoever is cancelled while they wait for this holds nothing.
 
         Raises:
             BudgetExhausted: One of the accounts has less left; nothing is held then.
-            StoreUnavailable: The database cannot say, so nothing may be sent.
+            DatabaseUnavailable: The database cannot say, so nothing may be sent.
         """
         accounts = sorted(accounts, key=lambda account: account.key)
         keys = tuple(account.key for account in accounts)
-        hold = Hold("h_" + secrets.token_hex(12), keys, amount, self._clock())
-        taking = self._begin(self._till.take(hold, accounts))
+        reservation = Reservation("h_" + secrets.token_hex(12), keys, amount, self._clock())
+        taking = self._begin(self._statements.reserve(reservation, accounts))
         try:
             if not taking.done():
                 await asyncio.wait({taking})  # `shield` would lose the error of one cancelled just now
             taking.result()
-        except (asyncio.CancelledError, StoreUnavailable):
-            self._begin(self._give_back(hold, taking))
+        except (asyncio.CancelledError, DatabaseUnavailable):
+            self._begin(self._give_back(reservation, taking))
             raise
-        return hold
+        return reservation
 
-    async def settle(self, hold: Hold, spent: NanoUsd, time_left: float = SETTLE_SECONDS) -> None:
+    async def settle(self, reservation: Reservation, spent: NanoUsd, time_left: float = SETTLE_SECONDS) -> None:
         """Charge what the request cost and free the rest. Settling a hold again changes nothing.
 
         This comes to its end even if whoever waits for it is cancelled, and it never fails because of the database: a
         hold that cannot be settled stays charged and is counted as lost. It is waited for only as long as `time_left`.
         """
-        settling = self._begin(self._settle_or_lose(hold, spent))
+        settling = self._begin(self._settle_or_lose(reservation, spent))
         if not settling.done():
             await asyncio.wait({settling}, timeout=min(SETTLE_SECONDS, time_left))
         if settling.done():
@@ -80,38 +80,41 @@ class Ledger:
     async def balances(self, *keys: str) -> list[Balance]:
         """Return these accounts, or every account that was ever used, by key."""
         named = f"WHERE key IN ({', '.join(f'${place}' for place, _ in enumerate(keys, start=1))})" if keys else ""
-        rows = await self._database.fetch(f"SELECT key, held, spent FROM accounts {named} ORDER BY key", *keys)  # noqa: S608 - only numbers were put in
-        return [Balance(row["key"], row["held"], row["spent"]) for row in rows]
+        rows = await self._database.fetch(f"SELECT key, reserved, spent FROM accounts {named} ORDER BY key", *keys)  # noqa: S608 - only numbers were put in
+        return [Balance(row["key"], row["reserved"], row["spent"]) for row in rows]
 
-    async def open_holds(self, before: datetime) -> list[Hold]:
+    async def open_reservations(self, before: datetime) -> list[Reservation]:
         """Return what was held before a moment and is held still, oldest first."""
         rows = await self._database.fetch(
-            "SELECT id, keys, amount, opened_at FROM holds WHERE amount > 0 AND opened_at < $1 ORDER BY opened_at, id",
-            stamp(before),
+            "SELECT id, keys, amount, opened_at FROM reservations"
+            " WHERE amount > 0 AND opened_at < $1 ORDER BY opened_at, id",
+            to_timestamp(before),
         )
         return [
-            Hold(row["id"], tuple(json.loads(row["keys"])), row["amount"], datetime.fromisoformat(row["opened_at"]))
+            Reservation(
+                row["id"], tuple(json.loads(row["keys"])), row["amount"], datetime.fromisoformat(row["opened_at"])
+            )
             for row in rows
         ]
 
-    async def release(self, before: datetime) -> list[Hold]:
+    async def release(self, before: datetime) -> list[Reservation]:
         """Free what was held before a moment and is held still, as if nothing had been spent; return what that was.
 
         A note of it stays, so that a settlement that comes after all is charged.
         """
-        released: list[Hold] = []
-        for hold in await self.open_holds(before):
+        released: list[Reservation] = []
+        for reservation in await self.open_reservations(before):
             async with self._database.transaction() as tx:
-                ours = await _release(tx, hold)
+                ours = await _release(tx, reservation)
             if ours:
-                released.append(hold)
-                log.info("hold.released", hold_id=hold.id, amount_usd=in_usd(hold.amount))
+                released.append(reservation)
+                log.info("reservation.released", reservation_id=reservation.id, amount_usd=to_usd(reservation.amount))
         return released
 
     async def close(self) -> None:
         """Wait for the settlements under way, but not for ever."""
         if self._running:
-            await asyncio.wait(self._running, timeout=PATIENCE_SECONDS)
+            await asyncio.wait(self._running, timeout=LOCK_TIMEOUT_SECONDS)
 
     def _begin[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         """Start what has to come to its end whatever happens to the call that needs it."""
@@ -125,24 +128,34 @@ class Ledger:
         if not task.cancelled():
             task.exception()  # whoever is left to hear of it has; asyncio need not repeat it
 
-    async def _settle_or_lose(self, hold: Hold, spent: NanoUsd) -> None:
+    async def _settle_or_lose(self, reservation: Reservation, spent: NanoUsd) -> None:
         try:
-            await self._settle(hold, spent)
-        except StoreUnavailable as error:
-            log.exception("hold.lost", hold_id=hold.id, amount_usd=in_usd(hold.amount), reason=error.reason)
+            await self._settle(reservation, spent)
+        except DatabaseUnavailable as error:
+            log.exception(
+                "reservation.lost",
+                reservation_id=reservation.id,
+                amount_usd=to_usd(reservation.amount),
+                reason=error.reason,
+            )
         except Exception:  # a mistake of ours; nobody may be waiting any more to hear of it
-            log.exception("hold.lost", hold_id=hold.id, amount_usd=in_usd(hold.amount), reason="mistaken")
+            log.exception(
+                "reservation.lost",
+                reservation_id=reservation.id,
+                amount_usd=to_usd(reservation.amount),
+                reason="mistaken",
+            )
             raise
 
-    async def _settle(self, hold: Hold, spent: NanoUsd) -> None:
+    async def _settle(self, reservation: Reservation, spent: NanoUsd) -> None:
         for rest in RETRY_SECONDS:
             try:
-                return await self._till.settle(hold, spent)
-            except StoreUnavailable:
+                return await self._statements.settle(reservation, spent)
+            except DatabaseUnavailable:
                 await asyncio.sleep(rest)
-        return await self._till.settle(hold, spent)
+        return await self._statements.settle(reservation, spent)
 
-    async def _give_back(self, hold: Hold, taking: asyncio.Task[None]) -> None:
+    async def _give_back(self, reservation: Reservation, taking: asyncio.Task[None]) -> None:
         """Free what may have been taken for somebody who is gone, or by a server that did not say so in time.
 
         Such a server may take it late, even after it was told to give it back; so it is told again.
@@ -152,19 +165,19 @@ class Ledger:
             await taking
         except BudgetExhausted:
             return
-        except StoreUnavailable:
+        except DatabaseUnavailable:
             rests = RETRY_SECONDS
-        with suppress(StoreUnavailable):
-            await self._settle(hold, 0)
+        with suppress(DatabaseUnavailable):
+            await self._settle(reservation, 0)
         for rest in rests:
             await asyncio.sleep(rest)
-            with suppress(StoreUnavailable):
-                await self._till.settle(hold, 0)
+            with suppress(DatabaseUnavailable):
+                await self._statements.settle(reservation, 0)
 
 
-async def _release(tx: Connection, hold: Hold) -> bool:
+async def _release(tx: Connection, reservation: Reservation) -> bool:
     """Free one hold, unless somebody settles or releases it at this moment."""
-    ours = await tx.execute("UPDATE holds SET amount = 0 WHERE id = $1 AND amount > 0", hold.id)
-    for key in hold.keys if ours else ():  # in key order, like everybody who locks accounts
-        await tx.execute("UPDATE accounts SET held = held - $2 WHERE key = $1", key, hold.amount)
+    ours = await tx.execute("UPDATE reservations SET amount = 0 WHERE id = $1 AND amount > 0", reservation.id)
+    for key in reservation.keys if ours else ():  # in key order, like everybody who locks accounts
+        await tx.execute("UPDATE accounts SET reserved = reserved - $2 WHERE key = $1", key, reservation.amount)
     return ours > 0

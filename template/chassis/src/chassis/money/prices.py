@@ -11,12 +11,12 @@ from genai_prices import calc_price
 from genai_prices.types import ModelPrice, PriceCalculation, TieredPrices, calc_unit_price
 from pydantic_ai.usage import RequestUsage
 
-from chassis.config.constraints import FILE, ModelLink
+from chassis.config.constraints import FILE, ModelConfig
 from chassis.errors import ConfigError
 from chassis.usd import NANO_PER_USD, NanoUsd
 
 MILLION = 1_000_000
-PLAIN = frozenset({"input_tokens", "output_tokens", "output_reasoning_tokens", "details", "cost"})
+STANDARD_RATE = frozenset({"input_tokens", "output_tokens", "output_reasoning_tokens", "details", "cost"})
 """What a request for text alone reports. Two rates price it; genai-prices takes fifty times as long to see that."""
 
 
@@ -27,20 +27,20 @@ class Price(Protocol):
         """Return what the tokens of one request cost; `served` is the model that the vendor says it used."""
         ...
 
-    def worst(self, read: int, written: int) -> NanoUsd:
+    def worst_case(self, read: int, written: int) -> NanoUsd:
         """Return the most that a request of so many tokens can cost, whichever of them a vendor keeps in a cache."""
         ...
 
 
-def price_of(link: ModelLink) -> Price:
+def find_price(link: ModelConfig) -> Price:
     """Return the price of a model's tokens.
 
     Raises:
         ConfigError: genai-prices does not know the model, and the constraints give no price.
     """
     if link.input_usd_per_million is not None and link.output_usd_per_million is not None:
-        return Fixed(Decimal(str(link.input_usd_per_million)), Decimal(str(link.output_usd_per_million)))
-    price = Listed(link.model, link.provider)
+        return FixedPrice(Decimal(str(link.input_usd_per_million)), Decimal(str(link.output_usd_per_million)))
+    price = CatalogPrice(link.model, link.provider)
     try:
         price(RequestUsage(input_tokens=1, output_tokens=1))
     except LookupError:
@@ -53,22 +53,22 @@ def price_of(link: ModelLink) -> Price:
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
+class FixedPrice:
     """The price that the constraints give, in dollars for a million tokens read and written."""
 
-    reading: Decimal
-    writing: Decimal
+    input_usd_per_million: Decimal
+    output_usd_per_million: Decimal
 
     def __call__(self, usage: RequestUsage, served: str | None = None) -> NanoUsd:  # noqa: ARG002 - whichever it was
         """Return what the tokens of one request cost."""
-        return self.worst(usage.input_tokens, usage.output_tokens)
+        return self.worst_case(usage.input_tokens, usage.output_tokens)
 
-    def worst(self, read: int, written: int) -> NanoUsd:
+    def worst_case(self, read: int, written: int) -> NanoUsd:
         """Return what so many tokens cost."""
-        return _nano((read * self.reading + written * self.writing) / MILLION)
+        return _nano((read * self.input_usd_per_million + written * self.output_usd_per_million) / MILLION)
 
 
-class Listed:
+class CatalogPrice:
     """The price in the list of genai-prices.
 
     Args:
@@ -82,12 +82,12 @@ class Listed:
 
     def __call__(self, usage: RequestUsage, served: str | None = None) -> NanoUsd:
         """Return what the list says of the model that served, and if it does not know that one, of the one asked."""
-        if any(count and kind not in PLAIN for kind, count in vars(usage).items()):
+        if any(count and kind not in STANDARD_RATE for kind, count in vars(usage).items()):
             return _nano(self._listed(usage, served).total_price)
         rates, read = self._rates(served), usage.input_tokens
         return _nano(_cost(rates.input_mtok, read, read) + _cost(rates.output_mtok, usage.output_tokens, read))
 
-    def worst(self, read: int, written: int) -> NanoUsd:
+    def worst_case(self, read: int, written: int) -> NanoUsd:
         """Return the most: some vendors take more for a token that they also write into their cache."""
         rates = self._rates(None)
         reading = max(_cost(rates.input_mtok, read, read), _cost(rates.cache_write_mtok, read, read))

@@ -10,27 +10,27 @@ import json
 from collections.abc import Sequence
 from typing import Protocol
 
-from chassis.clock import stamp
-from chassis.money.accounts import Account, Hold, exhausted
+from chassis.clock import to_timestamp
+from chassis.money.accounts import Account, Reservation, budget_exhausted
 from chassis.store.database import Database
 from chassis.usd import NanoUsd
 
-SQLITE_TAKE = """
-INSERT INTO accounts (key, held, spent) SELECT $1, $2, 0 WHERE $2 <= $3
-ON CONFLICT (key) DO UPDATE SET held = held + $2 WHERE held + spent + $2 <= $3
+SQLITE_RESERVE = """
+INSERT INTO accounts (key, reserved, spent) SELECT $1, $2, 0 WHERE $2 <= $3
+ON CONFLICT (key) DO UPDATE SET reserved = reserved + $2 WHERE reserved + spent + $2 <= $3
 """
-NOTE = "INSERT INTO holds (id, keys, amount, opened_at) VALUES ($1, $2, $3, $4)"
-SQLITE_SETTLE = "DELETE FROM holds WHERE id = $1 RETURNING amount"
-SQLITE_CHARGE = "UPDATE accounts SET held = held - $2, spent = spent + $3 WHERE key = $1"
+INSERT_RESERVATION = "INSERT INTO reservations (id, keys, amount, opened_at) VALUES ($1, $2, $3, $4)"
+SQLITE_SETTLE = "DELETE FROM reservations WHERE id = $1 RETURNING amount"
+SQLITE_CHARGE = "UPDATE accounts SET reserved = reserved - $2, spent = spent + $3 WHERE key = $1"
 
 POSTGRES_OPEN = """
-INSERT INTO accounts (key, held, spent)
+INSERT INTO accounts (key, reserved, spent)
 SELECT key, 0, 0 FROM json_each_text($1::json) ORDER BY key COLLATE "C" ON CONFLICT (key) DO NOTHING
 """
-POSTGRES_TAKE = """
-WITH wanted AS (SELECT key, value::bigint AS ceiling FROM json_each_text($1::json)),
+POSTGRES_RESERVE = """
+WITH wanted AS (SELECT key, value::bigint AS max_total FROM json_each_text($1::json)),
 locked AS MATERIALIZED (
-    SELECT accounts.key, accounts.held, accounts.held + accounts.spent + $2 <= wanted.ceiling AS fits
+    SELECT accounts.key, accounts.reserved, accounts.reserved + accounts.spent + $2 <= wanted.max_total AS fits
     FROM accounts JOIN wanted ON wanted.key = accounts.key ORDER BY accounts.key COLLATE "C" FOR UPDATE OF accounts
 ),
 verdict AS (
@@ -39,31 +39,31 @@ verdict AS (
     FROM locked
 ),
 taken AS (
-    UPDATE accounts SET held = locked.held + $2 FROM locked, verdict
+    UPDATE accounts SET reserved = locked.reserved + $2 FROM locked, verdict
     WHERE accounts.key = locked.key AND verdict.all_fit
 ),
 noted AS (
-    INSERT INTO holds (id, keys, amount, opened_at) SELECT $3, $4, $2, $5 FROM verdict WHERE verdict.all_fit
+    INSERT INTO reservations (id, keys, amount, opened_at) SELECT $3, $4, $2, $5 FROM verdict WHERE verdict.all_fit
 )
 SELECT known, short FROM verdict
 """
 POSTGRES_SETTLE = """
 WITH safe AS (SELECT set_config('synchronous_commit', 'off', true)),
-gone AS (DELETE FROM holds USING safe WHERE id = $1 RETURNING amount),
+gone AS (DELETE FROM reservations USING safe WHERE id = $1 RETURNING amount),
 locked AS MATERIALIZED (
     SELECT key FROM accounts
     WHERE key IN (SELECT json_array_elements_text($2::json)) AND EXISTS (SELECT 1 FROM gone)
     ORDER BY key COLLATE "C" FOR UPDATE
 )
-UPDATE accounts SET held = accounts.held - gone.amount, spent = accounts.spent + $3 FROM locked, gone
+UPDATE accounts SET reserved = accounts.reserved - gone.amount, spent = accounts.spent + $3 FROM locked, gone
 WHERE accounts.key = locked.key
 """
 
 
-class Till(Protocol):
+class LedgerStatements(Protocol):
     """Where money is taken from and settled."""
 
-    async def take(self, hold: Hold, accounts: Sequence[Account]) -> None:
+    async def reserve(self, reservation: Reservation, accounts: Sequence[Account]) -> None:
         """Hold the amount on every account.
 
         Raises:
@@ -71,59 +71,71 @@ class Till(Protocol):
         """
         ...
 
-    async def settle(self, hold: Hold, spent: NanoUsd) -> None:
+    async def settle(self, reservation: Reservation, spent: NanoUsd) -> None:
         """Turn what is held into what was spent, once."""
         ...
 
 
-class SqliteTill:
+class SqliteStatements:
     """One transaction each, with a statement for each account."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, hold: Hold, accounts: Sequence[Account]) -> None:
+    async def reserve(self, reservation: Reservation, accounts: Sequence[Account]) -> None:
         """Write to every account that has room, and take it all back if one has none."""
         async with self._database.transaction() as tx:
             for account in accounts:
-                if not await tx.execute(SQLITE_TAKE, account.key, hold.amount, account.ceiling):
-                    raise exhausted(account, hold.amount)
-            await tx.execute(NOTE, hold.id, json.dumps(hold.keys), hold.amount, stamp(hold.opened_at))
+                if not await tx.execute(SQLITE_RESERVE, account.key, reservation.amount, account.limit):
+                    raise budget_exhausted(account, reservation.amount)
+            await tx.execute(
+                INSERT_RESERVATION,
+                reservation.id,
+                json.dumps(reservation.keys),
+                reservation.amount,
+                to_timestamp(reservation.opened_at),
+            )
 
-    async def settle(self, hold: Hold, spent: NanoUsd) -> None:
+    async def settle(self, reservation: Reservation, spent: NanoUsd) -> None:
         """Take the note away; who does that, charges."""
         async with self._database.transaction() as tx:
-            for note in await tx.fetch(SQLITE_SETTLE, hold.id):
-                for key in hold.keys:
+            for note in await tx.fetch(SQLITE_SETTLE, reservation.id):
+                for key in reservation.keys:
                     await tx.execute(SQLITE_CHARGE, key, note["amount"], spent)
 
 
-class PostgresTill:
+class PostgresStatements:
     """One round trip each; to accounts that are asked for the first time, two more."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, hold: Hold, accounts: Sequence[Account]) -> None:
+    async def reserve(self, reservation: Reservation, accounts: Sequence[Account]) -> None:
         """Lock the accounts, and write to all of them if all have room."""
-        ceilings = json.dumps({account.key: account.ceiling for account in accounts})
-        values = (ceilings, hold.amount, hold.id, json.dumps(hold.keys), stamp(hold.opened_at))
-        [found] = await self._database.fetch(POSTGRES_TAKE, *values)
+        ceilings = json.dumps({account.key: account.limit for account in accounts})
+        values = (
+            ceilings,
+            reservation.amount,
+            reservation.id,
+            json.dumps(reservation.keys),
+            to_timestamp(reservation.opened_at),
+        )
+        [found] = await self._database.fetch(POSTGRES_RESERVE, *values)
         while found["known"] < len(accounts):
             await self._database.execute(POSTGRES_OPEN, ceilings)
-            [found] = await self._database.fetch(POSTGRES_TAKE, *values)
+            [found] = await self._database.fetch(POSTGRES_RESERVE, *values)
         for account in accounts:
             if account.key == found["short"]:
-                raise exhausted(account, hold.amount)
+                raise budget_exhausted(account, reservation.amount)
 
-    async def settle(self, hold: Hold, spent: NanoUsd) -> None:
+    async def settle(self, reservation: Reservation, spent: NanoUsd) -> None:
         """Take the note away and charge.
 
         The server need not flush this to its disk before it answers: a settlement that is lost with the server leaves
         its hold, and a hold is the careful side.
         """
-        await self._database.execute(POSTGRES_SETTLE, hold.id, json.dumps(hold.keys), spent)
+        await self._database.execute(POSTGRES_SETTLE, reservation.id, json.dumps(reservation.keys), spent)
 
 
-TILLS = {"sqlite": SqliteTill, "postgresql": PostgresTill}
+STATEMENTS = {"sqlite": SqliteStatements, "postgresql": PostgresStatements}
 """By dialect."""

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from chassis.contract import Found
+from chassis.contract import SensitiveMatch
 from chassis.privacy.detector import Detector
 
 LETTER = r"A-Za-z0-9_\u00C0-\u1FFF"
@@ -85,11 +85,11 @@ def has_national_length(number: str) -> bool:
     return FEWEST <= sum(char.isdigit() for char in number) <= MOST
 
 
-def announced(text: str, _: str) -> Iterator[Found]:
+def announced(text: str, _: str) -> Iterator[SensitiveMatch]:
     """Yield numbers of whatever form that follow a word such as "call" or "phone"."""
     for match in ANY_NUMBER.finditer(text):
         if ANNOUNCEMENT.search(text[max(0, match.start() - REACH) : match.start()]):
-            yield Found("phone", *match.span())
+            yield SensitiveMatch("phone", *match.span())
 
 
 PHONE = (

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from chassis.contract import Found, Sensitive
+from chassis.contract import SensitiveKind, SensitiveMatch
 
 
 def always(_: str) -> bool:
@@ -24,16 +24,16 @@ class Detector:
         needs: One of these texts must appear before it is worth looking; compared in lower case. Empty: always look.
     """
 
-    kind: Sensitive
+    kind: SensitiveKind
     pattern: re.Pattern[str]
     is_real: Callable[[str], bool] = always
     needs: tuple[str, ...] = ()
 
-    def __call__(self, text: str, lowered: str) -> Iterator[Found]:
+    def __call__(self, text: str, lowered: str) -> Iterator[SensitiveMatch]:
         """Yield what is found in `text`; `lowered` is the same in lower case."""
         if self.needs and not any(need in lowered for need in self.needs):
             return
         value = "value" if "value" in self.pattern.groupindex else 0
         for match in self.pattern.finditer(text):
             if self.is_real(match[value]):
-                yield Found(self.kind, *match.span(value))
+                yield SensitiveMatch(self.kind, *match.span(value))

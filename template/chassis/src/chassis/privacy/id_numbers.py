@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from chassis.contract import Found
+from chassis.contract import SensitiveMatch
 from chassis.privacy.detector import Detector
 
 IBAN_LENGTHS = {
@@ -107,23 +107,23 @@ NIR = re.compile(
 )
 
 
-def accounts(text: str, _: str) -> Iterator[Found]:
+def find_ibans(text: str, _: str) -> Iterator[SensitiveMatch]:
     """Yield every IBAN; its country says where it ends, since words may follow without a clear border."""
     for match in ACCOUNT.finditer(text):
         start = end = match.start() - 2
         for _character in range(IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)):
             end += 1 + (text[end : end + 1] in {" ", "-"})
         if start < end <= match.end() and not text[end : end + 1].isalnum() and is_iban(text[start:end]):
-            yield Found("iban", start, end)
+            yield SensitiveMatch("iban", start, end)
 
 
-def cards(text: str, _: str) -> Iterator[Found]:
+def find_cards(text: str, _: str) -> Iterator[SensitiveMatch]:
     """Yield every card number; a last group may belong to what follows, such as the date of expiry."""
     for match in CARD.finditer(text):
         shorter = re.sub(r"[ -]\d+$", "", match[0])
         number = next((number for number in (match[0], shorter) if is_card(number)), None)
         if number:
-            yield Found("card", match.start(), match.start() + len(number))
+            yield SensitiveMatch("card", match.start(), match.start() + len(number))
 
 
 NATIONAL = (

@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from chassis.contract import Sensitive
+from chassis.contract import SensitiveKind
 
 PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]{1,12}_\d{1,6}\]")
 
@@ -22,7 +22,7 @@ class Placeholders:
         for literal in PLACEHOLDER.findall(text):
             self._values.setdefault(literal, literal)
 
-    def stand_for(self, value: str, kind: Sensitive) -> str:
+    def placeholder_for(self, value: str, kind: SensitiveKind) -> str:
         """Return the placeholder of a value, such as `[EMAIL_1]`, which is the same for the whole call."""
         if value not in self._known:
             placeholder = self._next(kind)
@@ -45,6 +45,6 @@ class Placeholders:
         value = self._values.get(placeholder, placeholder)
         return json.dumps(value, ensure_ascii=False)[1:-1] if in_json else value
 
-    def _next(self, kind: Sensitive) -> str:
+    def _next(self, kind: SensitiveKind) -> str:
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return f"[{kind.upper()}_{self._counts[kind]}]"

@@ -5,22 +5,22 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from chassis.config.constraints import FILE, Constraints, Data, DataClass, ModelLink
-from chassis.contract import Json, Recogniser
-from chassis.errors import ConfigError, NotAllowed
+from chassis.config.constraints import FILE, Constraints, Data, DataClass, ModelConfig
+from chassis.contract import Json, Recognizer
+from chassis.errors import ConfigError, InputNotAllowed
 from chassis.privacy.finder import Finder
 
 
-def admit(question: BaseModel, data: Data, recognisers: tuple[Recogniser, ...] = ()) -> None:
+def check_question(question: BaseModel, data: Data, recognizers: tuple[Recognizer, ...] = ()) -> None:
     """Let a question in, unless it holds what `data.refuse` names.
 
     Raises:
-        NotAllowed: It does; the message names the rule and never the value.
+        InputNotAllowed: It does; the message names the rule and never the value.
     """
-    finder = Finder(data.refuse, recognisers)
+    finder = Finder(data.refuse, recognizers)
     for text in _texts(question.model_dump(mode="json")):
         for found in finder.find(text):
-            raise NotAllowed(
+            raise InputNotAllowed(
                 f"The question seems to contain a {found.kind.replace('_', ' ')}, which the rule data.refuse forbids; "
                 "remove it and ask again"
             )
@@ -41,7 +41,7 @@ def _texts(value: Json, key: str = "") -> Iterator[str]:
             return
 
 
-def check_destination(link: ModelLink, constraints: Constraints) -> None:
+def check_destination(link: ModelConfig, constraints: Constraints) -> None:
     """Let a model into the chain only where the class of the data is known, and allowed at its destination.
 
     The file has passed the same rule already; this one also holds for constraints that come from no file.
@@ -62,15 +62,15 @@ def check_destination(link: ModelLink, constraints: Constraints) -> None:
         raise ConfigError(where, f"it may not receive {data_class!r} data", remedy)
 
 
-def check_recognisers(constraints: Constraints, recognisers: tuple[Recogniser, ...]) -> None:
+def check_recognizers(constraints: Constraints, recognizers: tuple[Recognizer, ...]) -> None:
     """Let nobody believe that names are found where nothing looks for them.
 
     Raises:
-        ConfigError: The constraints want names to be refused or redacted, and the task has no recogniser.
+        ConfigError: The constraints want names to be refused or redacted, and the task has no recognizer.
     """
     wanted = {"data.refuse": constraints.data.refuse}
     wanted |= {f"destinations.{name}.redact": place.redact for name, place in constraints.destinations.items()}
     for key, kinds in wanted.items():
-        if "name" in kinds and not recognisers:
-            remedy = "Give the Task a recogniser, or remove it from the list"
+        if "name" in kinds and not recognizers:
+            remedy = "Give the Task a recognizer, or remove it from the list"
             raise ConfigError(f"{FILE}: {key}", "nothing here can find a 'name'", remedy)

@@ -26,7 +26,7 @@ BASIC = re.compile(
 IN_ADDRESS = re.compile(r"://[^\s/:@\"'<>]{0,64}:(?P<value>[^\s/@\"'<>]{3,200})@")
 
 
-def hide(text: str) -> str:
+def hide_secrets(text: str) -> str:
     """Return a text in which `[SECRET]` stands for every credential; what is around one stays readable."""
     text = SHAPED.sub("[SECRET]", text)
     if "://" in text:

@@ -11,12 +11,12 @@ from datetime import datetime
 
 import structlog
 
-from chassis.clock import now, stamp
+from chassis.clock import now, to_timestamp
 from chassis.errors import ConfigError
 from chassis.store.database import Database, Row
 
 PREFIX = "ck_"
-DEVELOPER = "developer"
+DEVELOPMENT_CALLER = "developer"
 """The caller whose key `chassis serve` makes by itself, and shows on the terminal: never in production."""
 CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ class ApiKeys:
             raise ConfigError(
                 "caller", f"the name is {caller!r}", "Use 1 to 64 letters, digits and . _ @ - such as 'web-shop'"
             )
-        if self._production and caller == DEVELOPER:
+        if self._production and caller == DEVELOPMENT_CALLER:
             problem = f"keys of {caller!r} open nothing in production"
             raise ConfigError("caller", problem, "Name the program or the team that calls")
         key, key_id = PREFIX + secrets.token_urlsafe(24), "k_" + secrets.token_hex(6)
@@ -62,12 +62,12 @@ class ApiKeys:
             key_id,
             _hash(key),
             caller,
-            stamp(now()),
+            to_timestamp(now()),
         )
-        log.info("key.created", key_id=key_id, caller=caller)
+        log.info("api_key.created", key_id=key_id, caller=caller)
         return key
 
-    async def caller_of(self, key: str) -> str | None:
+    async def find_caller(self, key: str) -> str | None:
         """Return who holds `key`, or None if nobody does (any more).
 
         The lookup is by hash: how long it takes says nothing about how much of a guess was right. In production nobody
@@ -77,9 +77,9 @@ class ApiKeys:
             "SELECT caller FROM api_keys WHERE hash = $1 AND revoked_at IS NULL", _hash(key)
         )
         caller = str(rows[0]["caller"]) if rows else None
-        return None if self._production and caller == DEVELOPER else caller
+        return None if self._production and caller == DEVELOPMENT_CALLER else caller
 
-    async def listed(self) -> list[ApiKey]:
+    async def list_keys(self) -> list[ApiKey]:
         """Return every key that was ever issued, oldest first."""
         rows = await self._database.fetch(
             "SELECT id, caller, created_at, revoked_at FROM api_keys ORDER BY created_at, id"
@@ -89,7 +89,7 @@ class ApiKeys:
     async def revoke(self, key_id: str) -> bool:
         """End a key at once; return False if no key of that id is in use."""
         changed = await self._database.execute(
-            "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", key_id, stamp(now())
+            "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", key_id, to_timestamp(now())
         )
         return changed > 0
 

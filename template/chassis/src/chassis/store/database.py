@@ -15,14 +15,14 @@ type Row = Mapping[str, Any]
 type Value = str | float | None
 """An `int` is a `float` to a type checker; the databases tell them apart."""
 
-PATIENCE_SECONDS = 2.0
+LOCK_TIMEOUT_SECONDS = 2.0
 """How long a statement waits for its turn; then the database is called unavailable, and the call goes on without it."""
 
 
 class Connection(Protocol):
     """What both a database and an open transaction can do.
 
-    Every statement may raise `StoreUnavailable`. What else is raised is a mistake in the statement.
+    Every statement may raise `DatabaseUnavailable`. What else is raised is a mistake in the statement.
     """
 
     async def fetch(self, sql: str, *values: Value) -> list[Row]:
@@ -63,4 +63,4 @@ async def migrate(connection: Connection) -> None:
             for statement in filter(str.strip, script.read_text(encoding="utf-8").split(";")):
                 await connection.execute(statement)
             await connection.execute("INSERT INTO migrations (name) VALUES ($1)", script.name)
-            log.debug("store.migrated", migration=script.name)
+            log.debug("database.migrated", migration=script.name)

@@ -6,18 +6,18 @@ from datetime import datetime
 
 import structlog
 
-from chassis.clock import now, stamp
+from chassis.clock import now, to_timestamp
 from chassis.store.database import Database
 from chassis.telemetry.instruments import current
 
 MODELS = "models"
-LOOK_SECONDS = 1.0
+REFRESH_SECONDS = 1.0
 """How old what a process knows of the switch may be."""
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Off:
+class KillSwitchState:
     """The models are off: since when (UTC), by whom, and why if they said so."""
 
     since: datetime
@@ -25,7 +25,7 @@ class Off:
     reason: str | None
 
 
-class ModelSwitch:
+class KillSwitch:
     """The switch, read at most once a second.
 
     Args:
@@ -40,14 +40,18 @@ class ModelSwitch:
     async def is_off(self) -> bool:
         """Return whether no model may be asked, as of at most a second ago."""
         if time.monotonic() >= self._look_again_at:
-            self._look_again_at = time.monotonic() + LOOK_SECONDS  # now: others need not look while this one does
+            self._look_again_at = time.monotonic() + REFRESH_SECONDS  # now: others need not look while this one does
             self._note(off=self._held_off or await self.status() is not None)
         return self._off
 
-    async def status(self) -> Off | None:
+    async def status(self) -> KillSwitchState | None:
         """Return who switched the models off and when, or None if they are on."""
         rows = await self._database.fetch("SELECT off_since, off_by, reason FROM switches WHERE name = $1", MODELS)
-        return Off(datetime.fromisoformat(rows[0]["off_since"]), rows[0]["off_by"], rows[0]["reason"]) if rows else None
+        return (
+            KillSwitchState(datetime.fromisoformat(rows[0]["off_since"]), rows[0]["off_by"], rows[0]["reason"])
+            if rows
+            else None
+        )
 
     async def turn_off(self, by: str, reason: str | None = None) -> None:
         """Take every model out; who switched first, stands."""
@@ -55,7 +59,7 @@ class ModelSwitch:
             "INSERT INTO switches (name, off_since, off_by, reason) VALUES ($1, $2, $3, $4)"
             " ON CONFLICT (name) DO NOTHING",
             MODELS,
-            stamp(now()),
+            to_timestamp(now()),
             by,
             reason,
         )
@@ -66,6 +70,6 @@ class ModelSwitch:
 
     def _note(self, *, off: bool) -> None:
         if off != self._off:
-            log.warning("models.off" if off else "models.on")
-            current().models_off.add(1 if off else -1)
+            log.warning("kill_switch.on" if off else "kill_switch.off")
+            current().kill_switch_on.add(1 if off else -1)
         self._off = off

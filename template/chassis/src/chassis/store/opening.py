@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chassis.errors import ConfigError, StoreUnavailable
+from chassis.errors import ConfigError, DatabaseUnavailable
 from chassis.store.database import Database
 from chassis.store.sqlite import SqliteDatabase
 
@@ -40,7 +40,7 @@ async def _open_file(path: Path) -> Database:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return await SqliteDatabase.open(path)
-    except (OSError, sqlite3.Error, StoreUnavailable) as error:
+    except (OSError, sqlite3.Error, DatabaseUnavailable) as error:
         raise ConfigError(
             "DATABASE_URL", f"{path} cannot be opened ({error})", "Name a file that can be written"
         ) from error
@@ -55,7 +55,7 @@ async def _open_server(url: str) -> Database:
         ) from None
     try:
         return await PostgresDatabase.open(url)
-    except (StoreUnavailable, ValueError) as error:
+    except (DatabaseUnavailable, ValueError) as error:
         raise ConfigError(
             "DATABASE_URL",
             f"{_without_password(url)} cannot be opened ({_reason(error)})",
@@ -63,7 +63,7 @@ async def _open_server(url: str) -> Database:
         ) from error
 
 
-def _reason(error: StoreUnavailable | ValueError) -> str:
+def _reason(error: DatabaseUnavailable | ValueError) -> str:
     """Return what may be printed of an error: about a URL that cannot be read, it quotes what may be the password."""
     if isinstance(error, ValueError):
         return "it is no URL that the driver can read; in a password write %2F for /, %23 for #, %3A for :, %40 for @"

@@ -7,8 +7,8 @@ from typing import Any, Literal, Self
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
-from chassis.errors import StoreUnavailable
-from chassis.store.database import PATIENCE_SECONDS, Connection, Row, Value, migrate
+from chassis.errors import DatabaseUnavailable
+from chassis.store.database import LOCK_TIMEOUT_SECONDS, Connection, Row, Value, migrate
 
 driver: Any = asyncpg
 """It has no types; what goes in and comes out is typed here."""
@@ -47,7 +47,7 @@ class PostgresDatabase:
         """Connect, and bring the tables up to date; replicas that start at once do so one after the other.
 
         Raises:
-            StoreUnavailable: The server cannot be reached, does not let us in, or has no such database.
+            DatabaseUnavailable: The server cannot be reached, does not let us in, or has no such database.
             ValueError: The URL cannot be meant.
         """
         with _named_errors():
@@ -55,7 +55,7 @@ class PostgresDatabase:
             # The statements of this package leave nothing behind in a session, so there is nothing to reset; asking
             # the server to would double the round trips.
             pool = await driver.create_pool(
-                url, min_size=1, max_size=CONNECTIONS, timeout=PATIENCE_SECONDS, reset=_leave_as_it_is
+                url, min_size=1, max_size=CONNECTIONS, timeout=LOCK_TIMEOUT_SECONDS, reset=_leave_as_it_is
             )
         return cls(pool)
 
@@ -84,7 +84,7 @@ class PostgresDatabase:
     async def close(self) -> None:
         """Close every connection, after the statements under way."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(LOCK_TIMEOUT_SECONDS):
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
@@ -92,7 +92,7 @@ class PostgresDatabase:
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator["_Statements"]:
         with _named_errors():
-            connection = await self._pool.acquire(timeout=PATIENCE_SECONDS)
+            connection = await self._pool.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         try:
             yield _Statements(connection)
         finally:
@@ -108,11 +108,11 @@ class _Statements:
 
     async def fetch(self, sql: str, *values: Value) -> list[Row]:
         with _named_errors():
-            return await self._connection.fetch(sql, *values, timeout=PATIENCE_SECONDS)
+            return await self._connection.fetch(sql, *values, timeout=LOCK_TIMEOUT_SECONDS)
 
     async def execute(self, sql: str, *values: Value) -> int:
         with _named_errors():
-            status: str = await self._connection.execute(sql, *values, timeout=PATIENCE_SECONDS)
+            status: str = await self._connection.execute(sql, *values, timeout=LOCK_TIMEOUT_SECONDS)
         changed = status.rpartition(" ")[2]
         return int(changed) if changed.isdigit() else 0
 
@@ -120,12 +120,12 @@ class _Statements:
         """Undo what the transaction did; a connection that cannot even do that is closed, which undoes it too."""
         try:
             await self.execute("ROLLBACK")
-        except StoreUnavailable:
+        except DatabaseUnavailable:
             self._connection.terminate()
 
 
 async def _bring_up_to_date(url: str) -> None:
-    connection = await driver.connect(url, timeout=PATIENCE_SECONDS)
+    connection = await driver.connect(url, timeout=LOCK_TIMEOUT_SECONDS)
     try:
         async with connection.transaction():
             # Another replica's migration may take longer than the patience for a statement.
@@ -144,12 +144,12 @@ def _named_errors() -> Generator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise StoreUnavailable("too slow") from error
+        raise DatabaseUnavailable("too slow") from error
     except driver.PostgresError as error:
         if reason := REASONS.get(error.sqlstate[:2]):
-            raise StoreUnavailable(reason) from error
+            raise DatabaseUnavailable(reason) from error
         raise
     except ValueError:  # a URL or a value that does not fit, although asyncpg calls it an InterfaceError too
         raise
     except (OSError, driver.InterfaceError) as error:
-        raise StoreUnavailable("gone") from error
+        raise DatabaseUnavailable("gone") from error

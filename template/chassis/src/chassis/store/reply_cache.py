@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import structlog
 
-from chassis.clock import now, stamp
-from chassis.errors import StoreUnavailable
+from chassis.clock import now, to_timestamp
+from chassis.errors import DatabaseUnavailable
 from chassis.store.database import Database
 
 log = structlog.get_logger()
 
 
-class Replies:
+class ReplyCache:
     """Model replies in the database, as text under a key that covers everything that changes a reply."""
 
     def __init__(self, database: Database, ttl_seconds: int) -> None:
@@ -27,7 +27,7 @@ class Replies:
     async def find(self, key: str) -> tuple[str, str] | None:
         """Return the model's name and its reply, unless there is none or it has expired."""
         rows = await self._database.fetch(
-            "SELECT model, reply FROM replies WHERE key = $1 AND expires_at > $2", key, stamp(now())
+            "SELECT model, reply FROM replies WHERE key = $1 AND expires_at > $2", key, to_timestamp(now())
         )
         return (rows[0]["model"], rows[0]["reply"]) if rows else None
 
@@ -38,20 +38,20 @@ class Replies:
         """
         try:
             await self._keep(key, model, reply)
-        except StoreUnavailable as error:
-            log.warning("reply.not_kept", reason=error.reason)
+        except DatabaseUnavailable as error:
+            log.warning("reply_cache.write_failed", reason=error.reason)
 
     async def _keep(self, key: str, model: str, reply: str) -> None:
         moment = now()
         async with self._database.transaction() as tx:
-            await tx.execute("DELETE FROM replies WHERE expires_at <= $1", stamp(moment))
+            await tx.execute("DELETE FROM replies WHERE expires_at <= $1", to_timestamp(moment))
             await tx.execute(
                 "INSERT INTO replies (key, model, reply, expires_at) VALUES ($1, $2, $3, $4)"
                 " ON CONFLICT (key) DO UPDATE SET model = $2, reply = $3, expires_at = $4",
                 key,
                 model,
                 reply,
-                stamp(moment + self._ttl),
+                to_timestamp(moment + self._ttl),
             )
 
     async def forget(self, keys: Iterable[str]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 from pydantic import BaseModel
 
-from chassis.clock import now, stamp
-from chassis.contract import Draft, Referred, Setback
+from chassis.clock import now, to_timestamp
+from chassis.contract import Draft, FallbackReason, Referred
 from chassis.errors import NotFound
 from chassis.store.database import Database, Row
 
@@ -27,7 +27,7 @@ class Referral:
         task: Which task it was asked of.
         caller: Who asked.
         call_id: The call it came from; its trace and log line carry the same.
-        setback: Why no machine answered.
+        fallback_reason: Why no machine answered.
         question: The question as JSON of the task's input type.
         draft: What a machine would have said, as JSON of the output type, if it said anything.
         confidence: How sure the machine was of it, from 0 to 1.
@@ -42,7 +42,7 @@ class Referral:
     task: str
     caller: str
     call_id: str
-    setback: Setback
+    fallback_reason: FallbackReason
     question: Mapping[str, Any]
     draft: Mapping[str, Any] | None
     confidence: float | None
@@ -53,7 +53,7 @@ class Referral:
     answered_at: datetime | None
 
 
-class Desk:
+class ReviewQueue:
     """The referrals in the database."""
 
     def __init__(self, database: Database, due_hours: float) -> None:
@@ -61,27 +61,33 @@ class Desk:
         self._due = timedelta(hours=due_hours)
 
     async def refer(
-        self, task: str, caller: str, call_id: str, setback: Setback, question: str, draft: Draft[BaseModel] | None
+        self,
+        task: str,
+        caller: str,
+        call_id: str,
+        fallback_reason: FallbackReason,
+        question: str,
+        draft: Draft[BaseModel] | None,
     ) -> Referred:
         """Lay a question, as JSON, before a person; with what a machine would have said, if it said anything."""
         moment = now()
-        referred = Referred("r_" + secrets.token_hex(8), setback, moment + self._due)
+        referred = Referred("r_" + secrets.token_hex(8), fallback_reason, moment + self._due)
         await self._database.execute(
             "INSERT INTO referrals"
-            " (id, task, caller, call_id, setback, question, draft, confidence, created_at, due_at)"
+            " (id, task, caller, call_id, fallback_reason, question, draft, confidence, created_at, due_at)"
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             referred.referral_id,
             task,
             caller,
             call_id,
-            setback.value,
+            fallback_reason.value,
             question,
             draft.value.model_dump_json() if draft else None,
             draft.confidence if draft else None,
-            stamp(moment),
-            stamp(referred.due_at),
+            to_timestamp(moment),
+            to_timestamp(referred.due_at),
         )
-        log.info("referral.opened", referral_id=referred.referral_id, setback=setback.value)
+        log.info("referral.opened", referral_id=referred.referral_id, fallback_reason=fallback_reason.value)
         return referred
 
     async def find(self, referral_id: str) -> Referral | None:
@@ -99,7 +105,7 @@ class Desk:
         rows = await self._database.fetch(
             "SELECT COUNT(*) AS waiting, SUM(CASE WHEN due_at < $1 THEN 1 ELSE 0 END) AS overdue"
             " FROM referrals WHERE answered_at IS NULL",
-            stamp(now()),
+            to_timestamp(now()),
         )
         return rows[0]["waiting"], rows[0]["overdue"] or 0
 
@@ -114,7 +120,7 @@ class Desk:
             referral_id,
             answer,
             by,
-            stamp(now()),
+            to_timestamp(now()),
         )
         referral = await self.find(referral_id)
         if referral is None:
@@ -129,5 +135,5 @@ def _referral(row: Row) -> Referral:
         fields[name] = json.loads(fields[name]) if fields[name] is not None else None
     for name in ("created_at", "due_at", "answered_at"):
         fields[name] = datetime.fromisoformat(fields[name]) if fields[name] is not None else None
-    fields["setback"] = Setback(fields["setback"])
+    fields["fallback_reason"] = FallbackReason(fields["fallback_reason"])
     return Referral(**fields)

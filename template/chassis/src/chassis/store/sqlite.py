@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal, Self
 
-from chassis.errors import StoreUnavailable
-from chassis.store.database import PATIENCE_SECONDS, Connection, Row, Value, migrate
+from chassis.errors import DatabaseUnavailable
+from chassis.store.database import LOCK_TIMEOUT_SECONDS, Connection, Row, Value, migrate
 
-NAP_SECONDS = (0.001, 0.02)
+BUSY_WAIT_SECONDS = (0.001, 0.02)
 """Between two tries to get the write lock that another process has; random, so that the unlucky do not stay so."""
 NAMES = tuple(str(number) for number in range(1, 100))
 """SQLite binds `$1` by the name `1`."""
@@ -52,7 +52,7 @@ class SqliteDatabase:
         """Open the file, create it if need be, and bring its tables up to date.
 
         Raises:
-            StoreUnavailable: It is locked, full, read-only or no database.
+            DatabaseUnavailable: It is locked, full, read-only or no database.
             sqlite3.Error: There can be no such file.
         """
         connection = sqlite3.connect(path, timeout=0, isolation_level=None)
@@ -103,7 +103,7 @@ class SqliteDatabase:
 
     async def _begin(self, sql: str, values: tuple[Value, ...] = ()) -> sqlite3.Cursor:
         """Run a statement and keep the connection for whoever asked; they release `_lock` when they are done."""
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        give_up_at = time.monotonic() + LOCK_TIMEOUT_SECONDS
         while True:
             await self._enter()
             try:
@@ -114,7 +114,7 @@ class SqliteDatabase:
                     raise
                 if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
                     raise _named(error) from error
-            await asyncio.sleep(random.uniform(*NAP_SECONDS))  # noqa: S311 - nothing secret about it
+            await asyncio.sleep(random.uniform(*BUSY_WAIT_SECONDS))  # noqa: S311 - nothing secret about it
 
     async def _enter(self) -> None:
         """Wait until no other transaction is open here, and make sure that the file is still the one that was opened.
@@ -122,14 +122,14 @@ class SqliteDatabase:
         SQLite would go on writing into a deleted file, and the next process would begin a new ledger beside it.
         """
         if self._file is not None and _identity(self._path) != self._file:
-            raise StoreUnavailable("gone")
+            raise DatabaseUnavailable("gone")
         if not self._lock.locked():
             await self._lock.acquire()
             return
         try:
-            await asyncio.wait_for(self._lock.acquire(), PATIENCE_SECONDS)
+            await asyncio.wait_for(self._lock.acquire(), LOCK_TIMEOUT_SECONDS)
         except TimeoutError as error:
-            raise StoreUnavailable("too slow") from error
+            raise DatabaseUnavailable("too slow") from error
 
 
 class _Statements:
@@ -154,7 +154,7 @@ class _Statements:
 def _named(error: sqlite3.Error) -> Exception:
     """Return what is wrong with the file as an error of ours; a mistake in a statement stays what it is."""
     reason = REASONS.get(_code(error))
-    return StoreUnavailable(reason) if reason else error
+    return DatabaseUnavailable(reason) if reason else error
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
-from chassis.config.constraints import ModelLink
+from chassis.config.constraints import ModelConfig
 from chassis.telemetry import names
 from chassis.telemetry.instruments import current
-from chassis.usd import NanoUsd, in_usd
+from chassis.usd import NanoUsd, to_usd
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
@@ -25,7 +25,7 @@ class ChatSpan:
         max_tokens: The output cap that is sent along.
     """
 
-    def __init__(self, link: ModelLink, max_tokens: int) -> None:
+    def __init__(self, link: ModelConfig, max_tokens: int) -> None:
         self._link, self._max_tokens = link, max_tokens
         self._instruments = current()
         self._open = ExitStack()
@@ -56,7 +56,7 @@ class ChatSpan:
 
     def charged(self, cost: NanoUsd) -> None:
         """Record what the request cost, whether or not it was answered."""
-        self._span.set_attribute(names.COST_USD, in_usd(cost))
+        self._span.set_attribute(names.COST_USD, to_usd(cost))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -29,24 +29,24 @@ class Instruments:
     tracer: Tracer
     call_duration: Histogram
     calls: Counter
-    degraded: Counter
-    late: Counter
-    resting: UpDownCounter
-    models_off: UpDownCounter
+    degraded_calls: Counter
+    slow_calls: Counter
+    circuit_breakers_open: UpDownCounter
+    kill_switch_on: UpDownCounter
     cost: Counter
     attempts: Counter
     referrals: Counter
     operation_duration: Histogram
     token_usage: Histogram
     budget_spent: Gauge
-    budget_held: Gauge
-    budget_left: Gauge
-    budget_ceiling: Gauge
+    budget_reserved: Gauge
+    budget_remaining: Gauge
+    budget_limit: Gauge
     budget_forecast: Gauge
-    budget_lost_holds: Gauge
-    desk_open: Gauge
-    desk_overdue: Gauge
-    store_up: Gauge
+    budget_lost_reservations: Gauge
+    review_open: Gauge
+    review_overdue: Gauge
+    database_up: Gauge
 
     def span(
         self, name: str, attributes: Mapping[str, AttributeValue] | None = None, kind: SpanKind = SpanKind.INTERNAL
@@ -71,26 +71,32 @@ def instruments_of(tracers: TracerProvider, meters: MeterProvider) -> Instrument
         tracer=tracers.get_tracer(SCOPE),
         call_duration=histogram(names.CALL_DURATION, "s", "Duration of calls.", SECONDS),
         calls=meter.create_counter(names.CALLS, "{call}", "Calls, by how they ended and who answered."),
-        degraded=meter.create_counter(
+        degraded_calls=meter.create_counter(
             names.DEGRADED_CALLS, "{call}", "Calls that the first model should have answered."
         ),
-        late=meter.create_counter(names.LATE_CALLS, "{call}", "Calls that took longer than p95_seconds."),
-        resting=meter.create_up_down_counter(names.RESTING, "1", "1 while a model or a destination rests."),
-        models_off=meter.create_up_down_counter(names.MODELS_OFF, "1", "1 while people have the models switched off."),
+        slow_calls=meter.create_counter(names.SLOW_CALLS, "{call}", "Calls that took longer than p95_seconds."),
+        circuit_breakers_open=meter.create_up_down_counter(
+            names.CIRCUIT_BREAKERS_OPEN, "1", "1 while a model or a destination rests."
+        ),
+        kill_switch_on=meter.create_up_down_counter(
+            names.KILL_SWITCH_ON, "1", "1 while people have the models switched off."
+        ),
         cost=meter.create_counter(names.COST_USD, "{USD}", "What models were paid, in US dollars."),
         attempts=meter.create_counter(names.MODEL_ATTEMPTS, "{attempt}", "Requests sent to models."),
         referrals=meter.create_counter(names.REFERRALS, "{referral}", "Calls handed to a person."),
         operation_duration=histogram(names.OPERATION_DURATION, "s", "GenAI operation duration.", SECONDS),
         token_usage=histogram(names.TOKEN_USAGE, "{token}", "Number of input and output tokens used.", TOKENS),
         budget_spent=dollars(names.BUDGET_SPENT, "Spent in this period."),
-        budget_held=dollars(names.BUDGET_HELD, "Set aside for requests under way, and for lost ones."),
-        budget_left=dollars(names.BUDGET_LEFT, "What can still be held in this period."),
-        budget_ceiling=dollars(names.BUDGET_CEILING, "The ceiling of this period."),
+        budget_reserved=dollars(names.BUDGET_RESERVED, "Set aside for requests under way, and for lost ones."),
+        budget_remaining=dollars(names.BUDGET_REMAINING, "What can still be held in this period."),
+        budget_limit=dollars(names.BUDGET_LIMIT, "The ceiling of this period."),
         budget_forecast=dollars(names.BUDGET_FORECAST, "Spent by the end of the month if it goes on like this."),
-        budget_lost_holds=meter.create_gauge(names.BUDGET_LOST_HOLDS, "{hold}", "Holds lost with their processes."),
-        desk_open=meter.create_gauge(names.DESK_OPEN, "{referral}", "Referrals that wait for a person."),
-        desk_overdue=meter.create_gauge(names.DESK_OVERDUE, "{referral}", "Those that should have been answered."),
-        store_up=meter.create_gauge(names.STORE_UP, "1", "1 if the database answered at the last look, else 0."),
+        budget_lost_reservations=meter.create_gauge(
+            names.BUDGET_LOST_RESERVATIONS, "{hold}", "Holds lost with their processes."
+        ),
+        review_open=meter.create_gauge(names.REVIEW_OPEN, "{referral}", "Referrals that wait for a person."),
+        review_overdue=meter.create_gauge(names.REVIEW_OVERDUE, "{referral}", "Those that should have been answered."),
+        database_up=meter.create_gauge(names.DATABASE_UP, "1", "1 if the database answered at the last look, else 0."),
     )
 
 

@@ -15,7 +15,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-from chassis.privacy.secrets import hide
+from chassis.privacy.secrets import hide_secrets
 from chassis.telemetry.context import current_ids
 
 SPANS_SAY_IT_BETTER = ("httpx", "httpx2")
@@ -37,7 +37,7 @@ def configure_logs(*, production: bool, stream: TextIO | None = None) -> None:
         _add_trace,
         structlog.processors.StackInfoRenderer(),
     ]
-    render = _for_machines() if production else _for_eyes(stream or sys.stderr)
+    render = _json_renderer() if production else _console_renderer(stream or sys.stderr)
     structlog.configure(
         processors=[*prepare, *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -71,12 +71,12 @@ class _SameStream(logging.Handler):
             self.handleError(record)
 
 
-def _for_machines() -> list[Processor]:
+def _json_renderer() -> list[Processor]:
     where = structlog.processors.ExceptionRenderer(_where_it_failed)
     return [where, _put_first_what_is_read_first, _hiding_secrets(JSONRenderer())]
 
 
-def _for_eyes(stream: TextIO) -> list[Processor]:
+def _console_renderer(stream: TextIO) -> list[Processor]:
     colors = stream.isatty() and "NO_COLOR" not in os.environ
     show = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     return [_hiding_secrets(show)]
@@ -96,7 +96,7 @@ def _hiding_secrets(render: Processor) -> Processor:
     """Return a processor that looks at the finished line, so that nothing nested in it is overlooked."""
 
     def rendered(logger: WrappedLogger, method: str, line: EventDict) -> str:
-        return hide(str(render(logger, method, line)))
+        return hide_secrets(str(render(logger, method, line)))
 
     return rendered
 

@@ -165,7 +165,7 @@ def _span_processor(var: Path) -> BatchSpanProcessor | None:
     try:
         return BatchSpanProcessor(SpanStore(var / FILE), schedule_delay_millis=LOCAL_DELAY_MILLIS)
     except (OSError, sqlite3.Error) as error:
-        log.warning("traces.not_kept", folder=str(var), reason=str(error))  # a full or read-only disk stops no service
+        log.warning("spans.not_stored", folder=str(var), reason=str(error))  # a full or read-only disk stops no service
         return None
 
 

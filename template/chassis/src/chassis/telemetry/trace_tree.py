@@ -9,7 +9,7 @@ from rich.text import Text
 
 from chassis.telemetry import names
 from chassis.telemetry.spans import StoredSpan
-from chassis.usd import nano_usd, show_usd
+from chassis.usd import format_usd, nano_usd
 
 
 def draw(spans: Sequence[StoredSpan]) -> RenderableType:
@@ -63,8 +63,8 @@ def _facts(span: StoredSpan) -> Iterator[str]:
         yield "from the cache"
     if facts.get(names.DEGRADED):
         yield "degraded"
-    if setback := facts.get(names.SETBACK):
-        yield setback
+    if fallback_reason := facts.get(names.FALLBACK_REASON):
+        yield fallback_reason
     if (confidence := facts.get(names.CONFIDENCE)) is not None:
         yield f"confidence {confidence:.2f}"
     if (status := facts.get(names.HTTP_RESPONSE_STATUS_CODE)) is not None:
@@ -72,6 +72,6 @@ def _facts(span: StoredSpan) -> Iterator[str]:
     if (tokens := facts.get(names.USAGE_INPUT_TOKENS)) is not None:
         yield f"{tokens} tokens in, {facts.get(names.USAGE_OUTPUT_TOKENS, 0)} out"
     if (cost := facts.get(names.COST_USD)) is not None:
-        yield show_usd(nano_usd(cost))
+        yield format_usd(nano_usd(cost))
     if error := facts.get(names.ERROR_TYPE):
         yield error

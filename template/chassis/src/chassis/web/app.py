@@ -6,7 +6,7 @@ from starlette.middleware import Middleware
 from chassis.web.calls import calls_router
 from chassis.web.docs import add_docs
 from chassis.web.health import health_router
-from chassis.web.middleware import Envelope, LimitRequests
+from chassis.web.middleware import AddCallId, LimitRequests
 from chassis.web.problems import install
 from chassis.web.schemas import DescribedAPI
 from chassis.wiring import Wiring
@@ -25,7 +25,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         redirect_slashes=False,
         telemetry=wiring.telemetry.for_fastapi(),
         middleware=[  # outermost first
-            Middleware(Envelope),
+            Middleware(AddCallId),
             Middleware(LimitRequests, wiring.constraints),
         ],
     )

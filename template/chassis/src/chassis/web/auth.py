@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from chassis.errors import StoreUnavailable, Unauthenticated
+from chassis.errors import DatabaseUnavailable, Unauthenticated
 from chassis.store.api_keys import ApiKeys
 
 SCHEME = HTTPBearer(
@@ -47,8 +47,8 @@ async def _authenticated(request: Request, keys: ApiKeys) -> str:
 
 async def _holder(key: str, keys: ApiKeys, call_id: str) -> str | None:
     try:
-        return await keys.caller_of(key)
-    except StoreUnavailable as error:  # no call has begun that would write it down
+        return await keys.find_caller(key)
+    except DatabaseUnavailable as error:  # no call has begun that would write it down
         log.warning("database.unreachable", error=error.reason, call_id=call_id)
         raise
 

@@ -10,18 +10,18 @@ from pydantic import BaseModel
 from chassis.errors import (
     BudgetExhausted,
     CallError,
+    DatabaseUnavailable,
+    InputNotAllowed,
     ModelsFailed,
-    NotAllowed,
     NotFound,
     Overloaded,
-    StoreUnavailable,
     TooLarge,
     TooManyCalls,
     Unauthenticated,
 )
-from chassis.limits import Rate
+from chassis.limits import RateLimiter
 from chassis.web.auth import Caller, keyed_route
-from chassis.web.problems import MISTAKE, InvalidInput, Malformed, TooSlow, WrongMediaType
+from chassis.web.problems import MISTAKE, BodyTooSlow, InvalidInput, MalformedBody, WrongMediaType
 from chassis.web.schemas import (
     CALL_ID,
     LOCATION,
@@ -33,18 +33,18 @@ from chassis.web.schemas import (
     Responses,
     body_of,
     problems,
-    typed_by,
+    specialized,
 )
 from chassis.wiring import Wiring
 
-ALWAYS = (Unauthenticated, TooSlow, TooLarge, InvalidInput, CallError, Overloaded, StoreUnavailable)
+ALWAYS = (Unauthenticated, BodyTooSlow, TooLarge, InvalidInput, CallError, Overloaded, DatabaseUnavailable)
 
 type ReferralId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 def calls_router(wiring: Wiring) -> APIRouter:
     """Return the routes of the task, typed by it."""
-    router = APIRouter(route_class=keyed_route(wiring.keys))
+    router = APIRouter(route_class=keyed_route(wiring.api_keys))
     _add_ask(router, wiring)
     _add_referral(router, wiring)
     return router
@@ -79,14 +79,16 @@ def _add_ask(router: APIRouter, wiring: Wiring) -> None:
 
 def _asked(gives: type[BaseModel]) -> Responses:
     return {
-        200: {"model": typed_by(AnsweredBody, gives), "description": "An answer", "headers": CALL_ID},
+        200: {"model": specialized(AnsweredBody, gives), "description": "An answer", "headers": CALL_ID},
         202: {
             "model": ReferredBody,
             "description": "A person answers later",
             "headers": CALL_ID | LOCATION,
             "links": REFERRAL_LINK,
         },
-        **problems(*ALWAYS, Malformed, WrongMediaType, NotAllowed, BudgetExhausted, TooManyCalls, ModelsFailed),
+        **problems(
+            *ALWAYS, MalformedBody, WrongMediaType, InputNotAllowed, BudgetExhausted, TooManyCalls, ModelsFailed
+        ),
     }
 
 
@@ -98,11 +100,11 @@ async def _json_only(request: Request) -> None:
 
 
 def _at_most(per_minute: int) -> Callable[[Caller], Awaitable[None]]:
-    rate = Rate(per_minute)
+    rate = RateLimiter(per_minute)
 
     async def limited(caller: Caller) -> None:
         """Refuse whoever comes too often, before anything that costs is done for them."""
-        if (seconds := rate.enter(caller)) is not None:
+        if (seconds := rate.check(caller)) is not None:
             raise TooManyCalls(f"{per_minute} calls a minute are the limit; try again later", retry_after=seconds)
 
     return limited
@@ -110,7 +112,7 @@ def _at_most(per_minute: int) -> Callable[[Caller], Awaitable[None]]:
 
 def _add_referral(router: APIRouter, wiring: Wiring) -> None:
     async def referral(referral_id: ReferralId, caller: Caller) -> Response:
-        found = await wiring.desk.find(referral_id)
+        found = await wiring.review_queue.find(referral_id)
         if found is None or found.caller != caller:
             raise NotFound("There is no referral of this id for this caller")
         body = {
@@ -121,7 +123,7 @@ def _add_referral(router: APIRouter, wiring: Wiring) -> None:
         }
         return JSONResponse(body)
 
-    body_type = typed_by(ReferralBody, wiring.task.gives)
+    body_type = specialized(ReferralBody, wiring.task.gives)
     router.add_api_route(
         f"{REFERRALS}/{{referral_id}}",
         referral,

@@ -11,7 +11,7 @@ from chassis.web.problems import NotReady
 from chassis.web.schemas import CALL_ID, ReadyBody, StatusBody, problems
 from chassis.wiring import Wiring
 
-DATABASE_SECONDS = 2.0
+DATABASE_TIMEOUT_SECONDS = 2.0
 log = structlog.get_logger()
 
 
@@ -32,7 +32,7 @@ def health_router(wiring: Wiring) -> APIRouter:
         await _reach(wiring.database)
         if wiring.service.guard is None:
             return ReadyBody(status="ready", models="none")
-        return ReadyBody(status="ready", models="off" if await wiring.switch.is_off() else "on")
+        return ReadyBody(status="ready", models="off" if await wiring.kill_switch.is_off() else "on")
 
     @router.get(
         "/metrics",
@@ -56,7 +56,7 @@ def health_router(wiring: Wiring) -> APIRouter:
 
 async def _reach(database: Database) -> None:
     try:
-        async with asyncio.timeout(DATABASE_SECONDS):
+        async with asyncio.timeout(DATABASE_TIMEOUT_SECONDS):
             await database.fetch("SELECT 1")
     except Exception as error:
         log.warning("database.unreachable", error=type(error).__name__)

@@ -13,15 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis.call import new_call_id
 from chassis.config.constraints import Constraints
 from chassis.errors import CallError, Overloaded, TooLarge
-from chassis.limits import Line, LineFull
-from chassis.web.problems import MISTAKE, TooSlow, problem, refusal
+from chassis.limits import ConcurrencyLimit, QueueFull
+from chassis.web.problems import MISTAKE, BodyTooSlow, problem, refusal
 
-EXEMPT = frozenset({"/healthz", "/readyz", "/metrics"})
+EXEMPT_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Whoever watches the service gets an answer also when it is full."""
 
 
 class LimitRequests:
-    """Refuses a body over `limits.body_bytes`, and a call when there is no place for it, not even to wait.
+    """Refuses a body over `limits.max_body_bytes`, and a call when there is no place for it, not even to wait.
 
     The body is read before the call takes its place, so that a slow upload keeps nobody out. A call that waits uses up
     its own time, and at most half of it: the other half must do for the answer. Whoever hangs up leaves the line.
@@ -32,18 +32,18 @@ class LimitRequests:
         self._limits = constraints.limits
         self._longest_upload = constraints.latency.deadline_seconds
         self._longest_wait = constraints.latency.deadline_seconds / 2
-        self._line = Line(self._limits.concurrent_calls, self._limits.waiting_calls)
+        self._line = ConcurrencyLimit(self._limits.concurrent_calls, self._limits.queued_calls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request in, or refuse it."""
-        if scope["type"] != "http" or scope["path"] in EXEMPT:
+        if scope["type"] != "http" or scope["path"] in EXEMPT_PATHS:
             await self._app(scope, receive, send)
             return
         try:
             body = await self._read_in_time(scope, receive)
             if body is not None:
                 await while_connected(partial(self._enter, scope, send), body, receive)
-        except (TooLarge, TooSlow, Overloaded) as error:
+        except (TooLarge, BodyTooSlow, Overloaded) as error:
             await _refuse(error, scope, receive, send)
 
     async def _read_in_time(self, scope: Scope, receive: Receive) -> bytes | None:
@@ -51,12 +51,12 @@ class LimitRequests:
             async with asyncio.timeout(self._longest_upload):
                 return await self._read(scope, receive)
         except TimeoutError:
-            raise TooSlow(f"The body took longer than {self._longest_upload:g} s; send it faster") from None
+            raise BodyTooSlow(f"The body took longer than {self._longest_upload:g} s; send it faster") from None
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """Return the body, or None if the client hung up before its end."""
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdigit() and int(announced) > self._limits.body_bytes:
+        if announced.isdigit() and int(announced) > self._limits.max_body_bytes:
             raise self._too_large()
         body = bytearray()
         while True:
@@ -64,7 +64,7 @@ class LimitRequests:
             if message["type"] == "http.disconnect":
                 return None
             body += message.get("body", b"")
-            if len(body) > self._limits.body_bytes:
+            if len(body) > self._limits.max_body_bytes:
                 raise self._too_large()
             if not message.get("more_body", False):
                 return bytes(body)
@@ -72,14 +72,14 @@ class LimitRequests:
     async def _enter(self, scope: Scope, send: Send, receive: Receive) -> None:
         scope["state"]["arrived_at"] = time.monotonic()
         try:
-            async with self._line.place(self._longest_wait):
+            async with self._line.acquire(self._longest_wait):
                 await self._app(scope, receive, send)
-        except LineFull:
+        except QueueFull:
             places = f"{self._limits.concurrent_calls} calls are under way and others wait"
             raise Overloaded(f"{places}; there is no place for this one", retry_after=1) from None
 
     def _too_large(self) -> TooLarge:
-        return TooLarge(f"The body has more than {self._limits.body_bytes} bytes, which is the limit")
+        return TooLarge(f"The body has more than {self._limits.max_body_bytes} bytes, which is the limit")
 
 
 async def _refuse(error: CallError, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,7 +130,7 @@ HEADER = "X-Call-Id"
 log = structlog.get_logger()
 
 
-class Envelope:
+class AddCallId:
     """Names each request in `X-Call-Id`, whatever becomes of it."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -18,7 +18,7 @@ MISTAKE = "The service made a mistake; its owners find it by the call_id"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
-class Malformed(CallError):
+class MalformedBody(CallError):
     """The body is not JSON."""
 
     status, slug, title = 400, "malformed", "The body is not JSON"
@@ -30,7 +30,7 @@ class WrongMethod(CallError):
     status, slug, title = 405, "wrong-method", "This address does not take that method"
 
 
-class TooSlow(CallError):
+class BodyTooSlow(CallError):
     """The body did not arrive in the time that a whole call may take."""
 
     status, slug, title = 408, "too-slow", "The request body came too slowly"
@@ -82,7 +82,7 @@ class Problem(BaseModel):
 log = structlog.get_logger()
 
 FROM_FRAMEWORK: Mapping[int, tuple[type[CallError], str]] = {
-    400: (Malformed, "The body cannot be read as JSON; send one JSON object in UTF-8"),
+    400: (MalformedBody, "The body cannot be read as JSON; send one JSON object in UTF-8"),
     404: (NotFound, "There is no such address; /docs lists those there are"),
     405: (WrongMethod, "Use a method that the header Allow names"),
 }
@@ -147,7 +147,7 @@ async def _on_invalid_input(request: Request, invalid: RequestValidationError) -
     first = details[0]
     if first["type"] == "json_invalid":
         reason = str(first.get("ctx", {}).get("error")).removesuffix(" at")  # "Unterminated string starting at"
-        error = Malformed(f"The body is not JSON: {reason} at character {first['loc'][-1]}")
+        error = MalformedBody(f"The body is not JSON: {reason} at character {first['loc'][-1]}")
         return refusal(error, request.state.call_id)
     errors = [FieldProblem(field=_field(detail["loc"]), message=_message(detail)) for detail in details[:MOST_ERRORS]]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""

@@ -7,10 +7,10 @@ from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict
 
 from chassis.call import Call
-from chassis.contract import Answered, Outcome, Referred, Setback
+from chassis.contract import Answered, FallbackReason, Outcome, Referred
 from chassis.errors import CallError
 from chassis.telemetry.context import current_trace_id
-from chassis.usd import in_usd
+from chassis.usd import to_usd
 from chassis.web.problems import MEDIA_TYPE, Problem
 from chassis.wiring import Wiring
 
@@ -33,7 +33,7 @@ class AnsweredBody[A: BaseModel](Body):
     """The model's name, `baseline`, or `task` if no model was asked."""
     degraded: bool
     """True when a model was meant to answer first and something else did."""
-    setback: Setback | None
+    fallback_reason: FallbackReason | None
     """What went wrong on the way, if anything."""
     confidence: float
     """How sure the author of the answer is, from 0 to 1."""
@@ -47,7 +47,7 @@ class ReferredBody(Body):
     outcome: Literal["referred"] = "referred"
     call_id: str
     referral_id: str
-    setback: Setback
+    fallback_reason: FallbackReason
     due_at: datetime
     location: str
     contact: str
@@ -77,7 +77,7 @@ class ReadyBody(StatusBody):
     """Whether models are asked, are switched off, or none is configured with its key."""
 
 
-def typed_by[B: BaseModel](body: type[B], gives: type[BaseModel]) -> type[B]:
+def specialized[B: BaseModel](body: type[B], gives: type[BaseModel]) -> type[B]:
     """Return `body[gives]`, which no type checker can read because `gives` is only known at run time."""
     generic: Any = body
     return generic[gives]
@@ -87,21 +87,21 @@ def body_of(outcome: Outcome[Any], call: Call, wiring: Wiring) -> AnsweredBody[A
     """Return what a caller is sent about `outcome`."""
     match outcome:
         case Answered() as answered:
-            return typed_by(AnsweredBody, wiring.task.gives)(
+            return specialized(AnsweredBody, wiring.task.gives)(
                 call_id=call.id,
                 answer=answered.value,
                 answered_by=answered.answered_by,
                 degraded=answered.degraded,
-                setback=answered.setback,
+                fallback_reason=answered.fallback_reason,
                 confidence=answered.confidence,
-                cost_usd=in_usd(call.cost),
+                cost_usd=to_usd(call.cost),
                 trace_id=current_trace_id(),
             )
         case Referred() as referred:
             return ReferredBody(
                 call_id=call.id,
                 referral_id=referred.referral_id,
-                setback=referred.setback,
+                fallback_reason=referred.fallback_reason,
                 due_at=referred.due_at,
                 location=f"{REFERRALS}/{referred.referral_id}",
                 contact=str(wiring.owner.email),

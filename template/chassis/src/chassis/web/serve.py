@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from chassis.errors import ConfigError
-from chassis.store.api_keys import DEVELOPER
+from chassis.store.api_keys import DEVELOPMENT_CALLER
 from chassis.web.app import build_app
 from chassis.wiring import Wiring
 
@@ -99,7 +99,7 @@ def _address(listener: socket.socket) -> str:
 
 
 async def _announce(wiring: Wiring, address: str, say: Callable[[str], None]) -> None:
-    has_key = any(key.revoked_at is None for key in await wiring.keys.listed())
+    has_key = any(key.revoked_at is None for key in await wiring.api_keys.list_keys())
     log.info("service.started", address=address, task=wiring.task.name, version=wiring.project.version)
     developing = wiring.settings.chassis_env == "development"
     if developing:
@@ -107,9 +107,9 @@ async def _announce(wiring: Wiring, address: str, say: Callable[[str], None]) ->
     if has_key:
         return
     if not (developing and _only_here(wiring, address)):
-        log.warning("key.missing", remedy="create one with `uv run chassis keys create CALLER`")
+        log.warning("api_key.missing", remedy="create one with `uv run chassis keys create CALLER`")
     else:
-        key = await wiring.keys.create(DEVELOPER)
+        key = await wiring.api_keys.create(DEVELOPMENT_CALLER)
         say(f"Your development key, shown only this once:  {key}")
 
 

@@ -1,9 +1,9 @@
 CREATE TABLE accounts (
     key TEXT PRIMARY KEY,
-    held BIGINT NOT NULL,
+    reserved BIGINT NOT NULL,
     spent BIGINT NOT NULL
 );
-CREATE TABLE holds (
+CREATE TABLE reservations (
     id TEXT PRIMARY KEY,
     keys TEXT NOT NULL,
     amount BIGINT NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE referrals (
     task TEXT NOT NULL,
     caller TEXT NOT NULL,
     call_id TEXT NOT NULL,
-    setback TEXT NOT NULL,
+    fallback_reason TEXT NOT NULL,
     question TEXT NOT NULL,
     draft TEXT,
     confidence DOUBLE PRECISION,

@@ -62,7 +62,7 @@ def record(  # noqa: PLR0913, PLR0917 - the fields of the record
     condition: Annotated[list[str] | None, typer.Option(help="A day and what must be done by then")] = None,
 ) -> None:
     """Write down a decision, bound to what constraints.toml says now."""
-    from chassis.config.toml_file import misfit
+    from chassis.config.toml_file import config_error_from
     from chassis_tools.governance.signoff import SignOff, covered, path_of, save
     from chassis_tools.governance.signoff_kinds import KINDS
 
@@ -83,7 +83,7 @@ def record(  # noqa: PLR0913, PLR0917 - the fields of the record
     try:
         signoff = SignOff.model_validate(fields)
     except ValidationError as error:
-        raise misfit(path_of(kind), error) from None
+        raise config_error_from(path_of(kind), error) from None
     typer.echo(f"{save(decisions.project.root, kind, signoff).relative_to(decisions.project.root)} written; commit it")
 
 

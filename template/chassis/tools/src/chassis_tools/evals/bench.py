@@ -12,7 +12,7 @@ from chassis.contract import Answered
 from chassis.errors import CallError, ConfigError
 from chassis.guard.model import GuardedModel
 from chassis.guard.pipeline import Guard
-from chassis.guard.vendors import NEEDS
+from chassis.guard.vendors import REQUIRED_VARIABLES
 from chassis_tools.evals.cases import Case
 from chassis_tools.evals.endings import Ending
 from chassis_tools.evals.graders import Evaluator, JudgeFailed, Mark
@@ -74,13 +74,17 @@ def seat(name: str, judge: Judge, stage: Stage, remedy: str = "") -> Bench:
     Raises:
         ConfigError: Its model is not in the constraints, or cannot be asked here.
     """
-    links = tuple(link for link in stage.guard.links if link.rules.name == judge.model) if stage.guard else ()
+    links = tuple(link for link in stage.guard.candidates if link.config.name == judge.model) if stage.guard else ()
     if stage.guard is None or not links:
-        keys = (NEEDS[rules.provider] for rules in stage.service.constraints.models if rules.name == judge.model)
+        keys = (
+            REQUIRED_VARIABLES[rules.provider]
+            for rules in stage.service.constraints.models
+            if rules.name == judge.model
+        )
         key = next(keys, "the key of one that constraints.toml has")
         where, problem = f"{FILE}: judges.{name}.model", f"the model {judge.model!r} cannot be asked here"
         raise ConfigError(where, problem, f"Set {key}{remedy}")
-    return Bench(name, judge, replace(stage.guard, links=links), stage)
+    return Bench(name, judge, replace(stage.guard, candidates=links), stage)
 
 
 def evaluator_of(bench: Bench) -> Evaluator:

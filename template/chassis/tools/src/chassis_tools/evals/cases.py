@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
-from chassis.config.toml_file import Section, misfit
+from chassis.config.toml_file import Section, config_error_from
 from chassis.contract import Task
 from chassis.errors import ConfigError
 from chassis_tools.evals.lines import digest
@@ -61,7 +61,7 @@ def load_cases(root: Path, task: Task[Any, Any], sets: Collection[str] | None = 
             try:
                 case = typed[task.takes].model_validate_json(text)
             except ValidationError as error:
-                raise misfit(place, error) from None
+                raise config_error_from(place, error) from None
             for field, value in (("id", case.id), ("input", _plain(case))):
                 if (field, value) in seen:
                     raise _repeated(place, field, case, seen[field, value])

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, JsonValue
 
-from chassis.contract import Answered, Outcome, Referred, Setback
+from chassis.contract import Answered, FallbackReason, Outcome, Referred
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Refused:
     """The policy did not let the question in; for some questions that is the right ending.
 
     Args:
-        rule: The slug of the error that a caller gets, such as `not-allowed`.
+        rule: The slug of the error that a caller gets, such as `input-not-allowed`.
     """
 
     rule: str
@@ -33,10 +33,10 @@ def dump(ending: Ending[Any]) -> dict[str, JsonValue]:
                 "answer": ending.value.model_dump(mode="json"),
                 "confidence": ending.confidence,
                 "degraded": ending.degraded,
-                "setback": ending.setback,
+                "fallback_reason": ending.fallback_reason,
             }
         case Referred():
-            return {"referred": ending.setback}
+            return {"referred": ending.fallback_reason}
         case Refused():
             return {"refused": ending.rule}
 
@@ -44,9 +44,9 @@ def dump(ending: Ending[Any]) -> dict[str, JsonValue]:
 def load[A: BaseModel](data: dict[str, Any], gives: type[A]) -> Ending[A]:
     """Return the ending that `dump` wrote; a referral's ticket and date are not kept."""
     if "answer" in data:
-        setback = Setback(data["setback"]) if data["setback"] else None
+        fallback_reason = FallbackReason(data["fallback_reason"]) if data["fallback_reason"] else None
         answer = gives.model_validate(data["answer"])
-        return Answered(answer, data["answered_by"], data["confidence"], data["degraded"], setback)
+        return Answered(answer, data["answered_by"], data["confidence"], data["degraded"], fallback_reason)
     if "referred" in data:
-        return Referred("", Setback(data["referred"]), datetime.min)  # noqa: DTZ901  nobody waits for this one
+        return Referred("", FallbackReason(data["referred"]), datetime.min)  # noqa: DTZ901  nobody waits for this one
     return Refused(data["refused"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from chassis.config.toml_file import misfit
+from chassis.config.toml_file import config_error_from
 from chassis.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def read_lines[T](path: Path, kind: type[T], remedy: str) -> list[T]:
             try:
                 rows.append(adapter.validate_json(line))
             except ValidationError as error:
-                named = misfit(f"{path.parent.name}/{path.name} line {number}", error)
+                named = config_error_from(f"{path.parent.name}/{path.name} line {number}", error)
                 raise ConfigError(named.where, named.problem, remedy) from None
     return rows
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from chassis.call import Turn
-from chassis.contract import Referred, Setback
-from chassis.errors import BudgetExhausted, ModelsFailed, ModelsOff, StoreUnavailable
+from chassis.contract import FallbackReason, Referred
+from chassis.errors import BudgetExhausted, DatabaseUnavailable, ModelsFailed, ModelsOff
 from chassis_tools.evals.endings import Ending, Refused
 from chassis_tools.evals.records import Status
 
@@ -29,10 +29,10 @@ def verdict_on(
     """
     if (spared := _not_asked(ending, failure, missing=missing)) is not None:
         return "skipped", spared
-    setback = _setback(ending)
-    if setback is Setback.STORE_DOWN or isinstance(failure, StoreUnavailable):
-        return "infra", "StoreUnavailable"
-    if setback is Setback.MODELS_FAILED or isinstance(failure, ModelsFailed):
+    fallback_reason = _setback(ending)
+    if fallback_reason is FallbackReason.DATABASE_DOWN or isinstance(failure, DatabaseUnavailable):
+        return "infra", "DatabaseUnavailable"
+    if fallback_reason is FallbackReason.MODELS_FAILED or isinstance(failure, ModelsFailed):
         attempts = [attempt for turn in turns for attempt in turn.attempts]
         outages = [attempt.error for attempt in attempts if attempt.error and not _is_ours(attempt.error)]
         if outages:
@@ -44,24 +44,24 @@ def verdict_on(
 
 def _not_asked(ending: Ending[Any] | None, failure: Exception | None, *, missing: bool) -> str | None:
     """Return why no model was asked though one was meant to be, if so."""
-    setback = _setback(ending)
+    fallback_reason = _setback(ending)
     if missing:
         return "NotRecorded"
-    if setback is Setback.BUDGET_EXHAUSTED or isinstance(failure, BudgetExhausted):
+    if fallback_reason is FallbackReason.BUDGET_EXHAUSTED or isinstance(failure, BudgetExhausted):
         return "BudgetExhausted"
-    if setback is Setback.MODELS_OFF or isinstance(failure, ModelsOff):
+    if fallback_reason is FallbackReason.MODELS_OFF or isinstance(failure, ModelsOff):
         return "ModelsOff"
     return None
 
 
-def _setback(ending: Ending[Any] | None) -> Setback | None:
+def _setback(ending: Ending[Any] | None) -> FallbackReason | None:
     match ending:
         case None | Refused():
             return None
-        case Referred(setback=setback):
-            return setback
+        case Referred(fallback_reason=fallback_reason):
+            return fallback_reason
         case answered:
-            return answered.setback
+            return answered.fallback_reason
 
 
 def _is_ours(error: str) -> bool:

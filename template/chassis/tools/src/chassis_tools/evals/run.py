@@ -8,7 +8,7 @@ from typing import Any
 
 from chassis.call import Call
 from chassis.clock import now
-from chassis.errors import ConfigError, NotAllowed
+from chassis.errors import ConfigError, InputNotAllowed
 from chassis.service import Service
 from chassis.telemetry.context import current_trace_id
 from chassis_tools.evals.cases import Case
@@ -88,7 +88,7 @@ async def _ask(stage: Stage, turn: Turn, stamp: Stamp) -> Trial:
         ending, failure = await _ending(service, case, call)
     seconds = time.perf_counter() - started + replayed.seconds
     playback.reset(mark)
-    first = service.guard.links[0].rules.name if service.guard else None
+    first = service.guard.candidates[0].config.name if service.guard else None
     status, error = verdict_on(ending, failure, call.turns, first, missing=replayed.missing)
     return Trial(
         **facts_of(stamp),
@@ -112,7 +112,7 @@ async def _ending(
 ) -> tuple[Ending[Any] | None, Exception | None]:
     try:
         return await service.answer(case.input, call), None
-    except NotAllowed as refusal:
+    except InputNotAllowed as refusal:
         return Refused(refusal.slug), None
     except Exception as failure:  # noqa: BLE001  whatever it is, the case stays in the count
         return None, failure

@@ -9,7 +9,7 @@ from pydantic_ai.models import Model
 from chassis.config.constraints import Constraints
 from chassis.config.project import Project
 from chassis.errors import ConfigError
-from chassis.guard.vendors import NEEDS
+from chassis.guard.vendors import REQUIRED_VARIABLES
 from chassis_tools.evals.bench import absent, evaluator_of, seat
 from chassis_tools.evals.cases import load_cases
 from chassis_tools.evals.graders import Evaluator, load_grader
@@ -83,7 +83,7 @@ async def run_suite(order: Order, progress: Progress) -> None:
 
 def _nobody_to_ask(name: str, constraints: Constraints) -> ConfigError:
     """Return the refusal to take the baseline's answers for a model's because a key is missing."""
-    missing = " or ".join(dict.fromkeys(NEEDS[link.provider] for link in constraints.models))
+    missing = " or ".join(dict.fromkeys(REQUIRED_VARIABLES[link.provider] for link in constraints.models))
     remedy = f"Set {missing}" if missing else "Add a model to constraints.toml"
     where, problem = f"{FILE}: suites.{name}", "it asks models, and none can be asked here"
     return ConfigError(where, problem, f"{remedy}, or run a suite that replays")

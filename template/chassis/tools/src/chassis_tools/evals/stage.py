@@ -19,7 +19,7 @@ from chassis.guard.pipeline import Guard
 from chassis.guard.vendors import connect
 from chassis.service import Service
 from chassis.store.opening import open_database
-from chassis.store.review_queue import Desk
+from chassis.store.review_queue import ReviewQueue
 from chassis.wiring import Wiring, wire
 from chassis_tools.evals.lines import code_digest, digest
 from chassis_tools.evals.recordings import Tape, TapedModel
@@ -81,8 +81,8 @@ async def stage(
         database = await open_database("sqlite:///desk.db", Path(folder))
         try:
             async with wire(project, constraints=constraints, settings=settings, models=models) as wiring:
-                desk = Desk(database, constraints.desk.due_hours)
-                service = replace(wiring.service, desk=desk)
+                review_queue = ReviewQueue(database, constraints.review.due_hours)
+                service = replace(wiring.service, review_queue=review_queue)
                 chain = service.guard.chain_id if service.guard else "baseline"
                 yield Stage(
                     wiring,

@@ -44,7 +44,7 @@ class Regression(AnyRule):
     kind: Literal["regression"]
     evaluator: str
     max_drop: Fraction | None = None
-    """Instead of `quality.largest_drop`; a replay suite allows no case at all to get worse."""
+    """Instead of `quality.max_regression`; a replay suite allows no case at all to get worse."""
     slices: tuple[str, ...] = ()
     """Tags that are looked at on their own, too."""
 

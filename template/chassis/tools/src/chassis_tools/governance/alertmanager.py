@@ -5,9 +5,9 @@ import json
 from chassis_tools.governance.decisions import Decisions
 
 SILENCED_BY = {
-    "ServiceDown": "(Availability|Latency|Undegraded)Burns.*|StoreDown",
-    "StoreDown": "(Availability|Latency|Undegraded)Burns.*",
-    "ModelsOff": "UndegradedBurns.*",
+    "ServiceDown": "(Availability|Latency|Undegraded)Burns.*|DatabaseDown",
+    "DatabaseDown": "(Availability|Latency|Undegraded)Burns.*",
+    "ModelsOff": "FallbackRateBurns.*",
 }
 """What needs no second message, because its cause has already been told."""
 HEAD = """\

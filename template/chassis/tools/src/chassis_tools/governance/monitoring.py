@@ -16,7 +16,7 @@ RULE = """\
 def objectives(decisions: Decisions) -> str:
     """Return `ops/objectives.yaml`: a series for each objective, for the rules of `ops/alerts.yaml` to compare with."""
     job, promised = json.dumps(decisions.project.name), decisions.constraints.reliability
-    shares = {"availability": promised.availability, "latency": LATENCY, "undegraded": promised.undegraded}
+    shares = {"availability": promised.availability, "latency": LATENCY, "without_fallback": promised.without_fallback}
     head = f"groups:\n  - name: {json.dumps(f'{decisions.project.name} objectives')}\n    rules:\n"
     return head + "".join(RULE.format(job=job, slo=slo, objective=share) for slo, share in shares.items())
 

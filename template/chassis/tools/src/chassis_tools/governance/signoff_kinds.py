@@ -15,7 +15,7 @@ from chassis.config.constraints import Constraints
 type Facts = frozenset[str]
 """Lines such as `destinations.openai.classes: internal`; a list is one line an entry, so that a change is a line."""
 
-WHEN_WRONG = {"low_confidence", "models_failed", "budget_exhausted", "store_down"}
+WHEN_WRONG = {"low_confidence", "models_failed", "budget_exhausted", "database_down"}
 """Keys are named one by one: a key that a later release adds must not void what was signed before it."""
 OWN = frozenset({"local", "openai-compatible"})
 """Providers that nobody has a contract with."""
@@ -45,7 +45,7 @@ def fingerprint(facts: Facts) -> str:
 
 def egress_hosts(constraints: Constraints) -> Facts:
     """Return every host outside this machine that data may go to: of models and of tools."""
-    models = {urlsplit(link.address or "").hostname for link in constraints.models}
+    models = {urlsplit(link.url or "").hostname for link in constraints.models}
     tools = set[str]().union(*(tool.hosts for tool in constraints.tools.values()))
     return frozenset(host for host in models | tools if host)
 
@@ -78,9 +78,9 @@ def _tools(constraints: Constraints, *keys: str) -> dict[str, JsonValue]:
 def _security(constraints: Constraints) -> Facts:
     return _facts(
         hosts=egress_hosts(constraints),
-        tools=_tools(constraints, "destination", "changes"),
+        tools=_tools(constraints, "destination", "side_effects"),
         refuse=constraints.data.refuse,
-        private={link.name: link.private for link in constraints.models if link.base_url},
+        private={link.name: link.private_network for link in constraints.models if link.base_url},
     )
 
 
@@ -104,9 +104,9 @@ def _risk(constraints: Constraints) -> Facts:
     success = constraints.success.model_dump(mode="json", include={"metric", "target", "stop_when"})
     return _facts(
         tier=constraints.risk.tier,
-        tools=_tools(constraints, "changes"),
+        tools=_tools(constraints, "side_effects"),
         success=success,
-        when_wrong=constraints.when_wrong.model_dump(mode="json", include=WHEN_WRONG),
+        fallback=constraints.fallback.model_dump(mode="json", include=WHEN_WRONG),
         confidence_floor=constraints.quality.confidence_floor,
     )
 
@@ -135,7 +135,7 @@ def _for_legal(constraints: Constraints) -> str | None:
 
 
 def _for_risk(constraints: Constraints) -> str | None:
-    acting = sorted(name for name, tool in constraints.tools.items() if tool.changes)
+    acting = sorted(name for name, tool in constraints.tools.items() if tool.side_effects)
     if acting:
         return f"tools change things outside: {', '.join(acting)}"
     return "the tier is critical" if constraints.risk.tier == "critical" else None

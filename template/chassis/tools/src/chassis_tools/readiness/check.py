@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from chassis.config.constraints import Tier
+from chassis.config.constraints import RiskTier
 from chassis_tools.readiness.evidence import Evidence
 
 PAGE = "chassis/docs/ready.md"
@@ -35,7 +35,7 @@ class Check:
 
     id: str
     title: str
-    level: Tier
+    level: RiskTier
     remedy: str
     look: Callable[[Evidence], str]
     file: str = "constraints.toml"

@@ -59,20 +59,20 @@ def doubt(evidence: Evidence) -> str:
 
 
 def person(evidence: Evidence) -> str:
-    """`desk.due_hours` is at most 72. It is the time within which callers are promised a person's answer."""
-    hours = evidence.constraints.desk.due_hours
+    """`review.due_hours` is at most 72. It is the time within which callers are promised a person's answer."""
+    hours = evidence.constraints.review.due_hours
     return need(hours <= MAX_HOURS, f"due_hours is {hours:g}, over {MAX_HOURS}", f"within {hours:g} hours")
 
 
 def fallback(evidence: Evidence) -> str:
-    """There is a second model, or `when_wrong.models_failed` is not `refuse`.
+    """There is a second model, or `fallback.models_failed` is not `refuse`.
 
     Otherwise an outage of the one vendor is an outage of the service.
     """
     constraints = evidence.constraints
-    way = constraints.when_wrong.models_failed
+    way = constraints.fallback.models_failed
     count = len(constraints.models)
-    return need(way != "refuse" or count > 1, "one model, and models_failed is 'refuse'", f"{count} models, then {way}")
+    return need(way != "error" or count > 1, "one model, and models_failed is 'error'", f"{count} models, then {way}")
 
 
 def success(evidence: Evidence) -> str:
@@ -129,12 +129,12 @@ CHECKS = (
         "CON105", "A day is set to look at success", "standard", "Hold the review, then move success.review_on", success
     ),
     Check("CON106", "What is in production is no experiment", "standard", "Raise risk.tier", tier),
-    Check("FBK101", "A person answers within three days", "standard", "Lower desk.due_hours", person),
+    Check("FBK101", "A person answers within three days", "standard", "Lower review.due_hours", person),
     Check(
         "FBK102",
         "One failing model is not the end",
         "standard",
-        "Add a model, or set when_wrong.models_failed to baseline or desk",
+        "Add a model, or set fallback.models_failed to baseline or desk",
         fallback,
     ),
     Check("CST101", "Every reply has a sane cap", "experiment", "Lower max_output_tokens of the model", caps),

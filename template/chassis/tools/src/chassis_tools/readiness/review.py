@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import get_args
 
-from chassis.config.constraints import Tier
+from chassis.config.constraints import RiskTier
 from chassis.errors import ConfigError
 from chassis_tools.readiness import code, data, delivery, owning, promises, proof
 from chassis_tools.readiness.check import Check, Verdict
@@ -21,7 +21,7 @@ CHECKS: tuple[Check, ...] = (
     *delivery.CHECKS,
 )
 """Every check; `chassis/docs/ready.md` is written from it."""
-TIERS: tuple[Tier, ...] = get_args(Tier.__value__)
+TIERS: tuple[RiskTier, ...] = get_args(RiskTier.__value__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,12 @@ class Review:
     """
 
     name: str
-    tier: Tier | None
+    tier: RiskTier | None
     results: tuple[Result, ...]
     waivers_problem: str | None
 
     @property
-    def level(self) -> Tier | None:
+    def level(self) -> RiskTier | None:
         """Return the highest level of which nothing is blocked, or None if not even the first is reached."""
         reached = None
         for tier in TIERS:

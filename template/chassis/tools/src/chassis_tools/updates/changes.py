@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from chassis.config.toml_file import Section, misfit
+from chassis.config.toml_file import Section, config_error_from
 from chassis.errors import ConfigError
 
 FILE = "chassis/changes.toml"
@@ -46,7 +46,7 @@ def read_changes(text: str) -> tuple[Change, ...]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(FILE, f"not valid TOML ({error})", "Mend the line it names") from None
     except ValidationError as error:
-        raise misfit(FILE, error) from None
+        raise config_error_from(FILE, error) from None
 
 
 def changes_between(old: str, new: str, answers: Mapping[str, Any]) -> tuple[Change, ...]:

@@ -23,7 +23,7 @@ def regression(rule: Regression, context: Context) -> Finding:
     if context.is_exact:
         return _flips(name, before, after, cases, crashes(context.records, rule.evaluator))
     found = difference(before, after, cases, context.tail)
-    max_drop = context.constraints.quality.largest_drop if rule.max_drop is None else rule.max_drop
+    max_drop = context.constraints.quality.max_regression if rule.max_drop is None else rule.max_drop
     worse = _worse(rule, before, after, cases, context.tail)
     verdict = Verdict.FAIL if worse else decide(found, max_drop)
     bounds = f"[{_points(found.low)}, {_points(found.high)}]"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from chassis.usd import in_usd, nano_usd, show_usd
+from chassis.usd import format_usd, nano_usd, to_usd
 from chassis_tools.evals.gate.context import Context
 from chassis_tools.evals.gate.evidence import answered, crashes, errors_of, rate, said_by, scores_of
 from chassis_tools.evals.gate.finding import Finding, Verdict, listed, nothing, worst
@@ -109,7 +109,7 @@ def _spent(records: Iterable[Record]) -> Spent:
     for trial in answered(records):
         by_case.setdefault(trial.case, []).append(trial)
     return {
-        case: (trials[0].group, in_usd(sum(trial.cost for trial in trials)) / len(trials))
+        case: (trials[0].group, to_usd(sum(trial.cost for trial in trials)) / len(trials))
         for case, trials in by_case.items()
     }
 
@@ -138,4 +138,4 @@ def _at_most(found: Interval, limit: float, *, exact: bool) -> Verdict:
 
 
 def _dollars(amount: float) -> str:
-    return show_usd(nano_usd(amount))
+    return format_usd(nano_usd(amount))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-from chassis.usd import in_usd
+from chassis.usd import to_usd
 from chassis_tools.evals.gate.context import TAIL, Context
 from chassis_tools.evals.gate.evidence import (
     COUNTED,
@@ -48,8 +48,8 @@ def suite_report(root: Path, context: Context, ruling: Ruling, said: Transcript)
         repeats=context.repeats,
         excluded=dict(Counter(each.error or "" for each in service if each.status not in COUNTED)),
         endings=dict(Counter(_ending(trial) for trial in said.trials if trial.arm == "service")),
-        spent_usd=in_usd(said.cost),
-        judges_usd=in_usd(said.cost_of_judges),
+        spent_usd=to_usd(said.cost),
+        judges_usd=to_usd(said.cost_of_judges),
         median_seconds=median(times),
         p95_seconds=quantile_bounds(times, 0.95, TAIL).value,
         findings=ruling.findings,
@@ -101,7 +101,7 @@ def _duels(context: Context) -> list[Duel]:
         if cases:
             gain = difference(baseline, service, cases, INTERVAL_TAIL)
             paid = [trial.cost for trial in answered(context.records)]
-            mean_usd = in_usd(sum(paid)) / len(paid)
+            mean_usd = to_usd(sum(paid)) / len(paid)
             found.append(
                 Duel(
                     evaluator=evaluator,
@@ -119,7 +119,7 @@ def _reach(context: Context) -> Reach | None:
     now, before = (scores_of(records, evaluator) for records in (context.records, context.accepted))
     if not now:
         return None
-    noise, wanted = noise_of(now, before), context.constraints.quality.largest_drop
+    noise, wanted = noise_of(now, before), context.constraints.quality.max_regression
     return Reach(
         detectable=detectable_drop(len(now), noise, TAIL, POWER),
         wanted=wanted,
@@ -158,7 +158,7 @@ def _cases(root: Path, context: Context, told: Transcript) -> list[CaseLine]:
                 values=values,
                 accepted=old,
                 seconds=median(trial.seconds for trial in asked),
-                usd=in_usd(sum(trial.cost for trial in asked)) / len(asked),
+                usd=to_usd(sum(trial.cost for trial in asked)) / len(asked),
                 trace_id=bad.trace_id,
                 question=question,
                 expected=expected,

@@ -74,7 +74,7 @@ class Reach:
 
     Args:
         detectable: The smallest drop that is found in 80 of 100 runs.
-        wanted: The drop that `quality.largest_drop` speaks of.
+        wanted: The drop that `quality.max_regression` speaks of.
         needed: How many cases it takes to find that one.
     """
 

@@ -93,7 +93,7 @@ def _said(trial: Trial) -> str:
             return f"failed with {trial.error}"
         case {"answer": answer, "answered_by": who}:
             return f"{plain(answer)}\n({who})"
-        case {"referred": setback}:
-            return f"referred ({setback})"
+        case {"referred": fallback_reason}:
+            return f"referred ({fallback_reason})"
         case ending:
             return f"refused ({ending['refused']})"
