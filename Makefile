@@ -40,7 +40,7 @@ bench: ## What generation, start-up, the guard and the service cost, side by sid
 bench-evals: ## What evaluating costs, side by side with plain asyncio and pydantic-evals, and what judging costs
 	$(RUN) python -m benchmarks.evaluation
 
-fleet: ## How the repositories of REPOS stand, a folder of clones; see docs/how-to/standardise-many-teams.md
+fleet: ## How the repositories of REPOS stand, a folder of clones; see docs/how-to/standardize-many-teams.md
 	@$(RUN) python -m fleet $(REPOS)
 
 tested: ## Lift every library, write the versions down for new projects, and test with them

@@ -25,8 +25,8 @@ TOPICS: dict[str, Callable[[Effort], Table]] = {
 }
 PAGE = """# Speed
 
-What the guards, the ledger, a start and a whole service cost, as `python -m benchmarks --page` printed each table last.
-CPU time, on a machine whose speed you do not know: compare the rows of a table, and nothing else.
+What the guard, the ledger, a start and a complete service cost, printed by `python -m benchmarks --page`.
+All figures are CPU time on one machine of unknown speed: compare the rows of a table with each other only.
 """
 
 

@@ -1,4 +1,4 @@
-"""Run every fault and write `docs/reference/faults.md`: what the table promises, and how long it took this time."""
+"""Runs every fault and writes `docs/reference/faults.md`: the expected result and the time it took."""
 
 import sys
 import tempfile
@@ -14,22 +14,22 @@ from telemetry_sinks import production_lines
 
 PAGE = ROOT / "docs/reference/faults.md"
 HEAD = (
-    "what goes wrong",
+    "fault",
     "status",
-    "who answers",
+    "answered by",
     "fallback_reason",
-    "the first model is charged",
-    "log lines before the last",
+    "charged to the first model",
+    "log lines before `call.finished`",
 )
 SECONDS = "seconds"
 INTRODUCTION = f"""# Faults
 
-What a caller gets when something breaks, what it costs and what the log says. Every row is a test: a whole service
-behind HTTP asks a vendor that misbehaves, through the real SDK of OpenAI. Two models are configured, `first` and
-`second`; `second` works unless the row says otherwise. The deadline is {DEADLINE_SECONDS:g} seconds, and no call took
-more than 5 % longer. Each call also writes its line `call.finished`, and nothing stays held, except after a kill.
+What a caller gets when something fails, what it costs and what the log says. Every row is a test: a complete service
+behind HTTP asks a misbehaving vendor through OpenAI's own SDK. Two models are configured, `first` and `second`;
+`second` works unless the row says otherwise. The deadline is {DEADLINE_SECONDS:g} seconds, and no call took more than
+5 % longer. Each call also logs `call.finished`, and no reservation is left open, except after a kill.
 
-The last column is how long the call took when this page was written; `make faults` writes it anew.
+The last column is the duration of the call when this page was written; `make faults` writes the page again.
 """
 
 

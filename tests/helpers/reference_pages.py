@@ -1,4 +1,4 @@
-"""Write the pages that follow from code: in `docs/reference/`, and those of the chassis that are shipped with it."""
+"""Writes the pages that are derived from code: those of `docs/reference/` and of the handbook."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def questions() -> str:
-    """Return the page on what Copier asks."""
+    """Return the page about Copier's questions."""
     content = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
     asked = {
         name: about
@@ -38,8 +38,8 @@ def questions() -> str:
     }
     rows = [(f"`{name}`", about["help"], _choices(about), _default(about)) for name, about in asked.items()]
     return (
-        "# Questions\n\nWhat `copier copy` asks, in its order. Every question has a default, and every answer can be "
-        "given with `--data name=value`.\n\n" + table(("name", "question", "choices", "default"), rows)
+        "# Questions\n\nThe questions of `copier copy`, in order. Each has a default, and each can be answered with "
+        "`--data name=value`.\n\n" + table(("name", "question", "choices", "default"), rows)
     )
 
 
@@ -55,14 +55,14 @@ def _default(about: dict[str, Any]) -> str:
 
 
 def paths() -> str:
-    """Return the page on who owns which file of a generated repository."""
+    """Return the page about the owner of each file of a generated repository."""
     with tempfile.TemporaryDirectory() as folder:
         run_copy(str(ROOT), folder, defaults=True, quiet=True, vcs_ref="HEAD")
         return paths_of(Path(folder))
 
 
 def paths_of(project: Path) -> str:
-    """Return that page, given a repository with the default answers; it is set up on the way."""
+    """Return that page for a repository with the default answers; its derived files are written first."""
     write_derived(load_decisions(find_project(project)))
     files = sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file())
     kinds = {
@@ -71,48 +71,48 @@ def paths_of(project: Path) -> str:
     source = [file for file in kinds["chassis"] if file.startswith("chassis/src/")]
     rows = [(f"`{file}`", kind) for kind, owned in kinds.items() for file in owned if file not in source]
     return (
-        "# Paths\n\nThe files of a repository generated with the default answers and set up, and who "
-        "owns each, as `chassis/paths.txt` says. What the kinds mean: "
-        "[the law of paths](../explanation/the-law-of-paths.md).\n\n"
+        "# Paths\n\nThe files of a repository that was generated with the default answers and set up, and the owner of "
+        "each, from `chassis/paths.txt`. The kinds are explained in "
+        "[path ownership](../explanation/path-ownership.md).\n\n"
         + table(("path", "kind"), [*rows, ("`chassis/src/`", "chassis")])
     )
 
 
 def errors() -> str:
-    """Return the page on bad input."""
+    """Return the page about bad input."""
     requests = [(bad.what, bad.status, f"`/problems/{bad.slug}`", bad.detail) for bad in BAD_REQUESTS]
     starts = [(bad.what, bad.exit_code, f"`{' '.join(('chassis', *bad.command))}`", bad.says) for bad in BAD_STARTS]
     return (
-        "# Errors\n\nBoth tables are test cases: what stands here is what tests read on the wire and on the screen.\n\n"
+        "# Errors\n\nBoth tables are test cases: a test sends each input and compares the response.\n\n"
         "## Over HTTP\n\n"
         + table(("what is wrong", "status", "type", "detail"), requests)
         + "\n## On the command line\n\n"
-        "Exit code 1 means that what was asked for failed, 2 that a file, a variable or the command is wrong.\n\n"
-        + table(("what is wrong", "exit code", "command", "what the screen says"), starts)
+        "Exit code 1 means that the command failed, 2 that a file, a variable or an argument is wrong.\n\n"
+        + table(("what is wrong", "exit code", "command", "output"), starts)
     )
 
 
 def redaction() -> str:
-    """Return the page on how well sensitive values are found."""
+    """Return the page about how well sensitive values are found."""
     sentences = load()
     harmless = sum(not sentence.labels for sentence in sentences)
     head = ("kind", "values", "recall", "precision", "leaks", "values, unseen", "recall", "precision", "leaks")
     return (
         "# Redaction\n\n"
-        f"How well values are found in {len(sentences):,} invented sentences in English, German, French, Chinese and "
-        f"Japanese; {harmless} of them hold nothing sensitive and look as if they did. Sentences and labels were "
-        "finished before anybody compared them with the patterns, and patterns were improved on two thirds of them "
-        "only; the right half of the table is the other third. How the corpus was made: "
-        "[its README](../../template/chassis/tests/sensitive/README.md).\n\n"
+        f"How well sensitive values are found in {len(sentences):,} invented sentences in English, German, French, "
+        f"Chinese and Japanese; {harmless} of them contain nothing sensitive but look as if they did. The sentences "
+        "were written and labeled before they were compared with the patterns, and the patterns were improved on two "
+        "thirds of them only. The right half of the table is the other third. [How the corpus was "
+        "made](../../template/chassis/tests/sensitive/README.md).\n\n"
         + table(head, rows())
-        + "\nA finding is right only if kind, first and last character are. A leak is a value of which any character "
-        "is left when every kind is redacted. `make check` fails if a figure falls.\n\n"
-        "Read the figures as an upper bound: the same author wrote both sides. Not found are, as far as "
-        "known: names and postal addresses (plug in [a recognizer](../how-to/recognise-names.md)), addresses "
-        "spelled out (`ada at example dot com`), numbers in words, American social security numbers in one piece "
-        "without the word, phone numbers of other habits than US, UK, DE, FR, CN and JP without `+` or a word such as "
-        "`call`, passwords without a digit or sign, keys of unknown vendors that nothing names. Loopback, multicast "
-        "and unspecified addresses are left alone, since they name nobody.\n"
+        + "\nA match is correct only if its kind, start and end are. A leak is a value of which any character is left "
+        "when every kind is redacted. `make check` fails if a figure drops.\n\n"
+        "Read the figures as an upper bound, because one author wrote both sides. Known to be missed: names and "
+        "postal addresses (add [a recognizer](../how-to/recognize-names.md)), addresses spelled out (`ada at example "
+        "dot com`), numbers in words, US social security numbers in one piece without the word, phone numbers in "
+        "formats other than US, UK, DE, FR, CN and JP without `+` or a word such as `call`, passwords without a digit "
+        "or symbol, and unnamed keys of unknown vendors. Loopback, multicast and unspecified addresses are not "
+        "redacted, because they identify no one.\n"
     )
 
 
@@ -125,7 +125,7 @@ WRITERS = {
     "../../template/chassis/docs/constraints.md": decision_pages.constraints,
     "../../template/chassis/docs/ownership.md": decision_pages.ownership,
 }
-"""What each page is made by."""
+"""The function that writes each page."""
 
 
 def write() -> None:

@@ -147,7 +147,7 @@ def _mode(file: Path) -> int:
 
 
 def run(folder: Path) -> list[Result]:
-    """Measure every case from every former release, and at last what the law forbids."""
+    """Measure every case from every former release, and last the forbidden edits."""
     source = releases(folder / "template")
     results: list[Result] = []
     for version in FORMER:
@@ -171,28 +171,27 @@ def page(results: list[Result]) -> str:
 HEAD = f"""\
 # Updates, measured
 
-`make updates` writes this page. It makes three former releases out of this working tree (`tests/former.py`), generates
-a repository from each, lets people work in it, and runs `copier update` to this working tree, called {NOW}.
-The releases differ in files, dependencies and pins of the chassis, in the beginnings of the team's files, in a renamed
-question, a new question, a retired workflow and a module that is gone.
+`make updates` writes this page. It creates three former releases from this working tree
+(`tests/helpers/former_releases.py`), generates a repository from each, edits it, and runs `copier update` to this
+working tree, called {NOW}. The releases differ in files, dependencies and pins of the chassis, in the starter files, in
+a renamed question, a new question, a retired workflow and a removed module.
 
-- **conflicts**: files left unmerged, or with a `.rej` beside them.
-- **lost lines**: lines of the team's files that were there before the update and are not after it. A file that differs
-  in any other way, such as its line ends, counts as one.
-- **resurrected**: files that the team had deleted, and that are back.
-- **not as new**: files of the chassis, or Copier's record, whose content or mode is not what a new repository with the
-  same answers has. (The team's files are theirs from the first day, so they are compared with themselves instead.)
+- **conflicts**: files left unmerged, or with a `.rej` file beside them.
+- **lost lines**: lines of the team's files that existed before the update and not after it. Any other difference in a
+  file, such as its line endings, counts as one.
+- **resurrected**: files that the team had deleted and that came back.
+- **not as new**: chassis files, or Copier's answers file, whose content or mode differs from a new repository with the
+  same answers. The team's files are compared with themselves instead.
 
-| from | what people did | conflicts | lost lines | resurrected | not as new |
+| from | edits | conflicts | lost lines | resurrected | not as new |
 |---|---|---|---|---|---|
 """
 TAIL = """
-What people did is a script for each row, in [tests/edits](../../tests/edits); other answers are given with the update,
-and move the repository to another forge and another shape. While something is not committed, no update begins
-(`tests/test_update.py`). *Forbidden edits* break the
-[law of paths](../explanation/the-law-of-paths.md): they change files of the chassis, every pin of the workflows among
-them, as a bot does that was not told to leave them alone. They are here to show what the law is for. `chassis status`
-names such files before an update, and `chassis update` changes nothing at all rather than leave a conflict.
+The edits of each row are a script in [tests/edits](../../tests/edits). *Other answers* are given with the update and
+move the repository to another forge and another shape. *Forbidden edits* violate
+[path ownership](../explanation/path-ownership.md): they change chassis files, including every pin of the workflows, as
+an unconfigured bot would. `chassis status` names such files before an update, and `chassis update` changes nothing
+rather than leave a conflict.
 """
 
 
