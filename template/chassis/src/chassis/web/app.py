@@ -1,26 +1,41 @@
-"""The HTTP application: three routers inside two walls."""
+"""Builds the HTTP application: three routers, two middlewares and the page at `/docs`."""
+
+import secrets
 
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
 from starlette.middleware import Middleware
 
 from chassis.web.calls import calls_router
-from chassis.web.docs import add_docs
 from chassis.web.health import health_router
 from chassis.web.middleware import AddCallId, LimitRequests
 from chassis.web.problems import install
 from chassis.web.schemas import DescribedAPI
 from chassis.wiring import Wiring
 
+DOCS = "/docs"
+ASSETS = ("fastapi_offline", "static")
+"""The package, and its folder, that bring Swagger UI along. FastAPI's own page loads it from a CDN."""
+SWAGGER_UI = {"tryItOutEnabled": True, "displayRequestDuration": True}
+HEAD = """
+    <style>@media (max-width: 640px) { .response-col_links { display: none } }</style>
+    <script>
+    document.documentElement.classList.toggle("dark-mode", matchMedia("(prefers-color-scheme: dark)").matches)
+    </script>"""
+"""What Swagger UI's page lacks: it fits on a phone, and is dark for people who prefer that."""
+
 
 def build_app(wiring: Wiring) -> FastAPI:
     """Return the application that serves `wiring`.
 
-    `app.state.draining` says that the process is about to end; whoever runs the server sets it.
+    Set `app.state.draining` to True when the process is about to stop: `/readyz` then answers 503.
     """
     app = DescribedAPI(
         title=wiring.project.name,
         version=wiring.project.version,
-        docs_url=None,  # theirs loads a program from elsewhere
+        docs_url=None,  # replaced by `_add_docs`
         redoc_url=None,
         redirect_slashes=False,
         telemetry=wiring.telemetry.for_fastapi(),
@@ -33,5 +48,36 @@ def build_app(wiring: Wiring) -> FastAPI:
     install(app)
     app.include_router(calls_router(wiring))
     app.include_router(health_router(wiring))
-    add_docs(app)
+    _add_docs(app)
     return app
+
+
+def _add_docs(app: FastAPI) -> None:
+    """Serve Swagger UI from this process, so that people can try a call where there is no internet."""
+    page = get_swagger_ui_html(
+        title=app.title,
+        openapi_url="openapi.json",  # relative, so that the page also works behind a proxy that adds a prefix
+        swagger_js_url="docs/swagger-ui-bundle.js",
+        swagger_css_url="docs/swagger-ui.css",
+        swagger_favicon_url="docs/favicon.png",
+        swagger_ui_parameters=SWAGGER_UI,
+    )
+    html = bytes(page.body).decode().replace("<head>", f"<head>{HEAD}")
+
+    async def docs() -> HTMLResponse:
+        nonce = secrets.token_urlsafe(16)
+        return HTMLResponse(
+            html.replace("<script", f'<script nonce="{nonce}"'),
+            headers={"Content-Security-Policy": _content_security_policy(nonce)},
+        )
+
+    app.add_api_route(DOCS, docs, methods=["GET"], include_in_schema=False)
+    app.mount(DOCS, StaticFiles(packages=[ASSETS]))
+
+
+def _content_security_policy(nonce: str) -> str:
+    """Return a policy under which the page, where people type their API key, reaches this service and nothing else."""
+    return (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; connect-src 'self'; img-src 'self' data:; "
+        "style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )

@@ -12,7 +12,9 @@ from chassis.errors import DatabaseUnavailable, Unauthenticated
 from chassis.store.api_keys import ApiKeys
 
 SCHEME = HTTPBearer(
-    scheme_name="key", description="A key from `chassis keys create CALLER`; it begins with `ck_`.", auto_error=False
+    scheme_name="key",
+    description="An API key. `chassis keys create CALLER` creates one; it starts with `ck_`.",
+    auto_error=False,
 )
 
 log = structlog.get_logger()

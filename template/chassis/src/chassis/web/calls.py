@@ -44,7 +44,7 @@ type ReferralId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 def calls_router(wiring: Wiring) -> APIRouter:
     """Return the routes of the task, typed by it."""
-    router = APIRouter(route_class=keyed_route(wiring.api_keys))
+    router = APIRouter(route_class=keyed_route(wiring.api_keys), tags=["Calls"])
     _add_ask(router, wiring)
     _add_referral(router, wiring)
     return router
@@ -129,7 +129,7 @@ def _add_referral(router: APIRouter, wiring: Wiring) -> None:
         referral,
         methods=["GET"],
         operation_id="referral",
-        summary="Come back for a person's answer",
+        summary="Fetch a person's answer",
         responses={
             200: {"model": body_type, "description": "Where it stands", "headers": CALL_ID},
             **problems(*ALWAYS, NotFound),

@@ -17,14 +17,14 @@ log = structlog.get_logger()
 
 def health_router(wiring: Wiring) -> APIRouter:
     """Return the routes that need no key. None of them asks a model: a vendor's bad day must not restart a service."""
-    router = APIRouter()
+    router = APIRouter(tags=["Health and metrics"])
 
-    @router.get("/healthz", summary="Does it live?", responses={200: {"headers": CALL_ID}, **problems(CallError)})
+    @router.get("/healthz", summary="Liveness probe", responses={200: {"headers": CALL_ID}, **problems(CallError)})
     async def healthz() -> StatusBody:
         return StatusBody(status="alive")
 
     @router.get(
-        "/readyz", summary="Does it take calls?", responses={200: {"headers": CALL_ID}, **problems(CallError, NotReady)}
+        "/readyz", summary="Readiness probe", responses={200: {"headers": CALL_ID}, **problems(CallError, NotReady)}
     )
     async def readyz(request: Request) -> ReadyBody:
         if request.app.state.draining:
@@ -36,7 +36,7 @@ def health_router(wiring: Wiring) -> APIRouter:
 
     @router.get(
         "/metrics",
-        summary="What has it counted?",
+        summary="Metrics for Prometheus",
         response_class=Response,
         responses={
             200: {
