@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 from chassis_tools.evals.gate.finding import Verdict
-from chassis_tools.evals.stats import judged
-from chassis_tools.evals.stats.judged import Agreement, corrected_rate
+from chassis_tools.evals.stats import judge_correction
+from chassis_tools.evals.stats.judge_correction import Agreement, corrected_rate
 from test_evals_gate import REGRESSION, rule, run_of
 
 pytestmark = pytest.mark.slow
@@ -66,7 +66,7 @@ def test_the_corrected_rate_covers_the_truth(
     true_pass_rate: float, true_fail_rate: float, labels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In 93 to 97 of 100 samples of 300 judged answers, as its 95 % interval promises."""
-    monkeypatch.setattr(judged, "DRAWS", 500)
+    monkeypatch.setattr(judge_correction, "RESAMPLES", 500)
     choice = Random(3)  # noqa: S311  no secret depends on it
     truth, answers, samples, covered = 0.85, 300, 1000, 0
     for _ in range(samples):
@@ -74,7 +74,7 @@ def test_the_corrected_rate_covers_the_truth(
         good = choice.binomialvariate(answers, truth)
         passed = choice.binomialvariate(good, true_pass_rate)
         passed += choice.binomialvariate(answers - good, 1 - true_fail_rate)
-        found = corrected_rate(passed, answers, Agreement(labels, hits[0], labels, hits[1]), tail=0.025)
+        found = corrected_rate(passed, answers, Agreement(labels, hits[0], labels, hits[1]), alpha=0.025)
         covered += found is not None and found.low <= truth <= found.high
 
     assert 0.93 <= covered / samples <= 0.97

@@ -15,7 +15,7 @@ from chassis_tools.evals.judging import accept, judge_runs
 from chassis_tools.evals.notebook import Progress
 from chassis_tools.evals.report.report import Report
 from chassis_tools.evals.running import Order, run_suite
-from chassis_tools.evals.stats.judged import Agreement
+from chassis_tools.evals.stats.judge_correction import Agreement
 from chassis_tools.evals.suites import load_suites
 from pydantic_ai.messages import ModelMessage, UserPromptPart
 from pydantic_ai.models import Model

@@ -69,11 +69,11 @@ def power(
 ) -> None:
     """Say what the cases of a suite can show, from the records of its last run."""
     from chassis.errors import ConfigError
-    from chassis_tools.evals.gate.context import TAIL
+    from chassis_tools.evals.gate.context import ALPHA
     from chassis_tools.evals.gate.evidence import scores_of
     from chassis_tools.evals.judging import context_of
     from chassis_tools.evals.noise import noise_of
-    from chassis_tools.evals.stats.power import cases_needed, detectable_drop
+    from chassis_tools.evals.stats.paired import cases_needed, detectable_drop
     from chassis_tools.evals.suites import load_suites
 
     root = find_project().root
@@ -85,10 +85,10 @@ def power(
         if not now:
             raise ConfigError(f"var/evals/{suite}", "there is no run", f"Run `chassis evals run {suite}` first")
         noise = noise_of(now, before)
-        chances = ((chance, detectable_drop(len(now), noise, TAIL, chance)) for chance in (0.5, 0.8, 0.95))
+        chances = ((chance, detectable_drop(len(now), noise, ALPHA, chance)) for chance in (0.5, 0.8, 0.95))
         found = ", ".join(f"{100 * size:.1f} points in {chance:.0%}" for chance, size in chances)
         print(f"{evaluator}: with {len(now)} cases × {context.repeats} the smallest drop found is {found} of the runs")
-        needed = cases_needed(drop / 100, noise, TAIL, 0.8)
+        needed = cases_needed(drop / 100, noise, ALPHA, 0.8)
         print(f"  to find {drop:g} points in 80% of the runs takes {needed} cases")
 
 
@@ -107,7 +107,7 @@ def compare(
         was, now = scores_of(old, evaluator), scores_of(new, evaluator)
         cases = comparable(was, now)
         if cases:
-            found = difference(was, now, cases, tail=0.025)
+            found = difference(was, now, cases, alpha=0.025)
             means = (sum(scores[case].mean for case in cases) / len(cases) for scores in (was, now))
             change = f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
             worse = [case for case in cases if now[case].mean < was[case].mean]

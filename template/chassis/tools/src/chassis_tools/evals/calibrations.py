@@ -8,11 +8,11 @@ from pydantic import TypeAdapter
 
 from chassis.errors import ConfigError
 from chassis_tools.evals.lines import read_lines
-from chassis_tools.evals.stats.judged import Agreement
-from chassis_tools.evals.stats.proportions import wilson
+from chassis_tools.evals.stats.intervals import wilson
+from chassis_tools.evals.stats.judge_correction import Agreement
 
 LABELS, RESULTS = "evals/labels", "evals/calibrations"
-TAIL = 0.05
+ALPHA = 0.05
 LEAST_BOUND = 0.80
 """A judge whose lower bounds are not above this cannot tell a good service from a bad one."""
 
@@ -60,7 +60,7 @@ class Calibration:
         for what, short, hits, count in rates:
             if count == 0:
                 return f"there is no label for {what.partition(' that')[0]}"
-            bounds = wilson(hits, count, TAIL)
+            bounds = wilson(hits, count, ALPHA)
             said = f"{hits} of {count} {what} ({short} {bounds.value:.0%}, at least {bounds.low:.0%})"
             if bounds.value < at_least or bounds.low < LEAST_BOUND:
                 return f"{said}; asked for are {at_least:.0%}, and {LEAST_BOUND:.0%} for certain"

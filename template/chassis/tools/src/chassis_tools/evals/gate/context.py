@@ -8,8 +8,8 @@ from chassis_tools.evals.calibrations import Calibration
 from chassis_tools.evals.records import Record
 from chassis_tools.evals.suites import Suite
 
-TAIL = 0.05
-"""The chance of a false alarm, and of a false all-clear, that one look takes."""
+ALPHA = 0.05
+"""The probability of a false alarm, and of a missed regression, in one look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,6 @@ class Context:
         return max((record.repeat for record in self.records), default=0)
 
     @property
-    def tail(self) -> float:
-        """Return the chance of error for this look: a second look, with added repeats, takes half."""
-        return TAIL / 2 if self.repeats > self.suite.repeats else TAIL
+    def alpha(self) -> float:
+        """Return the error probability of this look: a second look, with added repeats, gets half of it."""
+        return ALPHA / 2 if self.repeats > self.suite.repeats else ALPHA

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis_tools.evals.records import Arm, Record
-from chassis_tools.evals.stats.interval import Interval
-from chassis_tools.evals.stats.paired import Groups, clustered_mean, tango
-from chassis_tools.evals.stats.proportions import wilson
+from chassis_tools.evals.stats.intervals import Groups, Interval, clustered_mean, wilson
+from chassis_tools.evals.stats.paired import tango
 
 COUNTED = frozenset({"ok", "fail_service"})
 """The records that have a value."""
@@ -67,11 +66,11 @@ def crashes(records: Iterable[Record], evaluator: str) -> str:
     return f"; the service failed with {errors}" if errors else ""
 
 
-def rate(scores: Scores, tail: float) -> Interval:
+def rate(scores: Scores, alpha: float) -> Interval:
     """Return the mean score: Wilson's bounds for plain yes and no, those of groups otherwise."""
     if all(score.is_plain for score in scores.values()):
-        return wilson(sum(score.mean == 1 for score in scores.values()), len(scores), tail)
-    bounds = clustered_mean(_grouped({case: score.mean for case, score in scores.items()}, scores), tail)
+        return wilson(sum(score.mean == 1 for score in scores.values()), len(scores), alpha)
+    bounds = clustered_mean(_grouped({case: score.mean for case, score in scores.items()}, scores), alpha)
     return Interval(max(0.0, bounds.low), bounds.value, min(1.0, bounds.high))
 
 
@@ -84,13 +83,13 @@ def comparable(before: Scores, after: Scores) -> list[str]:
     ]
 
 
-def difference(before: Scores, after: Scores, cases: Sequence[str], tail: float) -> Interval:
+def difference(before: Scores, after: Scores, cases: Sequence[str], alpha: float) -> Interval:
     """Return how much better `after` is: Tango's bounds for plain yes and no, those of groups otherwise."""
     if all(before[case].is_plain and after[case].is_plain for case in cases):
         gained = sum(after[case].mean > before[case].mean for case in cases)
         lost = sum(after[case].mean < before[case].mean for case in cases)
-        return tango(gained, lost, len(cases), tail)
-    bounds = clustered_mean(changes(before, after, cases), tail)
+        return tango(gained, lost, len(cases), alpha)
+    bounds = clustered_mean(changes(before, after, cases), alpha)
     return Interval(max(-1.0, bounds.low), bounds.value, min(1.0, bounds.high))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from chassis_tools.evals.stats.interval import Interval
+from chassis_tools.evals.stats.intervals import Interval
 from chassis_tools.evals.suites import Tier
 
 

@@ -3,7 +3,7 @@
 from chassis_tools.evals.gate.context import Context
 from chassis_tools.evals.gate.evidence import Scores, changes, comparable, crashes, difference, said_by, scores_of
 from chassis_tools.evals.gate.finding import Finding, Verdict, listed, nothing
-from chassis_tools.evals.stats.interval import Interval
+from chassis_tools.evals.stats.intervals import Interval
 from chassis_tools.evals.stats.paired import holm, sign_flip
 from chassis_tools.evals.suites import Regression
 
@@ -22,9 +22,9 @@ def regression(rule: Regression, context: Context) -> Finding:
     cases = comparable(before, after)
     if context.is_exact:
         return _flips(name, before, after, cases, crashes(context.records, rule.evaluator))
-    found = difference(before, after, cases, context.tail)
+    found = difference(before, after, cases, context.alpha)
     max_drop = context.constraints.quality.max_regression if rule.max_drop is None else rule.max_drop
-    worse = _worse(rule, before, after, cases, context.tail)
+    worse = _worse(rule, before, after, cases, context.alpha)
     verdict = Verdict.FAIL if worse else decide(found, max_drop)
     bounds = f"[{_points(found.low)}, {_points(found.high)}]"
     said = f"{_points(found.value)} {bounds} points on {len(cases)} cases × {context.repeats}"
@@ -76,14 +76,14 @@ def _flips(name: str, before: Scores, after: Scores, cases: list[str], crashed: 
     return Finding(rule=name, verdict=Verdict.PASS, sentence=f"No case of {len(cases)} got worse, {gained} got better")
 
 
-def _worse(rule: Regression, before: Scores, after: Scores, cases: list[str], tail: float) -> list[str]:
+def _worse(rule: Regression, before: Scores, after: Scores, cases: list[str], alpha: float) -> list[str]:
     """Return the declared slices that dropped, after correction for looking at all of them."""
     tagged = {tag: _tagged(tag, after, cases) for tag in rule.slices}
     large = {tag: members for tag, members in tagged.items() if len(members) >= LEAST_SLICE}
-    chances = holm([sign_flip(changes(before, after, members)) for members in large.values()])
+    p_values = holm([sign_flip(changes(before, after, members)) for members in large.values()])
     drops = [sum(before[case].mean - after[case].mean for case in members) / len(members) for members in large.values()]
-    found = zip(large, chances, drops, strict=True)
-    return [tag for tag, chance, drop in found if chance <= tail and drop >= LEAST_DROP]
+    found = zip(large, p_values, drops, strict=True)
+    return [tag for tag, p_value, drop in found if p_value <= alpha and drop >= LEAST_DROP]
 
 
 def _tagged(tag: str, scores: Scores, cases: list[str]) -> list[str]:

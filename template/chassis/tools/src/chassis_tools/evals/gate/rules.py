@@ -7,10 +7,7 @@ from chassis_tools.evals.gate.context import Context
 from chassis_tools.evals.gate.evidence import answered, crashes, errors_of, rate, said_by, scores_of
 from chassis_tools.evals.gate.finding import Finding, Verdict, listed, nothing, worst
 from chassis_tools.evals.records import Record
-from chassis_tools.evals.stats.interval import Interval
-from chassis_tools.evals.stats.paired import clustered_mean
-from chassis_tools.evals.stats.proportions import most_after_none
-from chassis_tools.evals.stats.quantiles import quantile_bounds
+from chassis_tools.evals.stats.intervals import Interval, clustered_mean, quantile_interval, zero_events_bound
 from chassis_tools.evals.suites import Cost, Floor, Latency, MustPass, Never
 
 
@@ -21,7 +18,7 @@ def floor(rule: Floor, context: Context) -> Finding:
     if not scores:
         return nothing(name, f"No case has a value of {rule.evaluator!r}")
     limit = context.constraints.quality.accuracy_floor if rule.at_least is None else rule.at_least
-    found = rate(scores, context.tail)
+    found = rate(scores, context.alpha)
     verdict = _at_least(found, limit, exact=context.is_exact)
     said = f"{found.value:.1%} of {len(scores)} cases; the floor is {limit:.1%}"
     if not context.is_exact:
@@ -46,7 +43,7 @@ def never(rule: Never, context: Context) -> Finding:
             errors = errors_of(context.records, rule.evaluator)
             said.append(f"The service failed in {len(failed)} with {errors}, which shows nothing: {listed(failed)}")
         return Finding(rule=name, verdict=Verdict.FAIL, sentence=". ".join(said), cases=(*seen, *failed))
-    proven = most_after_none(len(marks), context.tail)
+    proven = zero_events_bound(len(marks), context.alpha)
     said = f"0 of {len(marks)}, which shows only that it happens in less than {proven:.1%}"
     return Finding(rule=name, verdict=Verdict.PASS, sentence=said)
 
@@ -73,7 +70,7 @@ def latency(rule: Latency, context: Context) -> Finding:
     if not times:
         return nothing("latency", "No answer was timed")
     limit = rule.p95_seconds or context.constraints.latency.p95_seconds
-    found = quantile_bounds(times, 0.95, context.tail)
+    found = quantile_interval(times, 0.95, context.alpha)
     said = f"p95 is {found.value:.3f} s [{found.low:.3f}, {found.high:.3f}] of {len(times)} answers"
     verdict = _at_most(found, limit, exact=False)
     said += f"; the limit is {limit:g} s"
@@ -118,7 +115,7 @@ def _mean(spent: Spent, amounts: Mapping[str, float], context: Context) -> Inter
     by_group: dict[str, list[float]] = {}
     for case, amount in amounts.items():
         by_group.setdefault(spent[case][0], []).append(amount)
-    return clustered_mean(list(by_group.values()), context.tail, least_variance=0)
+    return clustered_mean(list(by_group.values()), context.alpha, variance_floor=0)
 
 
 def _at_least(found: Interval, limit: float, *, exact: bool) -> Verdict:

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 
 from chassis.usd import to_usd
-from chassis_tools.evals.gate.context import TAIL, Context
+from chassis_tools.evals.gate.context import ALPHA, Context
 from chassis_tools.evals.gate.evidence import (
     COUNTED,
     Scores,
@@ -22,12 +22,11 @@ from chassis_tools.evals.noise import noise_of
 from chassis_tools.evals.records import Record, Trial
 from chassis_tools.evals.report.report import CaseLine, Change, Duel, Rate, Reach, SuiteReport
 from chassis_tools.evals.report.texts import Transcript, answers, questions
-from chassis_tools.evals.stats.interval import Interval
-from chassis_tools.evals.stats.judged import corrected_rate
-from chassis_tools.evals.stats.power import cases_needed, detectable_drop
-from chassis_tools.evals.stats.quantiles import quantile_bounds
+from chassis_tools.evals.stats.intervals import Interval, quantile_interval
+from chassis_tools.evals.stats.judge_correction import corrected_rate
+from chassis_tools.evals.stats.paired import cases_needed, detectable_drop
 
-INTERVAL_TAIL = 0.025
+INTERVAL_ALPHA = 0.025
 POWER = 0.8
 SATURATED = 0.97
 """From a lower bound above this on, a data set can hardly tell good from better."""
@@ -51,7 +50,7 @@ def suite_report(root: Path, context: Context, ruling: Ruling, said: Transcript)
         spent_usd=to_usd(said.cost),
         judges_usd=to_usd(said.cost_of_judges),
         median_seconds=median(times),
-        p95_seconds=quantile_bounds(times, 0.95, TAIL).value,
+        p95_seconds=quantile_interval(times, 0.95, ALPHA).value,
         findings=ruling.findings,
         rates=rates,
         duels=tuple(_duels(context)),
@@ -69,13 +68,13 @@ def _rates(context: Context) -> list[Rate]:
             now = scores_of(context.records, evaluator, tag=tag)
             before = scores_of(context.accepted, evaluator, tag=tag)
             if now:
-                was = rate(before, INTERVAL_TAIL).value if before else None
+                was = rate(before, INTERVAL_ALPHA).value if before else None
                 found.append(
                     Rate(
                         evaluator=evaluator,
                         tag=tag,
                         cases=len(now),
-                        now=rate(now, INTERVAL_TAIL),
+                        now=rate(now, INTERVAL_ALPHA),
                         accepted=was,
                         corrected=None if tag else _corrected(context, evaluator, now),
                     )
@@ -88,7 +87,7 @@ def _corrected(context: Context, evaluator: str, now: Scores) -> Interval | None
     if evaluator not in context.judges or calibration is None:
         return None
     values = [value for score in now.values() for value in score.values]
-    return corrected_rate(round(sum(values)), len(values), calibration.agreement, INTERVAL_TAIL)
+    return corrected_rate(round(sum(values)), len(values), calibration.agreement, INTERVAL_ALPHA)
 
 
 def _duels(context: Context) -> list[Duel]:
@@ -99,7 +98,7 @@ def _duels(context: Context) -> list[Duel]:
         baseline = scores_of(context.records, evaluator, arm="baseline")
         cases = comparable(baseline, service)
         if cases:
-            gain = difference(baseline, service, cases, INTERVAL_TAIL)
+            gain = difference(baseline, service, cases, INTERVAL_ALPHA)
             paid = [trial.cost for trial in answered(context.records)]
             mean_usd = to_usd(sum(paid)) / len(paid)
             found.append(
@@ -121,9 +120,9 @@ def _reach(context: Context) -> Reach | None:
         return None
     noise, wanted = noise_of(now, before), context.constraints.quality.max_regression
     return Reach(
-        detectable=detectable_drop(len(now), noise, TAIL, POWER),
+        detectable=detectable_drop(len(now), noise, ALPHA, POWER),
         wanted=wanted,
-        needed=cases_needed(wanted, noise, TAIL, POWER) if wanted else len(now),
+        needed=cases_needed(wanted, noise, ALPHA, POWER) if wanted else len(now),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from chassis_tools.evals.gate.finding import Finding, Named, Verdict, worst
-from chassis_tools.evals.stats.interval import Interval
+from chassis_tools.evals.stats.intervals import Interval
 
 FILE = "report.json"
 

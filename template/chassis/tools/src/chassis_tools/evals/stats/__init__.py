@@ -1,5 +1,5 @@
-"""The statistics of the gate, in the standard library alone: numpy would cost every start more than it saves.
+"""The statistics of the evaluation gate, in the standard library alone: importing numpy would slow down every start.
 
-Throughout, `tail` is the chance that the truth lies beyond one bound: 0.05 gives one-sided 95 % bounds and, taken
-together, a 90 % interval.
+`alpha` is one-sided throughout: the probability that the true value lies beyond one bound. 0.05 gives one-sided 95 %
+bounds, which together form a 90 % confidence interval.
 """

@@ -1,102 +1,100 @@
-"""Two runs over the same cases: how much better is the second one?"""
+"""Paired comparison: how much better or worse a second run does on the same cases, and what such a test can detect."""
 
 from collections import Counter
 from collections.abc import Sequence
 from itertools import product
-from math import sqrt
+from math import ceil, sqrt
 from random import Random
 
-from chassis_tools.evals.stats.interval import Interval, normal_quantile, root, student_quantile
+from chassis_tools.evals.stats.intervals import Groups, Interval, find_root, normal_quantile
 
-MOST_EXACT = 14
-"""Up to so many groups every combination of signs is tried."""
-DRAWS = 10_000
+MAX_EXACT_GROUPS = 14
+"""Up to this many groups, the sign-flip test enumerates every combination of signs."""
+PERMUTATIONS = 10_000
 SEED = 1935
 """The year of Fisher's lady tasting tea; a fixed seed makes a verdict repeatable."""
 
-type Groups = Sequence[Sequence[float]]
-"""One inner sequence per group (a document, a conversation) with one number per case."""
 
-
-def tango(gained: int, lost: int, cases: int, tail: float) -> Interval:
-    """Return the difference of two shares of passes over the same cases, with its score bounds.
+def tango(gained: int, lost: int, cases: int, alpha: float) -> Interval:
+    """Return the difference between two pass rates on the same cases, with its score interval.
 
     Source: Tango, Equivalence test and confidence interval for the difference in proportions for the paired-sample
-    design, Statistics in Medicine 17 (1998). It has a width even when nothing flips.
+    design, Statistics in Medicine 17 (1998). It has a width even when no case changes.
 
     Args:
         gained: Cases that pass only in the second run.
         lost: Cases that pass only in the first.
         cases: All cases, at least one.
-        tail: The chance of the truth beyond each bound.
+        alpha: Probability that the true difference lies beyond each bound.
     """
-    z = normal_quantile(tail)
+    z = normal_quantile(alpha)
 
-    def surprise(difference: float) -> float:
+    def score(difference: float) -> float:
         linear = (2 * cases - gained + lost) * difference - gained - lost
         constant = -lost * difference * (1 - difference)
         nuisance = (sqrt(linear**2 - 8 * cases * constant) - linear) / (4 * cases)
         variance = cases * (2 * nuisance + difference * (1 - difference))
         distance = cases * difference - gained + lost
+        # At -1 and 1 the variance is zero; only the sign of the score matters there.
         return distance / sqrt(variance) if variance > 0 else distance * 1e9
 
     value = (gained - lost) / cases
-    low = root(lambda difference: surprise(difference) + z, -1.0, value)
-    high = root(lambda difference: surprise(difference) - z, value, 1.0)
+    low = find_root(lambda difference: score(difference) + z, -1.0, value)
+    high = find_root(lambda difference: score(difference) - z, value, 1.0)
     return Interval(low, value, high)
 
 
-def clustered_mean(groups: Groups, tail: float, *, least_variance: float = 3.0) -> Interval:
-    """Return the mean over all cases, with bounds that know that cases of one group go up and down together.
-
-    Source: Miller, Adding error bars to evals (2024): the cluster-robust standard error, with Student's t on one degree
-    of freedom less than there are groups. The variance of a case is taken as 3/n at least, the rule of three, because
-    a sample in which nothing differs does not prove that nothing ever will.
-
-    Args:
-        groups: Values, or differences of two runs; at least one case.
-        tail: The chance of the truth beyond each bound.
-        least_variance: The 3 of 3/n, right for values from 0 to 1; 0 for amounts of another size.
-    """
-    cases = sum(len(group) for group in groups)
-    mean = sum(sum(group) for group in groups) / cases
-    count = len(groups)
-    if count == 1:
-        return Interval(-float("inf"), mean, float("inf"))
-    squares = sum((sum(group) - len(group) * mean) ** 2 for group in groups)
-    variance = max(squares * count / (count - 1), least_variance) / cases**2
-    reach = student_quantile(tail, count - 1) * sqrt(variance)
-    return Interval(mean - reach, mean, mean + reach)
-
-
 def sign_flip(groups: Groups) -> float:
-    """Return how likely a mean difference this low is if both runs are equally good, by flipping signs of groups.
+    """Return the one-sided p-value of a mean difference this low if both runs are equally good.
 
-    Source: Fisher's randomisation test (1935). Exact for any kind of value; with more than `MOST_EXACT` groups that
-    differ it is drawn by lot, with a fixed seed, and never below 1 in `DRAWS`.
+    Source: Fisher's randomization test (1935), flipping the signs of whole groups. Exact for any kind of value; with
+    more than `MAX_EXACT_GROUPS` groups that differ it is estimated from `PERMUTATIONS` random flips with a fixed seed.
     """
     sums = [total for group in groups if (total := sum(group))]
-    limit = sum(sums) + 1e-9
-    if len(sums) <= MOST_EXACT:
+    observed = sum(sums)
+    limit = observed + 1e-9  # so that rounding does not hide a tie
+    if len(sums) <= MAX_EXACT_GROUPS:
         flips = [sum(flipped) for flipped in product(*((total, -total) for total in sums))]
         return sum(flipped <= limit for flipped in flips) / len(flips)
-    choice = Random(SEED)  # noqa: S311  no secret depends on it
-    alike = Counter(sums)  # so that a draw turns all groups of one size at once
-    everything, as_low = sum(sums), 0
-    for _ in range(DRAWS):
-        turned = sum(total * choice.getrandbits(count).bit_count() for total, count in alike.items())
-        as_low += everything - 2 * turned <= limit
-    return (1 + as_low) / (1 + DRAWS)
+    rng = Random(SEED)  # noqa: S311  no secret depends on it
+    group_counts = Counter(sums)  # so that one draw flips all groups of the same size
+    as_low = 0
+    for _ in range(PERMUTATIONS):
+        flipped = sum(total * rng.getrandbits(count).bit_count() for total, count in group_counts.items())
+        as_low += observed - 2 * flipped <= limit
+    return (1 + as_low) / (1 + PERMUTATIONS)
 
 
-def holm(chances: Sequence[float]) -> list[float]:
-    """Return each p-value adjusted for all of them being looked at, in the same order.
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values, in the same order, adjusted for multiple comparisons.
 
     Source: Holm, A simple sequentially rejective multiple test procedure (1979).
     """
-    adjusted = [0.0] * len(chances)
+    adjusted = [0.0] * len(p_values)
     largest = 0.0
-    for rank, place in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
-        largest = max(largest, min(1.0, chances[place] * (len(chances) - rank)))
-        adjusted[place] = largest
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = largest
     return adjusted
+
+
+def detectable_drop(cases: int, variance: float, alpha: float, power: float) -> float:
+    """Return the smallest drop in pass rate that a paired comparison detects with probability `power`.
+
+    Source: the usual normal approximation for paired differences; a drop of d adds d(1 - d) to the variance, because
+    the cases that drop change from pass to fail.
+
+    Args:
+        cases: Number of cases.
+        variance: Variance of a case's difference between two runs of the same system.
+        alpha: Probability that an unchanged system fails.
+        power: Probability that the drop is detected.
+    """
+    z = normal_quantile(alpha) + normal_quantile(1 - power)
+    return find_root(lambda drop: drop - z * sqrt((variance + drop * (1 - drop)) / cases), 1e-9, 1.0)
+
+
+def cases_needed(drop: float, variance: float, alpha: float, power: float) -> int:
+    """Return how many cases a paired comparison needs to detect `drop` with probability `power`."""
+    z = normal_quantile(alpha) + normal_quantile(1 - power)
+    return ceil(z**2 * (variance + drop * (1 - drop)) / drop**2)
