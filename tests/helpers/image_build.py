@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from shell import Shell, needs
 
-TOOLS = ("sh", "install", "cat", "ls", "touch", "env", "id")
+TOOLS = ("sh", "install", "cat", "ls", "touch", "env", "id", "rm")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 LIBRARY = re.compile(r"(/\S+\.so\S*) \(0x")
 NOT_NEEDED = shutil.ignore_patterns("__pycache__", "test", "tests", "site-packages", "_tkinter*", "_test*", "*.a")
@@ -58,6 +58,11 @@ class Images:
     def config(self, name: str) -> dict[str, Any]:
         """Return what the image says about how it is run."""
         return json.loads(self.buildah("inspect", "--type", "image", name))["Docker"]["config"]
+
+    def files(self, name: str) -> set[str]:
+        """Return the path of every file in an image, relative to its root, such as `app/constraints.toml`."""
+        with self.mounted(name) as root:
+            return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
 
     @contextmanager
     def mounted(self, name: str) -> Generator[Path]:

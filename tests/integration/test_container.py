@@ -1,6 +1,7 @@
 """The Dockerfile is built as it is, and the image answers a question with nothing but what production gives it."""
 
 import json
+import re
 from collections.abc import Generator
 
 import pytest
@@ -17,6 +18,11 @@ body = json.dumps({"text": "How do I change the budget?"}).encode()
 headers = {"Authorization": f"Bearer {sys.argv[1]}", "Content-Type": "application/json"}
 print(web.urlopen(web.Request("http://127.0.0.1:8000/v1/help", body, headers)).read().decode())
 """
+DEVELOPMENT_ONLY = re.compile(
+    r"chassis_tools|chassis/(tools|tests|\.uv)(/|$)|^app/(\.env|\.git|\.github|evals|ops|tests)(/|$)"
+    r"|/site-packages/(_?pytest|pre_commit|hypothesis|yaml)|/bin/(pytest|ruff|ty|zizmor|pre-commit)$"
+)
+RUNTIME_COMMANDS = {"serve", "ask", "trace", "keys", "review", "budget", "models"}
 INSTALLED = "import importlib.metadata as all; print(*sorted(one.name for one in all.distributions()))"
 
 
@@ -51,12 +57,20 @@ def test_it_is_nobody_and_can_write_nowhere(running: Container) -> None:
     running.executes("touch", "/app/var/x", "/tmp/x")  # noqa: S108 - the container's own
 
 
-def test_it_holds_only_what_serving_needs(running: Container) -> None:
-    """No secret, no history, no cases, and none of the tools that check the code; but the driver for PostgreSQL."""
-    assert {".env", ".git", ".github", "evals", "ops", "tests"}.isdisjoint(running.executes("ls", "-A", "/app").split())
+def test_it_contains_only_what_serving_needs(running: Container) -> None:
+    """No secret, no history, no cases, no tools of the chassis; but the driver for PostgreSQL."""
+    files = running.images.files(IMAGE)
+    assert {"app/constraints.toml", "app/chassis/src/chassis/service.py", "app/src/acme_help/task.py"} <= files
+    assert [file for file in sorted(files) if DEVELOPMENT_ONLY.search(file)] == []
     installed = set(running.executes("python", "-c", INSTALLED).split())
-    assert {"acme-help", "chassis", "asyncpg", "fastapi"} <= installed
-    assert {"pytest", "ruff", "ty", "pre-commit", "pre-commit-hooks", "virtualenv"}.isdisjoint(installed)
+    assert {"acme-help", "ai-service-chassis", "asyncpg", "fastapi"} <= installed
+    assert {"ai-service-chassis-tools", "pytest", "ruff", "ty", "pre-commit", "pyyaml"}.isdisjoint(installed)
+
+
+def test_its_command_lists_the_runtime_only(running: Container) -> None:
+    """A person in the container is offered what works there, and nothing that was left out."""
+    listed = running.executes("env", "COLUMNS=200", "chassis", "--help")
+    assert set(re.findall(r"^│ ([a-z][a-z-]*) ", listed, re.MULTILINE)) == RUNTIME_COMMANDS
 
 
 def test_it_ends_when_it_is_told_to(running: Container) -> None:
