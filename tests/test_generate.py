@@ -73,7 +73,7 @@ def test_files(project: Path) -> None:
         if path.endswith(".toml"):
             tomllib.loads(text)
         if path.endswith((".yaml", ".yml")):
-            yaml.safe_load(text)
+            assert list(yaml.safe_load_all(text)), path
 
 
 def test_decisions(project: Path) -> None:

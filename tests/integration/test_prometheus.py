@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 QUESTIONS = iter(f"When does a day or a month begin, {count}?" for count in range(1000))
 """Each is asked once, so that no reply comes from the cache."""
 UNKNOWN = "Who won the chess game last night?"
-DASHBOARD = "ops/grafana/dashboards/service.json"
+DASHBOARD = "ops/dashboard.json"
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What runs the service elsewhere: Compose and Kubernetes read it, and it says of the service what is true."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -44,9 +45,9 @@ def test_kubernetes_knows_every_key() -> None:
 
 def test_a_misspelt_key_is_found(tmp_path: Path) -> None:
     """Otherwise a root that can be written to would look like one that cannot."""
-    text = (BASE / "deployment.yaml").read_text(encoding="utf-8")
-    (tmp_path / "deployment.yaml").write_text(text.replace("readOnlyRootFilesystem", "readonlyRootFilesystem"))
-    assert validate(tmp_path / "deployment.yaml").returncode != 0
+    text = (BASE / "service.yaml").read_text(encoding="utf-8")
+    (tmp_path / "service.yaml").write_text(text.replace("readOnlyRootFilesystem", "readonlyRootFilesystem"))
+    assert validate(tmp_path / "service.yaml").returncode != 0
 
 
 def test_the_base_names_all_of_it() -> None:
@@ -130,6 +131,18 @@ def test_what_compose_mounts_is_there(generate: Generate) -> None:
     paths = {mount.split(":")[0].removeprefix("./") for mount in mounts if mount.startswith("./")}
     project = generate()
     assert {path for path in paths if not (project / path).exists()} == derived
+
+
+def test_grafana_knows_the_sources_of_the_dashboard() -> None:
+    """Compose hands Grafana its settings inline; they name the servers beside it, and the folder with the dashboard."""
+    compose = yaml.safe_load((TEMPLATE / "compose.yaml").read_text(encoding="utf-8"))
+    settings = {name: yaml.safe_load(config["content"]) for name, config in compose["configs"].items()}
+    sources = {source["uid"]: source["url"] for source in settings["datasources"]["datasources"]}
+    assert {url.split("/")[2].split(":")[0] for url in sources.values()} <= set(compose["services"])
+    dashboard = (TEMPLATE / "ops/dashboard.json").read_text(encoding="utf-8")
+    assert set(re.findall(r'"uid": "(\w+)"', dashboard)) - {json.loads(dashboard)["uid"]} <= set(sources)
+    [provider] = settings["dashboards"]["providers"]
+    assert f"{provider['options']['path']}/" in compose["services"]["grafana"]["volumes"][0]
 
 
 def test_the_collector_is_wired() -> None:
