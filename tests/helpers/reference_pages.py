@@ -17,7 +17,7 @@ from chassis_tools.readiness.forms import handbook
 from copier import run_copy
 from path_ownership import kind_of
 from sensitive.corpus import load
-from sensitive.measure import rows
+from sensitive.measure import form_rows, rows
 
 PAGES = ROOT / "docs/reference"
 
@@ -94,7 +94,7 @@ def errors() -> str:
 
 def redaction() -> str:
     """Return the page about how well sensitive values are found."""
-    sentences = load()
+    sentences = [sentence for sentence in load() if sentence.form == "plain"]
     harmless = sum(not sentence.labels for sentence in sentences)
     head = ("kind", "values", "recall", "precision", "leaks", "values, unseen", "recall", "precision", "leaks")
     return (
@@ -105,6 +105,10 @@ def redaction() -> str:
         "thirds of them only. The right half of the table is the other third. [How the corpus was "
         "made](../../template/chassis/tests/sensitive/README.md).\n\n"
         + table(head, rows())
+        + "\n## Other forms\n\nThe same kinds in other forms: touched by markup, behind an escape sequence, encoded, "
+        "with other white space or separators, with invisible characters, with the digits of other scripts, and "
+        "secrets known only by name.\n\n"
+        + table(("form", *head[1:]), form_rows())
         + "\nA match is correct only if its kind, start and end are. A leak is a value of which any character is left "
         "when every kind is redacted. `make check` fails if a figure drops.\n\n"
         "Read the figures as an upper bound, because one author wrote both sides. Known to be missed: names and "

@@ -138,7 +138,7 @@ def test_a_recogniser_that_points_outside_the_text_is_a_mistake(span: tuple[int,
 @pytest.mark.parametrize("kind", MEASURED)
 def test_the_corpus_is_redacted_as_well_as_it_was(kind: SensitiveKind, unseen: bool) -> None:  # noqa: FBT001 - a parameter
     """Recall and precision do not fall below these floors, also on sentences that no pattern was written for."""
-    score = measure(sentence for sentence in load() if sentence.unseen is unseen)[kind]
+    score = measure(each for each in load() if each.form == "plain" and each.unseen is unseen)[kind]
     recall, precision, leaks = FLOORS[kind]
 
     assert score.recall >= recall, score
@@ -159,13 +159,13 @@ FLOORS: dict[SensitiveKind, tuple[float, float, int]] = {
 
 
 def test_the_corpus_is_what_its_seed_makes_of_its_sentences() -> None:
-    """Nobody mends a label by hand; the file is large, a third of it is harmless, and it holds no two alike makers."""
+    """Nobody mends a label by hand; the file is large, much of it is harmless, and it holds no two alike makers."""
     sentences = load()
 
     assert FILE.read_text(encoding="utf-8") == written()
     assert len(sentences) >= 600
-    assert sum(not sentence.labels for sentence in sentences) >= len(sentences) / 3
-    assert {sentence.language for sentence in sentences} == {"en", "de", "fr", "zh", "ja"}
+    assert sum(not sentence.labels for sentence in sentences) >= len(sentences) / 4
+    assert {sentence.language for sentence in sentences} == {"en", "de", "fr", "zh", "ja", "ar", "fa", "hi"}
 
 
 SIGNS = st.text(alphabet=st.sampled_from("a1Z0 @.:-+/_=([\"'\\n你,é"), min_size=1, max_size=6)

@@ -116,6 +116,16 @@ def password(random: Random) -> str:
     )
 
 
+def password_word(random: Random) -> str:
+    """Return a password of letters and digits, which needs no quotes anywhere."""
+    return f"{random.choice(WORDS)}{some(random, ALNUM, 6)}{random.randint(10, 99)}"
+
+
+def two_words(random: Random) -> str:
+    """Return a password with spaces, as a passphrase has."""
+    return f"{random.choice(WORDS)} {random.choice(WORDS)} {random.randint(10, 99)}!"
+
+
 def url_password(random: Random) -> str:
     """Return a password as it stands in an address: anything special is escaped there."""
     return some(random, ALNUM, random.choice((8, 14, 20))) + random.choice(("", "%40", "%21x", "-_~"))

@@ -56,9 +56,29 @@ def measure(sentences: Iterable[Sentence]) -> dict[SensitiveKind, Score]:
 
 
 def rows() -> list[tuple[str, ...]]:
-    """Return one row a kind for the reference page: the sentences seen while patterns were written, then the others."""
-    seen, unseen = (measure(s for s in load() if s.unseen is which) for which in (False, True))
+    """Return one row a kind for the reference page: the plain sentences seen by the patterns' author, the others."""
+    plain = [sentence for sentence in load() if sentence.form == "plain"]
+    seen, unseen = (measure(s for s in plain if s.unseen is which) for which in (False, True))
     return [(f"`{kind}`", *_cells(seen[kind]), *_cells(unseen[kind])) for kind in MEASURED]
+
+
+def form_rows() -> list[tuple[str, ...]]:
+    """Return one row a form for the reference page: all kinds together, the sentences seen, then the others."""
+    sentences = load()
+    return [
+        (form, *(cell for which in (False, True) for cell in _cells(total(_in_form(sentences, form, unseen=which)))))
+        for form in dict.fromkeys(sentence.form for sentence in sentences)
+    ]
+
+
+def total(sentences: Iterable[Sentence]) -> Score:
+    """Return the scores of all kinds added up."""
+    scores = measure(sentences).values()
+    return Score(*(sum(getattr(score, name) for score in scores) for name in ("labelled", "right", "found", "leaked")))
+
+
+def _in_form(sentences: Iterable[Sentence], form: str, *, unseen: bool) -> list[Sentence]:
+    return [sentence for sentence in sentences if sentence.form == form and sentence.unseen is unseen]
 
 
 def _cells(score: Score) -> tuple[str, ...]:
