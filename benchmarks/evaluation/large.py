@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from chassis_tools.evals.cases import load_cases
-from chassis_tools.evals.lines import write_lines
-from chassis_tools.evals.records import RECORDS, TRIALS, Record, Trial
+from chassis_tools.evals.jsonl import write_jsonl
+from chassis_tools.evals.records import RECORDS, TRIALS, ScoreRecord, Trial
 
 from benchmarks.evaluation.project import TASK, write_project
 
@@ -25,8 +25,8 @@ def judge_many(root: Path) -> dict[str, dict[str, float]]:
     write_project(root, [f"case {number}" for number in range(CASES)])
     hashes = {case.id: case.digest for case in load_cases(root, TASK)}
     for folder in ("var/evals/live", "evals/accepted/live"):
-        write_lines(root / folder / TRIALS, _trials())
-        write_lines(root / folder / RECORDS, _records(hashes))
+        write_jsonl(root / folder / TRIALS, _trials())
+        write_jsonl(root / folder / RECORDS, _records(hashes))
     return {f"chassis evals {command}": _judged(root, command) for command in ("gate live", "report")}
 
 
@@ -52,7 +52,7 @@ def _told() -> Iterator[dict[str, Any]]:
         for repeat in range(1, REPEATS + 1):
             yield {
                 **STAMP,
-                "arm": "service",
+                "variant": "service",
                 "case": f"case {number}",
                 "repeat": repeat,
                 "status": "ok",
@@ -69,21 +69,21 @@ def _told() -> Iterator[dict[str, Any]]:
 def _trials() -> Iterator[Trial]:
     for facts in _told():
         answer = {"text": f"The answer to {facts['case']} is in capitals. " * 4}
-        ending: dict[str, Any] = {
+        outcome: dict[str, Any] = {
             "answered_by": "stub",
             "answer": answer,
             "confidence": 1.0,
             "degraded": False,
             "fallback_reason": None,
         }
-        yield Trial(**facts, ending=ending)
+        yield Trial(**facts, outcome=outcome)
 
 
-def _records(hashes: dict[str, str]) -> Iterator[Record]:
+def _records(hashes: dict[str, str]) -> Iterator[ScoreRecord]:
     """Yield a record for each; one repeat in four is wrong."""
     for facts in _told():
         name = str(facts["case"])
-        yield Record(
+        yield ScoreRecord(
             **facts,
             case_hash=hashes[name],
             group=name,

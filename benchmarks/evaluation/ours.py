@@ -15,11 +15,10 @@ from chassis.contract import Answered
 from chassis.service import Service
 from chassis.telemetry.logs import configure_logs
 from chassis_tools.evals import running
-from chassis_tools.evals.lines import read_lines
-from chassis_tools.evals.notebook import Progress
-from chassis_tools.evals.records import RECORDS, Record
+from chassis_tools.evals.environment import EvalEnvironment, open_environment
+from chassis_tools.evals.jsonl import Progress, read_jsonl
+from chassis_tools.evals.records import RECORDS, ScoreRecord
 from chassis_tools.evals.running import Order, run_suite
-from chassis_tools.evals.stage import Stage, stage
 from chassis_tools.evals.suites import load_suites
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
@@ -42,9 +41,9 @@ class Stub(Service[Text, Text]):
 
 
 @asynccontextmanager
-async def stage_without_service(*arguments: Any, **options: Any) -> AsyncGenerator[Stage]:
+async def stage_without_service(*arguments: Any, **options: Any) -> AsyncGenerator[EvalEnvironment]:
     """Put the stub where the service stands, and ask no baseline besides: nobody else does."""
-    async with stage(*arguments, **options) as staged:
+    async with open_environment(*arguments, **options) as staged:
         real = staged.service
         stub = Stub(real.task, real.constraints, real.guard, real.review_queue, real.call_log)
         yield replace(staged, service=stub, baseline=None)
@@ -65,14 +64,14 @@ async def evaluate() -> list[float]:
         models: Mapping[str, Model] = {"stub": FunctionModel(say)}
         order = Order(project, "live", suite, "live", models=models)
         await run_suite(order, SILENT)
-        records = read_lines(order.folder / RECORDS, Record, "")
-    mine = [record for record in records if record.arm == "service" and record.evaluator == "same"]
-    assert all(record.value == 1 for record in records if record.arm == "service")
+        records = read_jsonl(order.folder / RECORDS, ScoreRecord, "")
+    mine = [record for record in records if record.variant == "service" and record.evaluator == "same"]
+    assert all(record.value == 1 for record in records if record.variant == "service")
     return [record.seconds for record in mine]
 
 
 if __name__ == "__main__":
     configure_logs(production=True, stream=StringIO())
     if "--runner-alone" in sys.argv:
-        running.stage = stage_without_service
+        running.open_environment = stage_without_service
     compete(evaluate)

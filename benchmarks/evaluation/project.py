@@ -24,17 +24,17 @@ rules = [{ kind = "floor", evaluator = "same" }, { kind = "regression", evaluato
 GRADERS = """
 from chassis import Answered
 
-def said(ending):
-    return ending.value.text if isinstance(ending, Answered) else ""
+def said(outcome):
+    return outcome.value.text if isinstance(outcome, Answered) else ""
 
-def same(case, ending):
-    return said(ending) == case.expected
+def same(case, outcome):
+    return said(outcome) == case.expected
 
-def short(case, ending):
-    return len(said(ending)) < 100
+def short(case, outcome):
+    return len(said(outcome)) < 100
 
-def loud(case, ending):
-    return said(ending).isupper()
+def loud(case, outcome):
+    return said(outcome).isupper()
 """
 MODELS = """
 [destinations.here]

@@ -5,21 +5,21 @@ from random import Random
 from typing import Any
 
 import pytest
-from chassis_tools.evals.gate.context import Context
-from chassis_tools.evals.gate.finding import Verdict
-from chassis_tools.evals.gate.ruling import Ruling, gate
-from chassis_tools.evals.records import Record
+from chassis_tools.evals.gate.context import GateContext
+from chassis_tools.evals.gate.result import GateVerdict
+from chassis_tools.evals.gate.validity import GateResult, gate
+from chassis_tools.evals.records import ScoreRecord
 from chassis_tools.evals.suites import Suite
 
 from chassis.testing import constraints_for_tests
 
-RECORD = Record(
+RECORD = ScoreRecord(
     run="2026-11-23T12:00:00Z",
     suite="s",
     data_hash="d",
     prompts_hash="p",
     model_hash="m",
-    arm="service",
+    variant="service",
     case="c",
     case_hash="h",
     group="c",
@@ -43,7 +43,7 @@ RECORD = Record(
 type Values = list[list[float]]
 
 
-def run_of(values: Values, **facts: Any) -> list[Record]:
+def run_of(values: Values, **facts: Any) -> list[ScoreRecord]:
     """Return a run: one inner list for each case, one value for each repeat."""
     return [
         replace(RECORD, case=f"c{place}", group=f"c{place}", repeat=repeat, value=value, **facts)
@@ -53,8 +53,13 @@ def run_of(values: Values, **facts: Any) -> list[Record]:
 
 
 def rule(
-    now: list[Record], before: list[Record], *rules: dict[str, Any], kind: str = "live", repeats: int = 1, **suite: Any
-) -> Ruling:
+    now: list[ScoreRecord],
+    before: list[ScoreRecord],
+    *rules: dict[str, Any],
+    kind: str = "live",
+    repeats: int = 1,
+    **suite: Any,
+) -> GateResult:
     """Judge a run by rules."""
     described = {"kind": kind, "cases": ["x"], "evaluators": ["right"], "rules": rules, **suite}
     if kind == "live":
@@ -62,7 +67,7 @@ def rule(
     constraints = constraints_for_tests(
         quality={"accuracy_floor": 0.8, "max_regression": 0.05}, cost={"mean_usd": 0.001}
     )
-    return gate(Context("s", Suite.model_validate(described), constraints, now, before, {}, {}))
+    return gate(GateContext("s", Suite.model_validate(described), constraints, now, before, {}, {}))
 
 
 def share(right: int, cases: int) -> Values:
@@ -76,24 +81,29 @@ REGRESSION = {"kind": "regression", "evaluator": "right"}
 
 @pytest.mark.parametrize(
     ("right", "verdict"),
-    [(170, Verdict.PASS), (169, Verdict.INCONCLUSIVE), (155, Verdict.INCONCLUSIVE), (140, Verdict.FAIL)],
+    [
+        (170, GateVerdict.PASS),
+        (169, GateVerdict.INCONCLUSIVE),
+        (155, GateVerdict.INCONCLUSIVE),
+        (140, GateVerdict.FAIL),
+    ],
 )
-def test_a_floor_is_proven_or_disproven_or_neither(right: int, verdict: Verdict) -> None:
+def test_a_floor_is_proven_or_disproven_or_neither(right: int, verdict: GateVerdict) -> None:
     """170 of 200 is the published number of passes that proves 80 %."""
     assert rule(run_of(share(right, 200)), [], FLOOR).findings[0].verdict is verdict
 
 
-@pytest.mark.parametrize(("right", "verdict"), [(160, Verdict.PASS), (159, Verdict.FAIL)])
-def test_a_replay_needs_no_luck(right: int, verdict: Verdict) -> None:
+@pytest.mark.parametrize(("right", "verdict"), [(160, GateVerdict.PASS), (159, GateVerdict.FAIL)])
+def test_a_replay_needs_no_luck(right: int, verdict: GateVerdict) -> None:
     """A repetition would give the same answers, so that the share itself is compared."""
     assert rule(run_of(share(right, 200)), [], FLOOR, kind="replay").verdict is verdict
 
 
 @pytest.mark.parametrize(
     ("lost", "gained", "verdict"),
-    [(0, 0, Verdict.PASS), (6, 6, Verdict.PASS), (10, 4, Verdict.INCONCLUSIVE), (12, 2, Verdict.FAIL)],
+    [(0, 0, GateVerdict.PASS), (6, 6, GateVerdict.PASS), (10, 4, GateVerdict.INCONCLUSIVE), (12, 2, GateVerdict.FAIL)],
 )
-def test_a_regression_is_proven_or_disproven_or_neither(lost: int, gained: int, verdict: Verdict) -> None:
+def test_a_regression_is_proven_or_disproven_or_neither(lost: int, gained: int, verdict: GateVerdict) -> None:
     """By the cases that flip: ten lost and four gained of 200 is not yet proof of anything."""
     before = share(180, 200)
     after = [[1 - value[0]] if place < lost or place >= 200 - gained else value for place, value in enumerate(before)]
@@ -107,7 +117,7 @@ def test_one_flip_is_enough_in_a_replay() -> None:
 
     found = rule(after, before, REGRESSION, kind="replay")
 
-    assert found.verdict is Verdict.FAIL
+    assert found.verdict is GateVerdict.FAIL
     assert found.findings[0].cases == ("c0",)
     assert found.sentence == "s: regression right: 1 of 200 cases got worse, 1 better: c0"
 
@@ -117,8 +127,8 @@ def test_cases_of_one_group_prove_less() -> None:
     before, after = run_of(share(200, 200)), run_of([[0.0]] * 12 + share(188, 188))
     grouped = [replace(each, group="page" if int(each.case[1:]) < 12 else each.case) for each in after]
 
-    assert rule(after, before, REGRESSION).findings[0].verdict is Verdict.FAIL
-    assert rule(grouped, before, REGRESSION).findings[0].verdict is Verdict.INCONCLUSIVE
+    assert rule(after, before, REGRESSION).findings[0].verdict is GateVerdict.FAIL
+    assert rule(grouped, before, REGRESSION).findings[0].verdict is GateVerdict.INCONCLUSIVE
 
 
 def test_a_slice_can_be_worse_while_all_is_well() -> None:
@@ -145,7 +155,7 @@ def test_a_slice_that_no_case_is_in_is_no_slice() -> None:
     """A misspelt tag does not look like a slice in which all is well."""
     found = rule(run_of(share(9, 9), tags=("loud",)), run_of(share(9, 9)), {**REGRESSION, "slices": ["load"]})
 
-    assert found.verdict is Verdict.NO_EVIDENCE
+    assert found.verdict is GateVerdict.NO_EVIDENCE
     assert "No case is tagged load; mend the slices of this rule" in found.sentence
 
 
@@ -160,7 +170,7 @@ def test_what_cannot_be_compared_is_not(change: dict[str, str], sentence: str) -
     """A better figure by another ruler shows nothing; the sentence says how to start anew."""
     found = rule(run_of(share(9, 9), **change), run_of(share(9, 9)), REGRESSION, kind="replay")
 
-    assert found.verdict is Verdict.NO_EVIDENCE
+    assert found.verdict is GateVerdict.NO_EVIDENCE
     assert sentence in found.sentence
     assert "run `chassis evals accept s` if that is meant" in found.sentence
 
@@ -169,18 +179,18 @@ def test_a_case_that_vanished_is_missed() -> None:
     """Removing what fails is no improvement."""
     found = rule(run_of(share(8, 8)), run_of(share(8, 9)), REGRESSION, kind="replay")
 
-    assert found.verdict is Verdict.NO_EVIDENCE
+    assert found.verdict is GateVerdict.NO_EVIDENCE
     assert "1 cases of the accepted run have no value now: c8" in found.sentence
 
 
 def test_a_case_that_an_outage_spoilt_is_left_out_of_both_runs() -> None:
     """Within the cap it is neither a lost case nor a drop: the others are compared."""
     before, after = run_of(share(100, 100)), run_of(share(100, 100))
-    after[7] = replace(after[7], status="infra", error="ModelHTTPError", value=None)
+    after[7] = replace(after[7], status="outage", error="ModelHTTPError", value=None)
 
     found = rule(after, before, REGRESSION)
 
-    assert found.verdict is Verdict.PASS
+    assert found.verdict is GateVerdict.PASS
     assert "points on 99 cases × 1" in found.findings[0].sentence
 
 
@@ -194,9 +204,11 @@ def test_a_changed_case_is_set_aside() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "cases", "verdict"),
-    [(1.0, 59, Verdict.PASS), (1.0, 58, Verdict.INCONCLUSIVE), (9.0, 20, Verdict.FAIL)],
+    [(1.0, 59, GateVerdict.PASS), (1.0, 58, GateVerdict.INCONCLUSIVE), (9.0, 20, GateVerdict.FAIL)],
 )
-def test_latency_needs_59_answers_to_be_good_and_fewer_to_be_bad(seconds: float, cases: int, verdict: Verdict) -> None:
+def test_latency_needs_59_answers_to_be_good_and_fewer_to_be_bad(
+    seconds: float, cases: int, verdict: GateVerdict
+) -> None:
     """The limit of these constraints is 5 s."""
     found = rule(run_of(share(cases, cases), seconds=seconds), [], {"kind": "latency"})
 
@@ -208,9 +220,9 @@ def test_an_answer_must_not_grow_dearer_than_it_may() -> None:
     cheap, dear = run_of(share(9, 9), cost=100_000), run_of(share(9, 9), cost=116_000)
     grown = {"kind": "cost", "max_increase": 0.15}
 
-    assert rule(dear, cheap, grown).verdict is Verdict.FAIL
-    assert rule(dear, dear, grown).verdict is Verdict.PASS
-    assert rule(dear, [], grown).verdict is Verdict.NO_EVIDENCE
+    assert rule(dear, cheap, grown).verdict is GateVerdict.FAIL
+    assert rule(dear, dear, grown).verdict is GateVerdict.PASS
+    assert rule(dear, [], grown).verdict is GateVerdict.NO_EVIDENCE
 
 
 def test_a_few_dear_answers_do_not_prove_an_increase() -> None:
@@ -221,9 +233,9 @@ def test_a_few_dear_answers_do_not_prove_an_increase() -> None:
     once = [replace(each, cost=400_000) if each.case == "c0" else each for each in cheap]
     found = rule(once, cheap, grown, on_inconclusive="fail")
 
-    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.verdict is GateVerdict.INCONCLUSIVE
     assert "$0.0001 in the accepted run, 15% more are allowed" in found.sentence
-    assert rule(once, cheap, grown, kind="replay").verdict is Verdict.FAIL
+    assert rule(once, cheap, grown, kind="replay").verdict is GateVerdict.FAIL
 
 
 def test_a_case_must_pass_each_time() -> None:
@@ -231,30 +243,30 @@ def test_a_case_must_pass_each_time() -> None:
     must = {"kind": "must-pass", "evaluator": "right"}
     flaky = run_of([[1.0, 1.0, 0.0]], must_pass=True)
 
-    assert rule(flaky, [], must, repeats=3).verdict is Verdict.FAIL
-    assert rule(run_of([[1.0] * 3]), [], must, repeats=3).verdict is Verdict.NO_EVIDENCE
+    assert rule(flaky, [], must, repeats=3).verdict is GateVerdict.FAIL
+    assert rule(run_of([[1.0] * 3]), [], must, repeats=3).verdict is GateVerdict.NO_EVIDENCE
 
 
 def test_a_case_that_must_pass_must_be_seen() -> None:
     """One that an outage spoilt does not count as passed, however few outages there were."""
     must = {"kind": "must-pass", "evaluator": "right"}
     run = run_of(share(100, 100), must_pass=True)
-    run[3] = replace(run[3], status="infra", error="ModelHTTPError", value=None)
+    run[3] = replace(run[3], status="outage", error="ModelHTTPError", value=None)
 
     found = rule(run, [], must)
 
-    assert found.verdict is Verdict.NO_EVIDENCE
+    assert found.verdict is GateVerdict.NO_EVIDENCE
     assert "1 of 100 have no value: c3" in found.sentence
 
 
 def test_a_crash_is_not_called_an_attack_that_got_through() -> None:
     """It stops the run all the same, because what would have been said is unknown."""
     run = run_of(share(8, 9))
-    crashed = [*run[:7], replace(run[7], status="fail_service", error="ZeroDivisionError", value=0.0), run[8]]
+    crashed = [*run[:7], replace(run[7], status="failed", error="ZeroDivisionError", value=0.0), run[8]]
 
     found = rule(crashed, [], {"kind": "never", "evaluator": "right"})
 
-    assert found.verdict is Verdict.FAIL
+    assert found.verdict is GateVerdict.FAIL
     assert "It happened in 1 of 9 cases: c8. The service failed in 1 with 1 × ZeroDivisionError" in found.sentence
 
 
@@ -263,31 +275,31 @@ def test_what_one_evaluator_lost_another_does_not_make_up_for() -> None:
     others = run_of(share(900, 900), evaluator="harmless")
     run = run_of(share(100, 100))
     for place in range(3):
-        run[place] = replace(run[place], status="infra", error="ModelHTTPError", value=None)
+        run[place] = replace(run[place], status="outage", error="ModelHTTPError", value=None)
 
     found = rule([*others, *run], [], FLOOR, evaluators=["right", "harmless"])
 
-    assert found.verdict is Verdict.NO_EVIDENCE
+    assert found.verdict is GateVerdict.NO_EVIDENCE
     assert "3.0% of the answers say nothing about the service (3 × ModelHTTPError)" in found.sentence
 
 
 def test_what_advises_does_not_block() -> None:
     """It is shown all the same; but a suite of nothing else can never be red and so shows nothing."""
-    advice = {**FLOOR, "at_least": 1.0, "tier": "advise"}
+    advice = {**FLOOR, "at_least": 1.0, "severity": "warn"}
     found = rule(run_of(share(8, 9)), [], {**FLOOR, "at_least": 0.1}, advice, kind="replay")
 
-    assert found.verdict is Verdict.PASS
-    assert [finding.verdict for finding in found.findings] == [Verdict.PASS, Verdict.FAIL]
-    assert rule(run_of(share(9, 9)), [], advice, kind="replay").verdict is Verdict.NO_EVIDENCE
+    assert found.verdict is GateVerdict.PASS
+    assert [finding.verdict for finding in found.findings] == [GateVerdict.PASS, GateVerdict.FAIL]
+    assert rule(run_of(share(9, 9)), [], advice, kind="replay").verdict is GateVerdict.NO_EVIDENCE
 
 
 def test_what_was_seen_counts_even_in_an_outage() -> None:
     """A leak among too many outages is still a leak; a share among them is no share."""
-    out = [replace(each, status="infra", error="ModelServerError", value=None) for each in run_of(share(5, 5))]
+    out = [replace(each, status="outage", error="ModelServerError", value=None) for each in run_of(share(5, 5))]
     leaked = [replace(RECORD, case="leak", value=0.0), *out]
     never = {"kind": "never", "evaluator": "right"}
 
-    assert rule(leaked, [], never, FLOOR).verdict is Verdict.FAIL
+    assert rule(leaked, [], never, FLOOR).verdict is GateVerdict.FAIL
     assert [finding.rule for finding in rule(leaked, [], FLOOR).findings] == ["exclusions"]
 
 
@@ -295,8 +307,8 @@ def test_undecided_passes_or_fails_as_the_suite_says() -> None:
     """A pull request may go on where a release must not."""
     now = run_of(share(155, 200))
 
-    assert rule(now, [], FLOOR).verdict is Verdict.PASS
-    assert rule(now, [], FLOOR, on_inconclusive="fail").verdict is Verdict.INCONCLUSIVE
+    assert rule(now, [], FLOOR).verdict is GateVerdict.PASS
+    assert rule(now, [], FLOOR, on_inconclusive="fail").verdict is GateVerdict.INCONCLUSIVE
     assert "floor right cannot be decided with so few answers" in rule(now, [], FLOOR).sentence
 
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from chassis_tools.evals import stage as stages
-from chassis_tools.evals.lines import read_lines
-from chassis_tools.evals.records import Opinion
+from chassis_tools.evals import environment
+from chassis_tools.evals.jsonl import read_jsonl
+from chassis_tools.evals.records import Judgement
 from chassis_tools.evals.report.page import page
 from chassis_tools.evals.report.tables import facts
 from cli_runner import run as chassis
@@ -73,7 +73,7 @@ def test_a_judge_that_nobody_checked_may_not_block(judged: Path, capsys: pytest.
 
     said = capsys.readouterr().err
     assert "'polite' may not block: the judge was never calibrated" in said
-    assert 'Run `chassis evals calibrate polite`, or write tier = "advise"' in said
+    assert 'Run `chassis evals calibrate polite`, or write severity = "warn"' in said
 
 
 def test_a_calibrated_judge_blocks(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,14 +115,14 @@ def test_another_judge_is_another_judge(judged: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("tier", "rules"), [("block", ["exclusions"]), ("advise", ["floor polite", "regression right"])]
+    ("severity", "rules"), [("block", ["exclusions"]), ("warn", ["floor polite", "regression right"])]
 )
 def test_a_judge_that_rambles_is_an_error_of_the_judge(
-    judged: Path, monkeypatch: pytest.MonkeyPatch, tier: str, rules: list[str]
+    judged: Path, monkeypatch: pytest.MonkeyPatch, severity: str, rules: list[str]
 ) -> None:
     """Neither PASS nor FAIL is no verdict on the service; whether that spoils the run depends on the judge's say."""
     trust(judged, "polite")
-    edit(judged / "evals/suites.toml", 'evaluator = "polite" }', f'evaluator = "polite", tier = "{tier}" }}')
+    edit(judged / "evals/suites.toml", 'evaluator = "polite" }', f'evaluator = "polite", severity = "{severity}" }}')
     double(monkeypatch, ScriptedModel("Well, it depends."))
 
     ask(judged, "live")
@@ -141,7 +141,7 @@ def test_a_judge_that_only_advises_may_be_absent(judged: Path) -> None:
     other = constraints.read_text().partition("[[models]]")[2].replace('"first"', '"second"')
     constraints.write_text(f"{constraints.read_text()}[[models]]{other}")
     edit(judged / "evals/judges.toml", '"first"', '"second"')
-    edit(judged / "evals/suites.toml", 'evaluator = "polite" }', 'evaluator = "polite", tier = "advise" }')
+    edit(judged / "evals/suites.toml", 'evaluator = "polite" }', 'evaluator = "polite", severity = "warn" }')
 
     ask(judged, "live")
 
@@ -155,7 +155,7 @@ def test_a_judge_is_spoken_of_before_anybody_asks_it(judged: Path, capsys: pytes
     edit(
         judged / "evals/suites.toml",
         '{ kind = "must-pass"',
-        '{ kind = "judge", evaluator = "polite", tier = "advise" },\n    { kind = "must-pass"',
+        '{ kind = "judge", evaluator = "polite", severity = "warn" },\n    { kind = "must-pass"',
     )
     accepted(judged)
 
@@ -166,7 +166,7 @@ def test_a_judge_is_spoken_of_before_anybody_asks_it(judged: Path, capsys: pytes
 
     assert "the judge was never calibrated; run `chassis evals calibrate polite` where its model can be asked" in told()
     trust(judged, "polite")
-    assert "judge polite advises PASS" in told()
+    assert "judge polite warn PASS" in told()
     edit(judged / "evals/judges.toml", "shouts at", "yells at")
     assert "the judge changed since it was calibrated" in told()
 
@@ -187,7 +187,7 @@ def test_a_verdict_is_kept_as_soon_as_it_is_paid_for(judged: Path, monkeypatch: 
     """Who stops the judge half-way pays only for the other half when the run goes on."""
 
     async def impatient(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        if "exactly one failure" in str(info.instructions) and len(opinions(judged)) == 7:
+        if "exactly one failure" in str(info.instructions) and len(judgements(judged)) == 7:
             raise KeyboardInterrupt
         return await strict(messages, info)
 
@@ -201,12 +201,12 @@ def test_a_verdict_is_kept_as_soon_as_it_is_paid_for(judged: Path, monkeypatch: 
     ask(judged, "live", resume=True)
 
     assert len(model.requests) == 2 * FEW - 7
-    assert len(opinions(judged)) == 2 * FEW  # those of the baseline are judged, too
+    assert len(judgements(judged)) == 2 * FEW  # those of the baseline are judged, too
 
 
-def opinions(root: Path) -> list[Opinion]:
+def judgements(root: Path) -> list[Judgement]:
     """Return what judges have said so far."""
-    return read_lines(root / "var/evals/live/opinions.jsonl", Opinion, "")
+    return read_jsonl(root / "var/evals/live/judgements.jsonl", Judgement, "")
 
 
 def test_the_report_says_why_and_for_how_much(judged: Path) -> None:
@@ -228,7 +228,7 @@ def test_the_key_of_a_judge_is_named(
 ) -> None:
     """Whoever calibrates without it is told which variable to set, and has lost nothing."""
     write_labels(judged, good=50, bad=50)
-    monkeypatch.setattr(stages, "wire", wire)
+    monkeypatch.setattr(environment, "wire", wire)
 
     assert chassis("evals", "calibrate", "polite") == 2
 

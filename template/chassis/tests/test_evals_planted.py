@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import sample_task
-from chassis_tools.evals.gate import ruling
-from chassis_tools.evals.gate.context import Context
-from chassis_tools.evals.gate.finding import Finding, Verdict
+from chassis_tools.evals.gate import validity
+from chassis_tools.evals.gate.context import GateContext
+from chassis_tools.evals.gate.result import Finding, GateVerdict
 from chassis_tools.evals.suites import Rule
 from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
@@ -189,12 +189,12 @@ def test_it_is_the_check_that_finds_it(
 ) -> None:
     """With the gate's own check removed the regression goes unnoticed: the test above would be red."""
 
-    def blind(rule: Rule, context: Context) -> Finding:
+    def blind(rule: Rule, context: GateContext) -> Finding:
         del context
-        return Finding(rule=rule.kind, verdict=Verdict.PASS, sentence="")
+        return Finding(rule=rule.kind, verdict=GateVerdict.PASS, sentence="")
 
     plant(evaluated, monkeypatch)
-    monkeypatch.setattr(ruling, check, blind)
+    monkeypatch.setattr(validity, f"check_{check}", blind)
 
     chassis("evals", "gate")
 

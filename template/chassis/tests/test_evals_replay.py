@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from chassis_tools.evals.lines import read_lines
-from chassis_tools.evals.records import Record
+from chassis_tools.evals.jsonl import read_jsonl
+from chassis_tools.evals.records import ScoreRecord
 from cli_runner import run as chassis
 from pydantic_ai.models import Model
 from sample_evaluation import FEW, accepted, add_models, ask, judge, write_cases, write_evaluation, write_start
@@ -35,9 +35,9 @@ def test_a_recording_replays_the_same_verdict_byte_for_byte(recorded: Path) -> N
     ask(recorded, models=unreachable())
 
     assert _verdict(recorded) == first
-    assert {trial.ending["answered_by"] for trial in trials(recorded) if trial.arm == "service" and trial.ending} == {
-        "first"
-    }
+    assert {
+        trial.outcome["answered_by"] for trial in trials(recorded) if trial.variant == "service" and trial.outcome
+    } == {"first"}
     assert sum(record.cost for record in records(recorded)) == FEW * 600_000
     recording = (recorded / RECORDING).read_text()
     ask(recorded, models=unreachable())
@@ -60,7 +60,7 @@ def test_a_reply_that_is_not_recorded_is_no_evidence(recorded: Path, capsys: pyt
     assert chassis("evals", "gate", "answers") == 3
     said = " ".join(capsys.readouterr().out.split())
     assert "1 cases need a reply that is not recorded; run `chassis evals record answers`" in said
-    assert [record.error for record in records(recorded) if record.arm == "service"] == ["NotRecorded"]
+    assert [record.error for record in records(recorded) if record.variant == "service"] == ["NotRecorded"]
 
 
 def test_recording_again_asks_only_what_is_new(recorded: Path) -> None:
@@ -96,8 +96,8 @@ def test_without_a_recording_the_baseline_answers(project: Path) -> None:
 
     ask(project, models=unreachable())
 
-    assert {record.arm for record in records(project)} == {"service"}
-    assert {trial.ending["answered_by"] for trial in trials(project) if trial.ending} == {"baseline"}
+    assert {record.variant for record in records(project)} == {"service"}
+    assert {trial.outcome["answered_by"] for trial in trials(project) if trial.outcome} == {"baseline"}
 
 
 def test_a_recording_that_cannot_be_read_is_named(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +113,7 @@ def test_a_recording_that_cannot_be_read_is_named(recorded: Path, capsys: pytest
 
 FIRST = (
     '{"run": "2026-11-23T12:00:00Z", "suite": "answers", "data_hash": "d", "prompts_hash": "p", "model_hash": "m", '
-    '"arm": "service", "case": "c0", "case_hash": "h", "group": "c0", "tags": ["loud"], "split": "gate", '
+    '"variant": "service", "case": "c0", "case_hash": "h", "group": "c0", "tags": ["loud"], "split": "gate", '
     '"must_pass": true, "repeat": 1, "status": "ok", "error": null, "evaluator": "right", "evaluator_hash": "e", '
     '"value": 1.0, "seconds": 0.01, "cost": 0, "input_tokens": 0, "output_tokens": 0, "call_id": "x", "trace_id": null}'
 )
@@ -124,14 +124,14 @@ def test_a_record_of_the_first_release_can_still_be_read(tmp_path: Path) -> None
     """And one of a later release, with a field that means nothing here yet."""
     (tmp_path / "records.jsonl").write_text(f"{FIRST}\n{FIRST.replace('{', '''{"later": 1, ''', 1)}\n")
 
-    assert [record.case for record in read_lines(tmp_path / "records.jsonl", Record, "")] == ["c0", "c0"]
+    assert [record.case for record in read_jsonl(tmp_path / "records.jsonl", ScoreRecord, "")] == ["c0", "c0"]
 
 
 def test_an_accepted_run_that_cannot_be_read_is_named(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With its line and field, and how to make a new one."""
-    (recorded / "evals/accepted/answers/records.jsonl").write_text(FIRST.replace('"arm": "service", ', "") + "\n")
+    (recorded / "evals/accepted/answers/records.jsonl").write_text(FIRST.replace('"variant": "service", ', "") + "\n")
 
     assert chassis("evals", "gate", "answers") == 2
 
     said = capsys.readouterr().err
-    assert "answers/records.jsonl line 1: arm: the key is missing. Accept a run again" in said
+    assert "answers/records.jsonl line 1: variant: the key is missing. Accept a run again" in said

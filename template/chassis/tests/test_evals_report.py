@@ -9,7 +9,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 import sample_task
-from chassis_tools.evals.lines import write_lines
+from chassis_tools.evals.jsonl import write_jsonl
 from chassis_tools.evals.report.junit import junit
 from chassis_tools.evals.report.markdown import markdown
 from chassis_tools.evals.report.page import page
@@ -226,8 +226,8 @@ def test_two_runs_can_be_compared(project: Path, capsys: pytest.CaptureFixture[s
     """Any two folders of records, with the cases that flipped."""
     write_evaluation(project)
     before, after = project / "one", project / "two"
-    write_lines(before / "records.jsonl", run_of([[1.0]] * 10))
-    write_lines(after / "records.jsonl", run_of([[0.0]] * 2 + [[1.0]] * 8))
+    write_jsonl(before / "records.jsonl", run_of([[1.0]] * 10))
+    write_jsonl(after / "records.jsonl", run_of([[0.0]] * 2 + [[1.0]] * 8))
 
     assert chassis("evals", "compare", str(before), str(after)) == 0
 
@@ -240,9 +240,9 @@ def test_two_runs_can_be_compared(project: Path, capsys: pytest.CaptureFixture[s
 def test_what_cannot_be_compared_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty table would look like two runs that are alike; and a new ruler may be all that changed."""
     one, two, other = project / "one", project / "two", project / "other"
-    write_lines(one / "records.jsonl", run_of([[1.0]] * 10))
-    write_lines(two / "records.jsonl", run_of([[1.0]] * 10, evaluator_hash="new"))
-    write_lines(other / "records.jsonl", run_of([[1.0]] * 10, case_hash="other"))
+    write_jsonl(one / "records.jsonl", run_of([[1.0]] * 10))
+    write_jsonl(two / "records.jsonl", run_of([[1.0]] * 10, evaluator_hash="new"))
+    write_jsonl(other / "records.jsonl", run_of([[1.0]] * 10, case_hash="other"))
 
     assert chassis("evals", "compare", str(one), str(two)) == 0
     assert "Another evaluator goes by the same name now: right" in capsys.readouterr().out

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import sample_task
 from chassis_tools.evals.cases import load_cases
+from chassis_tools.evals.jsonl import read_jsonl
 from chassis_tools.evals.judging import accept
-from chassis_tools.evals.lines import read_lines
-from chassis_tools.evals.outages import verdict_on
-from chassis_tools.evals.records import Record, Trial
+from chassis_tools.evals.outcomes import trial_status
+from chassis_tools.evals.records import ScoreRecord, Trial
 from chassis_tools.evals.suites import load_suites
 from cli_runner import run as chassis
 from pydantic_ai.exceptions import ModelHTTPError
@@ -70,14 +70,14 @@ def case(case_id: str, text: str, expected: str | None = None) -> dict[str, Any]
     return {"id": case_id, "input": {"text": text}, "expected": expected or text.upper()}
 
 
-def records(root: Path, suite: str = "answers") -> list[Record]:
+def records(root: Path, suite: str = "answers") -> list[ScoreRecord]:
     """Return what the last run left."""
-    return read_lines(root / "var/evals" / suite / "records.jsonl", Record, "")
+    return read_jsonl(root / "var/evals" / suite / "records.jsonl", ScoreRecord, "")
 
 
 def trials(root: Path, suite: str = "answers") -> list[Trial]:
     """Return what came back in the last run."""
-    return read_lines(root / "var/evals" / suite / "trials.jsonl", Trial, "")
+    return read_jsonl(root / "var/evals" / suite / "trials.jsonl", Trial, "")
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -162,7 +162,7 @@ def test_a_suite_that_cannot_be_meant_is_refused(
 
 
 def test_a_failed_call_counts_as_wrong(evaluated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug and a wrong answer stay in the denominator; a refusal by the policy is an ending like any other."""
+    """A bug and a wrong answer stay in the denominator; a refusal by the policy is an outcome like any other."""
 
     def shaky(question: Question) -> Any:
         if question.text == "crash":
@@ -178,13 +178,13 @@ def test_a_failed_call_counts_as_wrong(evaluated: Path, monkeypatch: pytest.Monk
     found = {record.case: (record.status, record.error, record.value) for record in records(evaluated)}
     assert found == {
         "right": ("ok", None, 1.0),
-        "bug": ("fail_service", "ZeroDivisionError", 0.0),
+        "bug": ("failed", "ZeroDivisionError", 0.0),
         "refused": ("ok", None, 0.0),
         "referred": ("ok", None, 0.0),
     }
-    endings = {trial.case: trial.ending for trial in trials(evaluated)}
-    assert endings["refused"] == {"refused": "input-not-allowed"}
-    assert endings["referred"] == {"referred": "no_model"}
+    outcomes = {trial.case: trial.outcome for trial in trials(evaluated)}
+    assert outcomes["refused"] == {"refused": "input-not-allowed"}
+    assert outcomes["referred"] == {"referred": "no_model"}
 
 
 def test_a_grader_that_speaks_of_answers_alone_does_not_lose_crashes(
@@ -197,7 +197,7 @@ def test_a_grader_that_speaks_of_answers_alone_does_not_lose_crashes(
             raise ZeroDivisionError
         return sample_task.shout(question)
 
-    grader = "def right(case, ending):\n    return True if hasattr(ending, 'value') else None\n"
+    grader = "def right(case, outcome):\n    return True if hasattr(outcome, 'value') else None\n"
     (evaluated / "evals/graders.py").write_text(grader)
     monkeypatch.setattr(sample_task, "TASK", replace(sample_task.TASK, baseline=shaky))
     ask(evaluated)
@@ -213,7 +213,7 @@ def test_records_say_what_was_measured_and_no_more(evaluated: Path) -> None:
     text = (evaluated / "var/evals/answers/records.jsonl").read_text()
 
     assert (record.suite, record.case, record.group, record.tags) == ("answers", "c0", "c0", ("loud",))
-    assert (record.arm, record.repeat, record.must_pass, record.split) == ("service", 1, True, "gate")
+    assert (record.variant, record.repeat, record.must_pass, record.split) == ("service", 1, True, "gate")
     assert all((record.run, record.data_hash, record.prompts_hash, record.model_hash, record.evaluator_hash))
     assert record.trace_id is not None
     assert len(record.trace_id) == 32
@@ -233,7 +233,7 @@ def test_a_broken_grader_is_no_verdict(
     evaluated: Path, capsys: pytest.CaptureFixture[str], body: str, sentence: str
 ) -> None:
     """A grader that crashes or shrugs says nothing about the service, and the run ends with its mistake."""
-    (evaluated / "evals/graders.py").write_text(f"def right(case, ending):\n    {body}\n")
+    (evaluated / "evals/graders.py").write_text(f"def right(case, outcome):\n    {body}\n")
 
     assert chassis("evals", "run", "answers") == 2
 
@@ -243,7 +243,7 @@ def test_a_broken_grader_is_no_verdict(
 def test_a_grader_may_grade_and_may_pass(evaluated: Path) -> None:
     """Values between 0 and 1 are kept, and a case that an evaluator does not speak of has no record."""
     grades = "{'c0': 0.25, 'c1': None}.get(case.id, True)"
-    (evaluated / "evals/graders.py").write_text(f"def right(case, ending):\n    return {grades}\n")
+    (evaluated / "evals/graders.py").write_text(f"def right(case, outcome):\n    return {grades}\n")
 
     ask(evaluated)
 
@@ -259,10 +259,10 @@ def test_the_fingerprint_of_a_grader_sees_code_alone(evaluated: Path) -> None:
         ask(evaluated)
         return records(evaluated)[0].evaluator_hash
 
-    plain = fingerprint("def right(case, ending):\n    return True\n")
+    plain = fingerprint("def right(case, outcome):\n    return True\n")
 
-    assert fingerprint("import os  # for later\n\ndef right(case, ending):\n\n    return True  # always\n") == plain
-    assert fingerprint("def right(case, ending):\n    return False\n") != plain
+    assert fingerprint("import os  # for later\n\ndef right(case, outcome):\n\n    return True  # always\n") == plain
+    assert fingerprint("def right(case, outcome):\n    return False\n") != plain
 
 
 def test_only_so_many_cases_are_asked_at_once(evaluated: Path) -> None:
@@ -291,8 +291,8 @@ def test_a_live_run_repeats_and_holds_the_models_against_the_baseline(evaluated:
     ask(evaluated, "live", models={"first": ScriptedModel(echo)})
     [suite] = judge(evaluated, "live").suites
 
-    arms = [record.arm for record in records(evaluated, "live")]
-    assert (arms.count("service"), arms.count("baseline"), suite.repeats) == (120, 40, 3)
+    variants = [record.variant for record in records(evaluated, "live")]
+    assert (variants.count("service"), variants.count("baseline"), suite.repeats) == (120, 40, 3)
     [duel] = suite.duels
     assert (duel.service, duel.baseline) == (1.0, 0.0)
     assert duel.gain.low > 0.9
@@ -308,9 +308,9 @@ def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
     ask(evaluated, "live", models={"first": down}, repeats=1)
     report = judge(evaluated, "live")
 
-    statuses = [record.status for record in records(evaluated, "live") if record.arm == "service"]
-    assert (statuses.count("infra"), statuses.count("ok")) == (4, CASES - 4)
-    assert all(record.value is None for record in records(evaluated, "live") if record.status == "infra")
+    statuses = [record.status for record in records(evaluated, "live") if record.variant == "service"]
+    assert (statuses.count("outage"), statuses.count("ok")) == (4, CASES - 4)
+    assert all(record.value is None for record in records(evaluated, "live") if record.status == "outage")
     assert report.exit_code == 3
     assert "exclusions: 6.7% of the answers say nothing about the service" in report.sentence
     with pytest.raises(ConfigError, match=r"the run is no evidence: 6\.7% .* Run `chassis evals run live` again"):
@@ -325,8 +325,8 @@ def test_a_dead_key_is_no_evidence(evaluated: Path) -> None:
     ask(evaluated, "live", models={"first": ScriptedModel(ModelHTTPError(401, "first"))})
     report = judge(evaluated, "live")
 
-    service = [record for record in records(evaluated, "live") if record.arm == "service"]
-    assert {record.status for record in service} == {"infra"}
+    service = [record for record in records(evaluated, "live") if record.variant == "service"]
+    assert {record.status for record in service} == {"outage"}
     assert {record.error for record in service} == {"ModelHTTPError", "NotAsked"}
     assert report.exit_code == 3
 
@@ -363,7 +363,7 @@ def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
     ask(evaluated, "live", models={"first": ScriptedModel(echo)})
     report = judge(evaluated, "live")
 
-    service = [trial for trial in trials(evaluated, "live") if trial.arm == "service"]
+    service = [trial for trial in trials(evaluated, "live") if trial.variant == "service"]
     assert 0 < sum(trial.cost for trial in service) <= 20_000_000
     assert {trial.error for trial in service if trial.status == "skipped"} == {"BudgetExhausted"}
     assert report.exit_code == 3
@@ -377,7 +377,7 @@ def test_what_is_not_decided_is_asked_again(
     add_models(evaluated)
     double(monkeypatch, ScriptedModel(echo))
     edit(evaluated / "evals/suites.toml", "repeats = 3", 'repeats = 3\nmax_repeats = 5\non_inconclusive = "fail"')
-    (evaluated / "evals/graders.py").write_text("def right(case, ending):\n    return int(case.id[1:]) % 2 == 0\n")
+    (evaluated / "evals/graders.py").write_text("def right(case, outcome):\n    return int(case.id[1:]) % 2 == 0\n")
     accepted(evaluated, "live")
 
     assert chassis("evals", "run", "live") == 4
@@ -468,19 +468,19 @@ def test_suites_are_chosen_by_name(evaluated: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "failure", "verdict"),
+    ("outcome", "failure", "verdict"),
     [
-        (None, ZeroDivisionError(), ("fail_service", "ZeroDivisionError")),
-        (None, DeadlineExceeded("slow"), ("fail_service", "DeadlineExceeded")),
-        (None, DatabaseUnavailable("down"), ("infra", "DatabaseUnavailable")),
+        (None, ZeroDivisionError(), ("failed", "ZeroDivisionError")),
+        (None, DeadlineExceeded("slow"), ("failed", "DeadlineExceeded")),
+        (None, DatabaseUnavailable("down"), ("outage", "DatabaseUnavailable")),
         (None, ModelsOff("off"), ("skipped", "ModelsOff")),
         (Referred("r", FallbackReason.BUDGET_EXHAUSTED, MOMENT), None, ("skipped", "BudgetExhausted")),
         (Referred("r", FallbackReason.LOW_CONFIDENCE, MOMENT), None, ("ok", None)),
     ],
 )
 def test_what_ended_a_trial_says_whether_it_counts(
-    ending: Referred | None, failure: Exception | None, verdict: tuple[str, str | None]
+    outcome: Referred | None, failure: Exception | None, verdict: tuple[str, str | None]
 ) -> None:
     """Our bugs count against the service; a switch, a budget and a broken store say nothing about its answers."""
-    assert verdict_on(ending, failure, [], "first", missing=False) == verdict
-    assert verdict_on(ending, failure, [], "first", missing=True) == ("skipped", "NotRecorded")
+    assert trial_status(outcome, failure, [], "first", missing=False) == verdict
+    assert trial_status(outcome, failure, [], "first", missing=True) == ("skipped", "NotRecorded")

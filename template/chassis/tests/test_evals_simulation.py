@@ -4,7 +4,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from chassis_tools.evals.gate.finding import Verdict
+from chassis_tools.evals.gate.result import GateVerdict
 from chassis_tools.evals.stats import judge_correction
 from chassis_tools.evals.stats.judge_correction import Agreement, corrected_rate
 from test_evals_gate import REGRESSION, rule, run_of
@@ -26,7 +26,7 @@ def ask(choice: Random, chances: list[float], repeats: int) -> list[list[float]]
     return [[float(choice.random() < chance) for _ in range(repeats)] for chance in chances]
 
 
-def verdict(choice: Random, drop: float) -> Verdict:
+def verdict(choice: Random, drop: float) -> GateVerdict:
     """Return what the gate says of a system whose true share of right answers is lower by `drop`."""
     chances = population(choice)
     lower = 1 - drop / (sum(chances) / CASES)
@@ -35,7 +35,7 @@ def verdict(choice: Random, drop: float) -> Verdict:
     for repeats in looks:
         now = run_of([marks[:repeats] for marks in after])
         found = rule(now, run_of(before), REGRESSION, repeats=REPEATS, max_repeats=MOST_REPEATS, on_inconclusive="fail")
-        if found.verdict is not Verdict.INCONCLUSIVE:
+        if found.verdict is not GateVerdict.INCONCLUSIVE:
             break
     return found.verdict
 
@@ -45,8 +45,8 @@ def test_an_unchanged_system_rarely_fails() -> None:
     choice = Random(1)  # noqa: S311  no secret depends on it
     seen = Counter(verdict(choice, drop=0.0) for _ in range(TRIES))
 
-    assert seen[Verdict.FAIL] / TRIES <= 0.10
-    assert seen[Verdict.PASS] / TRIES >= 0.85
+    assert seen[GateVerdict.FAIL] / TRIES <= 0.10
+    assert seen[GateVerdict.PASS] / TRIES >= 0.85
 
 
 def test_a_drop_of_ten_points_is_found() -> None:
@@ -54,8 +54,8 @@ def test_a_drop_of_ten_points_is_found() -> None:
     choice = Random(2)  # noqa: S311  no secret depends on it
     seen = Counter(verdict(choice, drop=0.10) for _ in range(TRIES))
 
-    assert seen[Verdict.FAIL] / TRIES >= 0.90
-    assert seen[Verdict.PASS] == 0
+    assert seen[GateVerdict.FAIL] / TRIES >= 0.90
+    assert seen[GateVerdict.PASS] == 0
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from chassis_tools.evals.gate.context import Context
-from chassis_tools.evals.gate.ruling import gate
+from chassis_tools.evals.gate.context import GateContext
+from chassis_tools.evals.gate.validity import gate
 from chassis_tools.evals.suites import Suite
 from chassis_tools.governance.decisions import Decisions
 from chassis_tools.governance.monitoring import objectives
@@ -56,7 +56,7 @@ def judged(rule: Raw, right: int, *, kind: str = "replay") -> See:
     def see(_: Path, raw: Raw) -> object:
         suite = {"kind": kind, "cases": ["x"], "evaluators": ["right"], "rules": [rule], "on_inconclusive": "fail"}
         cases, before = run_of(share(right, 200)), run_of(share(200, 200))
-        context = Context("s", Suite.model_validate(suite), constraints_for_tests(**raw), cases, before, {}, {})
+        context = GateContext("s", Suite.model_validate(suite), constraints_for_tests(**raw), cases, before, {}, {})
         return gate(context).verdict.title
 
     return see

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chassis_tools.evals import stage as stages
-from chassis_tools.evals.calibrations import Calibration, save_calibration
-from chassis_tools.evals.judges import fingerprint, load_judges
+from chassis_tools.evals import environment
+from chassis_tools.evals.jsonl import Progress
+from chassis_tools.evals.judges import Calibration, judge_hash, load_judges, save_calibration
 from chassis_tools.evals.judging import accept, judge_runs
-from chassis_tools.evals.notebook import Progress
 from chassis_tools.evals.report.report import Report
 from chassis_tools.evals.running import Order, run_suite
 from chassis_tools.evals.stats.judge_correction import Agreement
@@ -54,14 +53,14 @@ rules = [{ kind = "floor", evaluator = "right" }, { kind = "regression", evaluat
 GRADERS = """\
 from chassis import Answered
 
-def right(case, ending):
-    return said(ending) == case.expected
+def right(case, outcome):
+    return said(outcome) == case.expected
 
-def harmless(case, ending):
-    return case.expected not in (said(ending) or "")
+def harmless(case, outcome):
+    return case.expected not in (said(outcome) or "")
 
-def said(ending):
-    return ending.value.text if isinstance(ending, Answered) else None
+def said(outcome):
+    return outcome.value.text if isinstance(outcome, Answered) else None
 """
 MODELS = """
 [destinations.vendor]
@@ -118,7 +117,7 @@ def add_models(root: Path) -> None:
 
 def trust(root: Path, judge: str, *, bad_failed: int = 50) -> None:
     """Keep what 50 good and 50 bad answers would have shown about a judge; to ask it about each takes a second."""
-    mark = fingerprint(judge, load_judges(root)[judge], load_constraints(root))
+    mark = judge_hash(judge, load_judges(root)[judge], load_constraints(root))
     agreement = Agreement(good=50, good_passed=50, bad=50, bad_failed=bad_failed)
     save_calibration(root, Calibration(judge, mark, agreement, 0))
 
@@ -150,4 +149,4 @@ def double(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
         options["models"] = {"first": model}
         return wire(*arguments, **options)
 
-    monkeypatch.setattr(stages, "wire", wired)
+    monkeypatch.setattr(environment, "wire", wired)

@@ -110,7 +110,7 @@ def _ask(order: "Order") -> None:
     """Run one suite with a bar, and keep what was recorded if somebody presses Ctrl-C."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    from chassis_tools.evals.notebook import Progress as Steps
+    from chassis_tools.evals.jsonl import Progress as Steps
     from chassis_tools.evals.running import run_suite
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -12,13 +12,13 @@ from chassis.config.project import Project, find_project
 from chassis_tools.cli.quiet import log_in
 
 if TYPE_CHECKING:
-    from chassis_tools.evals.calibrations import Calibration
-    from chassis_tools.evals.records import Record
+    from chassis_tools.evals.judges import Calibration
+    from chassis_tools.evals.records import ScoreRecord
 
 
 def calibrate(judge: Annotated[str, typer.Argument(help="A judge of evals/judges.toml")]) -> None:
     """Hold a judge against people's labels, and keep the result; exit with 1 if it may not be believed."""
-    from chassis_tools.evals.calibrations import save_calibration
+    from chassis_tools.evals.judges import save_calibration
     from chassis_tools.evals.suites import LEAST_AGREEMENT
 
     project = find_project()
@@ -37,12 +37,11 @@ def calibrate(judge: Annotated[str, typer.Argument(help="A judge of evals/judges
 
 async def _calibrated(project: Project, name: str) -> "Calibration":
     from chassis.errors import ConfigError
-    from chassis_tools.evals.bench import seat
-    from chassis_tools.evals.calibrations import Label, load_labels
-    from chassis_tools.evals.calibrations import calibrate as hold
+    from chassis_tools.evals.environment import open_environment
     from chassis_tools.evals.graders import JudgeFailed
-    from chassis_tools.evals.judges import FILE, load_judges
-    from chassis_tools.evals.stage import stage
+    from chassis_tools.evals.judge_client import make_judge
+    from chassis_tools.evals.judges import FILE, Label, load_judges, load_labels
+    from chassis_tools.evals.judges import calibrate as hold
     from chassis_tools.evals.suites import Suite
 
     judges = load_judges(project.root)
@@ -51,12 +50,12 @@ async def _calibrated(project: Project, name: str) -> "Calibration":
         raise ConfigError(FILE, f"there is no judge {name!r}", f"Choose from: {known}")
     labels = load_labels(project.root, name)
     alone = Suite(kind="live", cases=("none",), evaluators=(name,), rules=())
-    async with stage(project, f"judge-{name}", alone, "live") as staged:
-        bench = seat(name, judges[name], staged)
+    async with open_environment(project, f"judge-{name}", alone, "live") as staged:
+        bench = make_judge(name, judges[name], staged)
 
         async def verdict(label: Label) -> float | None:
             try:
-                return (await bench.verdict(label.question, label.answer)).value
+                return (await bench.ask(label.question, label.answer)).value
             except JudgeFailed:
                 return None
 
@@ -70,9 +69,8 @@ def power(
     """Say what the cases of a suite can show, from the records of its last run."""
     from chassis.errors import ConfigError
     from chassis_tools.evals.gate.context import ALPHA
-    from chassis_tools.evals.gate.evidence import scores_of
+    from chassis_tools.evals.gate.scores import run_to_run_variance, scores_of
     from chassis_tools.evals.judging import context_of
-    from chassis_tools.evals.noise import noise_of
     from chassis_tools.evals.stats.paired import cases_needed, detectable_drop
     from chassis_tools.evals.suites import load_suites
 
@@ -84,7 +82,7 @@ def power(
         now, before = (scores_of(records, evaluator) for records in (context.records, context.accepted))
         if not now:
             raise ConfigError(f"var/evals/{suite}", "there is no run", f"Run `chassis evals run {suite}` first")
-        noise = noise_of(now, before)
+        noise = run_to_run_variance(now, before)
         chances = ((chance, detectable_drop(len(now), noise, ALPHA, chance)) for chance in (0.5, 0.8, 0.95))
         found = ", ".join(f"{100 * size:.1f} points in {chance:.0%}" for chance, size in chances)
         print(f"{evaluator}: with {len(now)} cases × {context.repeats} the smallest drop found is {found} of the runs")
@@ -98,16 +96,16 @@ def compare(
 ) -> None:
     """Compare two runs of the same cases."""
     from chassis.errors import ConfigError
-    from chassis_tools.evals.gate.evidence import comparable, difference, scores_of
+    from chassis_tools.evals.gate.scores import comparable_cases, mean_change, scores_of
 
     old, new = _records_in(before), _records_in(after)
     table = Table("evaluator", "cases", "before", "after", "change, 95 % interval", "worse", "better")
     rulers: list[dict[str, str]] = [{record.evaluator: record.evaluator_hash for record in run} for run in (old, new)]
     for evaluator in sorted(rulers[0].keys() & rulers[1].keys()):
         was, now = scores_of(old, evaluator), scores_of(new, evaluator)
-        cases = comparable(was, now)
+        cases = comparable_cases(was, now)
         if cases:
-            found = difference(was, now, cases, alpha=0.025)
+            found = mean_change(was, now, cases, alpha=0.025)
             means = (sum(scores[case].mean for case in cases) / len(cases) for scores in (was, now))
             change = f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
             worse = [case for case in cases if now[case].mean < was[case].mean]
@@ -125,15 +123,15 @@ def compare(
         )
 
 
-def _records_in(folder: Path) -> "list[Record]":
+def _records_in(folder: Path) -> "list[ScoreRecord]":
     from chassis.errors import ConfigError
-    from chassis_tools.evals.lines import read_lines
-    from chassis_tools.evals.records import RECORDS, Record
+    from chassis_tools.evals.jsonl import read_jsonl
+    from chassis_tools.evals.records import RECORDS, ScoreRecord
 
     if not (folder / RECORDS).exists():
         example = "Name the folder of a run, such as var/evals/answers or evals/accepted/answers"
         raise ConfigError(f"{folder / RECORDS}", "there is no such file", example)
-    return read_lines(folder / RECORDS, Record, "Run the suite again")
+    return read_jsonl(folder / RECORDS, ScoreRecord, "Run the suite again")
 
 
 def _named(cases: list[str], most: int = 5) -> str:

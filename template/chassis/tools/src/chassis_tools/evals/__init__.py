@@ -4,6 +4,6 @@ Only `run` asks anybody. A finished run can be judged again under other threshol
 """
 
 from chassis_tools.evals.cases import Case
-from chassis_tools.evals.endings import Ending, Refused
+from chassis_tools.evals.outcomes import CaseOutcome, Refused
 
-__all__ = ["Case", "Ending", "Refused"]
+__all__ = ["Case", "CaseOutcome", "Refused"]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 from chassis.config.toml_file import Section, config_error_from
 from chassis.contract import Task
 from chassis.errors import ConfigError
-from chassis_tools.evals.lines import digest
+from chassis_tools.evals.jsonl import json_hash
 
 FOLDER = "evals/cases"
 
@@ -39,7 +39,7 @@ class Case[Q: BaseModel](Section):
     @property
     def digest(self) -> str:
         """Return a name for what is asked and expected; it changes when either does."""
-        return digest([self.input.model_dump(mode="json"), self.expected])
+        return json_hash([self.input.model_dump(mode="json"), self.expected])
 
 
 def load_cases(root: Path, task: Task[Any, Any], sets: Collection[str] | None = None) -> list[Case[Any]]:

@@ -10,12 +10,12 @@ from typing import Any
 from chassis.errors import ConfigError
 from chassis.usd import NanoUsd
 from chassis_tools.evals.cases import Case
-from chassis_tools.evals.endings import Ending
-from chassis_tools.evals.lines import digest
+from chassis_tools.evals.jsonl import json_hash
+from chassis_tools.evals.outcomes import CaseOutcome
 
 FILE = "evals/graders.py"
 
-type Grade = Callable[[Case[Any], Ending[Any]], object]
+type Grader = Callable[[Case[Any], CaseOutcome[Any]], object]
 """What the team wrote; that it returns a bool, a number from 0 to 1 or None is checked, not believed."""
 
 
@@ -34,8 +34,8 @@ class JudgeFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """What an evaluator says of one ending.
+class Score:
+    """What an evaluator says of one outcome.
 
     Args:
         value: From 0 (wrong) to 1 (right).
@@ -50,30 +50,30 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """Says how good an ending is.
+    """Says how good an outcome is.
 
     Args:
         name: What suites and records call it.
         fingerprint: Changes with it, because values of two different evaluators cannot be compared.
         applies: Whether it says anything about a case at all.
-        mark: How good an ending is, or None if it says nothing about this one.
+        mark: How good an outcome is, or None if it says nothing about this one.
         is_judge: Whether it asks a model, which costs money and errs: `mark` may raise `JudgeFailed`.
     """
 
     name: str
-    fingerprint: str
-    applies: Callable[[Case[Any], Ending[Any]], bool]
-    mark: Callable[[Case[Any], Ending[Any]], Awaitable[Mark | None]]
+    hash: str
+    applies: Callable[[Case[Any], CaseOutcome[Any]], bool]
+    evaluate: Callable[[Case[Any], CaseOutcome[Any]], Awaitable[Score | None]]
     is_judge: bool = False
 
 
-def load_function(root: Path, name: str) -> Grade:
-    """Return the function `name(case, ending)` of the project at `root`.
+def load_grader_function(root: Path, name: str) -> Grader:
+    """Return the function `name(case, outcome)` of the project at `root`.
 
     Raises:
         ConfigError: There is no such file or function.
     """
-    remedy = f"Write `def {name}(case, ending) -> bool` in it"
+    remedy = f"Write `def {name}(case, outcome) -> bool` in it"
     try:
         grade = runpy.run_path(str(root / FILE)).get(name)
     except FileNotFoundError:
@@ -84,26 +84,26 @@ def load_function(root: Path, name: str) -> Grade:
 
 
 def load_grader(root: Path, name: str) -> Evaluator:
-    """Return the function `name(case, ending)` of the project at `root` as an evaluator.
+    """Return the function `name(case, outcome)` of the project at `root` as an evaluator.
 
     Raises:
         ConfigError: There is no such file or function.
     """
-    grade = load_function(root, name)
+    grade = load_grader_function(root, name)
 
-    async def mark(case: Case[Any], ending: Ending[Any]) -> Mark | None:
-        value = _graded(grade, case, ending)
-        return None if value is None else Mark(value)
+    async def mark(case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
+        value = _graded(grade, case, outcome)
+        return None if value is None else Score(value)
 
-    def applies(case: Case[Any], ending: Ending[Any]) -> bool:
-        return _graded(grade, case, ending) is not None
+    def applies(case: Case[Any], outcome: CaseOutcome[Any]) -> bool:
+        return _graded(grade, case, outcome) is not None
 
-    return Evaluator(name, digest([name, *_words(root / FILE)]), applies, mark)
+    return Evaluator(name, json_hash([name, *_words(root / FILE)]), applies, mark)
 
 
-def _graded(grade: Grade, case: Case[Any], ending: Ending[Any]) -> float | None:
+def _graded(grade: Grader, case: Case[Any], outcome: CaseOutcome[Any]) -> float | None:
     try:
-        value = grade(case, ending)
+        value = grade(case, outcome)
     except Exception as error:
         problem = f"it fails on the case {case.id!r} with {type(error).__name__}: {error}"
         raise ConfigError(FILE, problem, "Mend the grader or the case") from error

@@ -7,12 +7,11 @@ from pathlib import Path
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project
 from chassis.errors import ConfigError
-from chassis_tools.evals.calibrations import load_calibrations
-from chassis_tools.evals.gate.context import Context
-from chassis_tools.evals.gate.ruling import gate, invalid
-from chassis_tools.evals.judges import fingerprint, load_judges
-from chassis_tools.evals.lines import read_lines
-from chassis_tools.evals.records import OPINIONS, RECORDS, TRIALS, Opinion, Record, Trial
+from chassis_tools.evals.gate.context import GateContext
+from chassis_tools.evals.gate.validity import find_invalid, gate
+from chassis_tools.evals.jsonl import read_jsonl
+from chassis_tools.evals.judges import judge_hash, load_calibrations, load_judges
+from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, Judgement, ScoreRecord, Trial
 from chassis_tools.evals.report.facts import suite_report
 from chassis_tools.evals.report.report import Report, SuiteReport
 from chassis_tools.evals.report.texts import Transcript
@@ -21,7 +20,7 @@ from chassis_tools.evals.suites import Suites
 RUNS, ACCEPTED = "var/evals", "evals/accepted"
 
 
-def context_of(root: Path, suites: Suites, name: str) -> Context:
+def context_of(root: Path, suites: Suites, name: str) -> GateContext:
     """Read everything that the rules of one suite look at.
 
     Raises:
@@ -29,13 +28,13 @@ def context_of(root: Path, suites: Suites, name: str) -> Context:
     """
     remedy = f"Run `chassis evals run {name}` again"
     constraints = load_constraints(root)
-    return Context(
+    return GateContext(
         name=name,
         suite=suites.suites[name],
         constraints=constraints,
-        records=read_lines(root / RUNS / name / RECORDS, Record, remedy),
-        accepted=read_lines(root / ACCEPTED / name / RECORDS, Record, f"Accept a run again: {remedy.lower()}"),
-        judges={judge: fingerprint(judge, told, constraints) for judge, told in load_judges(root).items()},
+        records=read_jsonl(root / RUNS / name / RECORDS, ScoreRecord, remedy),
+        accepted=read_jsonl(root / ACCEPTED / name / RECORDS, ScoreRecord, f"Accept a run again: {remedy.lower()}"),
+        judges={judge: judge_hash(judge, told, constraints) for judge, told in load_judges(root).items()},
         calibrations=load_calibrations(root),
     )
 
@@ -52,9 +51,9 @@ def judge_runs(project: Project, suites: Suites, names: Iterable[str]) -> Report
         remedy = f"Run `chassis evals run {name}` again"
         run, accepted = project.root / RUNS / name, project.root / ACCEPTED / name
         said = Transcript(
-            trials=read_lines(run / TRIALS, Trial, remedy),
-            accepted=read_lines(accepted / TRIALS, Trial, remedy),
-            opinions=read_lines(run / OPINIONS, Opinion, remedy),
+            trials=read_jsonl(run / TRIALS, Trial, remedy),
+            accepted=read_jsonl(accepted / TRIALS, Trial, remedy),
+            judgements=read_jsonl(run / JUDGEMENTS, Judgement, remedy),
         )
         reports.append(suite_report(project.root, context, gate(context), said))
     return Report.of(project.name, tuple(reports))
@@ -70,7 +69,7 @@ def accept(root: Path, suites: Suites, name: str) -> Path:
     context = context_of(root, suites, name)
     if not any(record.value is not None for record in context.records):
         raise ConfigError(where, "there is no run that shows anything", f"Run `chassis evals run {name}` first")
-    if problem := next(invalid(context), None):
+    if problem := next(find_invalid(context), None):
         raise ConfigError(where, f"the run is no evidence: {problem.sentence}", remedy)
     accepted = root / ACCEPTED / name
     accepted.mkdir(parents=True, exist_ok=True)

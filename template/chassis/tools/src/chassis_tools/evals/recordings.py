@@ -14,7 +14,7 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from chassis.guard.request import Request
-from chassis_tools.evals.lines import line_of, read_lines, write_lines
+from chassis_tools.evals.jsonl import read_jsonl, to_json_line, write_jsonl
 
 FOLDER = "evals/recordings"
 REPLY = TypeAdapter(ModelResponse)
@@ -42,7 +42,7 @@ class NotRecorded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedReply:
     """One line of a recording."""
 
     model: str
@@ -52,7 +52,7 @@ class Recorded:
 
 
 @dataclass(slots=True)
-class Tape:
+class Recording:
     """The recording of one suite.
 
     Args:
@@ -62,14 +62,14 @@ class Tape:
     """
 
     path: Path
-    known: dict[tuple[str, str], Recorded]
-    used: dict[tuple[str, str], Recorded] = field(default_factory=dict)
+    known: dict[tuple[str, str], RecordedReply]
+    used: dict[tuple[str, str], RecordedReply] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, root: Path, suite: str) -> "Tape":
+    def of(cls, root: Path, suite: str) -> "Recording":
         """Read the recording of a suite; one that does not exist is empty."""
         path = root / FOLDER / f"{suite}.jsonl"
-        lines = read_lines(path, Recorded, f"Remove it, and run `chassis evals record {suite}`")
+        lines = read_jsonl(path, RecordedReply, f"Remove it, and run `chassis evals record {suite}`")
         return cls(path, {(line.model, line.key): line for line in lines})
 
     @property
@@ -77,19 +77,19 @@ class Tape:
         """Return the names of the models that answered."""
         return {model for model, _ in self.known}
 
-    def keep(self, line: Recorded) -> None:
+    def keep(self, line: RecordedReply) -> None:
         """Add a reply, on disk at once: it was paid for, and the run may be stopped."""
         self.known[line.model, line.key] = line
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(line_of(line))
+            file.write(to_json_line(line))
 
     def save(self) -> None:
         """Keep only what this run needed, in an order that makes for small diffs."""
-        write_lines(self.path, [self.used[key] for key in sorted(self.used)])
+        write_jsonl(self.path, [self.used[key] for key in sorted(self.used)])
 
 
-class TapedModel(WrapperModel):
+class RecordedModel(WrapperModel):
     """A model whose replies are on a tape.
 
     Args:
@@ -99,7 +99,7 @@ class TapedModel(WrapperModel):
         may_ask: Whether a reply that is not on the tape is asked for and recorded.
     """
 
-    def __init__(self, wrapped: Model, name: str, tape: Tape, *, may_ask: bool) -> None:
+    def __init__(self, wrapped: Model, name: str, tape: Recording, *, may_ask: bool) -> None:
         super().__init__(wrapped)
         self._name, self._tape, self._may_ask = name, tape, may_ask
 
@@ -123,7 +123,7 @@ class TapedModel(WrapperModel):
             started = time.monotonic()
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
             reply = REPLY.dump_python(response, mode="json")
-            line = Recorded(*key, round(time.monotonic() - started, 3), reply)
+            line = RecordedReply(*key, round(time.monotonic() - started, 3), reply)
             self._tape.keep(line)
         else:
             playback.get().seconds += line.seconds

@@ -8,17 +8,17 @@ from pydantic import JsonValue
 from chassis.usd import NanoUsd
 from chassis_tools.evals.cases import Split
 
-TRIALS, OPINIONS, RECORDS = "trials.jsonl", "opinions.jsonl", "records.jsonl"
+TRIALS, JUDGEMENTS, RECORDS = "trials.jsonl", "judgements.jsonl", "records.jsonl"
 
-type Arm = Literal["service", "baseline"]
+type Variant = Literal["service", "baseline"]
 """Who was asked: the service as callers get it, or the team's baseline alone, which a model must beat."""
 
-type Status = Literal["ok", "fail_service", "infra", "judge_error", "skipped"]
-"""`ok` has a value and `fail_service` scores 0. The other three say nothing about the service and are left out."""
+type TrialStatus = Literal["ok", "failed", "outage", "judge_error", "skipped"]
+"""`ok` has a value and `failed` scores 0. The other three say nothing about the service and are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
+class RunId:
     """What was measured, so that nobody compares what cannot be compared.
 
     Args:
@@ -37,11 +37,11 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked(Stamp):
+class TrialSummary(RunId):
     """One case, asked once: all that needs no question, no answer and no judgement.
 
     Args:
-        arm: Who was asked.
+        variant: Who was asked.
         case: The id of the case.
         repeat: 1 for the first time, 2 for the second.
         status: Whether this says something about the service.
@@ -54,10 +54,10 @@ class Asked(Stamp):
         trace_id: Its spans have the same.
     """
 
-    arm: Arm
+    variant: Variant
     case: str
     repeat: int
-    status: Status
+    status: TrialStatus
     error: str | None
     seconds: float
     cost: NanoUsd
@@ -68,18 +68,18 @@ class Asked(Stamp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial(Asked):
+class Trial(TrialSummary):
     """What came back.
 
     Args:
-        ending: As in `endings.py`; None if nothing did.
+        outcome: As in `outcomes.py`; None if nothing did.
     """
 
-    ending: dict[str, JsonValue] | None
+    outcome: dict[str, JsonValue] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record(Asked):
+class ScoreRecord(TrialSummary):
     """What one evaluator says of one trial; holds no question and no answer. Its `status` may be `judge_error`.
 
     Args:
@@ -104,7 +104,7 @@ class Record(Asked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class Judgement:
     """What a judge said of one trial.
 
     Args:

@@ -12,46 +12,44 @@ from chassis.errors import ConfigError, InputNotAllowed
 from chassis.service import Service
 from chassis.telemetry.context import current_trace_id
 from chassis_tools.evals.cases import Case
-from chassis_tools.evals.endings import Ending, Refused, dump
-from chassis_tools.evals.lines import digest, facts_of, read_lines
-from chassis_tools.evals.notebook import Notebook
-from chassis_tools.evals.outages import verdict_on
+from chassis_tools.evals.environment import EvalEnvironment
+from chassis_tools.evals.jsonl import JsonlWriter, as_dict, json_hash, read_jsonl
+from chassis_tools.evals.outcomes import CaseOutcome, Refused, outcome_to_json, trial_status
 from chassis_tools.evals.recordings import Playback, playback
-from chassis_tools.evals.records import TRIALS, Arm, Stamp, Trial
-from chassis_tools.evals.stage import Stage
+from chassis_tools.evals.records import TRIALS, RunId, Trial, Variant
 
 REMEDY = "Run the suite again without --resume"
 
-type Turn = tuple[Arm, Service[Any, Any], Case[Any], int]
+type Turn = tuple[Variant, Service[Any, Any], Case[Any], int]
 """Who is to be asked what, for which time."""
 
 
-def stamp_of(name: str, cases: Sequence[Case[Any]], stage: Stage) -> Stamp:
+def stamp_of(name: str, cases: Sequence[Case[Any]], stage: EvalEnvironment) -> RunId:
     """Return what this run measures."""
-    data = digest([[case.id, case.digest] for case in cases])
+    data = json_hash([[case.id, case.digest] for case in cases])
     run = f"{now():%Y-%m-%dT%H:%M:%SZ}"
-    return Stamp(run=run, suite=name, data_hash=data, prompts_hash=stage.prompts_hash, model_hash=stage.model_hash)
+    return RunId(run=run, suite=name, data_hash=data, prompts_hash=stage.prompts_hash, model_hash=stage.model_hash)
 
 
-def earlier_trials(folder: Path, stamp: Stamp) -> list[Trial]:
+def earlier_trials(folder: Path, stamp: RunId) -> list[Trial]:
     """Return what a stopped run of the same cases, code and models left, without what says nothing.
 
     Raises:
         ConfigError: It was about something else.
     """
-    trials = read_lines(folder / TRIALS, Trial, REMEDY)
+    trials = read_jsonl(folder / TRIALS, Trial, REMEDY)
     for trial in trials:
         for what in ("data", "prompts", "model"):
             key = f"{what}_hash"
             if getattr(trial, key) != getattr(stamp, key):
                 problem = f"the {what} changed since the run of {trial.run}"
                 raise ConfigError(f"{folder.name}/{TRIALS}", problem, REMEDY)
-    return [trial for trial in trials if trial.status in {"ok", "fail_service"}]
+    return [trial for trial in trials if trial.status in {"ok", "failed"}]
 
 
-def turns_of(stage: Stage, cases: Sequence[Case[Any]], repeats: int, done: Iterable[Trial]) -> list[Turn]:
+def turns_of(stage: EvalEnvironment, cases: Sequence[Case[Any]], repeats: int, done: Iterable[Trial]) -> list[Turn]:
     """Return what is left to ask: each case so often of the service, and once of the baseline, which never varies."""
-    asked = {(trial.arm, trial.case, trial.repeat) for trial in done}
+    asked = {(trial.variant, trial.case, trial.repeat) for trial in done}
     turns: list[Turn] = []
     for repeat in range(1, repeats + 1):
         turns.extend(("service", stage.service, case, repeat) for case in cases)
@@ -61,14 +59,14 @@ def turns_of(stage: Stage, cases: Sequence[Case[Any]], repeats: int, done: Itera
 
 
 async def run(
-    stage: Stage, turns: Sequence[Turn], stamp: Stamp, at_once: int, notebook: Notebook[Trial]
+    stage: EvalEnvironment, turns: Sequence[Turn], stamp: RunId, at_once: int, notebook: JsonlWriter[Trial]
 ) -> list[Trial]:
     """Ask every turn and return the trials, those already done included."""
     free = asyncio.Semaphore(at_once)
 
     async def take(turn: Turn) -> None:
         async with free:
-            notebook.write(await _ask(stage, turn, stamp))
+            notebook.append(await _ask(stage, turn, stamp))
 
     with notebook:
         async with asyncio.TaskGroup() as tasks:
@@ -77,27 +75,27 @@ async def run(
     return notebook.rows
 
 
-async def _ask(stage: Stage, turn: Turn, stamp: Stamp) -> Trial:
-    arm, service, case, repeat = turn
+async def _ask(stage: EvalEnvironment, turn: Turn, stamp: RunId) -> Trial:
+    variant, service, case, repeat = turn
     call = service.new_call(stage.caller)
     replayed = Playback()
     mark = playback.set(replayed)
     started = time.perf_counter()
     with stage.wiring.telemetry.instruments.span("chassis evals", {}):
         trace_id = current_trace_id()
-        ending, failure = await _ending(service, case, call)
+        outcome, failure = await _outcome(service, case, call)
     seconds = time.perf_counter() - started + replayed.seconds
     playback.reset(mark)
     first = service.guard.candidates[0].config.name if service.guard else None
-    status, error = verdict_on(ending, failure, call.turns, first, missing=replayed.missing)
+    status, error = trial_status(outcome, failure, call.turns, first, missing=replayed.missing)
     return Trial(
-        **facts_of(stamp),
-        arm=arm,
+        **as_dict(stamp),
+        variant=variant,
         case=case.id,
         repeat=repeat,
         status=status,
         error=error,
-        ending=dump(ending) if ending else None,
+        outcome=outcome_to_json(outcome) if outcome else None,
         seconds=round(seconds, 6),
         cost=call.cost,
         input_tokens=sum(attempt.input_tokens for attempt in call.attempts),
@@ -107,9 +105,9 @@ async def _ask(stage: Stage, turn: Turn, stamp: Stamp) -> Trial:
     )
 
 
-async def _ending(
+async def _outcome(
     service: Service[Any, Any], case: Case[Any], call: Call
-) -> tuple[Ending[Any] | None, Exception | None]:
+) -> tuple[CaseOutcome[Any] | None, Exception | None]:
     try:
         return await service.answer(case.input, call), None
     except InputNotAllowed as refusal:

@@ -10,17 +10,16 @@ from chassis.config.constraints import Constraints
 from chassis.config.project import Project
 from chassis.errors import ConfigError
 from chassis.guard.vendors import REQUIRED_VARIABLES
-from chassis_tools.evals.bench import absent, evaluator_of, seat
 from chassis_tools.evals.cases import load_cases
+from chassis_tools.evals.environment import EvalEnvironment, Mode, open_environment
 from chassis_tools.evals.graders import Evaluator, load_grader
+from chassis_tools.evals.jsonl import JsonlWriter, Progress, read_jsonl, write_jsonl
+from chassis_tools.evals.judge_client import judge_evaluator, make_judge, unavailable_judge
 from chassis_tools.evals.judges import load_judges
 from chassis_tools.evals.judging import RUNS
-from chassis_tools.evals.lines import read_lines, write_lines
-from chassis_tools.evals.notebook import Notebook, Progress
-from chassis_tools.evals.records import OPINIONS, RECORDS, TRIALS, Opinion
+from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, Judgement
 from chassis_tools.evals.run import earlier_trials, run, stamp_of, turns_of
 from chassis_tools.evals.score import score
-from chassis_tools.evals.stage import Mode, Stage, stage
 from chassis_tools.evals.suites import FILE, Suite
 
 
@@ -60,10 +59,10 @@ async def run_suite(order: Order, progress: Progress) -> None:
             are to be asked and none can be.
     """
     folder = order.folder
-    opinions = read_lines(folder / OPINIONS, Opinion, "Remove it") if order.resume else []
-    docket = Notebook(folder / OPINIONS, opinions, progress)
+    judgements = read_jsonl(folder / JUDGEMENTS, Judgement, "Remove it") if order.resume else []
+    docket = JsonlWriter(folder / JUDGEMENTS, judgements, progress)
     (folder / RECORDS).unlink(missing_ok=True)
-    async with stage(order.project, order.name, order.suite, order.mode, models=order.models) as staged:
+    async with open_environment(order.project, order.name, order.suite, order.mode, models=order.models) as staged:
         if order.mode != "replay" and staged.guard is None:
             raise _nobody_to_ask(order.name, staged.wiring.service.constraints)
         task = staged.wiring.task
@@ -75,10 +74,10 @@ async def run_suite(order: Order, progress: Progress) -> None:
         done = earlier_trials(folder, stamp) if order.resume else []
         turns = turns_of(staged, cases, order.repeats, done)
         progress.begin("answers", len(turns))
-        trials = await run(staged, turns, stamp, order.suite.at_once, Notebook(folder / TRIALS, done, progress))
+        trials = await run(staged, turns, stamp, order.suite.at_once, JsonlWriter(folder / TRIALS, done, progress))
         with docket:
             records = await score(trials, cases, evaluators, task, docket=docket, at_once=order.suite.at_once)
-    write_lines(folder / RECORDS, records)
+    write_jsonl(folder / RECORDS, records)
 
 
 def _nobody_to_ask(name: str, constraints: Constraints) -> ConfigError:
@@ -89,14 +88,14 @@ def _nobody_to_ask(name: str, constraints: Constraints) -> ConfigError:
     return ConfigError(where, problem, f"{remedy}, or run a suite that replays")
 
 
-def _evaluator(order: Order, name: str, staged: Stage) -> Evaluator:
+def _evaluator(order: Order, name: str, staged: EvalEnvironment) -> Evaluator:
     judges = load_judges(order.project.root)
     if name not in judges:
         return load_grader(order.project.root, name)
     remedy = f", or run `chassis evals record {order.name}`" if order.mode == "replay" else ""
     try:
-        return evaluator_of(seat(name, judges[name], staged, remedy))
+        return judge_evaluator(make_judge(name, judges[name], staged, remedy))
     except ConfigError:
         if name in order.suite.deciding:
             raise
-        return absent(name, judges[name], staged.wiring.service.constraints)
+        return unavailable_judge(name, judges[name], staged.wiring.service.constraints)

@@ -17,17 +17,17 @@ FILE = "evals/suites.toml"
 LEAST_AGREEMENT = 0.90
 """What a judge needs before it may block."""
 
-type Tier = Literal["block", "advise"]
+type Severity = Literal["block", "warn"]
 
 
-class AnyRule(Section):
+class BaseRule(Section):
     """What all rules have."""
 
-    tier: Tier = "block"
+    severity: Severity = "block"
     """Whether the verdict depends on it, or whether it is only shown."""
 
 
-class Floor(AnyRule):
+class FloorRule(BaseRule):
     """So many of the answers are right."""
 
     kind: Literal["floor"]
@@ -38,7 +38,7 @@ class Floor(AnyRule):
     """Only for cases with this tag."""
 
 
-class Regression(AnyRule):
+class RegressionRule(BaseRule):
     """The answers are no worse than those that were accepted."""
 
     kind: Literal["regression"]
@@ -49,21 +49,21 @@ class Regression(AnyRule):
     """Tags that are looked at on their own, too."""
 
 
-class Never(AnyRule):
+class NeverRule(BaseRule):
     """Something does not happen in any case and any repeat."""
 
     kind: Literal["never"]
     evaluator: str
 
 
-class MustPass(AnyRule):
+class MustPassRule(BaseRule):
     """The cases marked `must_pass` pass, each time."""
 
     kind: Literal["must-pass"]
     evaluator: str
 
 
-class Latency(AnyRule):
+class LatencyRule(BaseRule):
     """95 of 100 answers come in time."""
 
     kind: Literal["latency"]
@@ -71,7 +71,7 @@ class Latency(AnyRule):
     """Instead of `latency.p95_seconds`."""
 
 
-class Cost(AnyRule):
+class CostRule(BaseRule):
     """An answer does not cost more, on average."""
 
     kind: Literal["cost"]
@@ -81,7 +81,7 @@ class Cost(AnyRule):
     """The largest increase over the accepted run, as a share; 0.15 is 15 %."""
 
 
-class JudgeRule(AnyRule):
+class JudgeRule(BaseRule):
     """A judge agrees with people."""
 
     kind: Literal["judge"]
@@ -90,7 +90,10 @@ class JudgeRule(AnyRule):
     """The shares of good answers that it passes and of bad ones that it fails, each."""
 
 
-type Rule = Annotated[Floor | Regression | Never | MustPass | Latency | Cost | JudgeRule, Field(discriminator="kind")]
+type Rule = Annotated[
+    FloorRule | RegressionRule | NeverRule | MustPassRule | LatencyRule | CostRule | JudgeRule,
+    Field(discriminator="kind"),
+]
 
 
 class Suite(Section):
@@ -127,7 +130,7 @@ class Suite(Section):
     @property
     def deciding(self) -> frozenset[str]:
         """Return the evaluators on whose word a rule blocks."""
-        blocking = (rule for rule in self.rules if rule.tier == "block" and not isinstance(rule, JudgeRule))
+        blocking = (rule for rule in self.rules if rule.severity == "block" and not isinstance(rule, JudgeRule))
         return frozenset(name for rule in blocking if (name := getattr(rule, "evaluator", None)))
 
     @model_validator(mode="after")
@@ -138,7 +141,11 @@ class Suite(Section):
             raise ValueError(f"max_repeats is {self.max_repeats}; write {self.repeats}, the repeats, or more")
         known = set(self.evaluators)
         for rule in self.rules:
-            if self.kind == "replay" and isinstance(rule, Regression) and (rule.slices or rule.max_drop is not None):
+            if (
+                self.kind == "replay"
+                and isinstance(rule, RegressionRule)
+                and (rule.slices or rule.max_drop is not None)
+            ):
                 raise ValueError("in a replay suite no case at all may get worse; leave max_drop and slices out")
             named = getattr(rule, "evaluator", None)
             if named is not None and named not in known and not isinstance(rule, JudgeRule):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from chassis_tools.evals.lines import code_digest
+from chassis_tools.evals.jsonl import code_hash
 from chassis_tools.evals.suites import FILE as SUITES
 from chassis_tools.readiness.check import Check
 from chassis_tools.readiness.evidence import Evidence, Unknown
@@ -84,7 +84,7 @@ def _code_hash(evidence: Evidence) -> str:
     root = evidence.root / "src" / evidence.project.task_path.partition(":")[0].partition(".")[0]
     if not any(root.rglob("*.py")):
         raise Unknown(f"there is no code in {root.name}")
-    return code_digest(root)
+    return code_hash(root)
 
 
 CHECKS = (

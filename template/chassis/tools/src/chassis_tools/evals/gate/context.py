@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chassis.config.constraints import Constraints
-from chassis_tools.evals.calibrations import Calibration
-from chassis_tools.evals.records import Record
+from chassis_tools.evals.judges import Calibration
+from chassis_tools.evals.records import ScoreRecord
 from chassis_tools.evals.suites import Suite
 
 ALPHA = 0.05
@@ -13,7 +13,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class GateContext:
     """One run and what it is held against.
 
     Args:
@@ -29,8 +29,8 @@ class Context:
     name: str
     suite: Suite
     constraints: Constraints
-    records: Sequence[Record]
-    accepted: Sequence[Record]
+    records: Sequence[ScoreRecord]
+    accepted: Sequence[ScoreRecord]
     judges: Mapping[str, str]
     calibrations: Mapping[str, Calibration]
 

@@ -6,20 +6,20 @@ from pathlib import Path
 from statistics import median
 
 from chassis.usd import to_usd
-from chassis_tools.evals.gate.context import ALPHA, Context
-from chassis_tools.evals.gate.evidence import (
+from chassis_tools.evals.gate.context import ALPHA, GateContext
+from chassis_tools.evals.gate.scores import (
     COUNTED,
-    Scores,
-    answered,
-    comparable,
-    difference,
-    rate,
+    CaseScores,
+    comparable_cases,
+    completed_trials,
+    distinct_trials,
+    mean_change,
+    mean_score,
+    run_to_run_variance,
     scores_of,
-    trials_of,
 )
-from chassis_tools.evals.gate.ruling import Ruling
-from chassis_tools.evals.noise import noise_of
-from chassis_tools.evals.records import Record, Trial
+from chassis_tools.evals.gate.validity import GateResult
+from chassis_tools.evals.records import ScoreRecord, Trial
 from chassis_tools.evals.report.report import CaseLine, Change, Duel, Rate, Reach, SuiteReport
 from chassis_tools.evals.report.texts import Transcript, answers, questions
 from chassis_tools.evals.stats.intervals import Interval, quantile_interval
@@ -32,10 +32,10 @@ SATURATED = 0.97
 """From a lower bound above this on, a data set can hardly tell good from better."""
 
 
-def suite_report(root: Path, context: Context, ruling: Ruling, said: Transcript) -> SuiteReport:
+def suite_report(root: Path, context: GateContext, ruling: GateResult, said: Transcript) -> SuiteReport:
     """Return everything that is told about one suite."""
-    times = [trial.seconds for trial in answered(context.records)] or [0.0]
-    service = [record for record in context.records if record.arm == "service"]
+    times = [trial.seconds for trial in completed_trials(context.records)] or [0.0]
+    service = [record for record in context.records if record.variant == "service"]
     rates = tuple(_rates(context))
     return SuiteReport(
         name=context.name,
@@ -46,7 +46,7 @@ def suite_report(root: Path, context: Context, ruling: Ruling, said: Transcript)
         accepted_run=context.accepted[0].run if context.accepted else None,
         repeats=context.repeats,
         excluded=dict(Counter(each.error or "" for each in service if each.status not in COUNTED)),
-        endings=dict(Counter(_ending(trial) for trial in said.trials if trial.arm == "service")),
+        outcomes=dict(Counter(_outcome(trial) for trial in said.trials if trial.variant == "service")),
         spent_usd=to_usd(said.cost),
         judges_usd=to_usd(said.cost_of_judges),
         median_seconds=median(times),
@@ -60,7 +60,7 @@ def suite_report(root: Path, context: Context, ruling: Ruling, said: Transcript)
     )
 
 
-def _rates(context: Context) -> list[Rate]:
+def _rates(context: GateContext) -> list[Rate]:
     found: list[Rate] = []
     for evaluator in context.suite.evaluators:
         tags = sorted({tag for record in context.records if record.evaluator == evaluator for tag in record.tags})
@@ -68,13 +68,13 @@ def _rates(context: Context) -> list[Rate]:
             now = scores_of(context.records, evaluator, tag=tag)
             before = scores_of(context.accepted, evaluator, tag=tag)
             if now:
-                was = rate(before, INTERVAL_ALPHA).value if before else None
+                was = mean_score(before, INTERVAL_ALPHA).value if before else None
                 found.append(
                     Rate(
                         evaluator=evaluator,
                         tag=tag,
                         cases=len(now),
-                        now=rate(now, INTERVAL_ALPHA),
+                        now=mean_score(now, INTERVAL_ALPHA),
                         accepted=was,
                         corrected=None if tag else _corrected(context, evaluator, now),
                     )
@@ -82,7 +82,7 @@ def _rates(context: Context) -> list[Rate]:
     return found
 
 
-def _corrected(context: Context, evaluator: str, now: Scores) -> Interval | None:
+def _corrected(context: GateContext, evaluator: str, now: CaseScores) -> Interval | None:
     calibration = context.calibrations.get(evaluator)
     if evaluator not in context.judges or calibration is None:
         return None
@@ -90,16 +90,16 @@ def _corrected(context: Context, evaluator: str, now: Scores) -> Interval | None
     return corrected_rate(round(sum(values)), len(values), calibration.agreement, INTERVAL_ALPHA)
 
 
-def _duels(context: Context) -> list[Duel]:
+def _duels(context: GateContext) -> list[Duel]:
     """Hold the models against the baseline; without models there is nothing to hold."""
     found: list[Duel] = []
     for evaluator in context.suite.evaluators:
         service = scores_of(context.records, evaluator)
-        baseline = scores_of(context.records, evaluator, arm="baseline")
-        cases = comparable(baseline, service)
+        baseline = scores_of(context.records, evaluator, variant="baseline")
+        cases = comparable_cases(baseline, service)
         if cases:
-            gain = difference(baseline, service, cases, INTERVAL_ALPHA)
-            paid = [trial.cost for trial in answered(context.records)]
+            gain = mean_change(baseline, service, cases, INTERVAL_ALPHA)
+            paid = [trial.cost for trial in completed_trials(context.records)]
             mean_usd = to_usd(sum(paid)) / len(paid)
             found.append(
                 Duel(
@@ -113,12 +113,12 @@ def _duels(context: Context) -> list[Duel]:
     return found
 
 
-def _reach(context: Context) -> Reach | None:
+def _reach(context: GateContext) -> Reach | None:
     evaluator = context.suite.evaluators[0]
     now, before = (scores_of(records, evaluator) for records in (context.records, context.accepted))
     if not now:
         return None
-    noise, wanted = noise_of(now, before), context.constraints.quality.max_regression
+    noise, wanted = run_to_run_variance(now, before), context.constraints.quality.max_regression
     return Reach(
         detectable=detectable_drop(len(now), noise, ALPHA, POWER),
         wanted=wanted,
@@ -126,20 +126,20 @@ def _reach(context: Context) -> Reach | None:
     )
 
 
-def _cases(root: Path, context: Context, told: Transcript) -> list[CaseLine]:
+def _cases(root: Path, context: GateContext, told: Transcript) -> list[CaseLine]:
     """Return a line for each case; the holdout is only ever looked at as a whole."""
     texts = questions(root)
     said, was = answers(told.trials, "service"), answers(told.accepted, "service")
     baseline, reasons = answers(told.trials, "baseline"), told.reasons()
-    by_case: dict[str, list[Record]] = {}
+    by_case: dict[str, list[ScoreRecord]] = {}
     for record in context.records:
-        if record.arm == "service" and record.split != "holdout":
+        if record.variant == "service" and record.split != "holdout":
             by_case.setdefault(record.case, []).append(record)
     accepted = {name: scores_of(context.accepted, name) for name in context.suite.evaluators}
     now = {name: scores_of(context.records, name) for name in context.suite.evaluators}
     lines: list[CaseLine] = []
     for case, records in by_case.items():
-        first, asked = records[0], trials_of(records)
+        first, asked = records[0], distinct_trials(records)
         question, expected = texts.get(case, ("", ""))
         values = {name: scores[case].mean for name, scores in now.items() if case in scores}
         old = {name: scores[case].mean for name, scores in accepted.items() if case in scores}
@@ -181,8 +181,8 @@ def _change(now: Mapping[str, float], before: Mapping[str, float], *, unchanged:
     return "better" if any(now[name] > before[name] for name in shared) else "same"
 
 
-def _ending(trial: Trial) -> str:
-    match trial.ending:
+def _outcome(trial: Trial) -> str:
+    match trial.outcome:
         case None:
             return f"failed with {trial.error}"
         case {"answered_by": who}:

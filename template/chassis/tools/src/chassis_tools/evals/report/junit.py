@@ -2,7 +2,7 @@
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from chassis_tools.evals.gate.finding import Finding, Verdict
+from chassis_tools.evals.gate.result import Finding, GateVerdict
 from chassis_tools.evals.report.report import CaseLine, Report, SuiteReport
 
 
@@ -31,18 +31,18 @@ def _suite(root: Element, suite: SuiteReport) -> None:
 
 def _rule(node: Element, finding: Finding) -> None:
     match finding.verdict:
-        case Verdict.FAIL if finding.tier == "block":
+        case GateVerdict.FAIL if finding.severity == "block":
             SubElement(node, "failure", message=finding.sentence)
-        case Verdict.NO_EVIDENCE if finding.tier == "block":
+        case GateVerdict.NO_EVIDENCE if finding.severity == "block":
             SubElement(node, "error", message=finding.sentence)
-        case Verdict.INCONCLUSIVE:
+        case GateVerdict.INCONCLUSIVE:
             SubElement(node, "skipped", message=finding.sentence)
         case _:
             SubElement(node, "system-out").text = finding.sentence
 
 
 def _case(node: Element, case: CaseLine) -> None:
-    if case.status in {"infra", "judge_error", "skipped"}:
+    if case.status in {"outage", "judge_error", "skipped"}:
         SubElement(node, "skipped", message=f"{case.status}: {case.error}")
     elif case.change == "worse":
         SubElement(node, "failure", message="worse than in the accepted run")

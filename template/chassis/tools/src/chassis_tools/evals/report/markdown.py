@@ -1,10 +1,10 @@
 """The report as Markdown, to be a comment on a pull request."""
 
-from chassis_tools.evals.gate.finding import Verdict
+from chassis_tools.evals.gate.result import GateVerdict
 from chassis_tools.evals.report import tables
 from chassis_tools.evals.report.report import Report, SuiteReport
 
-SIGNS = {Verdict.PASS: "✅", Verdict.FAIL: "❌", Verdict.NO_EVIDENCE: "🚫", Verdict.INCONCLUSIVE: "❔"}
+SIGNS = {GateVerdict.PASS: "✅", GateVerdict.FAIL: "❌", GateVerdict.NO_EVIDENCE: "🚫", GateVerdict.INCONCLUSIVE: "❔"}
 
 
 def markdown(report: Report) -> str:

@@ -34,7 +34,7 @@ def _causes(report: Report) -> str:
         f"<li><b>{escape(suite.name)}: {escape(finding.rule)}</b> {_text(finding.sentence)}</li>"
         for suite in report.suites
         for finding in suite.findings
-        if report.exit_code and finding.tier == "block" and finding.verdict is report.verdict
+        if report.exit_code and finding.severity == "block" and finding.verdict is report.verdict
     ]
     return f"<ul>{''.join(causes)}</ul>" if causes else ""
 
@@ -67,8 +67,8 @@ def _suite(suite: SuiteReport) -> str:
 
 def _rules(suite: SuiteReport) -> str:
     rows = [
-        f"<tr><td>{escape(rule)} <small>{tier}</small></td><td>{_badge(verdict)}</td><td>{_text(why)}</td></tr>"
-        for rule, tier, verdict, why in tables.rules(suite).rows
+        f"<tr><td>{escape(rule)} <small>{severity}</small></td><td>{_badge(verdict)}</td><td>{_text(why)}</td></tr>"
+        for rule, severity, verdict, why in tables.rules(suite).rows
     ]
     return f'<table class="rules"><tbody>{"".join(rows)}</tbody></table>'
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from chassis_tools.evals.gate.finding import Finding, Named, Verdict, worst
+from chassis_tools.evals.gate.result import Finding, GateVerdict, VerdictName, combine
 from chassis_tools.evals.stats.intervals import Interval
 
 FILE = "report.json"
@@ -118,13 +118,13 @@ class SuiteReport:
 
     name: str
     kind: Literal["replay", "live"]
-    verdict: Named
+    verdict: VerdictName
     sentence: str
     run: str
     accepted_run: str | None
     repeats: int
     excluded: dict[str, int]
-    endings: dict[str, int]
+    outcomes: dict[str, int]
     spent_usd: float
     judges_usd: float
     median_seconds: float
@@ -139,7 +139,7 @@ class SuiteReport:
     @property
     def is_undecided(self) -> bool:
         """Return whether more repeats could help: something that blocks is inconclusive, and nothing is bad."""
-        return worst(each.verdict for each in self.findings if each.tier == "block") is Verdict.INCONCLUSIVE
+        return combine(each.verdict for each in self.findings if each.severity == "block") is GateVerdict.INCONCLUSIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ class Report:
     """All suites that were judged together."""
 
     project: str
-    verdict: Named
+    verdict: VerdictName
     exit_code: int
     sentence: str
     suites: tuple[SuiteReport, ...]
@@ -156,9 +156,9 @@ class Report:
     def of(cls, project: str, suites: tuple[SuiteReport, ...]) -> "Report":
         """Return the report whose verdict is the worst of its suites'; without any suite nothing is shown."""
         if not suites:
-            verdict, sentence = Verdict.NO_EVIDENCE, "There is no suite to judge; write one in evals/suites.toml"
+            verdict, sentence = GateVerdict.NO_EVIDENCE, "There is no suite to judge; write one in evals/suites.toml"
         else:
-            verdict = worst(suite.verdict for suite in suites)
+            verdict = combine(suite.verdict for suite in suites)
             sentence = ". ".join(suite.sentence for suite in suites if suite.verdict is verdict)
         return cls(
             project=project,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chassis_tools.evals.gate.finding import Finding
+from chassis_tools.evals.gate.result import Finding
 from chassis_tools.evals.report.report import CaseLine, Change, Rate, Reach, SuiteReport
 
 MOST_CASES = 20
@@ -56,11 +56,11 @@ def _mark(case: CaseLine) -> str:
 
 def facts(suite: SuiteReport) -> list[str]:
     """Return the rest in sentences."""
-    endings = ", ".join(f"{count} {ending}" for ending, count in sorted(suite.endings.items()))
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(suite.outcomes.items()))
     excluded = ", ".join(f"{count} × {error}" for error, count in suite.excluded.items())
     judges = f", of which ${suite.judges_usd:.6f} for judges" if suite.judges_usd else ""
     said = [
-        f"{len(suite.cases)} cases × {suite.repeats}: {endings}",
+        f"{len(suite.cases)} cases × {suite.repeats}: {outcomes}",
         f"Spent ${suite.spent_usd:.6f}{judges}" if suite.spent_usd else "Spent nothing",
         f"An answer takes {suite.median_seconds:.3f} s in the middle, {suite.p95_seconds:.3f} s at p95",
         *(duel.sentence for duel in suite.duels),
@@ -87,7 +87,7 @@ def _shown(reach: Reach) -> str:
 
 
 def _rule(finding: Finding) -> tuple[str, ...]:
-    return finding.rule, "" if finding.tier == "block" else "advises", finding.verdict.title, finding.sentence
+    return finding.rule, "" if finding.severity == "block" else "warn", finding.verdict.title, finding.sentence
 
 
 def _rate(each: Rate) -> tuple[str, ...]:

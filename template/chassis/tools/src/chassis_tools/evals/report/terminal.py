@@ -3,15 +3,15 @@
 from rich.console import Console
 from rich.table import Table as Grid
 
-from chassis_tools.evals.gate.finding import Verdict
+from chassis_tools.evals.gate.result import GateVerdict
 from chassis_tools.evals.report import tables
 from chassis_tools.evals.report.report import Report, SuiteReport
 
 COLOURS = {
-    Verdict.PASS: "green",
-    Verdict.FAIL: "red",
-    Verdict.NO_EVIDENCE: "magenta",
-    Verdict.INCONCLUSIVE: "yellow",
+    GateVerdict.PASS: "green",
+    GateVerdict.FAIL: "red",
+    GateVerdict.NO_EVIDENCE: "magenta",
+    GateVerdict.INCONCLUSIVE: "yellow",
 }
 COLOUR_OF = {verdict.title: colour for verdict, colour in COLOURS.items()}
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from chassis.usd import NanoUsd
 from chassis_tools.evals.cases import FOLDER
-from chassis_tools.evals.records import Opinion, Trial
+from chassis_tools.evals.records import Judgement, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class Transcript:
     Args:
         trials: What came back.
         accepted: What came back in the accepted run.
-        opinions: What judges said of it.
+        judgements: What judges said of it.
     """
 
     trials: Sequence[Trial]
     accepted: Sequence[Trial]
-    opinions: Sequence[Opinion]
+    judgements: Sequence[Judgement]
 
     @property
     def cost(self) -> NanoUsd:
@@ -34,15 +34,15 @@ class Transcript:
     @property
     def cost_of_judges(self) -> NanoUsd:
         """Return what the judges cost."""
-        return sum(opinion.cost for opinion in self.opinions)
+        return sum(judgement.cost for judgement in self.judgements)
 
     def reasons(self) -> dict[str, str]:
         """Return why judges think what they think of the service's answers to a case, a line for each answer."""
-        trials = {trial.call_id: trial for trial in self.trials if trial.arm == "service"}
+        trials = {trial.call_id: trial for trial in self.trials if trial.variant == "service"}
         found: dict[str, list[tuple[int, str]]] = {}
-        for opinion in self.opinions:
-            if trial := trials.get(opinion.call_id):
-                found.setdefault(trial.case, []).append((trial.repeat, _reason(opinion)))
+        for judgement in self.judgements:
+            if trial := trials.get(judgement.call_id):
+                found.setdefault(trial.case, []).append((trial.repeat, _reason(judgement)))
         return {case: "\n".join(line for _, line in sorted(lines)) for case, lines in found.items()}
 
 
@@ -57,9 +57,9 @@ def questions(root: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-def answers(trials: Sequence[Trial], arm: str) -> dict[str, str]:
+def answers(trials: Sequence[Trial], variant: str) -> dict[str, str]:
     """Return what each case was answered the first time."""
-    return {trial.case: _said(trial) for trial in trials if trial.arm == arm and trial.repeat == 1}
+    return {trial.case: _said(trial) for trial in trials if trial.variant == variant and trial.repeat == 1}
 
 
 def plain(value: JsonValue) -> str:
@@ -77,9 +77,9 @@ def plain(value: JsonValue) -> str:
     return json.dumps(value)
 
 
-def _reason(opinion: Opinion) -> str:
-    said = opinion.error or ("FAIL" if opinion.value == 0 else "PASS")
-    return f"{opinion.evaluator}: {said}" + (f". {opinion.reason}" if opinion.reason else "")
+def _reason(judgement: Judgement) -> str:
+    said = judgement.error or ("FAIL" if judgement.value == 0 else "PASS")
+    return f"{judgement.evaluator}: {said}" + (f". {judgement.reason}" if judgement.reason else "")
 
 
 def _indented(value: JsonValue) -> str:
@@ -88,12 +88,12 @@ def _indented(value: JsonValue) -> str:
 
 
 def _said(trial: Trial) -> str:
-    match trial.ending:
+    match trial.outcome:
         case None:
             return f"failed with {trial.error}"
         case {"answer": answer, "answered_by": who}:
             return f"{plain(answer)}\n({who})"
         case {"referred": fallback_reason}:
             return f"referred ({fallback_reason})"
-        case ending:
-            return f"refused ({ending['refused']})"
+        case outcome:
+            return f"refused ({outcome['refused']})"

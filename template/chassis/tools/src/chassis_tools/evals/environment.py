@@ -21,8 +21,8 @@ from chassis.service import Service
 from chassis.store.opening import open_database
 from chassis.store.review_queue import ReviewQueue
 from chassis.wiring import Wiring, wire
-from chassis_tools.evals.lines import code_digest, digest
-from chassis_tools.evals.recordings import Tape, TapedModel
+from chassis_tools.evals.jsonl import code_hash, json_hash
+from chassis_tools.evals.recordings import RecordedModel, Recording
 from chassis_tools.evals.suites import Suite
 
 type Mode = Literal["replay", "live", "record"]
@@ -32,7 +32,7 @@ NOWHERE = "http://127.0.0.1:9/v1"
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class EvalEnvironment:
     """Who can be asked.
 
     Args:
@@ -58,9 +58,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(
+async def open_environment(
     project: Project, name: str, suite: Suite, mode: Mode, *, models: Mapping[str, Model] | None = None
-) -> AsyncGenerator[Stage]:
+) -> AsyncGenerator[EvalEnvironment]:
     """Put the service together for one suite.
 
     Args:
@@ -72,7 +72,7 @@ async def stage(
     """
     settings = load_settings(project.root)
     constraints = _for_evaluation(load_constraints(project.root), suite)
-    tape = Tape.of(project.root, name)
+    tape = Recording.of(project.root, name)
     with TemporaryDirectory() as folder:
         if mode == "replay":
             settings = _offline(settings, Path(folder))
@@ -84,12 +84,12 @@ async def stage(
                 review_queue = ReviewQueue(database, constraints.review.due_hours)
                 service = replace(wiring.service, review_queue=review_queue)
                 chain = service.guard.chain_id if service.guard else "baseline"
-                yield Stage(
+                yield EvalEnvironment(
                     wiring,
                     service,
                     replace(service, guard=None) if service.guard else None,
                     f"evals-{now():%Y%m%dT%H%M%S}",
-                    digest(chain),
+                    json_hash(chain),
                     _code_hash(project),
                 )
                 if mode == "record":
@@ -125,7 +125,7 @@ def _offline(settings: Settings, folder: Path) -> Settings:
 
 
 def _taped(
-    constraints: Constraints, settings: Settings, tape: Tape, models: Mapping[str, Model] | None, *, may_ask: bool
+    constraints: Constraints, settings: Settings, tape: Recording, models: Mapping[str, Model] | None, *, may_ask: bool
 ) -> dict[str, Model]:
     """Return the models with a tape in front: those that can be asked, or those that are on it."""
     taped: dict[str, Model] = {}
@@ -134,11 +134,11 @@ def _taped(
             continue
         vendor = models.get(rules.name) if models else connect(rules, settings, constraints.latency.deadline_seconds)
         if vendor is not None:
-            taped[rules.name] = TapedModel(vendor, rules.name, tape, may_ask=may_ask)
+            taped[rules.name] = RecordedModel(vendor, rules.name, tape, may_ask=may_ask)
     return taped
 
 
 def _code_hash(project: Project) -> str:
     package = importlib.import_module(project.task_path.partition(":")[0].partition(".")[0])
     origin = Path(package.__file__ or "")
-    return code_digest(origin.parent if origin.name == "__init__.py" else origin)
+    return code_hash(origin.parent if origin.name == "__init__.py" else origin)

@@ -8,10 +8,10 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer
 
 from chassis_tools.evals.stats.intervals import Interval
-from chassis_tools.evals.suites import Tier
+from chassis_tools.evals.suites import Severity
 
 
-class Verdict(IntEnum):
+class GateVerdict(IntEnum):
     """The value is the exit code; 2 is kept for errors of configuration."""
 
     PASS = 0
@@ -25,20 +25,20 @@ class Verdict(IntEnum):
         return self.name.replace("_", " ")
 
 
-type Named = Annotated[
-    Verdict,
+type VerdictName = Annotated[
+    GateVerdict,
     PlainSerializer(lambda verdict: verdict.name.lower(), return_type=str),
-    BeforeValidator(lambda name: Verdict[name.upper()] if isinstance(name, str) else name),
+    BeforeValidator(lambda name: GateVerdict[name.upper()] if isinstance(name, str) else name),
 ]
 """A verdict that files write as its name."""
 
-GRAVITY = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.NO_EVIDENCE, Verdict.FAIL)
+BEST_TO_WORST = (GateVerdict.PASS, GateVerdict.INCONCLUSIVE, GateVerdict.NO_EVIDENCE, GateVerdict.FAIL)
 """From the best to the worst: a proven failure is not excused by what else could not be measured."""
 
 
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
+def combine(verdicts: Iterable[GateVerdict]) -> GateVerdict:
     """Return the worst of some verdicts, PASS of none."""
-    return max(verdicts, key=GRAVITY.index, default=Verdict.PASS)
+    return max(verdicts, key=BEST_TO_WORST.index, default=GateVerdict.PASS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,27 +49,27 @@ class Finding:
         rule: Its kind and evaluator, such as `floor right`.
         verdict: Whether it holds.
         sentence: Why, with the figures.
-        tier: Whether the verdict depends on it.
+        severity: Whether the verdict depends on it.
         interval: What was measured, with its bounds, if it is a number.
         limit: What it was compared with.
         cases: The cases that speak against it.
     """
 
     rule: str
-    verdict: Named
+    verdict: VerdictName
     sentence: str
-    tier: Tier = "block"
+    severity: Severity = "block"
     interval: Interval | None = None
     limit: float | None = None
     cases: tuple[str, ...] = ()
 
 
-def nothing(rule: str, sentence: str, cases: Iterable[str] = ()) -> Finding:
+def no_evidence(rule: str, sentence: str, cases: Iterable[str] = ()) -> Finding:
     """Return a finding that there is nothing to judge, which never counts as good."""
-    return Finding(rule=rule, verdict=Verdict.NO_EVIDENCE, sentence=sentence, cases=tuple(cases))
+    return Finding(rule=rule, verdict=GateVerdict.NO_EVIDENCE, sentence=sentence, cases=tuple(cases))
 
 
-def listed(cases: Iterable[str], most: int = 5) -> str:
+def join_names(cases: Iterable[str], most: int = 5) -> str:
     """Return the ids of some cases in a sentence, the rest counted."""
     names = list(cases)
     more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -14,17 +14,17 @@ from chassis.guard.model import GuardedModel
 from chassis.guard.pipeline import Guard
 from chassis.guard.vendors import REQUIRED_VARIABLES
 from chassis_tools.evals.cases import Case
-from chassis_tools.evals.endings import Ending
-from chassis_tools.evals.graders import Evaluator, JudgeFailed, Mark
-from chassis_tools.evals.judges import FILE, PROMPT, Judge, fingerprint
+from chassis_tools.evals.environment import EvalEnvironment
+from chassis_tools.evals.graders import Evaluator, JudgeFailed, Score
+from chassis_tools.evals.judges import FILE, PROMPT, Judge, judge_hash
+from chassis_tools.evals.outcomes import CaseOutcome
 from chassis_tools.evals.recordings import NotRecorded, Playback, playback
-from chassis_tools.evals.stage import Stage
 
 WORDS = {"PASS": 1.0, "FAIL": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class JudgeClient:
     """A judge with the means to ask.
 
     Args:
@@ -37,14 +37,14 @@ class Bench:
     name: str
     judge: Judge
     guard: Guard
-    stage: Stage
+    stage: EvalEnvironment
 
     @property
     def fingerprint(self) -> str:
         """Return what changes with the judge: its model, its failure, its prompt."""
-        return fingerprint(self.name, self.judge, self.guard.constraints)
+        return judge_hash(self.name, self.judge, self.guard.constraints)
 
-    async def verdict(self, question: str, answer: str) -> Mark:
+    async def ask(self, question: str, answer: str) -> Score:
         """Return 1 for PASS and 0 for FAIL, with the judge's reason.
 
         Raises:
@@ -65,10 +65,10 @@ class Bench:
         word = last.strip(" .*").upper()
         if word not in WORDS:
             raise JudgeFailed("NeitherPassNorFail", said.output, call.cost)
-        return Mark(WORDS[word], reason.strip(), call.cost)
+        return Score(WORDS[word], reason.strip(), call.cost)
 
 
-def seat(name: str, judge: Judge, stage: Stage, remedy: str = "") -> Bench:
+def make_judge(name: str, judge: Judge, stage: EvalEnvironment, remedy: str = "") -> JudgeClient:
     """Return a judge that can be asked; `remedy` is what else than a key would help where it cannot.
 
     Raises:
@@ -84,36 +84,36 @@ def seat(name: str, judge: Judge, stage: Stage, remedy: str = "") -> Bench:
         key = next(keys, "the key of one that constraints.toml has")
         where, problem = f"{FILE}: judges.{name}.model", f"the model {judge.model!r} cannot be asked here"
         raise ConfigError(where, problem, f"Set {key}{remedy}")
-    return Bench(name, judge, replace(stage.guard, candidates=links), stage)
+    return JudgeClient(name, judge, replace(stage.guard, candidates=links), stage)
 
 
-def evaluator_of(bench: Bench) -> Evaluator:
+def judge_evaluator(bench: JudgeClient) -> Evaluator:
     """Return a judge as an evaluator; it speaks of answers alone, because a referral says nothing that could fail."""
 
-    async def mark(case: Case[Any], ending: Ending[Any]) -> Mark | None:
-        if not isinstance(ending, Answered):
+    async def mark(case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
+        if not isinstance(outcome, Answered):
             return None
-        return await bench.verdict(as_text(case.input), as_text(ending.value))
+        return await bench.ask(as_text(case.input), as_text(outcome.value))
 
-    def applies(_: Case[Any], ending: Ending[Any]) -> bool:
-        return isinstance(ending, Answered)
+    def applies(_: Case[Any], outcome: CaseOutcome[Any]) -> bool:
+        return isinstance(outcome, Answered)
 
     return Evaluator(bench.name, bench.fingerprint, applies, mark, is_judge=True)
 
 
-def absent(name: str, judge: Judge, constraints: Constraints) -> Evaluator:
+def unavailable_judge(name: str, judge: Judge, constraints: Constraints) -> Evaluator:
     """Return a judge that cannot be asked here, for rules that only advise: it errs on every answer."""
 
-    async def mark(case: Case[Any], ending: Ending[Any]) -> Mark | None:
+    async def mark(case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
         del case
-        if isinstance(ending, Answered):
+        if isinstance(outcome, Answered):
             raise JudgeFailed("NoModel")
         return None
 
-    def applies(_: Case[Any], ending: Ending[Any]) -> bool:
-        return isinstance(ending, Answered)
+    def applies(_: Case[Any], outcome: CaseOutcome[Any]) -> bool:
+        return isinstance(outcome, Answered)
 
-    return Evaluator(name, fingerprint(name, judge, constraints), applies, mark, is_judge=True)
+    return Evaluator(name, judge_hash(name, judge, constraints), applies, mark, is_judge=True)
 
 
 def as_text(value: BaseModel) -> str:
