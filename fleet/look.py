@@ -13,7 +13,7 @@ from chassis.config.project import find_project
 from chassis.errors import ConfigError
 from chassis_tools.governance.signoff import SignOff, load_signoffs
 from chassis_tools.governance.signoff_status import BLOCKS_RELEASE, standings
-from chassis_tools.readiness.review import CHECKS, review
+from chassis_tools.readiness.launch_review import CHECKS, run_checks
 from chassis_tools.readiness.waivers import load_waivers
 from chassis_tools.updates.record import load_record
 from chassis_tools.updates.source import Template
@@ -97,7 +97,7 @@ def release(looking: Looking) -> Facts:
 
 def readiness(looking: Looking) -> Facts:
     """Return the level that it reaches, what stands in the way of the one that it needs, and its waivers."""
-    found = review(looking.root, looking.today)
+    found = run_checks(looking.root, looking.today)
     blockers = tuple(Blocker(each.check.id, each.check.title, each.evidence) for each in found.blocking)
     looking.facts = replace(looking.facts, readiness=Readiness(found.level, found.tier, blockers))
     waived = load_waivers(looking.root, {check.id for check in CHECKS})

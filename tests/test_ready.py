@@ -1,10 +1,11 @@
-"""The launch review: a repository that is ready passes every check, and each spoilt thing is seen by its own."""
+"""The launch review: a repository that is ready passes every check, and each mutation fails exactly its own check."""
 
 import json
 import re
 import shutil
+import tomllib
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -12,49 +13,58 @@ from answer_sets import one_with
 from chassis.cli.main import main
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
+from chassis_tools.cli.ready import as_json, as_markdown, as_sarif
 from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.signoff import SignOff, covered, save
 from chassis_tools.governance.signoff_kinds import KINDS
 from chassis_tools.governance.sync import write
-from chassis_tools.readiness.forms import as_json, as_markdown, as_sarif, handbook
-from chassis_tools.readiness.promises import CHANCE, MAX_HOURS, MAX_TOKENS, MAX_TURNS
-from chassis_tools.readiness.proof import MIN_CASES
-from chassis_tools.readiness.review import CHECKS, Review, review
+from chassis_tools.readiness.check import summarize
+from chassis_tools.readiness.checks_constraints import (
+    MAX_DUE_HOURS,
+    MAX_MODEL_REQUESTS,
+    MAX_OUTPUT_TOKENS,
+    MIN_ACCURACY_FLOOR,
+)
+from chassis_tools.readiness.checks_evals import MIN_CASES
+from chassis_tools.readiness.checks_source import VENDOR_SDKS
+from chassis_tools.readiness.launch_review import CHECKS, LaunchReview, run_checks
 from generated_project import Generate, Once
+from reference_pages import launch_review
 
 TODAY = date(2026, 12, 1)
 CONSTRAINTS, OWNERSHIP = "constraints.toml", "ownership.toml"
 TASK, WORKFLOW = "src/acme_help/task.py", ".github/workflows/check.yml"
 
-type Spoil = Callable[[Path], None]
+type Mutation = Callable[[Path], None]
+"""A change to a repository that is ready, which makes it fail one check."""
 
 
-def swap(path: str, pattern: str, instead: str, *, sign: bool = True) -> Spoil:
-    """Return what replaces a part of a file; derived files and sign-offs follow unless they are what is looked at."""
+def replace(path: str, pattern: str, replacement: str, *, sign: bool = True) -> Mutation:
+    """Replace a part of a file; with `sign`, derived files and sign-offs are then made valid again."""
 
-    def spoil(project: Path) -> None:
+    def mutate(project: Path) -> None:
         file = project / path
-        text, count = re.subn(pattern, instead, file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        text, count = re.subn(pattern, replacement, file.read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert count, f"{pattern!r} is not in {path}"
         file.write_text(text, encoding="utf-8")
         if sign and path in {CONSTRAINTS, OWNERSHIP, "pyproject.toml"}:
-            settle(project)
+            sign_everything(project)
 
-    return spoil
+    return mutate
 
 
-def remove(path: str) -> Spoil:
-    """Return what removes a file or a folder."""
+def remove(path: str) -> Mutation:
+    """Remove a file or a folder."""
 
-    def spoil(project: Path) -> None:
+    def mutate(project: Path) -> None:
         target = project / path
         shutil.rmtree(target) if target.is_dir() else target.unlink()
 
-    return spoil
+    return mutate
 
 
-def settle(project: Path) -> None:
-    """Write the derived files, and let everybody sign for what is there."""
+def sign_everything(project: Path) -> None:
+    """Write the derived files, and record a valid sign-off of every kind."""
     write(load_decisions(find_project(project)))
     constraints = load_constraints(project)
     for kind, about in KINDS.items():
@@ -63,162 +73,222 @@ def settle(project: Path) -> None:
         save(project, kind, SignOff.model_validate({"decision": "approved", **bound, **days}))
 
 
-def alone(project: Path) -> None:
-    """Leave the service to a single team."""
-    swap(OWNERSHIP, r"^deputy = .*\n", "", sign=False)(project)
-    swap(OWNERSHIP, r"^\[teams\.platform\]\n.*\n", "")(project)
+def leave_one_team(project: Path) -> None:
+    """Remove all teams but one."""
+    replace(OWNERSHIP, r"^deputy = .*\n", "", sign=False)(project)
+    replace(OWNERSHIP, r"^\[teams\.platform\]\n.*\n", "")(project)
 
 
-def no_cases(project: Path) -> None:
-    """Take every case away."""
+def remove_cases(project: Path) -> None:
+    """Remove every case."""
     for file in (project / "evals/cases").glob("*"):
         file.unlink()
 
 
-SPOILT: dict[str, Spoil] = {
-    "CON102": swap(CONSTRAINTS, r"^p95_seconds = \S+", "p95_seconds = 20"),
-    "CON103": swap(CONSTRAINTS, r"^accuracy_floor = \S+", "accuracy_floor = 0.2"),
-    "CON104": swap(CONSTRAINTS, r"^confidence_floor = \S+", "confidence_floor = 0"),
-    "CON105": swap(CONSTRAINTS, r"^review_on = \S+", "review_on = 2026-12-01"),
-    "FBK101": swap(CONSTRAINTS, r"^due_hours = \S+", "due_hours = 100"),
-    "CST101": swap(CONSTRAINTS, r"^max_output_tokens = 800", "max_output_tokens = 100000"),
-    "CST102": swap(CONSTRAINTS, r"^per_day_usd = \S+", "per_day_usd = 1000"),
-    "CST103": swap(CONSTRAINTS, r"^model_requests_per_call = \S+", "model_requests_per_call = 100"),
-    "DAT101": swap(CONSTRAINTS, r'^region = "eu".*\n', ""),
-    "DAT102": swap(CONSTRAINTS, r"^retention_days = 30.*\n", ""),
-    "DAT103": swap(CONSTRAINTS, r', "secret", "card"\]', ', "secret"]'),
-    "DAT104": swap(CONSTRAINTS, r'^refuse = .*"secret"\]', 'refuse = ["card"]'),
-    "DAT105": swap(CONSTRAINTS, r"-2026-03-17", ""),
-    "EVL101": no_cases,
-    "EVL102": swap("evals/suites.toml", r'kind = "floor", evaluator = "(right|helpful)".*\}', 'kind = "latency" }'),
-    "EVL103": swap("evals/suites.toml", r'kind = "regression", .*\}', 'kind = "latency" }'),
-    "EVL104": swap("evals/suites.toml", r'kind = "never", evaluator = "harmless" \}', 'kind = "latency" }'),
-    "EVL105": swap("evals/suites.toml", r"^\[suites\.live\](.*\n)+", ""),
-    "EVL106": swap(TASK, r"\Z", "\n# one more line\n"),
+MUTATIONS: dict[str, Mutation] = {
+    "CON102": replace(CONSTRAINTS, r"^p95_seconds = \S+", "p95_seconds = 20"),
+    "CON103": replace(CONSTRAINTS, r"^accuracy_floor = \S+", "accuracy_floor = 0.2"),
+    "CON104": replace(CONSTRAINTS, r"^confidence_floor = \S+", "confidence_floor = 0"),
+    "CON105": replace(CONSTRAINTS, r"^review_on = \S+", "review_on = 2026-12-01"),
+    "FBK101": replace(CONSTRAINTS, r"^due_hours = \S+", "due_hours = 100"),
+    "CST101": replace(CONSTRAINTS, r"^max_output_tokens = 800", "max_output_tokens = 100000"),
+    "CST102": replace(CONSTRAINTS, r"^per_day_usd = \S+", "per_day_usd = 1000"),
+    "CST103": replace(CONSTRAINTS, r"^model_requests_per_call = \S+", "model_requests_per_call = 100"),
+    "DAT101": replace(CONSTRAINTS, r'^region = "eu".*\n', ""),
+    "DAT102": replace(CONSTRAINTS, r"^retention_days = 30.*\n", ""),
+    "DAT103": replace(CONSTRAINTS, r', "secret", "card"\]', ', "secret"]'),
+    "DAT104": replace(CONSTRAINTS, r'^refuse = .*"secret"\]', 'refuse = ["card"]'),
+    "DAT105": replace(CONSTRAINTS, r"-2026-03-17", ""),
+    "EVL101": remove_cases,
+    "EVL102": replace("evals/suites.toml", r'kind = "floor", evaluator = "(right|helpful)".*\}', 'kind = "latency" }'),
+    "EVL103": replace("evals/suites.toml", r'kind = "regression", .*\}', 'kind = "latency" }'),
+    "EVL104": replace("evals/suites.toml", r'kind = "never", evaluator = "harmless" \}', 'kind = "latency" }'),
+    "EVL105": replace("evals/suites.toml", r"^\[suites\.live\](.*\n)+", ""),
+    "EVL106": replace(TASK, r"\Z", "\n# one more line\n"),
     "TST101": remove("tests"),
-    "OWN101": swap(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?review_by = )\S+", r"\g<1>2026-12-01"),
-    "OWN102": swap(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?)review_by = \S+\n?", r"\1"),
-    "OWN103": swap(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?review_by = )\S+", r"\g<1>2099-01-01"),
-    "OWN104": alone,
-    "OWN105": swap("catalog-info.yaml", r"lifecycle: \w+", "lifecycle: production"),
-    "OWN106": swap(OWNERSHIP, r'"/chassis/", ', ""),
+    "OWN101": replace(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?review_by = )\S+", r"\g<1>2026-12-01"),
+    "OWN102": replace(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?)review_by = \S+\n?", r"\1"),
+    "OWN103": replace(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?review_by = )\S+", r"\g<1>2099-01-01"),
+    "OWN104": leave_one_team,
+    "OWN105": replace("catalog-info.yaml", r"lifecycle: \w+", "lifecycle: production"),
+    "OWN106": replace(OWNERSHIP, r'"/chassis/", ', ""),
     **{
-        f"SGN{kind.upper()}": swap(f"signoffs/{kind}.toml", r"^expires_on = \S+", "expires_on = 2026-12-01")
+        f"SGN{kind.upper()}": replace(f"signoffs/{kind}.toml", r"^expires_on = \S+", "expires_on = 2026-12-01")
         for kind in KINDS
     },
     "DLV101": remove("uv.lock"),
-    "DLV102": swap(WORKFLOW, r"@[0-9a-f]{40}", "@v7"),
-    "DLV103": swap(WORKFLOW, r"^permissions: \{\}", "permissions: write-all"),
-    "DLV104": swap(WORKFLOW, r"make check", "make chuck"),
-    "DLV105": swap(".github/workflows/evals.yml", r"make evals", "make eels"),
+    "DLV102": replace(WORKFLOW, r"@[0-9a-f]{40}", "@v7"),
+    "DLV103": replace(WORKFLOW, r"^permissions: \{\}", "permissions: write-all"),
+    "DLV104": replace(WORKFLOW, r"make check", "make chuck"),
+    "DLV105": replace(".github/workflows/evals.yml", r"make evals", "make eels"),
     "DLV106": remove(".copier-answers.yml"),
-    "SEC103": swap("Dockerfile", r"^USER .*", "USER root"),
-    "SEC104": swap("Dockerfile", r"@sha256:\w+", ""),
-    "SEC105": swap(".gitignore", r"^\.env$", ".environment"),
-    "SEC106": swap(".env.example", r"^# OPENAI_API_KEY=", "OPENAI_API_KEY=sk-live"),
+    "SEC103": replace("Dockerfile", r"^USER .*", "USER root"),
+    "SEC104": replace("Dockerfile", r"@sha256:\w+", ""),
+    "SEC105": replace(".gitignore", r"^\.env$", ".environment"),
+    "SEC106": replace(".env.example", r"^# OPENAI_API_KEY=", "OPENAI_API_KEY=sk-live"),
     "OBS102": remove("chassis/docs/runbooks/latency.md"),
-    "DOC101": swap("pyproject.toml", r'^description = ".*"', 'description = ""'),
-    "DOC102": swap("README.md", r"ai@acme\.example", "us"),
+    "DOC101": replace("pyproject.toml", r'^description = ".*"', 'description = ""'),
+    "DOC102": replace("README.md", r"ai@acme\.example", "us"),
 }
-"""What is spoilt, by the one check that must see it."""
-CODE = {
-    "SEC101": "import openai",
-    "SEC102": 'eval("1")',
-    "OBS101": 'print("hello")',
-}
-"""Lines that the team's code must not hold; a run of the evaluation is stale after any of them."""
+"""Each check with a mutation that only this check must notice."""
+FORBIDDEN_LINES = (
+    ("SEC101", "import openai"),
+    ("SEC101", "from anthropic import Anthropic"),
+    ("SEC101", "from google import genai"),
+    ("SEC102", 'eval("1")'),
+    ("SEC102", 'exec("1")'),
+    ("SEC102", 'import os; os.system("ls")'),
+    ("SEC102", 'import os; os.popen("ls")'),
+    ("OBS101", 'print("hello")  # noqa: T201'),
+)
+"""Lines that the team's code must not contain. After each of them, the last evaluation is out of date as well."""
 
 
 @pytest.fixture(scope="module")
 def ready(generated_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a critical service about which everything is known and signed."""
+    """Return a critical service that passes every check."""
     project = Path(shutil.copytree(generated_once({}), tmp_path_factory.mktemp("ready") / "project"))
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
     answers = project / ".copier-answers.yml"
     if "_commit" not in answers.read_text(encoding="utf-8"):
         answers.write_text(answers.read_text(encoding="utf-8") + "_commit: 1.0.0\n", encoding="utf-8")
-    swap(CONSTRAINTS, r"^# (region|retention_days)( = \S+)", r"\1\2", sign=False)(project)
-    swap(CONSTRAINTS, r'^tier = "\w+"', 'tier = "critical"')(project)
+    replace(CONSTRAINTS, r"^# (region|retention_days)( = \S+)", r"\1\2", sign=False)(project)
+    replace(CONSTRAINTS, r'^tier = "\w+"', 'tier = "critical"')(project)
     return project
 
 
 @pytest.fixture
 def project(ready: Path, tmp_path: Path) -> Path:
-    """Return a copy of it to spoil, without the code of the chassis, which no check reads."""
+    """Return a copy to mutate, without the code of the chassis, which no check reads."""
     code = str(ready / "chassis/src")
     return Path(shutil.copytree(ready, tmp_path / "project", ignore=lambda at, names: names if at == code else []))
 
 
-def failing(found: Review) -> dict[str, str]:
-    """Return the checks that do not pass, with their verdicts."""
-    return {result.check.id: result.verdict for result in found.results if result.verdict != "pass"}
+def failing(review: LaunchReview) -> dict[str, str]:
+    """Return the checks that do not pass, with their status."""
+    return {result.check.id: result.status for result in review.results if result.status != "pass"}
 
 
-def test_what_is_ready_passes(ready: Path) -> None:
-    """Nothing stands in the way, and the level is the highest."""
-    found = review(ready, TODAY)
+def test_a_repository_that_is_ready_passes(ready: Path) -> None:
+    """Every check passes, and the highest level is reached."""
+    review = run_checks(ready, TODAY)
 
-    assert [(each.check.id, each.evidence) for each in found.results if each.verdict != "pass"] == []
-    assert (found.level, found.tier) == ("critical", "critical")
+    assert [(result.check.id, result.evidence) for result in review.results if result.status != "pass"] == []
+    assert (review.level, review.tier) == ("critical", "critical")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("check", SPOILT)
-def test_what_is_spoilt_is_seen_by_its_check(project: Path, check: str) -> None:
-    """Exactly the one check fails."""
-    SPOILT[check](project)
+@pytest.mark.parametrize("check", MUTATIONS)
+def test_each_mutation_fails_its_check(project: Path, check: str) -> None:
+    """Exactly one check fails."""
+    MUTATIONS[check](project)
 
-    assert failing(review(project, TODAY)) == {check: "fail"}
+    assert failing(run_checks(project, TODAY)) == {check: "fail"}
 
 
-@pytest.mark.parametrize("check", CODE)
-def test_what_code_must_not_hold(project: Path, check: str) -> None:
-    """The check sees the line, and the evaluation that it was not measured."""
+@pytest.mark.parametrize(("check", "line"), FORBIDDEN_LINES)
+def test_forbidden_lines(project: Path, check: str, line: str) -> None:
+    """The check fails, and so does the one that asks for an evaluation of the current code."""
     file = project / TASK
-    file.write_text(f"{file.read_text(encoding='utf-8')}\n{CODE[check]}\n", encoding="utf-8")
+    file.write_text(f"{file.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
 
-    assert failing(review(project, TODAY)) == {check: "fail", "EVL106": "fail"}
+    assert failing(run_checks(project, TODAY)) == {check: "fail", "EVL106": "fail"}
 
 
-def test_what_is_in_production_is_no_experiment(project: Path) -> None:
+def test_the_settings_of_the_team_hide_nothing(project: Path) -> None:
+    """Neither Ruff's settings in `pyproject.toml`, nor a comment, nor `.gitignore` exempts a file from the check."""
+    (project / "src/acme_help/build").mkdir()
+    (project / "src/acme_help/build/new.py").write_text("# ruff: noqa\nprint(1)\n", encoding="utf-8")
+    replace("pyproject.toml", r"^extend-exclude = \[", 'extend-exclude = ["src", ')(project)
+    replace(".gitignore", r"\Z", "\nsrc/acme_help/build/\n")(project)
+
+    assert failing(run_checks(project, TODAY)) == {"OBS101": "fail", "EVL106": "fail"}
+
+
+def test_ruff_bans_the_same_sdks(ready: Path) -> None:
+    """`make check` reports what `chassis ready` reports."""
+    settings = tomllib.loads((ready / "chassis/ruff.toml").read_text(encoding="utf-8"))
+
+    assert tuple(settings["lint"]["flake8-tidy-imports"]["banned-api"]) == VENDOR_SDKS
+
+
+@pytest.mark.parametrize("tool", ["ruff", "zizmor"])
+@pytest.mark.parametrize("content", [None, "exit 2", "echo no JSON"])
+def test_a_linter_that_does_not_run_leaves_its_checks_unknown(
+    ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str, content: str | None
+) -> None:
+    """It is not installed, it fails, or it prints something else than its findings."""
+    linters = {"ruff": "SEC101 SEC102 OBS101", "zizmor": "DLV102 DLV103"}
+    for name in linters:
+        if name != tool:
+            (tmp_path / name).write_text("#!/bin/sh\necho []\n", encoding="utf-8")
+        elif content:
+            (tmp_path / name).write_text(f"#!/bin/sh\n{content}\n", encoding="utf-8")
+    for file in tmp_path.iterdir():
+        file.chmod(0o755)
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+    assert failing(run_checks(ready, TODAY)) == dict.fromkeys(linters[tool].split(), "unknown")
+
+
+def test_many_findings_are_shortened() -> None:
+    """Evidence is one line."""
+    assert summarize(["a", "b", "c"]) == "a; b; c"
+    assert summarize(["a", "b", "c", "d", "e"]) == "a; b; c; and 2 more"
+
+
+def test_production_is_not_an_experiment(project: Path) -> None:
     """Lifecycle and tier contradict each other."""
-    swap(OWNERSHIP, r'^lifecycle = "\w+"', 'lifecycle = "production"')(project)
-    swap(CONSTRAINTS, r'^tier = "\w+"', 'tier = "experiment"')(project)
+    replace(OWNERSHIP, r'^lifecycle = "\w+"', 'lifecycle = "production"')(project)
+    replace(CONSTRAINTS, r'^tier = "\w+"', 'tier = "experiment"')(project)
 
-    assert failing(review(project, TODAY)) == {"CON106": "fail"}
-
-
-def test_one_model_and_no_way_out(project: Path) -> None:
-    """An error is all that a caller gets when the only model fails."""
-    swap(CONSTRAINTS, r'^\[\[models\]\]\nname = "local"\n(.+\n)+', "", sign=False)(project)
-    swap(CONSTRAINTS, r'^models_failed = "\w+"', 'models_failed = "error"')(project)
-
-    assert failing(review(project, TODAY)) == {"FBK102": "fail"}
+    assert failing(run_checks(project, TODAY)) == {"CON106": "fail"}
 
 
-def test_every_check_is_spoilt_once() -> None:
-    """A check that nothing turns red is no check."""
-    assert {check.id for check in CHECKS} == {*SPOILT, *CODE, "CON101", "CON106", "FBK102"}
+def test_one_model_and_no_fallback(project: Path) -> None:
+    """Callers get an error when the only model fails."""
+    replace(CONSTRAINTS, r'^\[\[models\]\]\nname = "local"\n(.+\n)+', "", sign=False)(project)
+    replace(CONSTRAINTS, r'^models_failed = "\w+"', 'models_failed = "error"')(project)
+
+    assert failing(run_checks(project, TODAY)) == {"FBK102": "fail"}
+
+
+def test_every_check_has_a_mutation() -> None:
+    """A check that no mutation can fail checks nothing."""
+    covered = {*MUTATIONS, *(check for check, _ in FORBIDDEN_LINES), "CON101", "CON106", "FBK102"}
+    assert {check.id for check in CHECKS} == covered
     assert len({check.id for check in CHECKS}) == len(CHECKS) >= 35
 
 
-def test_what_cannot_be_read_is_unknown(project: Path) -> None:
-    """Constraints that cannot be meant fail, and what depends on them is unknown, never a pass."""
-    swap(CONSTRAINTS, r"^per_day_usd = \S+", "per_day_usd = -1", sign=False)(project)
+def test_checks_of_an_invalid_file_are_unknown(project: Path) -> None:
+    """Invalid constraints fail one check; the checks that need them are unknown, never a pass."""
+    replace(CONSTRAINTS, r"^per_day_usd = \S+", "per_day_usd = -1", sign=False)(project)
 
-    found = review(project, TODAY)
+    review = run_checks(project, TODAY)
 
-    assert failing(found)["CON101"] == "fail"
-    assert failing(found)["CST102"] == failing(found)["SGNSECURITY"] == failing(found)["OWN105"] == "unknown"
-    assert (found.level, found.tier) == (None, None)
-    assert found.blocking
+    statuses = failing(review)
+    assert statuses["CON101"] == "fail"
+    assert statuses["CST102"] == statuses["SGNSECURITY"] == statuses["OWN105"] == "unknown"
+    assert (review.level, review.tier) == (None, None)
+    assert review.blocking
 
 
-def test_a_reason_is_shown_once(
+def test_no_project_at_all(tmp_path: Path) -> None:
+    """Without a valid `pyproject.toml` nothing can be decided, and nothing passes that needs it."""
+    (tmp_path / "pyproject.toml").write_text("[tool", encoding="utf-8")
+
+    review = run_checks(tmp_path, TODAY)
+
+    assert (review.name, review.level, review.tier) == (tmp_path.name, None, None)
+    assert {result.status for result in review.results} == {"unknown", "fail"}
+
+
+def test_an_error_is_shown_once(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What makes a file unreadable fails one check; the many that need the file do not repeat it on the screen."""
-    swap(CONSTRAINTS, r"^per_day_usd = \S+", "per_day_usd = -1", sign=False)(project)
+    """The checks that are unknown because of an invalid file are counted, and its error is not repeated."""
+    replace(CONSTRAINTS, r"^per_day_usd = \S+", "per_day_usd = -1", sign=False)(project)
     monkeypatch.chdir(project)
 
     with pytest.raises(SystemExit, match="1"):
@@ -226,13 +296,20 @@ def test_a_reason_is_shown_once(
 
     screen = capsys.readouterr().out
     assert screen.count("cost.per_day_usd") == 1
-    assert re.search(r"For the same reason \d\d more checks could not be carried out\.", screen)
+    assert re.search(r"\d\d more checks are unknown for the same reason\.", screen)
 
 
 def test_the_page_names_the_bounds_that_are_checked() -> None:
-    """What a page says of a number is the number; and it says more of each check than its title."""
-    sections = dict(re.findall(r"^## (\w+\d+)\n\n(.+)", handbook(), re.MULTILINE))
-    bounds = {"CON103": CHANCE, "FBK101": MAX_HOURS, "CST101": MAX_TOKENS, "CST103": MAX_TURNS, "EVL101": MIN_CASES}
+    """The numbers on the page are those in the code, and the page says more of each check than its title."""
+    sections = dict(re.findall(r"^### (\w+)\n\n(.+)", launch_review(), re.MULTILINE))
+    bounds = {
+        "CON103": MIN_ACCURACY_FLOOR,
+        "FBK101": MAX_DUE_HOURS,
+        "CST101": MAX_OUTPUT_TOKENS,
+        "CST103": MAX_MODEL_REQUESTS,
+        "EVL101": MIN_CASES,
+    }
+    assert set(sections) == {check.id for check in CHECKS}
 
     for check, bound in bounds.items():
         assert f" {bound}" in sections[check]
@@ -240,10 +317,10 @@ def test_the_page_names_the_bounds_that_are_checked() -> None:
 
 
 def test_code_that_cannot_be_parsed_is_unknown(project: Path) -> None:
-    """A file that the parser skips could hold anything."""
+    """A file that a linter skips could contain anything."""
     (project / "src/acme_help/new.py").write_text("def (:\n", encoding="utf-8")
 
-    assert failing(review(project, TODAY)) == {
+    assert failing(run_checks(project, TODAY)) == {
         **dict.fromkeys(("SEC101", "SEC102", "OBS101"), "unknown"),
         "EVL106": "fail",
     }
@@ -251,14 +328,14 @@ def test_code_that_cannot_be_parsed_is_unknown(project: Path) -> None:
 
 @pytest.mark.parametrize("broken", ["jobs: [", "just a text", "on: push"])
 def test_a_workflow_that_cannot_be_read_is_unknown(project: Path, broken: str) -> None:
-    """It could run anything, or nothing; it is no YAML, no table, or has no job."""
+    """It is not YAML, not a mapping, or has no job."""
     (project / ".github/workflows/other.yml").write_text(broken + "\n", encoding="utf-8")
 
-    assert failing(review(project, TODAY)) == dict.fromkeys(("DLV102", "DLV103", "DLV104", "DLV105"), "unknown")
+    assert failing(run_checks(project, TODAY)) == dict.fromkeys(("DLV102", "DLV103", "DLV104", "DLV105"), "unknown")
 
 
 @pytest.mark.parametrize(
-    ("check", "pattern", "instead"),
+    ("check", "pattern", "replacement"),
     [
         ("DLV102", r"@sha256:\w+", ""),
         ("DLV104", r"^    - make check", "    - make check\n  allow_failure: true"),
@@ -268,14 +345,14 @@ def test_a_workflow_that_cannot_be_read_is_unknown(project: Path, broken: str) -
         ("DLV104 DLV105", r".*merge_request_event.*\n", ""),
     ],
 )
-def test_a_pipeline_of_gitlab(generate: Generate, check: str, pattern: str, instead: str) -> None:
-    """It is read by the same rules: what is included from the repository, images, and who hears a failure."""
+def test_a_pipeline_of_gitlab(generate: Generate, check: str, pattern: str, replacement: str) -> None:
+    """The same rules hold for included files, images, and jobs whose failure does not count."""
     project = generate(**one_with(forge="gitlab"))
-    before = failing(review(project, TODAY))
+    before = failing(run_checks(project, TODAY))
     assert set(check.split()).isdisjoint(before)
-    swap("chassis/ci/gitlab.yml", pattern, instead)(project)
+    replace("chassis/ci/gitlab.yml", pattern, replacement)(project)
 
-    assert failing(review(project, TODAY)) == before | dict.fromkeys(check.split(), "fail")
+    assert failing(run_checks(project, TODAY)) == before | dict.fromkeys(check.split(), "fail")
 
 
 WAIVER = """\
@@ -289,46 +366,47 @@ until = {until}
 
 
 @pytest.mark.parametrize(
-    ("approver", "until", "verdict", "said"),
+    ("approver", "until", "status", "message"),
     [
-        ("Grace Hopper", "2026-12-20", "waived", "Grace Hopper waived it until 2026-12-20"),
-        ("Grace Hopper", "2026-12-01", "fail", "the waiver in waivers.toml ran until 2026-12-01"),
-        ("ada lovelace", "2026-12-20", "fail", "approver is 'ada lovelace', as is author. Let somebody else agree"),
+        ("Grace Hopper", "2026-12-20", "waived", "waived by Grace Hopper until 2026-12-20"),
+        ("Grace Hopper", "2026-12-01", "fail", "is only valid from 2026-11-20 until 2026-12-01"),
+        ("ada lovelace", "2026-12-20", "fail", "approver is 'ada lovelace', the same as author. Name another person"),
         ("Grace Hopper", "2099-01-01", "fail", "until is 2099-01-01. Write a day after `from`, at most 90 days later"),
     ],
 )
-def test_a_waiver(project: Path, approver: str, until: str, verdict: str, said: str) -> None:
-    """It needs a second person and an end; one that cannot be meant waives nothing, and is said aloud."""
-    SPOILT["DAT101"](project)
+def test_a_waiver(project: Path, approver: str, until: str, status: str, message: str) -> None:
+    """It needs a second person and an end; an invalid one waives nothing, and the review says so."""
+    MUTATIONS["DAT101"](project)
     (project / "waivers.toml").write_text(WAIVER.format(approver=approver, until=until), encoding="utf-8")
 
-    found = review(project, TODAY)
+    review = run_checks(project, TODAY)
 
-    assert failing(found) == {"DAT101": verdict}
-    evidence = next(result.evidence for result in found.results if result.check.id == "DAT101")
-    assert said in f"{evidence} {found.waivers_problem}"
-    assert (found.level == "critical") == (verdict == "waived")
+    assert failing(review) == {"DAT101": status}
+    evidence = next(result.evidence for result in review.results if result.check.id == "DAT101")
+    assert message in f"{evidence} {review.waivers_error}"
+    assert (review.level == "critical") == (status == "waived")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("forge", ["github", "gitlab"])
 def test_a_fresh_project(generate: Generate, forge: str) -> None:
-    """It says honestly what nobody but the team can know: where data goes, and who agreed."""
+    """It fails only what the team alone can know: where data goes, and who has approved it."""
     project = generate(forge=forge)
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
     (project / ".copier-answers.yml").write_text("_commit: 1.0.0\n", encoding="utf-8")
     write(load_decisions(find_project(project)))
 
-    found = review(project, TODAY)
+    review = run_checks(project, TODAY)
 
-    assert (found.level, found.tier) == ("experiment", "standard")
-    assert [result.check.id for result in found.blocking] == ["DAT101", "DAT102", "SGNSECURITY", "SGNPROCUREMENT"]
+    assert (review.level, review.tier) == ("experiment", "standard")
+    assert [result.check.id for result in review.blocking] == ["DAT101", "DAT102", "SGNSECURITY", "SGNPROCUREMENT"]
 
 
 @pytest.mark.parametrize(
-    ("pattern", "instead"),
+    ("pattern", "replacement"),
     [
         (r"^  pull_request:$", "  workflow_dispatch:"),
+        (r"^on:\n(  .*\n)+", "on: pull_request_target\n"),
         (r"run: make check$", "run: echo make check"),
         (r"run: make check$", "run: make check\n        continue-on-error: true"),
         (r"run: make check$", "run: make check\n        if: false"),
@@ -338,22 +416,81 @@ def test_a_fresh_project(generate: Generate, forge: str) -> None:
         (r"^  pull_request:$", "  pull_request:\n    paths: [src]"),
     ],
 )
-def test_a_check_that_cannot_stop_a_change(project: Path, pattern: str, instead: str) -> None:
-    """To name the command is not enough; it must run on each change, and be heard."""
-    swap(WORKFLOW, pattern, instead)(project)
+def test_a_workflow_that_cannot_stop_a_change(project: Path, pattern: str, replacement: str) -> None:
+    """Naming the command is not enough: it must run for every change, and its failure must fail the run."""
+    replace(WORKFLOW, pattern, replacement)(project)
 
-    assert failing(review(project, TODAY)) == {"DLV104": "fail"}
+    assert failing(run_checks(project, TODAY)) == {"DLV104": "fail"}
 
 
-def test_forms(project: Path) -> None:
-    """JSON holds every fact, SARIF and Markdown what is in the way."""
-    SPOILT["DAT101"](project)
-    found = review(project, TODAY)
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "check"),
+    [
+        (r"^permissions: \{\}\n", "", "DLV103"),
+        (r"^permissions: \{\}", "permissions:\n  contents: write", "DLV103"),
+        (r"^      contents: read.*", "      contents: write\n      actions: write", None),
+        (r"^    permissions:\n.*", "    permissions: write-all", "DLV103"),
+        (r"^    runs-on:", "    container: python:3.12\n    runs-on:", "DLV102"),
+        (r"(actions/checkout)@\S+.*", r"\1@v7 # zizmor: ignore[unpinned-uses]", "DLV102"),
+    ],
+)
+def test_findings_of_zizmor(project: Path, pattern: str, replacement: str, check: str | None) -> None:
+    """They fail the check, even with a comment that tells zizmor to ignore them."""
+    replace(WORKFLOW, pattern, replacement)(project)
 
-    facts, sarif = json.loads(as_json(found)), json.loads(as_sarif(found))
+    assert failing(run_checks(project, TODAY)) == ({check: "fail"} if check else {})
 
-    assert (facts["blocking"], len(facts["checks"])) == (["DAT101"], len(CHECKS))
-    assert [(each["ruleId"], each["level"]) for each in sarif["runs"][0]["results"]] == [("DAT101", "error")]
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "replacement", "check"),
+    [
+        ("Dockerfile", r"^USER .*\n", "", "SEC103"),
+        ("Dockerfile", r"^USER .*", "USER app", "SEC103"),
+        ("Dockerfile", r"^FROM \$\{BASE\} AS service", "FROM debian AS service", "SEC104"),
+        ("ops/alerts.yaml", r"^ +runbook: chassis/docs/runbooks/latency.md\n", "", "OBS102"),
+    ],
+)
+def test_further_mutations(project: Path, path: str, pattern: str, replacement: str, check: str) -> None:
+    """A line that is missing counts as one that is wrong."""
+    replace(path, pattern, replacement)(project)
+
+    assert failing(run_checks(project, TODAY)) == {check: "fail"}
+
+
+def test_output_formats(project: Path) -> None:
+    """JSON contains every result, SARIF and Markdown those that fail."""
+    MUTATIONS["DAT101"](project)
+    review = run_checks(project, TODAY)
+
+    content, sarif, page = json.loads(as_json(review)), json.loads(as_sarif(review)), as_markdown(review)
+
+    assert (content["blocking"], len(content["checks"])) == (["DAT101"], len(CHECKS))
+    assert [(finding["ruleId"], finding["level"]) for finding in sarif["runs"][0]["results"]] == [("DAT101", "error")]
     assert all((project / check.file).is_file() for check in CHECKS)
-    assert "| [DAT101](chassis/docs/ready.md#dat101) |" in as_markdown(found)
-    assert "1 check stand in the way" not in as_markdown(found)
+    assert page.startswith("# acme-help: 1 check failing for tier critical; level reached: experiment\n")
+    assert "| [DAT101](chassis/docs/ready.md#dat101) | The region of every destination is known |" in page
+
+
+def test_the_screen(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It shows the failing checks by family, each with its evidence and its remedy."""
+    MUTATIONS["DAT101"](project)
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("chassis_tools.cli.ready.now", lambda: datetime(2026, 12, 1, tzinfo=UTC))
+
+    with pytest.raises(SystemExit, match="1"):
+        main(["ready"])
+
+    screen = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert (
+        screen
+        == """\
+acme-help: 1 check failing for tier critical; level reached: experiment
+
+Data
+✗ DAT101  The region of every destination is known
+          no region for openai
+          → Set region of the destination, as the contract states it
+
+49 passed, 1 failed
+chassis/docs/ready.md explains every check; --all shows those that pass."""
+    )

@@ -14,8 +14,8 @@ from chassis_tools.governance.decisions import Decisions
 from chassis_tools.governance.monitoring import objectives
 from chassis_tools.governance.signoff_kinds import KINDS
 from chassis_tools.governance.signoff_status import State, standings
-from chassis_tools.readiness.evidence import Evidence, Failed
-from chassis_tools.readiness.review import CHECKS
+from chassis_tools.readiness.launch_review import CHECKS
+from chassis_tools.readiness.repository import CheckFailed, Repository
 from ownership_file import OWNERSHIP
 from pydantic import SecretStr, ValidationError
 from pydantic_ai.models import Model
@@ -77,11 +77,11 @@ def reviewed(check_id: str) -> See:
     [check] = [check for check in CHECKS if check.id == check_id]
 
     def see(root: Path, raw: Raw) -> object:
-        evidence = Evidence(root, TODAY)
-        vars(evidence)["decisions"] = decisions(root, raw)
+        repository = Repository(root, TODAY)
+        vars(repository)["decisions"] = decisions(root, raw)
         try:
-            check.look(evidence)
-        except Failed:
+            check.check(repository)
+        except CheckFailed:
             return "fail"
         return "pass"
 

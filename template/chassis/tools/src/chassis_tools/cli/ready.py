@@ -1,24 +1,31 @@
-"""`chassis ready`: the launch review, carried out."""
+"""`chassis ready`: the launch review on the screen, or as JSON, SARIF or Markdown."""
 
+import json
+from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from chassis.clock import now
 
 if TYPE_CHECKING:
-    from chassis_tools.readiness.review import Review
+    from chassis_tools.readiness.launch_review import CheckResult, LaunchReview
 
-COLOURS = {"pass": "green", "fail": "red", "unknown": "yellow", "waived": "blue"}
-MARKS = {"pass": "✓", "fail": "✗", "unknown": "?", "waived": "~"}
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+COLORS = {"pass": "green", "waived": "blue", "unknown": "yellow", "fail": "red"}
+MARKS = {"pass": "✓", "waived": "~", "unknown": "?", "fail": "✗"}
+COUNTED = {"pass": "passed", "waived": "waived", "unknown": "unknown", "fail": "failed"}
 
 
-class Form(StrEnum):
-    """How the review is written."""
+class ReadyFormat(StrEnum):
+    """An output format of the launch review."""
 
     TEXT = "text"
     JSON = "json"
@@ -27,49 +34,143 @@ class Form(StrEnum):
 
 
 def ready(
-    form: Annotated[Form, typer.Option("--format", help="How it is written")] = Form.TEXT,
-    output: Annotated[Path | None, typer.Option(help="A file to write to, instead of the screen")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Show what passes, too")] = False,
+    output_format: Annotated[ReadyFormat, typer.Option("--format", help="Output format")] = ReadyFormat.TEXT,
+    output: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen")] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Also show the checks that pass")] = False,
 ) -> None:
-    """Review the repository for launch: the level it reaches, and what is in the way; exit with 1 if anything is."""
+    """Run the launch review: every check that a release must pass. Exits with 1 if one is failing."""
     from chassis.config.project import find_project
-    from chassis_tools.readiness import forms
-    from chassis_tools.readiness.review import review
+    from chassis_tools.readiness.launch_review import run_checks
 
-    found = review(find_project().root, now().date())
-    if form is Form.TEXT:
-        _show(found, every=every)
+    if output and output_format is ReadyFormat.TEXT:
+        raise typer.BadParameter("text is only printed; choose another --format", param_hint="--output")
+    review = run_checks(find_project().root, now().date())
+    if output_format is ReadyFormat.TEXT:
+        _print(review, show_all=show_all)
     else:
-        text = {Form.JSON: forms.as_json, Form.SARIF: forms.as_sarif, Form.MARKDOWN: forms.as_markdown}[form](found)
+        writers = {ReadyFormat.JSON: as_json, ReadyFormat.SARIF: as_sarif, ReadyFormat.MARKDOWN: as_markdown}
+        text = writers[output_format](review)
         if output is None:
             typer.echo(text, nl=False)
         else:
             output.write_text(text, encoding="utf-8")
-    raise typer.Exit(1 if found.blocking else 0)
+    raise typer.Exit(1 if review.blocking else 0)
 
 
-def _show(found: "Review", *, every: bool) -> None:
-    from chassis_tools.readiness.forms import headline
+def headline(review: "LaunchReview") -> str:
+    """Return the outcome in one phrase."""
+    reached = f"level reached: {review.level or 'none'}"
+    if review.tier is None:
+        return f"{_failing(review)}; tier unknown, {reached}"
+    if review.blocking:
+        return f"{_failing(review)} for tier {review.tier}; {reached}"
+    return f"ready for a release of tier {review.tier}; {reached}"
 
+
+def _failing(review: "LaunchReview") -> str:
+    count = len(review.blocking)
+    return f"{count} check{'' if count == 1 else 's'} failing"
+
+
+def _print(review: "LaunchReview", *, show_all: bool) -> None:
     console = Console(highlight=False, markup=False)
-    console.print(f"{found.name}: {headline(found)}", style="bold")
-    if found.waivers_problem:
-        console.print(f"Nothing is waived: {found.waivers_problem}", style="red")
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    failures = {result.evidence for result in found.results if result.verdict == "fail"}
-    repeated = {each for each in found.blocking if each.verdict == "unknown" and each.evidence in failures}
-    for result in found.results:
-        if every or (result in found.blocking and result not in repeated) or result.verdict == "waived":
-            colour = COLOURS[result.verdict]
-            table.add_row(f"{MARKS[result.verdict]} {result.check.id}", f"{result.check.title}", style=colour)
-            table.add_row("", result.evidence)
-            if result.blocks:
-                table.add_row("", f"→ {result.check.remedy}", style="dim")
-    if table.row_count:
-        console.print()
-        console.print(table)
-    if repeated and not every:
-        console.print(f"For the same reason {len(repeated)} more checks could not be carried out.")
-    counts = {verdict: sum(each.verdict == verdict for each in found.results) for verdict in MARKS}
-    console.print("\n" + ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count), style="dim")
-    console.print("Every check is explained in chassis/docs/ready.md", style="dim")
+    console.print(f"{review.name}: {headline(review)}", style="bold")
+    if review.waivers_error:
+        console.print(f"No waiver is valid: {review.waivers_error}", style="red")
+    # A file that cannot be read fails one check and leaves many unknown; its error is shown once.
+    errors = {result.evidence for result in review.results if result.status == "fail"}
+    repeated = {result for result in review.blocking if result.status == "unknown" and result.evidence in errors}
+    blocking = set(review.blocking) - repeated
+    shown = [result for result in review.results if show_all or result in blocking or result.status == "waived"]
+    for family, results in groupby(shown, key=lambda result: result.check.family):
+        console.print(f"\n{family}", style="bold")
+        console.print(_rows(results))
+    console.print()
+    if repeated and not show_all:
+        console.print(f"{len(repeated)} more checks are unknown for the same reason.")
+    counts = Counter[str](result.status for result in review.results)
+    console.print(", ".join(f"{counts[status]} {word}" for status, word in COUNTED.items() if counts[status]))
+    console.print("chassis/docs/ready.md explains every check; --all shows those that pass.", style="dim")
+
+
+def _rows(results: Iterable["CheckResult"]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for result in results:
+        check, color = result.check, COLORS[result.status]
+        table.add_row(Text(f"{MARKS[result.status]} {check.id}", color), Text(check.title, color))
+        table.add_row("", result.evidence)
+        if result.blocks:
+            table.add_row("", Text(f"→ {check.remedy}", "dim"))
+    return table
+
+
+def as_json(review: "LaunchReview") -> str:
+    """Return every result, so that a developer portal can apply its own rules."""
+    content = {
+        "schema": 1,
+        "name": review.name,
+        "tier": review.tier,
+        "level": review.level,
+        "waivers_error": review.waivers_error,
+        "blocking": [result.check.id for result in review.blocking],
+        "checks": [_as_dict(result) for result in review.results],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _as_dict(result: "CheckResult") -> dict[str, str]:
+    check = result.check
+    return {
+        "id": check.id,
+        "family": check.family,
+        "title": check.title,
+        "level": check.level,
+        "status": result.status,
+        "evidence": result.evidence,
+        "remedy": check.remedy,
+        "link": check.link,
+    }
+
+
+def as_sarif(review: "LaunchReview") -> str:
+    """Return the failing checks as SARIF 2.1.0, which GitHub and GitLab show beside the code."""
+    checks = [result.check for result in review.results]
+    rules = [
+        {"id": check.id, "shortDescription": {"text": check.title}, "help": {"text": f"{check.remedy} ({check.link})"}}
+        for check in checks
+    ]
+    driver = {"name": "chassis ready", "rules": rules}
+    findings = [_as_sarif(result) for result in review.results if result.blocks]
+    runs = [{"tool": {"driver": driver}, "results": findings}]
+    return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": runs})
+
+
+def _as_sarif(result: "CheckResult") -> dict[str, Any]:
+    check = result.check
+    place = {"artifactLocation": {"uri": check.file}, "region": {"startLine": 1}}
+    return {
+        "ruleId": check.id,
+        "level": "error" if result.status == "fail" else "warning",
+        "message": {"text": f"{check.title}: {result.evidence}. {check.remedy}"},
+        "locations": [{"physicalLocation": place}],
+    }
+
+
+def as_markdown(review: "LaunchReview") -> str:
+    """Return a page for a pull request or a release."""
+    lines = [f"# {review.name}: {headline(review)}", ""]
+    if review.waivers_error:
+        lines += [f"No waiver is valid: {review.waivers_error}", ""]
+    if review.blocking:
+        lines += ["| check | requirement | evidence | remedy |", "|---|---|---|---|"]
+        lines += [_as_table_row(result) for result in review.blocking]
+    waived = [f"- {result.check.id}: {result.evidence}" for result in review.results if result.status == "waived"]
+    if waived:
+        lines += ["", "Waived:", "", *waived]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _as_table_row(result: "CheckResult") -> str:
+    evidence = result.evidence.replace("|", "\\|").replace("\n", " ")
+    check = result.check
+    return f"| [{check.id}]({check.link}) | {check.title} | {evidence} | {check.remedy} |"

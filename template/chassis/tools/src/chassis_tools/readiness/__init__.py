@@ -1,1 +1,1 @@
-"""The launch review, carried out: what a release of this repository would have to answer for."""
+"""The launch review (`chassis ready`): checks that a repository must pass before a release."""

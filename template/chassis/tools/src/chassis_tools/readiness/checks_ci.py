@@ -1,0 +1,226 @@
+"""Checks of the workflows of GitHub and the pipeline of GitLab: what they run, and whether that can stop a change."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import yaml
+
+from chassis_tools.readiness.check import Check, Family, require, summarize
+from chassis_tools.readiness.repository import CheckFailed, CheckUnknown, Repository
+
+DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+PATH_FILTERS = {"paths", "paths-ignore"}
+"""With one of these keys, GitHub skips a workflow for some changes."""
+CONDITIONS = {"allow_failure", "except", "only", "rules", "when"}
+"""With one of these keys, a job of GitLab may be skipped, or may fail without failing the pipeline."""
+
+type Table = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """One file that the forge runs.
+
+    Args:
+        path: Its path in the repository.
+        on_every_change: Whether it runs for every pull or merge request.
+        commands: The lines of its scripts that always run, and whose failure fails the run.
+        images: The container images of a GitLab pipeline; zizmor reads those of GitHub.
+    """
+
+    path: str
+    on_every_change: bool
+    commands: frozenset[str]
+    images: tuple[str, ...] = ()
+
+
+class CiCheck(Check):
+    """A check of the files that the forge runs."""
+
+    family = Family.CI
+    file = ".github/workflows/check.yml"
+
+
+class CiIsPinned(CiCheck, id="DLV102", level="standard"):
+    """Actions and images in CI are pinned.
+
+    On GitHub, zizmor finds no `unpinned-uses` and no `unpinned-images`. On GitLab, every image has a digest. A tag
+    can be moved to other code at any time; a commit or a digest cannot.
+    """
+
+    remedy = "Pin each action to a commit and each image to a digest"
+
+    def check(self, repository: Repository) -> str:
+        if repository.project.forge == "github":
+            return _without_findings(repository, "unpinned-uses", "unpinned-images")
+        images = [image for workflow in load_workflows(repository) for image in workflow.images]
+        unpinned = sorted({image for image in images if not DIGEST.search(image)})
+        return require(not unpinned, f"no digest: {', '.join(unpinned)}", f"{len(images)} images, all by digest")
+
+
+class WorkflowPermissionsMinimal(CiCheck, id="DLV103", level="standard"):
+    """Workflows have minimal permissions.
+
+    On GitHub, zizmor finds no `excessive-permissions`. GitLab has no such permissions, so the check passes there.
+    Third-party code in a job can do whatever the token of the job permits.
+    """
+
+    remedy = "Write `permissions: {}` at the top of the workflow, and what a job needs in the job"
+
+    def check(self, repository: Repository) -> str:
+        if repository.project.forge == "github":
+            return _without_findings(repository, "excessive-permissions")
+        return "jobs of GitLab have no permissions of their own"
+
+
+def _without_findings(repository: Repository, *audits: str) -> str:
+    """Run zizmor on all workflows and actions; neither settings nor comments of the repository can hide a finding."""
+    findings = repository.lint(
+        *("zizmor", "--offline", "--quiet", "--no-progress", "--format=json", "--no-exit-codes"),
+        *("--no-config", "--no-ignores", "--strict-collection", "--collect=all"),
+        *("--persona=pedantic", ".github"),  # the default finds no image, and no permissions that every job overrides
+    )
+    places = [_place(finding) for finding in findings if finding["ident"] in audits]
+    return require(not places, summarize(places), f"no finding of {', '.join(audits)}")
+
+
+def _place(finding: Mapping[str, Any]) -> str:
+    location = finding["locations"][0]
+    path = location["symbolic"]["key"]["Local"]["verbatim_path"]
+    return f"{path}:{location['concrete']['location']['start_point']['row'] + 1}: {finding['ident']}"
+
+
+class EveryChangeChecked(CiCheck, id="DLV104", level="experiment"):
+    """Every change is checked.
+
+    A workflow runs `make check` for every pull or merge request, and fails if it fails.
+    """
+
+    remedy = "Run `make check` in CI for every pull or merge request"
+
+    def check(self, repository: Repository) -> str:
+        return _runs_on_every_change(repository, "make check")
+
+
+class EveryChangeEvaluated(CiCheck, id="DLV105", level="standard"):
+    """Every change is evaluated.
+
+    A workflow runs `make evals` for every pull or merge request, and fails if it fails.
+    """
+
+    remedy = "Run `make evals` in CI for every pull or merge request"
+
+    def check(self, repository: Repository) -> str:
+        return _runs_on_every_change(repository, "make evals")
+
+
+def _runs_on_every_change(repository: Repository, command: str) -> str:
+    workflows = load_workflows(repository)
+    paths = [workflow.path for workflow in workflows if workflow.on_every_change and command in workflow.commands]
+    return require(
+        paths,
+        f"no workflow runs `{command}` for every change and fails with it",
+        f"`{command}` runs in {', '.join(paths)}",
+    )
+
+
+def load_workflows(repository: Repository) -> list[Workflow]:
+    """Read the workflows of GitHub, or the pipeline of GitLab with the files that it includes from the repository.
+
+    Raises:
+        CheckFailed: There is none.
+        CheckUnknown: A file cannot be read.
+    """
+    if repository.project.forge == "gitlab":
+        return _gitlab_workflows(dict(_gitlab_files(repository)))
+    files = sorted((repository.root / ".github/workflows").glob("*.y*ml"))
+    if not files:
+        raise CheckFailed("there is no workflow in .github/workflows")
+    paths = [str(file.relative_to(repository.root)) for file in files]
+    return [_github_workflow(path, _load_yaml(path, repository.text(path))) for path in paths]
+
+
+def _github_workflow(path: str, content: Table) -> Workflow:
+    jobs = list(_tables(content.get("jobs")))
+    if not jobs:
+        raise CheckUnknown(f"{path} has no jobs")
+    steps = [step for job in jobs if _can_fail_run(job) for step in _tables(job.get("steps"))]
+    triggers = content.get("on", ())
+    filters = _table(_table(triggers).get("pull_request"))
+    return Workflow(
+        path,
+        on_every_change="pull_request" in ([triggers] if isinstance(triggers, str) else triggers)
+        and not PATH_FILTERS & set(filters),
+        commands=frozenset(line for step in steps if _can_fail_run(step) for line in _lines(step.get("run"))),
+    )
+
+
+def _can_fail_run(part: Table) -> bool:
+    """Tell whether a job or a step of GitHub always runs, and whether its failure fails the run."""
+    return part.get("continue-on-error", "false") == "false" and "if" not in part
+
+
+def _gitlab_files(repository: Repository) -> Iterator[tuple[str, str]]:
+    pipeline = repository.text(".gitlab-ci.yml")
+    yield ".gitlab-ci.yml", pipeline
+    for path in re.findall(r"^ *-? *local: *['\"]?/?([^'\"\s]+)", pipeline, re.MULTILINE):
+        yield path, repository.text(path)
+
+
+def _gitlab_workflows(files: Mapping[str, str]) -> list[Workflow]:
+    contents = {path: _load_yaml(path, text) for path, text in files.items()}
+    # Whichever file holds them, the rules of `workflow` decide for the whole pipeline.
+    rules = [rule for content in contents.values() for rule in _tables(_table(content.get("workflow")).get("rules"))]
+    on_every_change = any("merge_request_event" in str(rule.get("if")) for rule in rules)
+    return [_gitlab_workflow(path, content, on_every_change=on_every_change) for path, content in contents.items()]
+
+
+def _gitlab_workflow(path: str, content: Table, *, on_every_change: bool) -> Workflow:
+    jobs = [job for job in _tables(content) if "script" in job]
+    images = [part.get("image") for part in (content, _table(content.get("default")), *jobs)]
+    return Workflow(
+        path,
+        on_every_change,
+        frozenset(line for job in jobs if not CONDITIONS & set(job) for line in _lines(job["script"])),
+        tuple(str(_table(image).get("name", image)) for image in images if image),
+    )
+
+
+def _load_yaml(path: str, text: str) -> Table:
+    try:
+        content: object = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes only strings, lists and dicts
+    except yaml.YAMLError as error:
+        raise CheckUnknown(f"{path} is not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise CheckUnknown(f"{path} is not a mapping")
+    return cast("Table", content)
+
+
+def _table(part: object) -> Table:
+    """Return a mapping as it is, and an empty one for anything else."""
+    return cast("Table", part) if isinstance(part, dict) else {}
+
+
+def _tables(parts: object) -> Iterator[Table]:
+    """Yield the mappings in a list or in a mapping."""
+    match parts:
+        case dict():
+            yield from _tables(list(cast("Table", parts).values()))
+        case list():
+            yield from (cast("Table", part) for part in cast("list[object]", parts) if isinstance(part, dict))
+        case _:
+            pass
+
+
+def _lines(script: object) -> Iterator[str]:
+    """Yield the lines of a script; in GitLab it may be a list of lists of them."""
+    match script:
+        case str():
+            yield from (line.strip() for line in script.splitlines())
+        case list():
+            for part in cast("list[object]", script):
+                yield from _lines(part)
+        case _:
+            pass

@@ -1,0 +1,165 @@
+"""Checks of `ownership.toml`, the files derived from it, and the sign-offs of its teams."""
+
+from typing import ClassVar
+
+from chassis.config.ownership import FILE
+from chassis.errors import ConfigError
+from chassis_tools.governance.signoff_kinds import KINDS
+from chassis_tools.governance.signoff_status import BLOCKS_RELEASE
+from chassis_tools.governance.sync import drifts
+from chassis_tools.readiness.check import Check, Family, require
+from chassis_tools.readiness.repository import CheckFailed, Repository
+
+GOVERNED_PATHS = ("/constraints.toml", "/ownership.toml", "/evals/", "/signoffs/", "/waivers.toml", "/chassis/")
+
+
+class OwnershipCheck(Check):
+    """A check of roles and teams."""
+
+    family = Family.OWNERSHIP
+    file = FILE
+
+
+class OwnersConfirmed(OwnershipCheck, id="OWN101", level="standard"):
+    """No owner is overdue for confirmation.
+
+    Every `review_by` in `ownership.toml` is in the future. On that date the accountable team confirms that it still
+    owns the role, and sets the next date.
+    """
+
+    remedy = "Confirm that the team still owns the role, then set a later review_by"
+
+    def check(self, repository: Repository) -> str:
+        due = repository.ownership.due_reviews(repository.today)
+        return require(not due, f"review_by has passed: {', '.join(due)}", "every review_by is in the future")
+
+
+class ConfirmationsScheduled(OwnershipCheck, id="OWN102", level="standard"):
+    """Every role has a date for confirming its owner.
+
+    Every role in `ownership.toml` has a `review_by`. Without it, a role can lose its owner unnoticed.
+    """
+
+    remedy = "Add review_by to the role"
+
+    def check(self, repository: Repository) -> str:
+        undated = [name for name, role in repository.ownership.roles if role.review_by is None]
+        return require(not undated, f"no review_by: {', '.join(undated)}", "every role has a review_by")
+
+
+class ConfirmationsFrequent(OwnershipCheck, id="OWN103", level="standard"):
+    """Owners are confirmed often enough.
+
+    No `review_by` is further in the future than `risk.tier` allows: a year, or half a year for `critical`.
+    """
+
+    remedy = "Set an earlier review_by"
+
+    def check(self, repository: Repository) -> str:
+        ownership, tier = repository.ownership, repository.constraints.risk.tier
+        try:
+            ownership.check_reviews(repository.today, tier)
+        except ConfigError as error:
+            raise CheckFailed(str(error)) from None
+        return "every review_by is within the limit"
+
+
+class RolesHaveDeputies(OwnershipCheck, id="OWN104", level="critical"):
+    """Every role has a deputy.
+
+    Every role in `ownership.toml` has a `deputy`: the team that is asked when the accountable one is away.
+    """
+
+    remedy = "Name a second team as deputy"
+
+    def check(self, repository: Repository) -> str:
+        missing = [name for name, role in repository.ownership.roles if role.deputy is None]
+        return require(not missing, f"no deputy: {', '.join(missing)}", "every role has a deputy")
+
+
+class DerivedFilesCurrent(OwnershipCheck, id="OWN105", level="experiment"):
+    """Derived files are up to date.
+
+    CODEOWNERS, the catalog entry, the security contacts and the monitoring files are up to date. They are written
+    from `constraints.toml`, `ownership.toml` and `pyproject.toml`.
+    """
+
+    remedy = "Run `uv run chassis sync`"
+
+    def check(self, repository: Repository) -> str:
+        outdated = [f"{drift.path} is {drift.problem}" for drift in drifts(repository.decisions)]
+        return require(not outdated, ", ".join(outdated), "all derived files are up to date")
+
+
+class GovernedPathsOwned(OwnershipCheck, id="OWN106", level="standard"):
+    """The files that govern the service have an owner.
+
+    `constraints.toml`, `ownership.toml`, `evals/`, `signoffs/`, `waivers.toml` and `chassis/` are each in the `paths`
+    of a role. The forge then asks that role's team to approve every change to them.
+    """
+
+    remedy = "Add each path to the paths of one role in ownership.toml"
+
+    def check(self, repository: Repository) -> str:
+        owned = {path for _, role in repository.ownership.roles for path in role.paths}
+        missing = [path for path in GOVERNED_PATHS if path not in owned]
+        return require(not missing, f"in no role's paths: {', '.join(missing)}", "every path has an owner")
+
+
+class SignoffCheck(Check):
+    """A check of one sign-off."""
+
+    family = Family.SIGNOFFS
+    file = FILE
+    kind: ClassVar[str]
+
+    @property
+    def explanation(self) -> str:
+        """Return the question that is signed for, and how long the answer is valid."""
+        return (
+            f"{KINDS[self.kind].question} The team of `roles.{KINDS[self.kind].role}` answers in "
+            f"`signoffs/{self.kind}.toml`, if the constraints require this sign-off. It is valid until the date that "
+            "it names, or until something changes that it covers."
+        )
+
+    def check(self, repository: Repository) -> str:
+        signoff = repository.signoffs[self.kind]
+        if signoff.state in BLOCKS_RELEASE:
+            changed = ", ".join(sorted(signoff.added | signoff.gone))
+            raise CheckFailed(f"{signoff.state}: {signoff.because}" + (f" ({changed})" if changed else ""))
+        return signoff.because or "not required"
+
+
+class SecuritySignoff(SignoffCheck, id="SGNSECURITY", level="standard"):
+    """The security sign-off is valid."""
+
+    kind = "security"
+    remedy = "Send the page of `uv run chassis signoffs request security`, then record the decision"
+
+
+class PrivacySignoff(SignoffCheck, id="SGNPRIVACY", level="standard"):
+    """The privacy sign-off is valid."""
+
+    kind = "privacy"
+    remedy = "Send the page of `uv run chassis signoffs request privacy`, then record the decision"
+
+
+class LegalSignoff(SignoffCheck, id="SGNLEGAL", level="standard"):
+    """The legal sign-off is valid."""
+
+    kind = "legal"
+    remedy = "Send the page of `uv run chassis signoffs request legal`, then record the decision"
+
+
+class ProcurementSignoff(SignoffCheck, id="SGNPROCUREMENT", level="standard"):
+    """The procurement sign-off is valid."""
+
+    kind = "procurement"
+    remedy = "Send the page of `uv run chassis signoffs request procurement`, then record the decision"
+
+
+class RiskSignoff(SignoffCheck, id="SGNRISK", level="standard"):
+    """The risk sign-off is valid."""
+
+    kind = "risk"
+    remedy = "Send the page of `uv run chassis signoffs request risk`, then record the decision"

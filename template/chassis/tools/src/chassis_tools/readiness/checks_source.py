@@ -1,0 +1,247 @@
+"""Checks of the team's code, and of the files beside it: container, packages, secrets, alerts and documentation."""
+
+import ast
+import os
+import re
+
+from chassis_tools.readiness.check import Check, Family, require, summarize
+from chassis_tools.readiness.repository import CheckUnknown, Repository
+
+VENDOR_SDKS = ("anthropic", "google.genai", "openai")
+"""As `chassis/ruff.toml` bans them, so that `make check` says the same."""
+
+
+class CodeCheck(Check):
+    """A check of `src/` and `tests/`."""
+
+    family = Family.CODE
+    file = "pyproject.toml"
+
+
+class HasTests(CodeCheck, id="TST101", level="experiment"):
+    """The team's code has tests.
+
+    `tests/` contains at least one function whose name begins with `test_`.
+    """
+
+    remedy = "Write a test in tests/"
+
+    def check(self, repository: Repository) -> str:
+        files = sorted((repository.root / "tests").rglob("*.py"))
+        count = sum(_count_tests(repository, str(file.relative_to(repository.root))) for file in files)
+        return require(count, "tests/ contains no test", f"{count} tests")
+
+
+def _count_tests(repository: Repository, path: str) -> int:
+    tree = ast.parse(repository.text(path), path)
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return sum(function.name.startswith("test_") for function in functions)
+
+
+class VendorSdksUnused(CodeCheck, id="SEC101", level="experiment"):
+    """No vendor's SDK is called directly.
+
+    Ruff finds no import of `anthropic`, `google.genai` or `openai` in `src/` (TID251), with or without `noqa`. A
+    request through a vendor's own SDK is not redacted, not charged to the budgets, not timed and not logged.
+    """
+
+    remedy = "Use the model that the task is given"
+
+    def check(self, repository: Repository) -> str:
+        return _without_findings(repository, "TID251")
+
+
+class NoDynamicExecution(CodeCheck, id="SEC102", level="standard"):
+    """No text is executed as code or as a shell command.
+
+    Ruff finds no `eval`, `exec` or shell in `src/` (S102, S307, S602, S605), with or without `noqa`. Text from a
+    model or a caller that reaches one of these is executed as a program.
+    """
+
+    remedy = "Remove the call"
+
+    def check(self, repository: Repository) -> str:
+        return _without_findings(repository, "S102", "S307", "S602", "S605")
+
+
+class NoPrint(CodeCheck, id="OBS101", level="standard"):
+    """The code logs instead of printing.
+
+    Ruff finds no `print` in `src/` (T201), with or without `noqa`. Printed text has no call id, cannot be searched,
+    and may contain what callers have sent.
+    """
+
+    remedy = "Use structlog instead of print"
+
+    def check(self, repository: Repository) -> str:
+        return _without_findings(repository, "T201")
+
+
+def _without_findings(repository: Repository, *rules: str) -> str:
+    """Run Ruff with these rules alone: neither the team's settings nor `noqa` comments can hide a finding."""
+    banned = ", ".join(f'"{sdk}".msg = "use the model that the task is given"' for sdk in VENDOR_SDKS)
+    findings = repository.lint(
+        *("ruff", "check", "src", "--output-format=json", "--exit-zero", "--no-cache"),
+        *("--isolated", "--ignore-noqa", "--no-respect-gitignore", "--config=exclude = []"),
+        f"--config=lint.flake8-tidy-imports.banned-api = {{ {banned} }}",
+        "--target-version=py314",  # the newest syntax, of which older code is a part
+        f"--select={','.join(rules)},E902",  # E902: a file that cannot be read
+    )
+    for finding in findings:
+        path = os.path.relpath(finding["filename"], repository.root)
+        finding["place"] = f"{path}:{finding['location']['row']}"
+        if finding["code"] not in rules:
+            raise CheckUnknown(f"{finding['place']}: {finding['message']}")
+    places = [f"{finding['place']}: {finding['message']}" for finding in findings]
+    return require(not places, summarize(places), f"no finding of {', '.join(rules)}")
+
+
+class RepositoryCheck(Check):
+    """A check of files at the root of the repository."""
+
+    family = Family.REPOSITORY
+
+
+class DependenciesLocked(RepositoryCheck, id="DLV101", level="experiment"):
+    """Dependencies are locked.
+
+    `uv.lock` exists and names packages, so that every machine installs the same versions.
+    """
+
+    remedy = "Run `make setup`, then commit uv.lock"
+    file = "uv.lock"
+
+    def check(self, repository: Repository) -> str:
+        count = repository.text("uv.lock").count("[[package]]")
+        return require(count, "uv.lock names no package", f"{count} packages are locked")
+
+
+class TemplateReleaseRecorded(RepositoryCheck, id="DLV106", level="experiment"):
+    """The release of the template is recorded.
+
+    `.copier-answers.yml` names the release of the template that `chassis/` comes from. Without it, an update cannot
+    know what has changed since.
+    """
+
+    remedy = "Restore .copier-answers.yml as Copier wrote it"
+    file = ".copier-answers.yml"
+
+    def check(self, repository: Repository) -> str:
+        release = re.search(r"^_commit: *(\S+)", repository.text(".copier-answers.yml"), re.MULTILINE)
+        return require(release, ".copier-answers.yml names no release", f"release {release[1] if release else ''}")
+
+
+class ContainerIsNotRoot(RepositoryCheck, id="SEC103", level="standard"):
+    """The container does not run as root.
+
+    The last `USER` in the `Dockerfile` is a number other than 0. Kubernetes can only tell from a number that the
+    container does not run as root.
+    """
+
+    remedy = "End the Dockerfile with a numeric USER"
+    file = "Dockerfile"
+
+    def check(self, repository: Repository) -> str:
+        users = re.findall(r"^USER +(\S+)", repository.text("Dockerfile"), re.MULTILINE)
+        user = users[-1] if users else "root"
+        evidence = f"the container runs as {user}"
+        return require(re.fullmatch(r"[1-9]\d*(:\d+)?", user), evidence, evidence)
+
+
+class BaseImagesPinned(RepositoryCheck, id="SEC104", level="standard"):
+    """Base images are pinned by digest.
+
+    Every image that the `Dockerfile` names, in an `ARG` or in a `FROM`, has a digest. A tag can point to another image
+    tomorrow; a digest names the image that was tested.
+    """
+
+    remedy = "Add @sha256:… to each image"
+    file = "Dockerfile"
+
+    def check(self, repository: Repository) -> str:
+        dockerfile = repository.text("Dockerfile")
+        stages = {"scratch", *re.findall(r"^FROM .+ AS +(\S+)", dockerfile, re.MULTILINE)}
+        sources = re.findall(r"^FROM +(?:--\S+ +)*([^$\s]+)", dockerfile, re.MULTILINE)
+        images = re.findall(r"^ARG +\w+=(\S+/\S+:\S+)", dockerfile, re.MULTILINE)
+        images += [source for source in sources if source not in stages]
+        if not images:
+            raise CheckUnknown("the Dockerfile names no image")
+        unpinned = [image for image in images if "@sha256:" not in image]
+        return require(not unpinned, f"no digest: {', '.join(unpinned)}", f"{len(images)} images, all by digest")
+
+
+class EnvFileIgnored(RepositoryCheck, id="SEC105", level="experiment"):
+    """The file .env is ignored by Git.
+
+    `.gitignore` has a line `.env`. That file holds the API keys of the models.
+    """
+
+    remedy = "Add .env to .gitignore"
+    file = ".gitignore"
+
+    def check(self, repository: Repository) -> str:
+        ignored = ".env" in repository.text(".gitignore").splitlines()
+        return require(ignored, ".gitignore has no line .env", ".gitignore has a line .env")
+
+
+class EnvExampleHasNoKey(RepositoryCheck, id="SEC106", level="experiment"):
+    """The file .env.example contains no API key.
+
+    No `…_API_KEY` in `.env.example` has a value. That file is committed, so everyone who can read the repository
+    could read the key.
+    """
+
+    remedy = "Remove the value, and revoke the key"
+    file = ".env.example"
+
+    def check(self, repository: Repository) -> str:
+        keys = re.findall(r"^#? *(\w+_API_KEY)=\S", repository.text(".env.example"), re.MULTILINE)
+        return require(not keys, f".env.example has a value for {', '.join(keys)}", ".env.example has no values")
+
+
+class AlertsHaveRunbooks(RepositoryCheck, id="OBS102", level="standard"):
+    """Every alert has a runbook.
+
+    Every alert in `ops/alerts.yaml` names a page that exists. The page tells the person on call what to do.
+    """
+
+    remedy = "Write the page that the alert names"
+    file = "ops/alerts.yaml"
+
+    def check(self, repository: Repository) -> str:
+        alerts = re.findall(r"^ *- alert: *(\S+)", repository.text("ops/alerts.yaml"), re.MULTILINE)
+        pages = re.findall(r"\brunbook(?:_url)?: *(\S+)", repository.text("ops/alerts.yaml"))
+        missing = sorted({page for page in pages if not (repository.root / page).is_file()})
+        if len(pages) < len(alerts):
+            missing.append(f"{len(alerts)} alerts name only {len(pages)} pages")
+        return require(alerts and not missing, f"missing: {', '.join(missing)}", f"{len(alerts)} alerts with a runbook")
+
+
+class ProjectDescribed(RepositoryCheck, id="DOC101", level="experiment"):
+    """The project has a description.
+
+    `project.description` in `pyproject.toml` says what the service does. The catalog and the sign-off pages show it
+    to people who do not know the service.
+    """
+
+    remedy = "Write project.description in pyproject.toml"
+    file = "pyproject.toml"
+
+    def check(self, repository: Repository) -> str:
+        description = repository.project.description
+        return require(description, "project.description is empty", description)
+
+
+class ReadmeNamesContact(RepositoryCheck, id="DOC102", level="standard"):
+    """The README names the contact.
+
+    `README.md` contains the email address of the team that is accountable for the system.
+    """
+
+    remedy = "Add the email address to README.md"
+    file = "README.md"
+
+    def check(self, repository: Repository) -> str:
+        address = repository.ownership.contact
+        named = address in repository.text("README.md")
+        return require(named, f"README.md does not contain {address}", f"README.md contains {address}")

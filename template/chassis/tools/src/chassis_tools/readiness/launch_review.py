@@ -1,0 +1,113 @@
+"""Runs every check on one repository, applies its waivers, and tells which level it reaches."""
+
+import pkgutil
+from dataclasses import dataclass
+from datetime import date
+from importlib import import_module
+from pathlib import Path
+from typing import get_args
+
+from chassis.config.constraints import RiskTier
+from chassis.errors import ConfigError
+from chassis_tools import readiness
+from chassis_tools.readiness.check import Check, CheckStatus, Family
+from chassis_tools.readiness.repository import CheckFailed, CheckUnknown, Repository
+from chassis_tools.readiness.waivers import FILE, Waiver, load_waivers
+
+# A module registers its checks when it is imported.
+for module in pkgutil.iter_modules(readiness.__path__, f"{readiness.__name__}."):
+    if ".checks_" in module.name:
+        import_module(module.name)
+
+TIERS: tuple[RiskTier, ...] = get_args(RiskTier.__value__)
+CHECKS = tuple(sorted((check() for check in Check.registered), key=lambda check: tuple(Family).index(check.family)))
+"""Every check, family by family; `chassis/docs/ready.md` is generated from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The result of one check.
+
+    Args:
+        check: The check.
+        status: Whether the requirement is met.
+        evidence: What the check has read, in words.
+    """
+
+    check: Check
+    status: CheckStatus
+    evidence: str
+
+    @property
+    def blocks(self) -> bool:
+        """Tell whether the level of the check cannot be reached because of it."""
+        return self.status in {CheckStatus.FAIL, CheckStatus.UNKNOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchReview:
+    """The results of all checks.
+
+    Args:
+        name: The name of the project, or of its folder.
+        tier: The level that a release needs; None if the constraints cannot be read.
+        results: One result for each check, in the order of `CHECKS`.
+        waivers_error: What is wrong with `waivers.toml`; no waiver counts then.
+    """
+
+    name: str
+    tier: RiskTier | None
+    results: tuple[CheckResult, ...]
+    waivers_error: str | None
+
+    @property
+    def level(self) -> RiskTier | None:
+        """Return the highest level whose checks, and those of all lower levels, pass or are waived."""
+        reached = None
+        for tier in TIERS:
+            if any(result.blocks and result.check.level == tier for result in self.results):
+                break
+            reached = tier
+        return reached
+
+    @property
+    def blocking(self) -> tuple[CheckResult, ...]:
+        """Return the results that keep the repository from the level that a release needs."""
+        needed = TIERS[: TIERS.index(self.tier or TIERS[-1]) + 1]
+        return tuple(result for result in self.results if result.blocks and result.check.level in needed)
+
+
+def run_checks(root: Path, today: date) -> LaunchReview:
+    """Run every check. Nothing in the repository is imported, run or written.
+
+    Args:
+        root: The folder of the repository.
+        today: The date that dates in the repository are compared with.
+    """
+    repository = Repository(root, today)
+    waivers, waivers_error = dict[str, Waiver](), None
+    try:
+        waivers = load_waivers(root, {check.id for check in CHECKS})
+    except ConfigError as error:
+        waivers_error = str(error)
+    results = tuple(_run(check, repository, waivers.get(check.id)) for check in CHECKS)
+    try:
+        return LaunchReview(repository.project.name, repository.constraints.risk.tier, results, waivers_error)
+    except (ConfigError, ValueError):
+        return LaunchReview(root.name, None, results, waivers_error)
+
+
+def _run(check: Check, repository: Repository, waiver: Waiver | None) -> CheckResult:
+    try:
+        return CheckResult(check, CheckStatus.PASS, check.check(repository))
+    except CheckFailed as error:
+        status, evidence = CheckStatus.FAIL, str(error)
+    except (CheckUnknown, ConfigError, OSError, SyntaxError, ValueError) as error:
+        status, evidence = CheckStatus.UNKNOWN, str(error)
+    if waiver is None:
+        return CheckResult(check, status, evidence)
+    if not waiver.from_day <= repository.today < waiver.until:
+        period = f"from {waiver.from_day} until {waiver.until}"
+        return CheckResult(check, status, f"{evidence}; the waiver in {FILE} is only valid {period}")
+    evidence = f"{evidence}; waived by {waiver.approver} until {waiver.until}: {waiver.reason}"
+    return CheckResult(check, CheckStatus.WAIVED, evidence)

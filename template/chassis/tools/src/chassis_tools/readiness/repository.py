@@ -1,0 +1,119 @@
+"""The repository under review: each file is read when a check asks for it, and none of the team's code is run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from chassis.config.constraints import Constraints
+from chassis.config.ownership import Ownership
+from chassis.config.project import Project, find_project
+from chassis_tools.evals.suites import Suite, load_suites
+from chassis_tools.governance.decisions import Decisions, load_decisions
+from chassis_tools.governance.signoff import load_signoffs
+from chassis_tools.governance.signoff_status import Standing, standings
+
+LINTER_TIMEOUT_SECONDS = 60
+
+
+class CheckFailed(Exception):
+    """A requirement is not met; the message is the evidence."""
+
+
+class CheckUnknown(Exception):
+    """It cannot be decided whether a requirement is met; the message says why."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository on one day. What reads a missing or invalid file raises `ConfigError`, unless it says otherwise.
+
+    Args:
+        root: Its folder.
+        today: The date that dates in the repository are compared with.
+    """
+
+    root: Path
+    today: date
+
+    def text(self, path: str) -> str:
+        """Return the content of a file.
+
+        Raises:
+            CheckFailed: The file does not exist.
+            CheckUnknown: The file is not UTF-8 text.
+        """
+        try:
+            return (self.root / path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise CheckFailed(f"{path} does not exist") from None
+        except UnicodeDecodeError as error:
+            raise CheckUnknown(f"{path} is not UTF-8 text ({error.reason})") from None
+
+    @cached_property
+    def project(self) -> Project:
+        """Return the settings in `pyproject.toml`."""
+        return find_project(self.root)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """Return `constraints.toml` and `ownership.toml`."""
+        return load_decisions(self.project)
+
+    @property
+    def constraints(self) -> Constraints:
+        """Return `constraints.toml`."""
+        return self.decisions.constraints
+
+    @property
+    def ownership(self) -> Ownership:
+        """Return `ownership.toml`."""
+        return self.decisions.ownership
+
+    @cached_property
+    def signoffs(self) -> dict[str, Standing]:
+        """Return the status of each sign-off, by kind."""
+        recorded = load_signoffs(self.root)
+        return {status.kind: status for status in standings(self.constraints, recorded, self.today)}
+
+    @cached_property
+    def suites(self) -> Mapping[str, Suite]:
+        """Return the suites in `evals/suites.toml`, by name."""
+        return load_suites(self.root).suites
+
+    def lint(self, tool: str, *arguments: str) -> list[dict[str, Any]]:
+        """Run a linter in the repository and return its findings.
+
+        Args:
+            tool: The name of the command, such as `ruff`.
+            arguments: They make it print JSON, change nothing, and exit with 0 even if it finds something.
+
+        Raises:
+            CheckUnknown: The linter is not installed, or it failed.
+        """
+        # `.venv/bin/chassis` also runs without the environment on PATH, so its own folder comes first.
+        search_path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", "")))
+        executable = shutil.which(tool, path=search_path)
+        if executable is None:
+            raise CheckUnknown(f"{tool} is not installed")
+        try:
+            process = subprocess.run(  # noqa: S603 - only the checks choose the arguments
+                [executable, *arguments],
+                cwd=self.root,
+                capture_output=True,
+                check=True,
+                encoding="utf-8",
+                timeout=LINTER_TIMEOUT_SECONDS,
+            )
+            findings: list[dict[str, Any]] = json.loads(process.stdout)
+        except (subprocess.SubprocessError, ValueError) as error:
+            output = " ".join(str(getattr(error, "stderr", None) or error).split())
+            raise CheckUnknown(f"{tool} failed: {output}") from None
+        return findings
