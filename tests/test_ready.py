@@ -487,9 +487,9 @@ def test_the_screen(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 acme-help: 1 check failing for tier critical; level reached: experiment
 
 Data
-✗ DAT101  The region of every destination is known
-          no region for openai
-          → Set region of the destination, as the contract states it
+✗ The region of every destination is known  DAT101
+  no region for openai
+  → Set region of the destination, as the contract states it
 
 49 passed, 1 failed
 chassis/docs/ready.md explains every check; --all shows those that pass."""

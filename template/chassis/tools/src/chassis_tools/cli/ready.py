@@ -38,7 +38,7 @@ def ready(
     output: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen")] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Also show the checks that pass")] = False,
 ) -> None:
-    """Run the launch review: every check that a release must pass. Exits with 1 if one is failing."""
+    """Run the launch review: the checks that a release must pass. Exit with 1 if any of them fails."""
     from chassis.config.project import find_project
     from chassis_tools.readiness.launch_review import run_checks
 
@@ -94,13 +94,14 @@ def _print(review: "LaunchReview", *, show_all: bool) -> None:
 
 
 def _rows(results: Iterable["CheckResult"]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, 1, 0, 0))
     for result in results:
         check, color = result.check, COLORS[result.status]
-        table.add_row(Text(f"{MARKS[result.status]} {check.id}", color), Text(check.title, color))
+        title = Text.assemble((check.title, color), (f"  {check.id}", "dim"))
+        table.add_row(Text(MARKS[result.status], color), title)
         table.add_row("", result.evidence)
         if result.blocks:
-            table.add_row("", Text(f"→ {check.remedy}", "dim"))
+            table.add_row("", f"→ {check.remedy}")
     return table
 
 
