@@ -53,7 +53,7 @@ pins: ## Write pins.toml into all workflows
 
 reference: ## Write what follows from the code: the pages of docs/reference, and the questions for cookiecutter
 	PYTHONPATH=$(HELPERS) $(RUN) python -m reference_pages
-	$(RUN) python scripts/second_door.py
+	$(RUN) python scripts/cookiecutter_questions.py
 
 updates: ## Update edited repositories of former releases, and write down what was lost (nothing)
 	PYTHONPATH=$(HELPERS) $(RUN) python -m update_matrix

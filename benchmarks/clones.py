@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from chassis.config.constraints import load_constraints
-from chassis_tools.governance.signoff import SignOff, covered, save
-from chassis_tools.governance.signoff_kinds import KINDS
+from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
+from chassis_tools.governance.signoffs import SignOff, covering, save_signoff
 from copier import run_copy
 
 from benchmarks.projects import copy_template
@@ -88,10 +88,10 @@ def forget_owners(clone: Path) -> None:
 
 def sign_procurement(clone: Path, today: date) -> None:
     """Let procurement sign for what the service may spend now, for a year."""
-    covers = KINDS["procurement"].covers(load_constraints(clone))
+    covers = SIGNOFF_KINDS["procurement"].covers(load_constraints(clone))
     signed = {"decision": "approved", "approver": "Ada Lovelace", "team": "ai", "decided_on": today}
-    bound = covered(covers) | {"expires_on": today + timedelta(365)}
-    save(clone, "procurement", SignOff.model_validate(signed | bound))
+    bound = covering(covers) | {"expires_on": today + timedelta(365)}
+    save_signoff(clone, "procurement", SignOff.model_validate(signed | bound))
 
 
 def raise_budget(clone: Path) -> None:

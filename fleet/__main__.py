@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from chassis_tools.updates.source import Template
+from chassis_tools.updates.template_repository import TemplateRepository
 from rich.console import Console
 from rich.progress import track
 
@@ -33,7 +33,7 @@ def main() -> None:
         sys.exit(
             "No repository was named; give a clone, a folder of clones, or --list with a file of paths and addresses"
         )
-    looked = survey(places, Template(git_dir(options.template)), options.today)
+    looked = survey(places, TemplateRepository(git_dir(options.template)), options.today)
     watched = track(looked, "looking …", total=len(places), console=Console(stderr=True), transient=True)
     fleet = sorted(watched, key=worst_first)
     Console(width=None if sys.stdout.isatty() else WIDE).print(drawn(fleet))

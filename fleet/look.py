@@ -11,13 +11,12 @@ from chassis.config.constraints import load_constraints
 from chassis.config.ownership import load_ownership
 from chassis.config.project import find_project
 from chassis.errors import ConfigError
-from chassis_tools.governance.signoff import SignOff, load_signoffs
-from chassis_tools.governance.signoff_status import BLOCKS_RELEASE, standings
+from chassis_tools.governance.signoffs import BLOCKS_RELEASE, SignOff, load_signoffs, signoff_statuses
 from chassis_tools.readiness.launch_review import CHECKS, run_checks
 from chassis_tools.readiness.waivers import load_waivers
-from chassis_tools.updates.record import load_record
-from chassis_tools.updates.source import Template
-from chassis_tools.updates.status import upstream_of
+from chassis_tools.updates.copier import load_answers_file
+from chassis_tools.updates.status import compare_with_template
+from chassis_tools.updates.template_repository import TemplateRepository
 
 from fleet.facts import Blocker, Budget, Drifted, Due, Facts, Lapsed, Readiness, Waiver
 
@@ -30,7 +29,7 @@ class Looking:
     """A look at one repository: each part adds what it finds, or a sentence on why it found nothing."""
 
     root: Path
-    template: Template
+    template: TemplateRepository
     today: date
     facts: Facts
     troubles: list[str] = field(default_factory=list)
@@ -45,7 +44,7 @@ class Looking:
             self.troubles.append(f"The {name} could not be read: {type(error).__name__}: {error}")
 
 
-def look(root: Path, template: Template, today: date, trouble: str | None = None) -> Facts:
+def look(root: Path, template: TemplateRepository, today: date, trouble: str | None = None) -> Facts:
     """Return what is known of the repository at `root`.
 
     Args:
@@ -79,13 +78,13 @@ def project(looking: Looking) -> Facts:
 
 def release(looking: Looking) -> Facts:
     """Return its release, how far that is behind, and what was done to the chassis."""
-    record = load_record(looking.root)
+    record = load_answers_file(looking.root)
     looking.facts = replace(looking.facts, version=record.version)
     if looking.template.commit_of(record.version) is None:
         remedy = "Fetch its tags (git fetch --tags), or name the right clone with --template"
         where = f"The clone of the template at {looking.template.git_dir}"
         raise ConfigError(where, f"it has no release {record.version}, which .copier-answers.yml names", remedy)
-    upstream = upstream_of(looking.root, record, looking.template)
+    upstream = compare_with_template(looking.root, record, looking.template)
     drift = upstream.drift
     return replace(
         looking.facts,
@@ -118,11 +117,11 @@ def signatures(looking: Looking) -> Facts:
     looking.facts = replace(looking.facts, budget=spending(looking.root))
     constraints = load_constraints(looking.root)
     given = load_signoffs(looking.root)
-    due = (each for each in standings(constraints, given, looking.today) if each.state in BLOCKS_RELEASE)
+    statuses = signoff_statuses(constraints, given, looking.today).values()
     return replace(
         looking.facts,
         budget=Budget(constraints.cost.per_month_usd, approved(given.get("procurement"), looking.today)),
-        due=tuple(Due(each.kind, str(each.state), each.because) for each in due),
+        due=tuple(Due(each.kind, str(each.state), each.reason) for each in statuses if each.state in BLOCKS_RELEASE),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cookiecutter_user import Visitor, copy_door, release
+from cookiecutter_user import CookiecutterUser, copy_cookiecutter_template, first_release
 from generated_project import Generate, Once, Shelf, generate_into
 
 DECISIONS = ("constraints.toml", "ownership.toml", "pyproject.toml")
@@ -63,13 +63,13 @@ def decide(decisions: Path, tmp_path: Path) -> Generate:
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository of the template and of its door for cookiecutter, with one release."""
-    source = copy_door(tmp_path_factory.mktemp("source"))
-    release(source, "1.0.0")
+    """Return a repository of the template with one release, for Copier and for cookiecutter."""
+    source = copy_cookiecutter_template(tmp_path_factory.mktemp("source"))
+    first_release(source, "1.0.0")
     return source
 
 
 @pytest.fixture
-def visitor(tmp_path: Path) -> Visitor:
-    """Return somebody with a home of their own."""
-    return Visitor(tmp_path / "home")
+def cookiecutter_user(tmp_path: Path) -> CookiecutterUser:
+    """Return a user of cookiecutter with an empty home."""
+    return CookiecutterUser(tmp_path / "home")

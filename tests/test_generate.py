@@ -14,9 +14,9 @@ from answer_sets import QUESTIONS, QUICK, Answers, choices, pairs, pairwise
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
 from chassis_tools.governance.decisions import load_decisions
-from chassis_tools.governance.sync import drifts, write
+from chassis_tools.governance.derived_files import out_of_date_files, write_derived_files
 from generated_project import Generate, Once, generate_into, rendered
-from path_ownership import kind_of
+from path_ownership import owner_of
 
 SETS = {"-".join(answers.values()): answers for answers in pairwise()}
 
@@ -64,10 +64,10 @@ def assert_clean(project: Path) -> None:
 
 def test_files(project: Path) -> None:
     """Every file is text without leftovers of the template, ends in one line break and parses."""
-    write(load_decisions(find_project(project)))
+    write_derived_files(load_decisions(find_project(project)))
     for path, content in rendered(project).items():
         text = content.decode()
-        assert kind_of(path) == "chassis" or not re.search(r"{[{%#]", text), path
+        assert owner_of(path) == "chassis" or not re.search(r"{[{%#]", text), path
         assert not text.endswith("\n\n"), path
         assert text == "" or text.endswith("\n"), path
         if path.endswith(".toml"):
@@ -79,8 +79,8 @@ def test_files(project: Path) -> None:
 def test_decisions(project: Path) -> None:
     """The decisions can be meant, and after one `chassis sync` nothing is left to derive."""
     decisions = load_decisions(find_project(project))
-    write(decisions)
-    assert drifts(decisions) == []
+    write_derived_files(decisions)
+    assert out_of_date_files(decisions) == []
     assert (project / f".{decisions.project.forge}/CODEOWNERS").is_file()
 
 

@@ -15,9 +15,9 @@ from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
 from chassis_tools.cli.ready import as_json, as_markdown, as_sarif
 from chassis_tools.governance.decisions import load_decisions
-from chassis_tools.governance.signoff import SignOff, covered, save
-from chassis_tools.governance.signoff_kinds import KINDS
-from chassis_tools.governance.sync import write
+from chassis_tools.governance.derived_files import write_derived_files
+from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
+from chassis_tools.governance.signoffs import SignOff, covering, save_signoff
 from chassis_tools.readiness.check import summarize
 from chassis_tools.readiness.checks_constraints import (
     MAX_DUE_HOURS,
@@ -65,12 +65,12 @@ def remove(path: str) -> Mutation:
 
 def sign_everything(project: Path) -> None:
     """Write the derived files, and record a valid sign-off of every kind."""
-    write(load_decisions(find_project(project)))
+    write_derived_files(load_decisions(find_project(project)))
     constraints = load_constraints(project)
-    for kind, about in KINDS.items():
-        bound = covered(about.covers(constraints)) | {"team": "ai", "approver": "Ada Lovelace"}
+    for kind, about in SIGNOFF_KINDS.items():
+        bound = covering(about.covers(constraints)) | {"team": "ai", "approver": "Ada Lovelace"}
         days = {"decided_on": date(2026, 11, 1), "expires_on": date(2027, 11, 1)}
-        save(project, kind, SignOff.model_validate({"decision": "approved", **bound, **days}))
+        save_signoff(project, kind, SignOff.model_validate({"decision": "approved", **bound, **days}))
 
 
 def leave_one_team(project: Path) -> None:
@@ -114,7 +114,7 @@ MUTATIONS: dict[str, Mutation] = {
     "OWN106": replace(OWNERSHIP, r'"/chassis/", ', ""),
     **{
         f"SGN{kind.upper()}": replace(f"signoffs/{kind}.toml", r"^expires_on = \S+", "expires_on = 2026-12-01")
-        for kind in KINDS
+        for kind in SIGNOFF_KINDS
     },
     "DLV101": remove("uv.lock"),
     "DLV102": replace(WORKFLOW, r"@[0-9a-f]{40}", "@v7"),
@@ -394,7 +394,7 @@ def test_a_fresh_project(generate: Generate, forge: str) -> None:
     project = generate(forge=forge)
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
     (project / ".copier-answers.yml").write_text("_commit: 1.0.0\n", encoding="utf-8")
-    write(load_decisions(find_project(project)))
+    write_derived_files(load_decisions(find_project(project)))
 
     review = run_checks(project, TODAY)
 

@@ -5,7 +5,7 @@ import pytest
 from chassis.config.constraints import Constraints
 from chassis.config.ownership import Ownership
 from chassis.config.toml_file import Section
-from chassis_tools.governance.signoff import SignOff
+from chassis_tools.governance.signoffs import SignOff
 from chassis_tools.readiness.waivers import Waivers
 from generated_project import Generate
 from reference_pages import PAGES, WRITERS, paths_of

@@ -1,4 +1,4 @@
-"""Somebody who comes through cookiecutter's door: what they run, and what must not be left behind."""
+"""Runs cookiecutter with a home of its own, with or without Copier, and finds what it leaves behind."""
 
 import os
 import shutil
@@ -12,9 +12,12 @@ from pathlib import Path
 from answer_sets import ROOT
 from generated_project import commit, copy_template, git
 
+COPIER_PROGRAMS = ("copier", "uvx", "pipx")
+"""Programs that are Copier or can fetch it."""
 
-def copy_door(folder: Path) -> Path:
-    """Copy the template and its second door into a folder."""
+
+def copy_cookiecutter_template(folder: Path) -> Path:
+    """Copy the template, and what cookiecutter needs to read it, into a folder."""
     copy_template(folder)
     shutil.copy(ROOT / "cookiecutter.json", folder)
     for name in ("hooks", "{{cookiecutter.__folder}}"):
@@ -22,25 +25,26 @@ def copy_door(folder: Path) -> Path:
     return folder
 
 
-def release(source: Path, version: str) -> None:
-    """Commit a template as it lies there, and tag it."""
+def first_release(source: Path, version: str) -> None:
+    """Create a git repository in a folder, commit everything and tag it."""
     git(source, "init", "--quiet", "--initial-branch", "main")
     commit(source, version)
     git(source, "tag", version)
 
 
-COPIERS = ("copier", "uvx", "pipx")
-"""Programs that are Copier or can fetch it."""
+def files_below(folder: Path) -> list[str]:
+    """Return the files below a folder; empty folders, which cookiecutter leaves in the temporary one, do not count."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 @dataclass(frozen=True)
-class Visitor:
-    """Somebody who runs cookiecutter.
+class CookiecutterUser:
+    """Someone who runs cookiecutter.
 
     Args:
-        home: Where cookiecutter keeps answers and clones; nothing of the real home is read or written.
-        python: Whose cookiecutter.
-        path: Where programs are found.
+        home: The folder for settings, replayed answers and clones; the real home is neither read nor written.
+        python: The interpreter whose cookiecutter is run.
+        path: The PATH.
     """
 
     home: Path
@@ -49,30 +53,30 @@ class Visitor:
 
     @property
     def temporary(self) -> Path:
-        """Return the folder that temporary files of this visit lie in."""
+        """Return the folder for temporary files."""
         return self.home / "temporary"
 
     @property
-    def here(self) -> Path:
-        """Return the folder in which cookiecutter is run."""
-        return self.home / "here"
+    def cwd(self) -> Path:
+        """Return the working directory."""
+        return self.home / "cwd"
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """Run cookiecutter and return how it ended."""
-        for folder in (self.temporary, self.here):
+        """Run cookiecutter, without a terminal."""
+        for folder in (self.temporary, self.cwd):
             folder.mkdir(exist_ok=True, parents=True)
         config = self.home / "config.yaml"
-        kept = {"replay_dir": self.home / "replay", "cookiecutters_dir": self.home / "clones"}
-        config.write_text("".join(f"{name}: {path}\n" for name, path in kept.items()), encoding="utf-8")
-        places = {"PATH": self.path, "TMPDIR": str(self.temporary), "HOME": str(self.home)}
-        environment = os.environ | places | {"COOKIECUTTER_CONFIG": str(config)}
+        folders = {"replay_dir": self.home / "replay", "cookiecutters_dir": self.home / "clones"}
+        config.write_text("".join(f"{name}: {path}\n" for name, path in folders.items()), encoding="utf-8")
+        variables = {"PATH": self.path, "TMPDIR": str(self.temporary), "HOME": str(self.home)}
+        environment = os.environ | variables | {"COOKIECUTTER_CONFIG": str(config)}
         command = [self.python, "-m", "cookiecutter", *map(str, arguments)]
         return subprocess.run(
-            command, cwd=self.here, env=environment, input="", capture_output=True, text=True, check=False
+            command, cwd=self.cwd, env=environment, input="", capture_output=True, text=True, check=False
         )
 
-    def without_copier(self, *programs: Path) -> "Visitor":
-        """Return the same with a cookiecutter that has no Copier beside it, nor on PATH, unless it is given here."""
+    def without_copier(self, *programs: Path) -> "CookiecutterUser":
+        """Return a user without Copier: not installed beside cookiecutter, and not on PATH unless among `programs`."""
         other, path = self.home / "venv", self.home / "path"
         venv.create(other, symlinks=True)
         (library,) = other.glob("lib/python*/site-packages")
@@ -83,10 +87,5 @@ class Visitor:
         for program in (Path(str(shutil.which("git"))), *programs):
             (path / program.name).symlink_to(program)
         folders = (Path(folder) for folder in self.path.split(os.pathsep))
-        others = [str(folder) for folder in folders if not any((folder / name).exists() for name in COPIERS)]
+        others = [str(folder) for folder in folders if not any((folder / name).exists() for name in COPIER_PROGRAMS)]
         return replace(self, python=other / "bin/python", path=os.pathsep.join([str(path), *others]))
-
-
-def left(folder: Path) -> list[str]:
-    """Return the files below a folder; temporary folders that cookiecutter forgot do not count while they are empty."""
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

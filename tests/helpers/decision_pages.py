@@ -9,8 +9,8 @@ from typing import Any, get_args
 from chassis.config.constraints import Constraints
 from chassis.config.ownership import Ownership, Role, Roles
 from chassis.config.toml_file import Section
-from chassis_tools.governance.signoff import SignOff
-from chassis_tools.governance.signoff_kinds import KINDS
+from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
+from chassis_tools.governance.signoffs import SignOff
 from chassis_tools.readiness.waivers import Waivers
 from pydantic.fields import FieldInfo
 
@@ -49,7 +49,7 @@ def ownership() -> str:
     """Return the page on the other three."""
     files = (("ownership.toml", Ownership), ("signoffs/KIND.toml", SignOff), ("waivers.toml", Waivers))
     tables = "".join(part for file, section in files for part in _tables(section, "", file))
-    kinds = (f"| `{name}` | `{kind.role}` | {kind.question} |\n" for name, kind in KINDS.items())
+    kinds = (f"| `{name}` | `{kind.role}` | {kind.question} |\n" for name, kind in SIGNOFF_KINDS.items())
     return (
         OWNERSHIP
         + tables

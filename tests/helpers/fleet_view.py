@@ -3,7 +3,7 @@
 from datetime import date
 from pathlib import Path
 
-from chassis_tools.updates.source import Template
+from chassis_tools.updates.template_repository import TemplateRepository
 
 from fleet.facts import Facts
 from fleet.repositories import Place
@@ -14,4 +14,4 @@ TODAY = date(2026, 12, 1)
 
 def seen(repository: Path, template: Path, today: date = TODAY) -> Facts:
     """Look at a repository."""
-    return visit(Place(repository), Template(template / ".git"), today)
+    return visit(Place(repository), TemplateRepository(template / ".git"), today)

@@ -12,15 +12,17 @@ from bad_requests import BAD_REQUESTS
 from bad_starts import BAD_STARTS
 from chassis.config.project import find_project
 from chassis_tools.governance.decisions import load_decisions
-from chassis_tools.governance.sync import write as write_derived
+from chassis_tools.governance.derived_files import write_derived_files
 from chassis_tools.readiness.check import Family
 from chassis_tools.readiness.launch_review import CHECKS, TIERS
 from copier import run_copy
-from path_ownership import kind_of
+from path_ownership import owner_of
 from sensitive.corpus import load
 from sensitive.measure import form_rows, rows
 
 PAGES = ROOT / "docs/reference"
+SOURCE_FOLDERS = ("chassis/src/", "chassis/tools/src/")
+"""Folders that the page of paths names as a whole."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -64,18 +66,19 @@ def paths() -> str:
 
 def paths_of(project: Path) -> str:
     """Return that page for a repository with the default answers; its derived files are written first."""
-    write_derived(load_decisions(find_project(project)))
+    write_derived_files(load_decisions(find_project(project)))
     files = sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file())
     kinds = {
-        kind: [file for file in files if kind_of(file) == kind] for kind in ("yours", "derived", "chassis", "record")
+        kind: [file for file in files if owner_of(file) == kind] for kind in ("yours", "derived", "chassis", "record")
     }
-    source = [file for file in kinds["chassis"] if file.startswith("chassis/src/")]
-    rows = [(f"`{file}`", kind) for kind, owned in kinds.items() for file in owned if file not in source]
+    rows = [
+        (f"`{file}`", kind) for kind, owned in kinds.items() for file in owned if not file.startswith(SOURCE_FOLDERS)
+    ]
     return (
         "# Paths\n\nThe files of a repository that was generated with the default answers and set up, and the owner of "
         "each, from `chassis/paths.txt`. The kinds are explained in "
         "[path ownership](../explanation/path-ownership.md).\n\n"
-        + table(("path", "kind"), [*rows, ("`chassis/src/`", "chassis")])
+        + table(("path", "kind"), [*rows, *((f"`{folder}`", "chassis") for folder in SOURCE_FOLDERS)])
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from chassis.config.ownership import Roles
 from chassis.config.project import find_project
 from chassis_tools.governance.decisions import load_decisions
-from chassis_tools.governance.sync import write
+from chassis_tools.governance.derived_files import write_derived_files
 
 
 def one_team_a_role(project: Path) -> Path:
@@ -26,4 +26,4 @@ def one_team_a_role(project: Path) -> Path:
 
 def sync(project: Path) -> list[str]:
     """Do what `chassis sync` does, and return the files that it wrote."""
-    return [drift.path for drift in write(load_decisions(find_project(project)))]
+    return [drift.path for drift in write_derived_files(load_decisions(find_project(project)))]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from chassis.config.project import find_project
 from chassis_tools.governance.decisions import load_decisions
-from chassis_tools.governance.sync import write
+from chassis_tools.governance.derived_files import write_derived_files
 from generated_project import commit, copy_template, generate_into, git
 
 
@@ -25,7 +25,7 @@ def release(source: Path, version: str) -> None:
 def project_of(source: Path, version: str, folder: Path, **answers: object) -> Path:
     """Generate a repository from a release, derive what follows, and commit it as its team would."""
     generate_into(folder, source, answers, vcs_ref=version)
-    write(load_decisions(find_project(folder)))
+    write_derived_files(load_decisions(find_project(folder)))
     git(folder, "init", "--quiet", "--initial-branch", "main")
     git(folder, "config", "user.name", "Test")
     git(folder, "config", "user.email", "test@example.com")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from answer_sets import ROOT
-from chassis_tools.updates.law import FILE, kind_of, read_law
-from chassis_tools.updates.record import load_record
+from chassis_tools.updates.copier import load_answers_file
+from chassis_tools.updates.path_ownership import PATHS_FILE, owner_of, parse_path_owners
 from copier import run_update
 from former_releases import FORMER, NOW, RENAMED, SPENT, releases
 from generated_project import commit, generate_into, git, rendered
@@ -102,11 +102,11 @@ def tracked(project: Path) -> list[str]:
 
 def _theirs(project: Path, source: Path) -> dict[str, bytes]:
     law = _law(source)
-    return {path: (project / path).read_bytes() for path in tracked(project) if kind_of(path, law) not in OURS}
+    return {path: (project / path).read_bytes() for path in tracked(project) if owner_of(path, law) not in OURS}
 
 
 def _law(source: Path) -> tuple[tuple[str, str], ...]:
-    return read_law((source / "template" / FILE).read_text(encoding="utf-8"))
+    return parse_path_owners((source / "template" / PATHS_FILE).read_text(encoding="utf-8"))
 
 
 def _unmerged(project: Path) -> set[str]:
@@ -123,7 +123,7 @@ def _lost(before: bytes, after: bytes | None) -> int:
 
 def _answered(project: Path) -> dict[str, Any]:
     """Return what a repository has recorded, under the names that the questions have today."""
-    recorded = load_record(project).answers.items()
+    recorded = load_answers_file(project).answers.items()
     return {RENAMED.get(name, name): value for name, value in recorded if not name.startswith("_")}
 
 
@@ -131,7 +131,7 @@ def _differing(project: Path, source: Path, answers: dict[str, Any], folder: Pat
     """Return what of ours is not as in a new repository; what people deleted or renamed is theirs to do without."""
     fresh = generate_into(folder / "fresh", source, answers, vcs_ref=NOW)
     law = _law(source)
-    ours = {path: content for path, content in rendered(fresh).items() if kind_of(path, law) in OURS}
+    ours = {path: content for path, content in rendered(fresh).items() if owner_of(path, law) in OURS}
     deleted = set(git(project, "log", "--diff-filter=D", "--name-only", "--format=", "--no-renames").split())
     for path, content in ours.items():
         file = project / path
@@ -139,7 +139,7 @@ def _differing(project: Path, source: Path, answers: dict[str, Any], folder: Pat
             not file.is_file() or file.read_bytes() != content or _mode(file) != _mode(fresh / path)
         ):
             yield path
-    yield from (path for path in tracked(project) if kind_of(path, law) in OURS and path not in ours)
+    yield from (path for path in tracked(project) if owner_of(path, law) in OURS and path not in ours)
 
 
 def _mode(file: Path) -> int:

@@ -11,7 +11,7 @@ from chassis.cli.main import app
 from chassis.config.ownership import Roles
 from chassis.config.project import find_project
 from chassis_tools.governance.decisions import load_decisions
-from chassis_tools.governance.sync import write
+from chassis_tools.governance.derived_files import write_derived_files
 from generated_project import generate_into
 from prometheus_rules import Rules
 from typer.testing import CliRunner
@@ -29,7 +29,7 @@ SECTIONS = ["## What it means", "## How to see it", "## How to stop the harm", "
 def synced(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project with its derived files."""
     project = generate_into(tmp_path_factory.mktemp("synced") / "acme-help", template, {})
-    write(load_decisions(find_project(project)))
+    write_derived_files(load_decisions(find_project(project)))
     return project
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from answer_sets import ROOT
-from chassis_tools.updates.source import Template
+from chassis_tools.updates.template_repository import TemplateRepository
 from fleet_view import TODAY
 
 from fleet.repositories import Place, found, listed
@@ -27,8 +27,8 @@ def test_places(service: Path, template: Path, tmp_path: Path) -> None:
     path, address, nowhere = listed(text, tmp_path / "clones")
     assert (path, address.address) == (Place(service), f"file://{service}")
     for _ in ("cloned", "brought up to date"):
-        assert visit(address, Template(template / ".git"), TODAY).service == "acme-help"
-    (trouble,) = visit(nowhere, Template(template / ".git"), TODAY).troubles
+        assert visit(address, TemplateRepository(template / ".git"), TODAY).service == "acme-help"
+    (trouble,) = visit(nowhere, TemplateRepository(template / ".git"), TODAY).troubles
     assert trouble.startswith("file:///nowhere/x.git could not be fetched: ")
 
 

@@ -11,9 +11,9 @@ from chassis_tools.evals.gate.context import GateContext
 from chassis_tools.evals.gate.validity import gate
 from chassis_tools.evals.suites import Suite
 from chassis_tools.governance.decisions import Decisions
-from chassis_tools.governance.monitoring import objectives
-from chassis_tools.governance.signoff_kinds import KINDS
-from chassis_tools.governance.signoff_status import State, standings
+from chassis_tools.governance.monitoring import objective_rules
+from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
+from chassis_tools.governance.signoffs import SignOffState, signoff_statuses
 from chassis_tools.readiness.launch_review import CHECKS
 from chassis_tools.readiness.repository import CheckFailed, Repository
 from ownership_file import OWNERSHIP
@@ -66,7 +66,7 @@ def objective(slo: str) -> See:
     """See what the alerts compare with."""
 
     def see(root: Path, raw: Raw) -> object:
-        [share] = re.findall(rf"slo: {slo}\}}\n +expr: vector\((.+)\)", objectives(decisions(root, raw)))
+        [share] = re.findall(rf"slo: {slo}\}}\n +expr: vector\((.+)\)", objective_rules(decisions(root, raw)))
         return share
 
     return see
@@ -90,8 +90,8 @@ def reviewed(check_id: str) -> See:
 
 def needed(_: Path, raw: Raw) -> object:
     """See which sign-offs a release needs."""
-    found = standings(constraints_for_tests(**raw), {}, TODAY)
-    return {standing.kind for standing in found if standing.state is State.MISSING}
+    statuses = signoff_statuses(constraints_for_tests(**raw), {}, TODAY)
+    return {kind for kind, status in statuses.items() if status.state is SignOffState.MISSING}
 
 
 def voided_since(before: Raw) -> See:
@@ -99,7 +99,7 @@ def voided_since(before: Raw) -> See:
 
     def facts(raw: Raw) -> dict[str, frozenset[str]]:
         constraints = constraints_for_tests(**raw)
-        return {name: kind.covers(constraints) for name, kind in KINDS.items()}
+        return {name: kind.covers(constraints) for name, kind in SIGNOFF_KINDS.items()}
 
     return lambda _, raw: {name for name, signed in facts(before).items() if signed != facts(raw)[name]}
 

@@ -1,1 +1,1 @@
-"""The subcommands that this package adds to `chassis`."""
+"""The subcommands that the tools add to `chassis`."""

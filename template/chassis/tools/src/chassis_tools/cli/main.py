@@ -1,19 +1,20 @@
-"""Adds the tools' subcommands to `chassis`."""
+"""Registers the subcommands of the tools with the `chassis` command of the runtime."""
 
 import typer
 
-from chassis_tools.cli import adopt, evals, local_model, ready, signoffs, status, sync, update
+from chassis_tools.cli import evals, governance, local_model, ready, template
 
-EVALUATION, TEMPLATE = "Evaluate and govern", "Follow the template"
+EVALUATE, TEMPLATE = "Evaluate and govern", "Follow the template"
+"""The panels of `chassis --help`."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add every subcommand of this package to the application of the runtime."""
-    app.command(rich_help_panel=EVALUATION)(local_model.local_model)
-    app.add_typer(evals.app, name="evals", rich_help_panel=EVALUATION)
-    app.command(rich_help_panel=EVALUATION)(ready.ready)
-    app.add_typer(signoffs.app, name="signoffs", rich_help_panel=EVALUATION)
-    app.command(rich_help_panel=TEMPLATE)(sync.sync)
-    app.command(rich_help_panel=TEMPLATE)(status.status)
-    app.command(rich_help_panel=TEMPLATE)(update.update)
-    app.command(rich_help_panel=TEMPLATE)(adopt.adopt)
+    """Add every subcommand of this package; the entry point of the group `chassis.commands`."""
+    app.command(rich_help_panel=EVALUATE)(local_model.local_model)
+    app.add_typer(evals.app, name="evals", rich_help_panel=EVALUATE)
+    app.command(rich_help_panel=EVALUATE)(ready.ready)
+    app.add_typer(governance.signoffs, name="signoffs", rich_help_panel=EVALUATE)
+    app.command(rich_help_panel=TEMPLATE)(governance.sync)
+    app.command("status", rich_help_panel=TEMPLATE)(template.show_status)
+    app.command(rich_help_panel=TEMPLATE)(template.update)
+    app.command(rich_help_panel=TEMPLATE)(template.adopt)

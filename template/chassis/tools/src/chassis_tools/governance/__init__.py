@@ -1,1 +1,1 @@
-"""The files that follow from the team's decisions. One more is one function here and one line in `registry`."""
+"""Sign-offs, and the files that are derived from the team's decisions."""

@@ -1,4 +1,4 @@
-"""`catalog-info.yaml`, the entry of the service in a Backstage catalogue."""
+"""Writes `catalog-info.yaml`, the service's entry in a Backstage catalog."""
 
 from chassis_tools.governance.decisions import Decisions
 
@@ -10,7 +10,7 @@ metadata:
   description: {description}
   links:
     - url: mailto:{contact}
-      title: Who to ask
+      title: Contact
 spec:
   type: service
   lifecycle: {lifecycle}
@@ -19,17 +19,17 @@ spec:
 
 
 def catalog_info(decisions: Decisions) -> str:
-    """Return the entry: name, purpose, contact, owner, and where in its life the service is."""
+    """Return the body of `catalog-info.yaml`."""
     ownership = decisions.ownership
     return ENTRY.format(
         name=decisions.project.name,
-        description=_quoted(decisions.project.description),
+        description=_single_quoted(decisions.project.description),
         contact=ownership.contact,
         lifecycle=ownership.lifecycle,
         team=ownership.roles.system.accountable,
     )
 
 
-def _quoted(text: str) -> str:
-    """In YAML's single quotes nothing on a single line but the quote itself needs care."""
+def _single_quoted(text: str) -> str:
+    """Return a text as a YAML scalar in single quotes, where only the quote itself has to be escaped."""
     return "'" + " ".join(text.split()).replace("'", "''") + "'"

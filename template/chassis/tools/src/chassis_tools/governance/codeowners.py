@@ -1,37 +1,37 @@
-"""Who is asked to approve a change, in the two dialects of CODEOWNERS."""
+"""Writes CODEOWNERS for GitHub and GitLab: who has to approve a change to which files."""
 
 from chassis.config.ownership import FILE, Ownership, Role
 from chassis.errors import ConfigError
 from chassis_tools.governance.decisions import Decisions
 
-RULE = "# Any one owner on a line may approve. The last line that matches a path decides.\n"
+COMMENT = "# Any one owner on a line can approve. The last line that matches a path applies.\n"
 
 
-def for_github(decisions: Decisions) -> str:
-    """Return `.github/CODEOWNERS`.
+def github_codeowners(decisions: Decisions) -> str:
+    """Return the body of `.github/CODEOWNERS`.
 
     Raises:
-        ConfigError: A handle has sub-groups, which GitHub does not know; it would skip the whole line in silence.
+        ConfigError: A handle has subgroups. GitHub does not know them and would silently ignore the whole line.
     """
     for name, team in decisions.ownership.teams.items():
         if team.handle.count("/") > 1:
             raise ConfigError(
                 f"{FILE}: teams.{name}.handle",
                 f"{team.handle!r} has more than one slash",
-                "GitHub knows @organisation/team and @person; write one of these",
+                "On GitHub, write @organization/team or @person",
             )
-    return RULE + _lines(decisions.ownership)
+    return COMMENT + _rules(decisions.ownership)
 
 
-def for_gitlab(decisions: Decisions) -> str:
-    """Return `.gitlab/CODEOWNERS`. It reads these patterns as GitHub does, and handles with sub-groups too."""
-    return RULE + _lines(decisions.ownership)
+def gitlab_codeowners(decisions: Decisions) -> str:
+    """Return the body of `.gitlab/CODEOWNERS`. GitLab reads the same patterns as GitHub, and handles with subgroups."""
+    return COMMENT + _rules(decisions.ownership)
 
 
-def _lines(ownership: Ownership) -> str:
-    """Return one line a path, broad patterns before narrow ones because the last match wins."""
+def _rules(ownership: Ownership) -> str:
+    """Return one line for each path, from broad to narrow patterns, because the last match applies."""
     owners = {path: _handles(ownership, role) for _, role in ownership.roles for path in role.paths}
-    return "".join(f"{path} {owners[path]}\n" for path in sorted(owners, key=_narrowness))
+    return "".join(f"{path} {owners[path]}\n" for path in sorted(owners, key=_specificity))
 
 
 def _handles(ownership: Ownership, role: Role) -> str:
@@ -39,6 +39,6 @@ def _handles(ownership: Ownership, role: Role) -> str:
     return " ".join(ownership.teams[team].handle for team in teams)
 
 
-def _narrowness(path: str) -> tuple[bool, int, str]:
-    """A pattern from the root is narrower than one that matches anywhere, and a deep one than a shallow one."""
+def _specificity(path: str) -> tuple[bool, int, str]:
+    """Return a sort key that puts patterns anchored at the root, and deeper ones, after the others."""
     return path.startswith("/"), len(path.strip("/").split("/")), path

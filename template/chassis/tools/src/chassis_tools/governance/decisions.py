@@ -1,4 +1,4 @@
-"""All that a derived file may follow from, read and checked once."""
+"""Loads the team's decisions: `pyproject.toml`, `constraints.toml` and `ownership.toml`."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from chassis.config.project import Project
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What the team has decided.
+    """Everything that derived files and sign-offs depend on.
 
     Args:
-        project: Name, purpose and forge, from `pyproject.toml`.
-        constraints: What must hold, from `constraints.toml`.
-        ownership: Who answers for what, from `ownership.toml`.
+        project: Name, purpose, forge and address of the repository, from `pyproject.toml`.
+        constraints: From `constraints.toml`.
+        ownership: From `ownership.toml`.
     """
 
     project: Project
@@ -23,9 +23,9 @@ class Decisions:
 
 
 def load_decisions(project: Project) -> Decisions:
-    """Read and check the decisions of a project.
+    """Read and validate the decisions of a project.
 
     Raises:
-        ConfigError: A file is missing or says something that cannot be meant.
+        ConfigError: A file is missing or invalid.
     """
     return Decisions(project, load_constraints(project.root), load_ownership(project.root))

@@ -1,4 +1,4 @@
-"""Whom to tell of a weakness: for people in `SECURITY.md`, for programs in OpenSSF's `security-insights.yml`."""
+"""Writes the security contacts: `SECURITY.md` for people, OpenSSF's `security-insights.yml` for programs."""
 
 import json
 from datetime import date
@@ -7,16 +7,16 @@ from chassis.errors import ConfigError
 from chassis_tools.governance.decisions import Decisions
 
 DAY = "{day}"
-"""Stands for the day on which a file last changed, which does not follow from any decision; `sync` fills it in."""
+"""Placeholder for the day on which the file last changed. No decision determines it, so `chassis sync` fills it in."""
 POLICY = """\
 
 # Security
 
-Have you found a weakness in {name}? Write to {email}, and please open no public issue about it.
-Say what somebody could do with it and how to see it: the request, what came back, and which release answered.
-Leave out what belongs to other people.
+To report a vulnerability in {name}, write to {email}. Please do not open a public issue.
+Describe the impact and how to reproduce it: the request, the response, and the release that you called.
+Leave out other people's data.
 
-{team} answers for the security of this service{deputy}.
+{team} is responsible for the security of this service{deputy}.
 """
 INSIGHTS = """\
 header:
@@ -45,23 +45,23 @@ project:
 """
 
 
-def policy(decisions: Decisions) -> str:
-    """Return `SECURITY.md`, which forges link to where an issue is opened."""
+def security_policy(decisions: Decisions) -> str:
+    """Return the body of `SECURITY.md`, which forges show to people who open an issue."""
     ownership, role = decisions.ownership, decisions.ownership.roles.security
     team, deputy = ownership.accountable(role), ownership.deputy(role)
     return POLICY.format(
         name=decisions.project.name,
         email=team.email,
         team=team.handle,
-        deputy=f"; {deputy.handle} stands in" if deputy else "",
+        deputy=f"; {deputy.handle} is the deputy" if deputy else "",
     )
 
 
-def insights(decisions: Decisions) -> str | None:
-    """Return `security-insights.yml`, or None where `pyproject.toml` does not say where the repository is.
+def security_insights(decisions: Decisions) -> str | None:
+    """Return the body of `security-insights.yml`, or None if `pyproject.toml` has no address of the repository.
 
     Raises:
-        ConfigError: What it says there is no address.
+        ConfigError: The address is not a web address.
     """
     ownership, url = decisions.ownership, decisions.project.repository
     if url is None:
@@ -69,15 +69,15 @@ def insights(decisions: Decisions) -> str | None:
     if not url.startswith(("https://", "http://")):
         raise ConfigError(
             "pyproject.toml: project.urls.Repository",
-            f"the value is {url!r}",
-            "Write an address such as https://github.com/acme/acme-help",
+            f"{url!r} is not a web address",
+            "Write one such as https://github.com/acme/acme-help",
         )
     security = ownership.accountable(ownership.roles.security)
     texts = {
         "url": url,
         "name": decisions.project.name,
         "description": decisions.project.description,
-        "review": _review(decisions),
+        "review": _next_review(decisions),
         "owner": ownership.owner.handle,
         "owner_email": ownership.contact,
         "security": security.handle,
@@ -86,7 +86,7 @@ def insights(decisions: Decisions) -> str | None:
     return INSIGHTS.format(day=DAY, **{key: json.dumps(text, ensure_ascii=False) for key, text in texts.items()})
 
 
-def _review(decisions: Decisions) -> str:
-    """So that whoever confirms the owners, and moves their dates, also moves the day of the last review."""
+def _next_review(decisions: Decisions) -> str:
+    # The date is part of the file so that moving it also moves `last-reviewed` to today.
     dates: list[date] = [role.review_by for _, role in decisions.ownership.roles if role.review_by]
-    return f"The owners are asked again by {min(dates)}" if dates else "The owners are asked again on no fixed day"
+    return f"The owners will be reviewed by {min(dates)}" if dates else "No review of the owners is scheduled"

@@ -1,8 +1,8 @@
-"""The one page that a reviewer gets: what is asked of them, and every fact that they would sign for."""
+"""Writes the page that asks for a sign-off: the question, the facts that it covers, and how to record the decision."""
 
 from chassis_tools.governance.decisions import Decisions
-from chassis_tools.governance.signoff_kinds import KINDS
-from chassis_tools.governance.signoff_status import Standing
+from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
+from chassis_tools.governance.signoffs import SignOffStatus
 
 PAGE = """\
 # {title} sign-off for {name}
@@ -11,57 +11,58 @@ PAGE = """\
 
 | | |
 |---|---|
-| what it does | {purpose} |
-| who asks | {contact} |
-| who decides | {team} ({role}) |
-| why | {because} |
-| metric of success | {metric}; target {target:g} |
-| when it ends for good | {stop_when} |
+| Purpose | {purpose} |
+| Requested by | {contact} |
+| Decided by | {team} ({role}) |
+| Required | {required} |
+| Success metric | {metric}, target {target:g} |
+| Stop condition | {stop_when} |
 
-{changes}## What is signed for
+{changes}## Facts covered
 
 {facts}
 
-A change of any of these lines voids the sign-off. Nothing else does.
+The sign-off is void as soon as one of these lines changes. Other changes do not affect it.
 
-## How to answer
+## Record the decision
 
-Decide, then let somebody with access to the repository run
+When you have decided, someone with access to the repository runs
 
 ```console
 $ uv run chassis signoffs record {kind} --approver "Your Name" --decision approved --reference https://…
 ```
 
-Other decisions: `approved_with_conditions` with `--condition "2027-03-01 what must be done by then"`,
-`rejected` and `not_required` with `--reason`.
+Other decisions are `approved_with_conditions`, with one or more `--condition "2027-03-01 what must be done by then"`,
+and `rejected` or `not_required`, with a `--reason`.
 """
 
 
-def intake(decisions: Decisions, standing: Standing) -> str:
-    """Return the page of one kind as Markdown."""
-    kind, ownership = KINDS[standing.kind], decisions.ownership
+def signoff_request(decisions: Decisions, status: SignOffStatus) -> str:
+    """Return the request for one kind of sign-off as Markdown."""
+    kind, ownership = SIGNOFF_KINDS[status.kind], decisions.ownership
     success = decisions.constraints.success
     accountable = getattr(ownership.roles, kind.role).accountable
+    required_because = kind.required_because(decisions.constraints)
     facts = sorted(kind.covers(decisions.constraints))
     return PAGE.format(
-        title=standing.kind.capitalize(),
+        title=status.kind.capitalize(),
         name=decisions.project.name,
         question=kind.question,
-        purpose=decisions.project.description or "not said in pyproject.toml",
+        purpose=decisions.project.description or "not given in pyproject.toml",
         contact=ownership.contact,
         team=ownership.teams[accountable].handle,
         role=kind.role,
-        because=standing.because or "not needed at present",
+        required=f"yes: {required_because}" if required_because else "no",
         metric=success.metric,
         target=success.target,
         stop_when=success.stop_when,
-        changes=_changes(standing),
-        facts="\n".join(f"- `{fact}`" for fact in facts) or "- nothing yet",
-        kind=standing.kind,
+        changes=_changes(status),
+        facts="\n".join(f"- `{fact}`" for fact in facts) or "- none yet",
+        kind=status.kind,
     )
 
 
-def _changes(standing: Standing) -> str:
-    lines = [f"- new: `{fact}`" for fact in sorted(standing.added)]
-    lines += [f"- gone: `{fact}`" for fact in sorted(standing.gone)]
-    return "## What has changed since\n\n" + "\n".join(lines) + "\n\n" if lines else ""
+def _changes(status: SignOffStatus) -> str:
+    lines = [f"- added: `{fact}`" for fact in sorted(status.added)]
+    lines += [f"- removed: `{fact}`" for fact in sorted(status.removed)]
+    return "## Changes since the last sign-off\n\n" + "\n".join(lines) + "\n\n" if lines else ""

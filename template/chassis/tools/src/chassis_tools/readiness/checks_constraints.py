@@ -4,7 +4,7 @@ import re
 
 from chassis.config.constraints import FILE
 from chassis.errors import ConfigError
-from chassis_tools.governance.signoff_kinds import OWN
+from chassis_tools.governance.signoff_kinds import SELF_HOSTED
 from chassis_tools.readiness.check import Check, Family, require
 from chassis_tools.readiness.repository import CheckFailed, Repository
 
@@ -269,6 +269,6 @@ class ModelVersionsPinned(DataCheck, id="DAT105", level="critical"):
     remedy = "Use the dated version of the model"
 
     def check(self, repository: Repository) -> str:
-        models = [model.model for model in repository.constraints.models if model.provider not in OWN]
+        models = [model.model for model in repository.constraints.models if model.provider not in SELF_HOSTED]
         undated = [model for model in models if not re.search(r"20\d\d-?\d\d-?\d\d", model)]
         return require(not undated, f"no date in {', '.join(undated)}", f"dated: {', '.join(models) or 'none needed'}")

@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from chassis.config.ownership import FILE
 from chassis.errors import ConfigError
-from chassis_tools.governance.signoff_kinds import KINDS
-from chassis_tools.governance.signoff_status import BLOCKS_RELEASE
-from chassis_tools.governance.sync import drifts
+from chassis_tools.governance.derived_files import out_of_date_files
+from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
+from chassis_tools.governance.signoffs import BLOCKS_RELEASE
 from chassis_tools.readiness.check import Check, Family, require
 from chassis_tools.readiness.repository import CheckFailed, Repository
 
@@ -87,7 +87,7 @@ class DerivedFilesCurrent(OwnershipCheck, id="OWN105", level="experiment"):
     remedy = "Run `uv run chassis sync`"
 
     def check(self, repository: Repository) -> str:
-        outdated = [f"{drift.path} is {drift.problem}" for drift in drifts(repository.decisions)]
+        outdated = [f"{file.path} is {file.problem}" for file in out_of_date_files(repository.decisions)]
         return require(not outdated, ", ".join(outdated), "all derived files are up to date")
 
 
@@ -117,7 +117,7 @@ class SignoffCheck(Check):
     def explanation(self) -> str:
         """Return the question that is signed for, and how long the answer is valid."""
         return (
-            f"{KINDS[self.kind].question} The team of `roles.{KINDS[self.kind].role}` answers in "
+            f"{SIGNOFF_KINDS[self.kind].question} The team of `roles.{SIGNOFF_KINDS[self.kind].role}` answers in "
             f"`signoffs/{self.kind}.toml`, if the constraints require this sign-off. It is valid until the date that "
             "it names, or until something changes that it covers."
         )
@@ -125,9 +125,9 @@ class SignoffCheck(Check):
     def check(self, repository: Repository) -> str:
         signoff = repository.signoffs[self.kind]
         if signoff.state in BLOCKS_RELEASE:
-            changed = ", ".join(sorted(signoff.added | signoff.gone))
-            raise CheckFailed(f"{signoff.state}: {signoff.because}" + (f" ({changed})" if changed else ""))
-        return signoff.because or "not required"
+            changed = ", ".join(sorted(signoff.added | signoff.removed))
+            raise CheckFailed(f"{signoff.state}: {signoff.reason}" + (f" ({changed})" if changed else ""))
+        return signoff.reason or "not required"
 
 
 class SecuritySignoff(SignoffCheck, id="SGNSECURITY", level="standard"):

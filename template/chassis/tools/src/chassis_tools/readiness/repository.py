@@ -17,8 +17,7 @@ from chassis.config.ownership import Ownership
 from chassis.config.project import Project, find_project
 from chassis_tools.evals.suites import Suite, load_suites
 from chassis_tools.governance.decisions import Decisions, load_decisions
-from chassis_tools.governance.signoff import load_signoffs
-from chassis_tools.governance.signoff_status import Standing, standings
+from chassis_tools.governance.signoffs import SignOffStatus, load_signoffs, signoff_statuses
 
 LINTER_TIMEOUT_SECONDS = 60
 
@@ -78,10 +77,9 @@ class Repository:
         return self.decisions.ownership
 
     @cached_property
-    def signoffs(self) -> dict[str, Standing]:
+    def signoffs(self) -> dict[str, SignOffStatus]:
         """Return the status of each sign-off, by kind."""
-        recorded = load_signoffs(self.root)
-        return {status.kind: status for status in standings(self.constraints, recorded, self.today)}
+        return signoff_statuses(self.constraints, load_signoffs(self.root), self.today)
 
     @cached_property
     def suites(self) -> Mapping[str, Suite]:

@@ -1,1 +1,1 @@
-"""Where the chassis came from, whether it is still as it was shipped, and how a newer one comes in."""
+"""Where the chassis came from, whether it was edited, and how to update it."""

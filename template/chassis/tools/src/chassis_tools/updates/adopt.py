@@ -1,119 +1,219 @@
-"""A repository that was there before the chassis: what it keeps, and what its people still have to write."""
+"""Adds the chassis to a repository that existed before: which of its files stay, and which lines are still missing."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from chassis.errors import ConfigError
-from chassis_tools.updates.drift import FOLDER, drift_of
-from chassis_tools.updates.git import git, names
-from chassis_tools.updates.missing import Missing, missing
-from chassis_tools.updates.pyproject import IMPORTED, PROJECT, TYPED, has_own_rules, listed
-from chassis_tools.updates.record import FILE, load_record
-from chassis_tools.updates.source import clone_of
+from chassis_tools.governance.derived_files import DERIVED_FILES, is_hand_written
+from chassis_tools.updates.copier import ANSWERS_FILE, AnswersFile, load_answers_file
+from chassis_tools.updates.git import git, git_list
+from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, find_drift
+from chassis_tools.updates.python_settings import (
+    IMPORT_FOLDERS,
+    PYPROJECT,
+    TEAM_FOLDERS,
+    has_own_lint_rules,
+    missing_settings,
+    toml_list,
+)
+from chassis_tools.updates.template_repository import cloned_template
 
-CODE = (".py", ".pyi", ".ipynb")
-"""What a linter of Python looks at."""
+CODE_SUFFIXES = (".py", ".pyi", ".ipynb")
+"""The files that ruff checks."""
+TASKS = "chassis/tasks.mk"
+MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
+"""In the order in which make looks for them; it reads the first one that exists."""
+MAKE_TARGETS = re.compile(r"^(\w[\w ./-]*?)\s*:(?!=)", re.MULTILINE)
+HOOKS = ".pre-commit-config.yaml"
+IGNORED = {".env": ".env", "var/": "var/state.db", ".venv/": ".venv/bin", "__pycache__/": "src/__pycache__/task.pyc"}
+"""Entries that `.gitignore` needs, each with a path that it must cover: secrets, state, packages, bytecode."""
 
 
 @dataclass(frozen=True, slots=True)
-class Adoption:
-    """How far a repository has come.
+class MissingLines:
+    """Lines that a file of the team has to contain.
 
     Args:
-        kept: Paths of the chassis that stay the team's.
-        missing: What people have to write.
-        proof: The command that installs everything and proves that it works.
+        file: The file to add them to.
+        lines: The lines.
     """
 
-    kept: tuple[str, ...]
-    missing: tuple[Missing, ...]
-    proof: str
+    file: str
+    lines: str
 
 
-def adopt(root: Path) -> Adoption:
-    """Note which files of the repository stay the team's, and say what is still missing.
+@dataclass(frozen=True, slots=True)
+class AdoptionResult:
+    """How far an adoption has come.
 
-    No file that git knows is changed.
+    Args:
+        kept_paths: Chassis paths where the team had a file first, which stays.
+        missing: What is left to write.
+        next_command: The command that installs everything and runs the checks.
+    """
+
+    kept_paths: tuple[str, ...]
+    missing: tuple[MissingLines, ...]
+    next_command: str
+
+
+def adopt_chassis(root: Path) -> AdoptionResult:
+    """Record which files stay the team's, and return what is missing. No file that is tracked by git is changed.
 
     Raises:
-        ConfigError: Copier has not been here yet, nothing was committed before, the template cannot be reached, or a
-            file cannot be read or written.
+        ConfigError: Copier has not run, the repository has no commit, the template cannot be reached, or a file cannot
+            be read.
     """
-    record = load_record(root)
-    known = _known(root)
-    with clone_of(record.source) as template:
-        commit = template.commit_of(record.version)
-        if commit is None:
-            raise ConfigError(record.source, f"it has no release {record.version}", "Copy from a release")
-        edited = drift_of(root, template.chassis(commit, forge=record.forge)).edited
-    kept = tuple(sorted({*record.kept, *(path for path in edited if not path.startswith(FOLDER))}))
-    _note(root, kept)
-    code = _code(root, known)
-    if PROJECT not in known:
-        _leave_alone(root, code)
-    return Adoption(kept, tuple(missing(root, record.answers, code, kept)), _proof(root, record.answers))
+    answers_file = load_answers_file(root)
+    existing = _committed_paths(root)
+    kept_paths = _kept_paths(root, answers_file)
+    _record_kept_paths(root, kept_paths)
+    code = _existing_code(root, existing)
+    if PYPROJECT not in existing:
+        _exclude_existing_code(root, code)
+    missing = tuple(missing_lines(root, answers_file.answers, code, kept_paths))
+    return AdoptionResult(kept_paths, missing, _next_command(root, answers_file.answers))
 
 
-def _known(root: Path) -> set[str]:
-    """Return the paths of the last commit: what was there before."""
+def missing_lines(
+    root: Path, answers: Mapping[str, Any], code: Collection[str], kept_paths: Collection[str]
+) -> Iterator[MissingLines]:
+    """Return what the files of the repository at `root` lack to work with the chassis.
+
+    Args:
+        root: The repository.
+        answers: The answers that Copier recorded.
+        code: The paths of code that existed before.
+        kept_paths: The chassis paths where the team's file stays.
+
+    Raises:
+        ConfigError: A file cannot be read.
+    """
+    for file, lines in missing_settings(root, answers, code).items():
+        yield MissingLines(file, lines)
+    for derived in DERIVED_FILES:
+        if is_hand_written(root / derived.path) and not derived.keep_existing:
+            yield MissingLines("ownership.toml", f"# the content of {derived.path}; then delete that file")
+    if lines := "\n".join(_missing_make_lines(root)):
+        yield MissingLines(_makefile(root), lines)
+    if HOOKS in kept_paths and not _hooks_exclude_chassis(root / HOOKS):
+        yield MissingLines(HOOKS, "exclude: ^chassis/  # at the top level, so that no hook changes the chassis")
+    if entries := [entry for entry, path in IGNORED.items() if not _is_ignored(root, path)]:
+        yield MissingLines(".gitignore", "\n".join(entries))
+
+
+def _committed_paths(root: Path) -> set[str]:
     try:
         git(root, "rev-parse", "--verify", "HEAD")
     except ConfigError:
-        remedy = "Commit what was there before Copier came, after `git init` if need be; then try again"
-        raise ConfigError("git", "nothing was ever committed here", remedy) from None
-    return set(names(root, "ls-tree", "-r", "--name-only", "HEAD"))
+        remedy = "Commit the files that existed before you ran Copier (after `git init` if needed), then try again"
+        raise ConfigError("git", "this repository has no commit", remedy) from None
+    return set(git_list(root, "ls-tree", "-r", "--name-only", "HEAD"))
 
 
-def _code(root: Path, known: set[str]) -> list[str]:
-    """Return the code that was there before, as few paths as cover it and nothing that is new."""
-    new = set(names(root, "ls-files", "--cached", "--others", "--exclude-standard")) - known
-    around = {folder for path in new for folder in PurePosixPath(path).parents}
-    covering: set[str] = set()
-    for path in known:
-        if path.endswith(CODE) and not path.startswith(FOLDER):
-            above = reversed(PurePosixPath(path).parents[:-1])
-            covering.add(next((str(folder) for folder in above if folder not in around), path))
-    return sorted(covering)
+def _kept_paths(root: Path, answers_file: AnswersFile) -> tuple[str, ...]:
+    """Return the recorded kept paths and, outside `chassis/`, every chassis path where the repository differs."""
+    with cloned_template(answers_file.source) as template:
+        commit = template.commit_of(answers_file.version)
+        if commit is None:
+            problem = f"it has no release {answers_file.version}"
+            raise ConfigError(answers_file.source, problem, "Run `copier copy` from a release")
+        edited = find_drift(root, template.chassis_files(commit, forge=answers_file.forge)).edited
+    return tuple(sorted({*answers_file.kept_paths, *(path for path in edited if not path.startswith(CHASSIS_FOLDER))}))
 
 
-def _note(root: Path, kept: tuple[str, ...]) -> None:
-    file = root / FILE
-    text, found = re.subn(
+def _record_kept_paths(root: Path, kept_paths: tuple[str, ...]) -> None:
+    # Rewriting the one entry in place keeps the rest of the file as Copier wrote it.
+    file = root / ANSWERS_FILE
+    text, count = re.subn(
         r"^kept_paths:.*\n(?:[-\s].*\n)*",
-        lambda _: f"kept_paths: {json.dumps(kept)}\n",
+        lambda _: f"kept_paths: {json.dumps(kept_paths)}\n",
         file.read_text(encoding="utf-8"),
         flags=re.MULTILINE,
     )
-    if not found:
-        raise ConfigError(FILE, "it has no kept_paths", "Copy from a release that has")
+    if not count:
+        raise ConfigError(ANSWERS_FILE, "the key kept_paths is missing", "Run `copier copy` from a newer release")
     file.write_text(text, encoding="utf-8")
 
 
-def _leave_alone(root: Path, code: list[str]) -> None:
-    """In a new pyproject.toml, take the code that was there out of the checks' sight, and let tests import it."""
-    file = root / PROJECT
+def _existing_code(root: Path, existing: set[str]) -> list[str]:
+    """Return the code that existed before, as the fewest folders and files that contain nothing new."""
+    new = set(git_list(root, "ls-files", "--cached", "--others", "--exclude-standard")) - existing
+    folders_with_new_files = {folder for path in new for folder in PurePosixPath(path).parents}
+    covering: set[str] = set()
+    for path in existing:
+        if path.endswith(CODE_SUFFIXES) and not path.startswith(CHASSIS_FOLDER):
+            folders = reversed(PurePosixPath(path).parents[:-1])
+            covering.add(next((str(folder) for folder in folders if folder not in folders_with_new_files), path))
+    return sorted(covering)
+
+
+def _exclude_existing_code(root: Path, code: list[str]) -> None:
+    """In a new `pyproject.toml`, exclude existing code from linting and type checking, and let tests import it."""
+    file = root / PYPROJECT
     text = file.read_text(encoding="utf-8")
     unlisted = "".join(f"{json.dumps(path)}, " for path in code if json.dumps(path) not in text)
     text = text.replace('extend-exclude = ["chassis"', f'extend-exclude = [{unlisted}"chassis"')
-    typed = [path for path in code if path.partition("/")[0] in TYPED]
-    included = f"[tool.ty.src]\ninclude = {listed(TYPED)}\n"
-    if typed and f"{included}exclude" not in text:
-        text = text.replace(included, f"{included}exclude = {listed(typed)}\n")
+    typed = [path for path in code if path.partition("/")[0] in TEAM_FOLDERS]
+    include = f"[tool.ty.src]\ninclude = {toml_list(TEAM_FOLDERS)}\n"
+    if typed and f"{include}exclude" not in text:
+        text = text.replace(include, f"{include}exclude = {toml_list(typed)}\n")
     if "pythonpath" not in text:
-        tests = 'testpaths = ["tests"]\n'
-        text = text.replace(tests, f"{tests}pythonpath = {listed(IMPORTED)}\n")
+        testpaths = 'testpaths = ["tests"]\n'
+        text = text.replace(testpaths, f"{testpaths}pythonpath = {toml_list(IMPORT_FOLDERS)}\n")
     file.write_text(text, encoding="utf-8")
 
 
-def _proof(root: Path, answers: Mapping[str, Any]) -> str:
-    """Return how to prove it; where the team has rules of its own, what is new follows them first."""
-    if not has_own_rules(root):
+def _next_command(root: Path, answers: Mapping[str, Any]) -> str:
+    if not has_own_lint_rules(root):
         return "make setup check"
+    # The team's own lint rules apply to the new starter files as well, so these are fixed and formatted first.
     package = f"src/{str(answers['service_name']).replace('-', '_')}"
     new = " ".join(path for path in ("evals", package, "tests/test_task.py") if (root / path).exists())
     ruff = "sh chassis/uv run --frozen ruff"
     return f"make setup && {ruff} check --quiet --fix {new} && {ruff} format --quiet {new} && make check"
+
+
+def _makefile(root: Path) -> str:
+    # Compared with the listing, since on a file system that ignores case every one of the names would exist.
+    names = {path.name for path in root.iterdir()}
+    return next((name for name in MAKEFILES if name in names), MAKEFILES[-1])
+
+
+def _missing_make_lines(root: Path) -> Iterator[str]:
+    text = _read_ascii(root / _makefile(root))
+    duplicates = _target_names(text) & _target_names(_read_ascii(root / TASKS))
+    if duplicates:
+        yield f"# rename your targets {', '.join(sorted(duplicates))}, because the chassis has targets of these names"
+    if not re.search(rf"^-?include\s.*{re.escape(TASKS)}", text, re.MULTILINE):
+        yield f"include {TASKS}"
+
+
+def _target_names(makefile: str) -> set[str]:
+    return {name for names in MAKE_TARGETS.findall(makefile) for name in names.split()}
+
+
+def _read_ascii(file: Path) -> str:
+    """Return a text of which only the ASCII part matters, whatever its encoding."""
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+
+def _hooks_exclude_chassis(hooks: Path) -> bool:
+    import yaml
+
+    try:
+        content: object = yaml.safe_load(_read_ascii(hooks))
+    except yaml.YAMLError:
+        return False
+    return isinstance(content, dict) and "chassis" in str(cast("dict[str, Any]", content).get("exclude", ""))
+
+
+def _is_ignored(root: Path, path: str) -> bool:
+    try:
+        return bool(git(root, "check-ignore", "--no-index", path))
+    except ConfigError:
+        return False

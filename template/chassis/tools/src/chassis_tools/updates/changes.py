@@ -1,4 +1,4 @@
-"""`chassis/changes.toml`: what behaves differently after an update, for whom, and how to keep what was."""
+"""Reads `chassis/changes.toml`: what behaves differently since which release, and how to keep the former behavior."""
 
 import tomllib
 from collections.abc import Mapping
@@ -9,47 +9,47 @@ from pydantic import ValidationError
 from chassis.config.toml_file import Section, config_error_from
 from chassis.errors import ConfigError
 
-FILE = "chassis/changes.toml"
+CHANGES_FILE = "chassis/changes.toml"
 
 
-class Change(Section):
+class BehaviorChange(Section):
     """One difference that a team could notice."""
 
     since: str
-    """The release that brought it, such as `1.2.0`."""
+    """The release that introduced it, such as `1.2.0`."""
     what: str
     """What is different, in one sentence."""
     keep: str
-    """The setting, or the step, that restores what was."""
+    """The setting or step that restores the former behavior."""
     answers: Mapping[str, tuple[Any, ...]] = {}
-    """Whom it concerns: for each question the answers that it applies to; empty means everybody."""
+    """The affected repositories: for each question the answers that it applies to; empty means all repositories."""
 
-    def concerns(self, answers: Mapping[str, Any]) -> bool:
-        """Say whether it applies to a repository; a question that it never answered counts as a yes."""
-        return all(name not in answers or answers[name] in wanted for name, wanted in self.answers.items())
-
-
-class Changes(Section):
-    """The whole file; releases only ever add to it."""
-
-    changes: tuple[Change, ...] = ()
+    def affects(self, answers: Mapping[str, Any]) -> bool:
+        """Return whether it affects a repository with these answers; a question never answered counts as a match."""
+        return all(name not in answers or answers[name] in affected for name, affected in self.answers.items())
 
 
-def read_changes(text: str) -> tuple[Change, ...]:
-    """Return what a text in the form of `chassis/changes.toml` lists.
+class ChangesFile(Section):
+    """The whole file. Releases only ever add to it."""
+
+    changes: tuple[BehaviorChange, ...] = ()
+
+
+def parse_changes(text: str) -> tuple[BehaviorChange, ...]:
+    """Return the entries of a text in the format of `chassis/changes.toml`.
 
     Raises:
-        ConfigError: It is not TOML, or an entry does not say what it must.
+        ConfigError: It is not TOML, or an entry is invalid.
     """
     try:
-        return Changes.model_validate(tomllib.loads(text)).changes
+        return ChangesFile.model_validate(tomllib.loads(text)).changes
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(FILE, f"not valid TOML ({error})", "Mend the line it names") from None
+        raise ConfigError(CHANGES_FILE, f"not valid TOML ({error})", "Fix the line it names") from None
     except ValidationError as error:
-        raise config_error_from(FILE, error) from None
+        raise config_error_from(CHANGES_FILE, error) from None
 
 
-def changes_between(old: str, new: str, answers: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Return what the new text lists, the old one does not, and concerns a repository with these answers."""
-    known = read_changes(old)
-    return tuple(change for change in read_changes(new) if change not in known and change.concerns(answers))
+def changes_between(old: str, new: str, answers: Mapping[str, Any]) -> tuple[BehaviorChange, ...]:
+    """Return the entries that only the new text has and that affect a repository with these answers."""
+    earlier = parse_changes(old)
+    return tuple(change for change in parse_changes(new) if change not in earlier and change.affects(answers))

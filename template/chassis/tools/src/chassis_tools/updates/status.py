@@ -1,4 +1,4 @@
-"""How a repository stands to its template, in one value that the screen, the JSON and the exit code all tell."""
+"""The state of a repository relative to its template: release, edited chassis files, and everything left unfinished."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,124 +9,121 @@ from chassis.config.ownership import load_ownership
 from chassis.config.project import Project
 from chassis.errors import ConfigError
 from chassis_tools.governance.decisions import load_decisions
-from chassis_tools.governance.sync import drifts
-from chassis_tools.updates.changes import FILE as CHANGES
-from chassis_tools.updates.changes import Change, changes_between
-from chassis_tools.updates.drift import Drift, drift_of
-from chassis_tools.updates.git import unmerged
-from chassis_tools.updates.law import law_of
-from chassis_tools.updates.record import Record, load_record
-from chassis_tools.updates.source import Template, clone_of
+from chassis_tools.governance.derived_files import out_of_date_files
+from chassis_tools.updates.changes import CHANGES_FILE, BehaviorChange, changes_between
+from chassis_tools.updates.copier import ANSWERS_FILE, AnswersFile, load_answers_file
+from chassis_tools.updates.git import unmerged_files
+from chassis_tools.updates.path_ownership import Drift, find_drift, load_path_owners
+from chassis_tools.updates.template_repository import TemplateRepository, cloned_template
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """What only the template's own repository can tell.
+    """A repository compared with its template.
 
     Args:
-        newest: The newest release, as `Template.newest` names it.
-        commits_behind: How many commits of the template this repository lacks; 0 if it is up to date.
-        drift: What was done to files of the chassis since they were shipped.
+        newest: The newest release, as `TemplateRepository.newest_release` names it.
+        commits_behind: How many commits the repository is behind it; 0 if it is up to date.
+        drift: How the chassis files differ from the recorded release.
         changes: What would behave differently after an update to the newest release.
     """
 
     newest: str
     commits_behind: int
     drift: Drift
-    changes: tuple[Change, ...]
+    changes: tuple[BehaviorChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """All that is known of a repository.
+class RepositoryStatus:
+    """The state of a repository.
 
     Args:
-        record: What Copier remembers.
-        upstream: What the template tells; `None` if it could not be asked.
-        unknown: Why it could not be asked.
-        unmerged: Files with a merge that nobody has finished.
-        stale: Derived files that are not what `chassis sync` would write.
+        answers_file: What Copier recorded.
+        upstream: The comparison with the template; None if the template was not reached.
+        upstream_error: Why it was not reached.
+        unmerged: Files with an unresolved conflict.
+        out_of_date: Derived files that `chassis sync` would change.
         retired: Files of former releases that no release uses any more.
-        misfits: What the chassis cannot read in the team's files of decisions, a sentence each.
+        config_errors: What is invalid in `constraints.toml` and `ownership.toml`, one sentence each.
     """
 
-    record: Record
+    answers_file: AnswersFile
     upstream: Upstream | None
-    unknown: str | None
+    upstream_error: str | None
     unmerged: tuple[str, ...]
-    stale: tuple[str, ...]
+    out_of_date: tuple[str, ...]
     retired: tuple[str, ...]
-    misfits: tuple[str, ...]
+    config_errors: tuple[str, ...]
 
     @property
-    def sound(self) -> bool:
-        """Whether nothing has to be mended, as far as it is known; an update that waits is no fault."""
+    def ok(self) -> bool:
+        """Whether nothing has to be fixed, as far as is known; a newer release is not a fault."""
         drifted = self.upstream is not None and bool(self.upstream.drift)
-        return not (drifted or self.unmerged or self.stale or self.misfits)
+        return not (drifted or self.unmerged or self.out_of_date or self.config_errors)
 
     @property
     def behind(self) -> bool | None:
-        """Whether there is a newer release; `None` if the template could not be asked."""
+        """Whether there is a newer release; None if the template was not reached."""
         return self.upstream.commits_behind > 0 if self.upstream else None
 
 
-def status_of(project: Project, *, offline: bool = False) -> Status:
-    """Look at a repository and, unless `offline`, at the repository of its template.
+def repository_status(project: Project, *, offline: bool = False) -> RepositoryStatus:
+    """Examine a repository and, unless `offline`, compare it with its template.
 
     Raises:
-        ConfigError: It is no git repository, or Copier's record is missing or broken.
+        ConfigError: It is not a git repository, or its answers file is missing or invalid.
     """
     root = project.root
-    record = load_record(root)
-    upstream, unknown = _upstream(root, record, offline=offline)
-    stale, misfits = _decisions(project)
-    return Status(
-        record=record,
+    answers_file = load_answers_file(root)
+    upstream, upstream_error = _try_upstream(root, answers_file, offline=offline)
+    config_errors = tuple(_config_errors(root))
+    outdated = () if config_errors else out_of_date_files(load_decisions(project))
+    return RepositoryStatus(
+        answers_file=answers_file,
         upstream=upstream,
-        unknown=unknown,
-        unmerged=tuple(sorted(unmerged(root))),
-        stale=stale,
-        retired=tuple(path for kind, path in law_of(root) if kind == "retired" and (root / path).exists()),
-        misfits=misfits,
+        upstream_error=upstream_error,
+        unmerged=tuple(sorted(unmerged_files(root))),
+        out_of_date=tuple(file.path for file in outdated),
+        retired=tuple(path for owner, path in load_path_owners(root) if owner == "retired" and (root / path).exists()),
+        config_errors=config_errors,
     )
 
 
-def upstream_of(root: Path, record: Record, template: Template) -> Upstream:
+def compare_with_template(root: Path, answers_file: AnswersFile, template: TemplateRepository) -> Upstream:
     """Compare a repository with a clone of its template.
 
     Raises:
-        ConfigError: The clone does not know the recorded release.
+        ConfigError: The clone does not have the recorded release.
     """
-    commit, newest = template.commit_of(record.version), template.newest()
+    version = answers_file.version
+    commit, newest = template.commit_of(version), template.newest_release()
     if commit is None:
-        remedy = "Was it made from changes that nobody committed?"
-        raise ConfigError(record.source, f"it has no release {record.version}, which .copier-answers.yml names", remedy)
+        problem = f"it has no release {version}, which {ANSWERS_FILE} names"
+        remedy = "Was the project generated from uncommitted changes? Generate it from a release"
+        raise ConfigError(answers_file.source, problem, remedy)
     target = str(template.commit_of(newest))
+    shipped = template.chassis_files(commit, answers_file.kept_paths, answers_file.forge)
+    earlier, latest = template.read(commit, CHANGES_FILE), template.read(target, CHANGES_FILE)
     return Upstream(
         newest=newest,
         commits_behind=template.commits_between(commit, target),
-        drift=drift_of(root, template.chassis(commit, record.kept, record.forge)),
-        changes=changes_between(template.read(commit, CHANGES), template.read(target, CHANGES), record.answers),
+        drift=find_drift(root, shipped),
+        changes=changes_between(earlier, latest, answers_file.answers),
     )
 
 
-def _upstream(root: Path, record: Record, *, offline: bool) -> tuple[Upstream | None, str | None]:
+def _try_upstream(root: Path, answers_file: AnswersFile, *, offline: bool) -> tuple[Upstream | None, str | None]:
     if offline:
-        return None, "not asked (--offline)"
+        return None, "not checked (--offline)"
     try:
-        with clone_of(record.source) as template:
-            return upstream_of(root, record, template), None
+        with cloned_template(answers_file.source) as template:
+            return compare_with_template(root, answers_file, template), None
     except ConfigError as error:
         return None, str(error)
 
 
-def _decisions(project: Project) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the derived files that are stale, and what cannot be read in the files that they follow from."""
-    misfits = tuple(_misfits(project.root))
-    return () if misfits else tuple(drift.path for drift in drifts(load_decisions(project))), misfits
-
-
-def _misfits(root: Path) -> Iterator[str]:
+def _config_errors(root: Path) -> Iterator[str]:
     for load in (load_constraints, load_ownership):
         try:
             load(root)

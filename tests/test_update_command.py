@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from answer_sets import CONFIG
-from chassis_tools.updates.copier import WANTED
+from chassis_tools.updates.copier import COPIER
 from cli_runner import run
 from generated_project import commit, git
 from template_releases import append, begin, project_of, release
@@ -234,4 +234,4 @@ def test_a_failure_of_copier_leaves_everything_as_it_was(
 
 def test_copier_is_the_version_that_the_template_needs() -> None:
     """What `chassis update` fetches can read `copier.yml`."""
-    assert WANTED.startswith(f"copier>={CONFIG['_min_copier_version']}")
+    assert COPIER.startswith(f"copier>={CONFIG['_min_copier_version']}")

@@ -1,13 +1,13 @@
-"""The files that follow from the team's decisions: what stands in them, and who may write them."""
+"""The derived files: their content, and that `chassis sync` never overwrites a hand-written one."""
 
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from chassis_tools.governance.catalog import catalog_info
-from chassis_tools.governance.codeowners import for_github, for_gitlab
+from chassis_tools.governance.codeowners import github_codeowners, gitlab_codeowners
 from chassis_tools.governance.decisions import Decisions, load_decisions
-from chassis_tools.governance.registry import COMMAND, DERIVED, MARK
+from chassis_tools.governance.derived_files import DERIVED_FILES, MARKER, SYNC_COMMAND
 from cli_runner import run
 from ownership_file import OWNERSHIP, write
 
@@ -20,18 +20,18 @@ GITLAB = '[project]\nname = "sample"\n[tool.chassis]\ntask = "sample_task:TASK"\
 
 @pytest.fixture
 def owned(project: Path) -> Path:
-    """Return the sample with two teams."""
+    """Return the sample project with two teams."""
     return write(project, OWNERSHIP)
 
 
 def decisions(project: Path) -> Decisions:
-    """Return what the files of a project say now."""
+    """Return the current decisions of a project."""
     return load_decisions(find_project(project))
 
 
 def test_codeowners_puts_narrow_patterns_last(owned: Path) -> None:
-    """The last match wins, so what is meant for one file must come after what is meant for all."""
-    assert for_github(decisions(owned)).splitlines()[1:] == [
+    """The last match applies, so a pattern for one file must follow the pattern for all files."""
+    assert github_codeowners(decisions(owned)).splitlines()[1:] == [
         "* @acme/ai @acme/platform",
         "*.toml @acme/ai @acme/platform",
         "/ownership.toml @acme/ai @acme/platform",
@@ -40,18 +40,17 @@ def test_codeowners_puts_narrow_patterns_last(owned: Path) -> None:
     ]
 
 
-def test_derived_files_say_what_writes_them(owned: Path) -> None:
-    """Whoever opens one to edit it reads in the first line where to go instead."""
-    found = decisions(owned)
-    for derived in DERIVED:
-        if text := derived.text(found):
-            first = text.splitlines()[0]
-            assert MARK in first
-            assert all(source in first for source in derived.sources)
+def test_the_first_line_names_the_sources(owned: Path) -> None:
+    """Anyone who opens a derived file to edit it reads which file to edit instead."""
+    for derived in DERIVED_FILES:
+        if content := derived.content(decisions(owned)):
+            first_line = content.splitlines()[0]
+            assert MARKER in first_line
+            assert all(source in first_line for source in derived.sources)
 
 
 def test_the_catalog_entry_survives_quotes(owned: Path) -> None:
-    """A purpose is prose, and prose has apostrophes, colons and line ends."""
+    """A purpose is prose, with apostrophes, colons and line breaks."""
     description = 'description = "It\'s: one\\nline"\n[tool.chassis]'
     file = owned / "pyproject.toml"
     file.write_text(file.read_text().replace("[tool.chassis]", description))
@@ -63,12 +62,12 @@ def test_the_catalog_entry_survives_quotes(owned: Path) -> None:
     assert "url: mailto:ai@acme.example\n" in entry
 
 
-def test_sync_mends_what_check_complains_about(owned: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The check changes nothing, names file and command, and is content once the command has run."""
+def test_sync_fixes_what_check_reports(owned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--check` writes nothing, names each file and the command, and passes once the command has run."""
     assert run("sync", "--check") == 1
-    expected = [derived.path for derived in DERIVED if derived.text(decisions(owned))]
+    expected = [derived.path for derived in DERIVED_FILES if derived.content(decisions(owned))]
     assert ".github/CODEOWNERS" in expected
-    assert capsys.readouterr().err.splitlines() == [f"{path} is missing; run `{COMMAND}`" for path in expected]
+    assert capsys.readouterr().err.splitlines() == [f"{path} is missing; run `{SYNC_COMMAND}`" for path in expected]
     assert not any((owned / path).exists() for path in expected)
 
     assert run("sync") == 0
@@ -76,25 +75,25 @@ def test_sync_mends_what_check_complains_about(owned: Path, capsys: pytest.Captu
 
     write(owned, OWNERSHIP.replace("@acme/ai", "@acme/answers"))
     assert run("sync", "--check") == 1
-    assert f".github/CODEOWNERS is out of date; run `{COMMAND}`" in capsys.readouterr().err
+    assert f".github/CODEOWNERS is out of date; run `{SYNC_COMMAND}`" in capsys.readouterr().err
 
 
-def test_every_derived_file_is_watched(owned: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A word added by hand to any of them is found, and taken out again."""
+def test_an_edit_of_any_derived_file_is_reported(owned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line added by hand is found by `--check` and removed by `chassis sync`."""
     run("sync")
-    for derived in DERIVED:
+    for derived in DERIVED_FILES:
         file = owned / derived.path
         if file.exists():
             file.write_text(file.read_text() + "# by hand\n")
             capsys.readouterr()
             assert run("sync", "--check") == 1
-            assert capsys.readouterr().err == f"{derived.path} is out of date; run `{COMMAND}`\n"
+            assert capsys.readouterr().err == f"{derived.path} is out of date; run `{SYNC_COMMAND}`\n"
             run("sync")
             assert "by hand" not in file.read_text()
 
 
-def test_what_a_person_wrote_is_kept(owned: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A repository that had a CODEOWNERS of its own is asked to move it, and nothing at all is written before."""
+def test_a_hand_written_file_is_not_overwritten(owned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An existing CODEOWNERS has to be moved first; until then `chassis sync` writes nothing at all."""
     file = owned / ".github/CODEOWNERS"
     file.parent.mkdir()
     file.write_text("* @acme/old\n")
@@ -107,11 +106,11 @@ def test_what_a_person_wrote_is_kept(owned: Path, capsys: pytest.CaptureFixture[
 
 
 def test_moving_to_another_forge(owned: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line changed and one command: the file of the new forge is there, and that of the old one is not."""
+    """After one changed line and one command, only the file of the new forge exists."""
     run("sync")
     (owned / "pyproject.toml").write_text(GITLAB)
     assert run("sync", "--check") == 1
-    assert ".github/CODEOWNERS is left over; run" in capsys.readouterr().err
+    assert ".github/CODEOWNERS is no longer needed; run" in capsys.readouterr().err
 
     assert run("sync") == 0
 
@@ -121,7 +120,7 @@ def test_moving_to_another_forge(owned: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_an_unknown_forge_is_refused(owned: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The sentence says which there are."""
+    """The message lists the known forges."""
     (owned / "pyproject.toml").write_text(GITLAB.replace("gitlab", "gitea"))
 
     assert run("sync") == 2
@@ -129,20 +128,18 @@ def test_an_unknown_forge_is_refused(owned: Path, capsys: pytest.CaptureFixture[
     assert "tool.chassis.forge: the value is 'gitea'. Write one of: github, gitlab" in capsys.readouterr().err
 
 
-def test_sub_groups_are_for_gitlab(owned: Path) -> None:
-    """GitHub skips a line with a handle that it cannot read, without a word; so we say one."""
+def test_only_gitlab_has_subgroups(owned: Path) -> None:
+    """GitHub silently ignores a line with a handle that it cannot read, so such a handle is an error."""
     write(owned, OWNERSHIP.replace("@acme/platform", "@acme/eng/platform"))
 
-    assert "* @acme/ai @acme/eng/platform\n" in for_gitlab(decisions(owned))
+    assert "* @acme/ai @acme/eng/platform\n" in gitlab_codeowners(decisions(owned))
     with pytest.raises(ConfigError, match="'@acme/eng/platform' has more than one slash"):
-        for_github(decisions(owned))
+        github_codeowners(decisions(owned))
 
 
 @pytest.mark.parametrize(("tier", "days"), [("standard", 365), ("critical", 183)])
-def test_a_review_cannot_be_put_off_for_ever(
-    owned: Path, capsys: pytest.CaptureFixture[str], tier: str, days: int
-) -> None:
-    """The last day that is possible passes, the next one is refused, and the more depends on it the sooner it is."""
+def test_a_review_date_has_a_limit(owned: Path, capsys: pytest.CaptureFixture[str], tier: str, days: int) -> None:
+    """The latest possible day is accepted and the next one is refused; a higher tier allows less time."""
     security, last = '[roles.security]\naccountable = "ai"\n', now().date() + timedelta(days)
     constraints = owned / "constraints.toml"
     constraints.write_text(constraints.read_text().replace('tier = "standard"', f'tier = "{tier}"'))
@@ -156,10 +153,10 @@ def test_a_review_cannot_be_put_off_for_ever(
 
 
 def test_sync_reminds_of_a_due_review(owned: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A date that has come is said aloud, but stops nobody's work."""
+    """A date that has passed is reported but does not fail the command."""
     security = '[roles.security]\naccountable = "ai"\n'
     write(owned, OWNERSHIP.replace(security, security + "review_by = 2020-01-01\n"))
 
     assert run("sync") == 0
 
-    assert "roles.security.review_by has come" in capsys.readouterr().err
+    assert "roles.security.review_by has passed" in capsys.readouterr().err

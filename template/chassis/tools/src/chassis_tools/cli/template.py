@@ -1,0 +1,161 @@
+"""`chassis status`, `chassis update` and `chassis adopt`: the repository and the template that it was made from."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chassis.config.project import find_project
+
+if TYPE_CHECKING:
+    from chassis_tools.updates.changes import BehaviorChange
+    from chassis_tools.updates.status import RepositoryStatus, Upstream
+    from chassis_tools.updates.update import UpdateResult
+
+FAILED, UNKNOWN = 1, 3
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text")]
+
+
+def show_status(
+    as_json: AsJson = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not contact the template's repository")] = False,
+    newest: Annotated[bool, typer.Option("--newest", help="Also exit with 1 if there is a newer release")] = False,
+) -> None:
+    """Show the release, newer releases and edited chassis files.
+
+    Exits with 1 if something has to be fixed. With --newest, exits with 3 if the template cannot be reached.
+    """
+    from chassis_tools.updates.status import repository_status
+
+    status = repository_status(find_project(), offline=offline)
+    typer.echo(json.dumps(_status_data(status), indent=2) if as_json else "\n".join(_status_lines(status)))
+    if newest and status.ok and status.behind is None:
+        raise typer.Exit(UNKNOWN)
+    raise typer.Exit(0 if status.ok and not (newest and status.behind) else FAILED)
+
+
+def update(
+    as_json: AsJson = False,
+    discard_edits: Annotated[
+        bool, typer.Option("--discard-edits", help="Replace edited chassis files with the template's version")
+    ] = False,
+) -> None:
+    """Update the chassis to the newest release, on a branch of its own.
+
+    Exits with 1 and changes nothing if edited chassis files cannot be merged.
+    """
+    # Everything is imported before the update, which replaces the files of this package.
+    from chassis_tools.updates.update import update_chassis
+
+    result = update_chassis(find_project().root, discard_edits=discard_edits)
+    data = asdict(result) | {"changes": _changes_data(result.changes)}
+    typer.echo(json.dumps(data, indent=2) if as_json else "\n".join(_update_lines(result)))
+    raise typer.Exit(FAILED if result.conflicts else 0)
+
+
+def adopt() -> None:
+    """Complete the adoption of the chassis by an existing repository: show which lines are missing.
+
+    Run it after `copier copy`, as often as you like. It records which of your files stay in place of the chassis files.
+    """
+    from chassis_tools.updates.adopt import adopt_chassis
+
+    result = adopt_chassis(Path.cwd())
+    for path in result.kept_paths:
+        typer.echo(f"{path} stays yours; updates do not touch it")
+    for missing in result.missing:
+        typer.echo(f"\nAdd to {missing.file}:\n")
+        typer.echo("\n".join(f"    {line}".rstrip() for line in missing.lines.splitlines()))
+    typer.echo(
+        f"\nThen run: {result.next_command}" if result.missing else f"Nothing is missing. Run: {result.next_command}"
+    )
+
+
+def _status_data(status: "RepositoryStatus") -> dict[str, Any]:
+    """Return the status as JSON types; what only the template can tell is null if it was not reached."""
+    upstream = status.upstream
+    return {
+        "source": status.answers_file.source,
+        "version": status.answers_file.version,
+        "newest": upstream.newest if upstream else None,
+        "behind": status.behind,
+        "commits_behind": upstream.commits_behind if upstream else None,
+        "edited": upstream.drift.edited if upstream else None,
+        "missing": upstream.drift.missing if upstream else None,
+        "added": upstream.drift.added if upstream else None,
+        "changes": _changes_data(upstream.changes) if upstream else None,
+        "upstream_error": status.upstream_error,
+        "unmerged": status.unmerged,
+        "out_of_date": status.out_of_date,
+        "retired": status.retired,
+        "config_errors": status.config_errors,
+        "ok": status.ok,
+    }
+
+
+def _changes_data(changes: "Iterable[BehaviorChange]") -> list[dict[str, Any]]:
+    return [change.model_dump(mode="json") for change in changes]
+
+
+def _status_lines(status: "RepositoryStatus") -> Iterator[str]:
+    yield f"template   {status.answers_file.source}"
+    yield f"release    {status.answers_file.version}"
+    if status.upstream is None:
+        yield f"newest     unknown: {status.upstream_error}"
+    else:
+        yield from _upstream_lines(status.upstream)
+    yield from (f"{path}: unresolved conflict; edit the file, then `git add` it" for path in status.unmerged)
+    yield from (f"{path}: out of date; run `uv run chassis sync`" for path in status.out_of_date)
+    yield from (f"{path}: no longer used by any release; you can delete it" for path in status.retired)
+    yield from status.config_errors
+    if status.ok:
+        unknown = "" if status.upstream else " Whether chassis files were edited is unknown."
+        yield f"Everything is in order.{unknown}"
+
+
+def _upstream_lines(upstream: "Upstream") -> Iterator[str]:
+    commits, drift = upstream.commits_behind, upstream.drift
+    plural = "" if commits == 1 else "s"
+    behind = f"{commits} commit{plural} ahead; run `uv run chassis update`" if commits else "up to date"
+    yield f"newest     {upstream.newest}, {behind}"
+    yield from (f"{path}: edited chassis file; an update would have to merge it" for path in drift.edited)
+    yield from (f"{path}: missing chassis file; restore it with `git checkout`" for path in drift.missing)
+    yield from (f"{path}: not a chassis file; move it out of chassis/" for path in drift.added)
+    yield from _change_lines(upstream.changes)
+
+
+def _update_lines(result: "UpdateResult") -> Iterator[str]:
+    if result.conflicts:
+        yield f"{result.new} changes chassis files that were edited here, and these edits cannot be merged:"
+        yield from (f"  {path}" for path in result.conflicts)
+        yield "Nothing was changed. Move the edits to files of your own (`git log -p PATH` shows them),"
+        yield "then discard them here: uv run chassis update --discard-edits"
+        return
+    if not result.undo_command:
+        yield f"{result.old} is the newest release. There is nothing to update."
+        return
+    yield f"Updated the chassis from {result.old} to {result.new}."
+    yield from _listing("updated", result.updated)
+    yield from _listing("added", result.added)
+    yield from _listing("removed", result.removed)
+    yield from _listing("merged with your edits, please review", result.merged)
+    yield from _listing("deleted by you, not restored", result.still_deleted)
+    yield from _listing("kept, because you had this file first", result.kept_paths)
+    yield f"your own files, unchanged: {result.untouched}"
+    yield from _change_lines(result.changes)
+    yield f"next: {' && '.join(result.next_steps)}"
+    yield f"undo: {result.undo_command}"
+
+
+def _listing(title: str, paths: tuple[str, ...]) -> Iterator[str]:
+    if paths:
+        yield f"{title}: {len(paths)}"
+        yield from (f"  {path}" for path in paths)
+
+
+def _change_lines(changes: "Iterable[BehaviorChange]") -> Iterator[str]:
+    return (f"since {change.since}: {change.what}\n  to keep the former behavior: {change.keep}" for change in changes)
