@@ -123,7 +123,7 @@ def test_ask_shows_where_a_person_will_answer(capsys: pytest.CaptureFixture[str]
         (
             ["local-model"],
             2,
-            "constraints.toml: models: no model has the provider 'local'. Add one; otherwise the local model is never used\n",
+            "constraints.toml: models: no model has the provider 'local'. Add one, or the model is never used\n",
         ),
     ],
 )

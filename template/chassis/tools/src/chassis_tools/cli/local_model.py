@@ -23,7 +23,7 @@ def local_model(port: Annotated[int, typer.Option(help="The port to listen on")]
     root = find_project().root
     if not any(model.provider == "local" for model in load_constraints(root).models):
         problem = "no model has the provider 'local'"
-        raise ConfigError("constraints.toml: models", problem, "Add one; otherwise the local model is never used")
+        raise ConfigError("constraints.toml: models", problem, "Add one, or the model is never used")
     server = _start_server(_find_weights(), port)
     url = f"{server.listening_address}/v1"
     _write_url(root / ".env", url)
