@@ -17,7 +17,6 @@ from chassis.errors import ConfigError
 from chassis.telemetry import names
 from chassis.telemetry.chat import ChatSpan
 from chassis.telemetry.context import current_trace_id, outgoing_headers
-from chassis.telemetry.instruments import current
 from chassis.telemetry.setup import Telemetry
 from chassis.telemetry.spans import FILE
 from chassis.wiring import wire
@@ -39,16 +38,16 @@ def test_spans_are_on_disk_after_shutdown(tmp_path: Path) -> None:
 
 
 def test_telemetry_can_start_again_and_overlap(tmp_path: Path) -> None:
-    """Each start records into its own place; what runs after a shutdown goes to the one that still runs."""
+    """Each start records into its own place, also side by side; after a shutdown nothing more is recorded there."""
     first, second = started(tmp_path / "first"), started(tmp_path / "second")
-    with current().span("to second"):
+    with second.instruments.span("to second"):
         pass
     second.shutdown()
-    with current().span("to first"):
+    with first.instruments.span("to first"):
         pass
     first.shutdown()
     second.shutdown()
-    with current().span("to nobody"):
+    with first.instruments.span("too late"), second.instruments.span("too late"):
         pass
     assert [span.name for span in stored(tmp_path / "first")] == ["to first"]
     assert [span.name for span in stored(tmp_path / "second")] == ["to second"]
@@ -59,7 +58,7 @@ def test_a_collector_gets_everything_by_shutdown(tmp_path: Path, monkeypatch: py
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         telemetry = started(tmp_path)
-        with ChatSpan(GPT, max_tokens=100):
+        with ChatSpan(telemetry.instruments, GPT, max_tokens=100):
             pass
         telemetry.shutdown()
     (span,) = collector.spans()
@@ -90,7 +89,7 @@ def test_each_signal_may_have_a_collector_of_its_own(tmp_path: Path, monkeypatch
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"{collector.url}/v1/metrics")
         telemetry = started(tmp_path)
-        with ChatSpan(GPT, max_tokens=100):
+        with ChatSpan(telemetry.instruments, GPT, max_tokens=100):
             pass
         telemetry.shutdown()
     assert (collector.traces, [span.name for span in stored(tmp_path)]) == ([], ["chat gpt-5.5"])
@@ -187,9 +186,9 @@ def test_a_model_request_speaks_the_genai_conventions(tmp_path: Path) -> None:
     """Any backend that knows the conventions reads model, tokens and finish reason; money has a name of ours."""
     telemetry = started(tmp_path)
     usage = RequestUsage(input_tokens=312, output_tokens=45)
-    with ChatSpan(GPT, max_tokens=100) as span:
-        span.answered(ModelResponse([TextPart("hello")], usage=usage, model_name="gpt-5.5-1", finish_reason="stop"))
-        span.charged(125_000)
+    with ChatSpan(telemetry.instruments, GPT, max_tokens=100) as span:
+        span.set_response(ModelResponse([TextPart("hello")], usage=usage, model_name="gpt-5.5-1", finish_reason="stop"))
+        span.set_cost(125_000)
     page = telemetry.metrics_page()[0].decode()
     telemetry.shutdown()
     (kept,) = stored(tmp_path)
@@ -216,7 +215,11 @@ def test_a_failed_model_request_names_its_error_and_nothing_more(
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         telemetry = started(tmp_path)
-        with pytest.raises(ValueError, match="xylophone"), current().span("outer"), ChatSpan(GPT, max_tokens=100):
+        with (
+            pytest.raises(ValueError, match="xylophone"),
+            telemetry.instruments.span("outer"),
+            ChatSpan(telemetry.instruments, GPT, max_tokens=100),
+        ):
             raise ValueError("cannot digest xylophone")
         telemetry.shutdown()
     span, outer = collector.spans()

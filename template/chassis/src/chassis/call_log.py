@@ -1,10 +1,10 @@
-"""Writes down how each call ended: one span, exactly one `call.finished` line, and the same facts as metrics."""
+"""Records how each call ended: exactly one `call.finished` line, one span, and metrics, all with the same facts."""
 
 import asyncio
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
@@ -15,13 +15,11 @@ from chassis.call import Call
 from chassis.contract import Answered, FallbackReason, Referred
 from chassis.errors import CallError
 from chassis.telemetry import names
-from chassis.telemetry.instruments import Instruments, current
+from chassis.telemetry.instruments import Instruments
 from chassis.usd import to_usd
 
-log = structlog.get_logger()
-
 SERVER_ERROR = 500
-"""From this HTTP status on a refusal counts as an error of ours, as it does for HTTP spans."""
+"""A refusal with this HTTP status or a higher one marks the span as failed, as for HTTP server spans."""
 SPAN_ATTRIBUTES = {
     "outcome": names.OUTCOME,
     "answered_by": names.ANSWERED_BY,
@@ -35,12 +33,14 @@ SPAN_ATTRIBUTES = {
     "output_tokens": names.OUTPUT_TOKENS,
     "cost_usd": names.COST_USD,
 }
-"""What the facts of the log line are called on the span."""
+"""The names of the log line's fields on the span."""
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class CallScope:
-    """The open page of one call; the service writes the outcome on it."""
+    """One call while it runs; the service sets its outcome before the scope ends."""
 
     outcome: Answered[Any] | Referred | None = None
 
@@ -50,13 +50,13 @@ class CallResult:
     """How a call ended.
 
     Args:
-        outcome: `answered`, `referred`, `refused` by a rule of ours, `abandoned` by a caller who hung up, or `failed`
-            for any other reason.
+        outcome: `answered`, `referred`, `refused` with a `CallError`, `abandoned` by a caller who disconnected, or
+            `failed` with any other error.
         answered_by: As in `Answered`.
         degraded: As in `Answered`.
         fallback_reason: As in `Answered` and `Referred`.
         confidence: As in `Answered`.
-        error: The slug of what refused it, or the type of what failed.
+        error: The slug of a `CallError`, or the name of any other error's type.
     """
 
     outcome: str
@@ -66,81 +66,90 @@ class CallResult:
     confidence: float | None = None
     error: str | None = None
 
+    @property
+    def replaced_model(self) -> bool:
+        """Return whether something else answered, or a person will, although the first model should have."""
+        no_draft = self.outcome == "referred" and self.fallback_reason != FallbackReason.LOW_CONFIDENCE
+        return bool(self.degraded) or no_draft
+
 
 @dataclass(frozen=True, slots=True)
 class CallLog:
-    """Where every call is entered.
+    """Records calls.
 
     Args:
-        p95_seconds: A call that takes longer counts as late.
-        instruments: What is recorded with; those of the running telemetry if not given.
+        p95_seconds: A call that takes longer is counted as slow.
+        instruments: What spans and metrics are recorded with.
     """
 
     p95_seconds: float
-    instruments: Instruments = field(default_factory=current)
+    instruments: Instruments
 
     @contextmanager
     def scope(self, task: str, call: Call) -> Generator[CallScope]:
-        """Keep the page of a call open; until it is closed, every log line carries the call's id.
+        """Record a call when the context ends. Every log line within the context carries the id of the call.
 
         Raises:
-            RuntimeError: The page is closed without an outcome.
+            RuntimeError: The context ends without an outcome.
         """
-        entry, started = CallScope(), time.perf_counter()
-        known = {names.CALL_ID: call.id, names.TASK: task, names.CALLER: call.caller}
-        with bound_contextvars(call_id=call.id), self.instruments.span(names.call_span(task), known) as span:
+        scope, started = CallScope(), time.perf_counter()
+        attributes = {names.CALL_ID: call.id, names.TASK: task, names.CALLER: call.caller}
+        with bound_contextvars(call_id=call.id), self.instruments.span(names.call_span(task), attributes) as span:
             try:
-                yield entry
-                ending = _ending_of(entry.outcome)
+                yield scope
+                result = _result_of(scope.outcome)
             except BaseException as error:
-                ending = _ending_by(error)
-                if ending.outcome == "failed" or (isinstance(error, CallError) and error.status >= SERVER_ERROR):
+                result = _result_of_error(error)
+                if result.outcome == "failed" or (isinstance(error, CallError) and error.status >= SERVER_ERROR):
                     span.set_status(StatusCode.ERROR)
-                self._close(task, call, span, ending, time.perf_counter() - started)
+                self._record(task, call, span, result, time.perf_counter() - started)
                 raise
-            self._close(task, call, span, ending, time.perf_counter() - started)
+            self._record(task, call, span, result, time.perf_counter() - started)
 
-    def _close(self, task: str, call: Call, span: Span, ending: CallResult, seconds: float) -> None:
-        facts = asdict(ending) | _spent(call)
+    def _record(self, task: str, call: Call, span: Span, result: CallResult, seconds: float) -> None:
+        facts = asdict(result) | _usage(call)
         span.set_attributes({SPAN_ATTRIBUTES[fact]: value for fact, value in facts.items() if value is not None})
-        failed = ending.outcome == "failed"
+        failed = result.outcome == "failed"
         write = log.error if failed else log.info
         write(names.CALL_FINISHED, task=task, caller=call.caller, **facts, seconds=round(seconds, 6), exc_info=failed)
-        self._count(task, call, ending, seconds)
+        self._count(task, result, seconds)
+        self._count_attempts(task, call)
 
-    def _count(self, task: str, call: Call, ending: CallResult, seconds: float) -> None:
-        known = {names.TASK: task, names.OUTCOME: ending.outcome}
-        answerer = {names.ANSWERED_BY: ending.answered_by or "", names.DEGRADED: bool(ending.degraded)}
-        self.instruments.call_duration.record(seconds, known)
-        self.instruments.calls.add(1, known | answerer)
-        self.instruments.slow_calls.add(int(seconds > self.p95_seconds), {names.TASK: task})
-        if _is_degraded(ending):
-            why = {
-                names.FALLBACK_REASON: ending.fallback_reason or "",
-                names.ANSWERED_BY: ending.answered_by or ending.outcome,
-            }
-            self.instruments.degraded_calls.add(1, {names.TASK: task} | why)
-        if ending.outcome == "referred":
-            self.instruments.referrals.add(1, {names.TASK: task, names.FALLBACK_REASON: ending.fallback_reason or ""})
+    def _count(self, task: str, result: CallResult, seconds: float) -> None:
+        by_task = {names.TASK: task}
+        by_outcome = by_task | {names.OUTCOME: result.outcome}
+        by_answer = {names.ANSWERED_BY: result.answered_by or "", names.DEGRADED: bool(result.degraded)}
+        by_reason = by_task | {names.FALLBACK_REASON: result.fallback_reason or ""}
+        self.instruments.call_duration.record(seconds, by_outcome)
+        self.instruments.calls.add(1, by_outcome | by_answer)
+        # Also 0 is added, so that the series exists from the first call on and rates can be computed.
+        self.instruments.slow_calls.add(int(seconds > self.p95_seconds), by_task)
+        if result.replaced_model:
+            by_answerer = {names.ANSWERED_BY: result.answered_by or result.outcome}
+            self.instruments.degraded_calls.add(1, by_reason | by_answerer)
+        if result.outcome == "referred":
+            self.instruments.referrals.add(1, by_reason)
+
+    def _count_attempts(self, task: str, call: Call) -> None:
         for attempt in call.attempts:
-            model = {names.TASK: task, names.MODEL: attempt.model}
-            self.instruments.attempts.add(1, model | {names.ERROR_TYPE: attempt.error or ""})
-            self.instruments.cost.add(to_usd(attempt.cost), model)
+            by_model = {names.TASK: task, names.MODEL: attempt.model}
+            self.instruments.attempts.add(1, by_model | {names.ERROR_TYPE: attempt.error or ""})
+            self.instruments.cost.add(to_usd(attempt.cost), by_model)
 
 
-def _ending_of(outcome: Answered[Any] | Referred | None) -> CallResult:
+def _result_of(outcome: Answered[Any] | Referred | None) -> CallResult:
     match outcome:
-        case Answered(
-            answered_by=answered_by, degraded=degraded, fallback_reason=fallback_reason, confidence=confidence
-        ):
-            return CallResult("answered", answered_by, degraded, fallback_reason, confidence)
-        case Referred(fallback_reason=fallback_reason):
-            return CallResult("referred", fallback_reason=fallback_reason)
+        case Answered():
+            return CallResult(
+                "answered", outcome.answered_by, outcome.degraded, outcome.fallback_reason, outcome.confidence
+            )
+        case Referred():
+            return CallResult("referred", fallback_reason=outcome.fallback_reason)
         case None:
-            raise RuntimeError("the journal's entry was closed without an outcome; set entry.outcome")
+            raise RuntimeError("the scope of a call ended without an outcome; set scope.outcome")
 
 
-def _ending_by(error: BaseException) -> CallResult:
+def _result_of_error(error: BaseException) -> CallResult:
     if isinstance(error, CallError):
         return CallResult("refused", error=error.slug)
     if isinstance(error, asyncio.CancelledError):
@@ -148,15 +157,7 @@ def _ending_by(error: BaseException) -> CallResult:
     return CallResult("failed", error=type(error).__name__)
 
 
-def _is_degraded(ending: CallResult) -> bool:
-    """Tell whether the first model should have answered and something kept it from doing so."""
-    referred_for_want_of_a_model = (
-        ending.outcome == "referred" and ending.fallback_reason != FallbackReason.LOW_CONFIDENCE
-    )
-    return bool(ending.degraded) or referred_for_want_of_a_model
-
-
-def _spent(call: Call) -> dict[str, float]:
+def _usage(call: Call) -> dict[str, float]:
     attempts = call.attempts
     return {
         "attempts": len(attempts),

@@ -1,4 +1,4 @@
-"""Keeps the gauges of what the database knows true while a service runs: budgets, desk, switch, and itself."""
+"""Refreshes the gauges whose values are in the database: budgets, the review queue and the kill switch."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,12 +17,12 @@ from chassis.telemetry.instruments import Instruments
 from chassis.usd import to_usd
 
 REFRESH_SECONDS = 15.0
-"""Between two looks: as often as a Prometheus server asks."""
+"""The usual interval at which Prometheus asks for metrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class GaugeSources:
-    """What is looked at."""
+    """Where the values of the gauges come from."""
 
     ledger: Ledger
     review_queue: ReviewQueue
@@ -31,10 +31,10 @@ class GaugeSources:
 
 @asynccontextmanager
 async def refreshed_gauges(
-    watched: GaugeSources, constraints: Constraints, instruments: Instruments
+    sources: GaugeSources, constraints: Constraints, instruments: Instruments
 ) -> AsyncGenerator[None]:
-    """Look now and again, until the context is left."""
-    task = asyncio.create_task(_watch(watched, constraints, instruments))
+    """Refresh the gauges now and every 15 seconds, until the context ends."""
+    task = asyncio.create_task(_refresh_forever(sources, constraints, instruments))
     try:
         yield
     finally:
@@ -42,37 +42,37 @@ async def refreshed_gauges(
         await asyncio.wait({task})
 
 
-async def refresh_gauges(watched: GaugeSources, constraints: Constraints, instruments: Instruments) -> None:
-    """Write all gauges; while the database does not answer, they keep what they said last, and one says that."""
+async def refresh_gauges(sources: GaugeSources, constraints: Constraints, instruments: Instruments) -> None:
+    """Set all gauges. While the database is unavailable only `database_up` changes; the others keep their values."""
     try:
-        await refresh_budget_gauges(watched.ledger, constraints, instruments)
-        waiting, overdue = await watched.review_queue.waiting()
-        await watched.kill_switch.is_off()  # it counts what it sees, also while nobody asks a question
+        await refresh_budget_gauges(sources.ledger, constraints, instruments)
+        open_referrals, overdue = await sources.review_queue.waiting()
+        await sources.kill_switch.is_off()  # which sets its own gauge, but only when somebody calls it
     except DatabaseUnavailable:
         instruments.database_up.set(0)
         return
-    instruments.review_open.set(waiting)
+    instruments.review_open.set(open_referrals)
     instruments.review_overdue.set(overdue)
     instruments.database_up.set(1)
 
 
 async def refresh_budget_gauges(ledger: Ledger, constraints: Constraints, instruments: Instruments) -> None:
-    """Write the standing of the day and the month to the gauges. Callers have too many names to be told apart there."""
+    """Set the gauges of the day's and the month's budget. Callers have none: there would be a time series for each."""
     moment = now()
     _, day, month = accounts_for("", constraints, moment)
     balances = {balance.key: balance for balance in await ledger.balances(day.key, month.key)}
     for period, account in (("day", day), ("month", month)):
-        usage, where = usage_of(account, balances), {names.PERIOD: period}
-        instruments.budget_spent.set(to_usd(usage.spent), where)
-        instruments.budget_reserved.set(to_usd(usage.reserved), where)
-        instruments.budget_remaining.set(to_usd(usage.remaining), where)
-        instruments.budget_limit.set(to_usd(usage.limit), where)
+        usage, labels = usage_of(account, balances), {names.PERIOD: period}
+        instruments.budget_spent.set(to_usd(usage.spent), labels)
+        instruments.budget_reserved.set(to_usd(usage.reserved), labels)
+        instruments.budget_remaining.set(to_usd(usage.remaining), labels)
+        instruments.budget_limit.set(to_usd(usage.limit), labels)
     instruments.budget_forecast.set(to_usd(forecast(usage_of(month, balances).spent, moment)))
     lost = await ledger.open_reservations(lost_before(constraints, moment))
     instruments.budget_lost_reservations.set(len(still_charged(lost, month.key)))
 
 
-async def _watch(watched: GaugeSources, constraints: Constraints, instruments: Instruments) -> None:
+async def _refresh_forever(sources: GaugeSources, constraints: Constraints, instruments: Instruments) -> None:
     while True:
-        await refresh_gauges(watched, constraints, instruments)
+        await refresh_gauges(sources, constraints, instruments)
         await asyncio.sleep(REFRESH_SECONDS)

@@ -1,4 +1,4 @@
-"""The composition root: the only place that puts everything together. Defaults are real, and each can be replaced."""
+"""The composition root: the only place where a service is put together from its parts."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +22,7 @@ from chassis.guard.pipeline import Guard
 from chassis.guard.vendors import REQUIRED_VARIABLES, connect
 from chassis.limits import ConcurrencyLimit
 from chassis.money.ledger import Ledger
-from chassis.money.prices import find_price
+from chassis.money.prices import Price, find_price
 from chassis.privacy.policy import check_recognizers
 from chassis.service import Service
 from chassis.store.api_keys import ApiKeys
@@ -31,14 +31,15 @@ from chassis.store.kill_switch import KillSwitch
 from chassis.store.opening import open_database
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
+from chassis.telemetry.instruments import Instruments
 from chassis.telemetry.setup import Identity, Telemetry, start_telemetry
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """A service with all its parts, open until the context of `wire` is left."""
+    """A service and its parts, usable until the context of `wire` ends."""
 
     project: Project
     settings: Settings
@@ -64,18 +65,18 @@ async def wire(
     models: Mapping[str, Model] | None = None,
     owner: Team | None = None,
 ) -> AsyncGenerator[Wiring]:
-    """Put the service together, and take it apart again.
+    """Put a service together, and close its parts when the context ends.
 
     Args:
-        project: The team's repository; found from the working directory if not given.
-        task: Instead of the one that `pyproject.toml` names.
-        constraints: Instead of `constraints.toml`.
-        settings: Instead of the environment.
-        models: Instead of the vendors, by the name in the constraints.
-        owner: Instead of the team that `ownership.toml` makes accountable for the system.
+        project: The team's repository. Default: the one that contains the working directory.
+        task: Default: the one that `pyproject.toml` names.
+        constraints: Default: those in `constraints.toml`.
+        settings: Default: those in the environment.
+        models: Models by their names in the constraints. Default: those of the vendors.
+        owner: Default: the team that `ownership.toml` makes accountable.
 
     Raises:
-        ConfigError: A file, a variable or the task says something that cannot be meant.
+        ConfigError: A file, an environment variable or the task is invalid.
     """
     project = project or find_project()
     settings = settings or load_settings(project.root)
@@ -83,61 +84,84 @@ async def wire(
     owner = owner or load_ownership(project.root).owner
     task = task or project.load_task()
     check_recognizers(constraints, task.recognizers)
-    links = _candidates(constraints, settings, models)
+    prices = {config.name: find_price(config) for config in constraints.models}
+    if models is None:
+        models = _connect_models(constraints, settings)
     async with AsyncExitStack() as open_parts:
-        for link in links:
-            if isinstance(link.model, VendorModel):
-                open_parts.push_async_callback(link.model.close)
-        whose = Identity(project.name, project.version, settings.chassis_env, owner.handle)
-        telemetry = start_telemetry(whose, project.root / "var")
+        for model in models.values():
+            if isinstance(model, VendorModel):
+                open_parts.push_async_callback(model.close)
+        identity = Identity(project.name, project.version, settings.chassis_env, owner.handle)
+        telemetry = start_telemetry(identity, project.root / "var")
         open_parts.callback(telemetry.shutdown)
+        instruments = telemetry.instruments
         database = await open_database(settings.database_url, project.root)
         open_parts.push_async_callback(database.close)
         ledger = Ledger(database)
         open_parts.push_async_callback(ledger.close)
-        review_queue = ReviewQueue(database, constraints.review.due_hours)
-        replies = ReplyCache(database, constraints.cache.ttl_seconds)
-        switch = KillSwitch(database, held_off=settings.models_off)
-        guard = Guard(links, constraints, ledger, replies, switch, task.recognizers) if links else None
-        service = Service(task, constraints, guard, review_queue, CallLog(constraints.latency.p95_seconds))
-        keys = ApiKeys(database, production=settings.chassis_env == "production")
-        async with refreshed_gauges(GaugeSources(ledger, review_queue, switch), constraints, telemetry.instruments):
-            yield Wiring(
-                project,
-                settings,
-                constraints,
-                task,
-                database,
-                keys,
-                ledger,
-                switch,
-                review_queue,
-                service,
-                telemetry,
-                owner,
+        kill_switch = KillSwitch(database, instruments, held_off=settings.models_off)
+        candidates = _candidates(constraints, models, prices, instruments)
+        guard = None
+        if candidates:
+            guard = Guard(
+                candidates=candidates,
+                constraints=constraints,
+                ledger=ledger,
+                reply_cache=ReplyCache(database, constraints.cache.ttl_seconds),
+                kill_switch=kill_switch,
+                instruments=instruments,
+                recognizers=task.recognizers,
             )
+        review_queue = ReviewQueue(database, constraints.review.due_hours)
+        call_log = CallLog(constraints.latency.p95_seconds, instruments)
+        async with refreshed_gauges(GaugeSources(ledger, review_queue, kill_switch), constraints, instruments):
+            yield Wiring(
+                project=project,
+                settings=settings,
+                constraints=constraints,
+                task=task,
+                database=database,
+                api_keys=ApiKeys(database, production=settings.chassis_env == "production"),
+                ledger=ledger,
+                kill_switch=kill_switch,
+                review_queue=review_queue,
+                service=Service(task, constraints, guard, review_queue, call_log),
+                telemetry=telemetry,
+                owner=owner,
+            )
+
+
+def _connect_models(constraints: Constraints, settings: Settings) -> dict[str, Model]:
+    """Return the models that can be asked, by name, and log those that cannot."""
+    connected: dict[str, Model] = {}
+    for config in constraints.models:
+        model = connect(config, settings, timeout=constraints.latency.deadline_seconds)
+        if model is None:
+            reason = f"{REQUIRED_VARIABLES[config.provider]} is not set"
+            log.warning("model.unavailable", model=config.name, reason=reason)
+        else:
+            connected[config.name] = model
+    return connected
 
 
 def _candidates(
-    constraints: Constraints, settings: Settings, models: Mapping[str, Model] | None
+    constraints: Constraints, models: Mapping[str, Model], prices: Mapping[str, Price], instruments: Instruments
 ) -> tuple[Candidate, ...]:
-    """Return the models of the chain that can be asked; those that cannot are named in the log."""
-    links: list[Candidate] = []
+    """Return the chain: the models that can be asked, in the order of the constraints."""
     limits = constraints.limits
-    destinations = {name: CircuitBreaker(f"destination:{name}") for name in constraints.destinations}
-    for rules in constraints.models:
-        price = find_price(rules)
-        if models is None:
-            vendor = connect(rules, settings, timeout=constraints.latency.deadline_seconds)
-        else:
-            vendor = models.get(rules.name)
-        if vendor is None:
-            log.warning(
-                "model.unavailable", model=rules.name, reason=f"{REQUIRED_VARIABLES[rules.provider]} is not set"
-            )
-        else:
-            breaker = CircuitBreaker(f"model:{rules.name}")
-            line = ConcurrencyLimit(limits.concurrent_requests_per_model, limits.queued_requests_per_model)
-            destination = destinations[rules.destination]
-            links.append(Candidate(rules, vendor, price, breaker, destination, line, limits.retries_per_model))
-    return tuple(links)
+    destination_breakers = {
+        name: CircuitBreaker(f"destination:{name}", instruments) for name in constraints.destinations
+    }
+    return tuple(
+        Candidate(
+            config=config,
+            model=models[config.name],
+            price=prices[config.name],
+            breaker=CircuitBreaker(f"model:{config.name}", instruments),
+            destination_breaker=destination_breakers[config.destination],
+            concurrency=ConcurrencyLimit(limits.concurrent_requests_per_model, limits.queued_requests_per_model),
+            retries=limits.retries_per_model,
+        )
+        for config in constraints.models
+        if config.name in models
+    )

@@ -53,9 +53,10 @@ def status() -> None:
 def _with_switch[T](act: "Callable[[KillSwitch], Awaitable[T]]") -> T:
     from chassis.config.project import find_project
     from chassis.store.kill_switch import KillSwitch
+    from chassis.telemetry.instruments import NO_INSTRUMENTS
 
     async def run() -> T:
         async with open_project_database(find_project()) as database:
-            return await act(KillSwitch(database))
+            return await act(KillSwitch(database, NO_INSTRUMENTS))
 
     return asyncio.run(run())

@@ -8,7 +8,7 @@ import structlog
 
 from chassis.clock import now, to_timestamp
 from chassis.store.database import Database
-from chassis.telemetry.instruments import current
+from chassis.telemetry.instruments import Instruments
 
 MODELS = "models"
 REFRESH_SECONDS = 1.0
@@ -30,11 +30,12 @@ class KillSwitch:
 
     Args:
         database: Where it is kept.
+        instruments: Record whether the models are off.
         held_off: True if the environment keeps the models of this process off, whatever the database says.
     """
 
-    def __init__(self, database: Database, *, held_off: bool = False) -> None:
-        self._database, self._held_off = database, held_off
+    def __init__(self, database: Database, instruments: Instruments, *, held_off: bool = False) -> None:
+        self._database, self._instruments, self._held_off = database, instruments, held_off
         self._off, self._look_again_at = False, 0.0
 
     async def is_off(self) -> bool:
@@ -71,5 +72,5 @@ class KillSwitch:
     def _note(self, *, off: bool) -> None:
         if off != self._off:
             log.warning("kill_switch.on" if off else "kill_switch.off")
-            current().kill_switch_on.add(1 if off else -1)
+            self._instruments.kill_switch_on.add(1 if off else -1)
         self._off = off

@@ -1,4 +1,7 @@
-"""Records one request to one model: the span `chat {model}`, how long it took and how many tokens it used."""
+"""Records one request to one model: the span `chat {model}`, its duration and the tokens it used.
+
+Names and attributes follow OpenTelemetry's semantic conventions for generative AI.
+"""
 
 import time
 from contextlib import ExitStack
@@ -10,7 +13,7 @@ from opentelemetry.util.types import AttributeValue
 
 from chassis.config.constraints import ModelConfig
 from chassis.telemetry import names
-from chassis.telemetry.instruments import current
+from chassis.telemetry.instruments import Instruments
 from chassis.usd import NanoUsd, to_usd
 
 if TYPE_CHECKING:
@@ -18,33 +21,33 @@ if TYPE_CHECKING:
 
 
 class ChatSpan:
-    """A context around sending one request; an exception marks the request as failed and passes.
+    """A context manager around one request; an exception marks the request as failed and propagates.
 
     Args:
-        link: The model that is asked.
-        max_tokens: The output cap that is sent along.
+        instruments: What the request is recorded with.
+        config: The model that is asked.
+        max_tokens: The cap on output tokens that is sent with the request.
     """
 
-    def __init__(self, link: ModelConfig, max_tokens: int) -> None:
-        self._link, self._max_tokens = link, max_tokens
-        self._instruments = current()
+    def __init__(self, instruments: Instruments, config: ModelConfig, max_tokens: int) -> None:
+        self._instruments, self._config, self._max_tokens = instruments, config, max_tokens
         self._open = ExitStack()
         self._tokens: dict[str, int] = {}
         self._labels: dict[str, AttributeValue] = {
             names.OPERATION_NAME: names.CHAT,
-            names.PROVIDER_NAME: names.provider_name(link.provider),
-            names.REQUEST_MODEL: link.model,
+            names.PROVIDER_NAME: names.provider_name(config.provider),
+            names.REQUEST_MODEL: config.model,
         }
 
     def __enter__(self) -> Self:
-        attributes = {**self._labels, names.MODEL: self._link.name, names.REQUEST_MAX_TOKENS: self._max_tokens}
-        span = self._instruments.span(names.chat_span(self._link.model), attributes, SpanKind.CLIENT)
+        attributes = {**self._labels, names.MODEL: self._config.name, names.REQUEST_MAX_TOKENS: self._max_tokens}
+        span = self._instruments.span(names.chat_span(self._config.model), attributes, SpanKind.CLIENT)
         self._span = self._open.enter_context(span)
         self._started = time.perf_counter()
         return self
 
-    def answered(self, response: "ModelResponse") -> None:
-        """Record who answered, why it stopped and what it used; nothing of what it said."""
+    def set_response(self, response: "ModelResponse") -> None:
+        """Record which model answered, why it stopped and the tokens it used, but none of its text."""
         self._tokens = {"input": response.usage.input_tokens, "output": response.usage.output_tokens}
         self._span.set_attribute(names.USAGE_INPUT_TOKENS, response.usage.input_tokens)
         self._span.set_attribute(names.USAGE_OUTPUT_TOKENS, response.usage.output_tokens)
@@ -54,7 +57,7 @@ class ChatSpan:
             self._span.set_attribute(names.RESPONSE_MODEL, response.model_name)
             self._labels[names.RESPONSE_MODEL] = response.model_name
 
-    def charged(self, cost: NanoUsd) -> None:
+    def set_cost(self, cost: NanoUsd) -> None:
         """Record what the request cost, whether or not it was answered."""
         self._span.set_attribute(names.COST_USD, to_usd(cost))
 

@@ -1,30 +1,30 @@
-"""The tracer and the metric instruments of the chassis, made once for each running telemetry.
+"""The tracer and the metric instruments that the chassis records with.
 
-OpenTelemetry lets a process set its global providers only once. So nothing here uses them while a telemetry of ours
-runs: `current()` names the instruments of the one that started last, and after its shutdown those of the one before.
+`wiring.py` hands them to every part that records something. None of them come from OpenTelemetry's global providers,
+which a process can set only once: a test may start several services, one after another or side by side.
 """
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from opentelemetry import metrics, trace
-from opentelemetry.metrics import Counter, Histogram, MeterProvider, UpDownCounter
+from opentelemetry.metrics import Counter, Histogram, MeterProvider, NoOpMeterProvider, UpDownCounter
 from opentelemetry.metrics import _Gauge as Gauge  # pyright: ignore[reportPrivateUsage] - it has no other name yet
-from opentelemetry.trace import Span, SpanKind, Tracer, TracerProvider
+from opentelemetry.trace import NoOpTracerProvider, Span, SpanKind, Tracer, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from chassis.telemetry import names
 
 SCOPE = "chassis"
-SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-TOKENS = tuple(4**power for power in range(14))
-"""The bucket boundaries that the conventions ask for; calls without a model need the two smallest."""
+DURATION_BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+"""Upper bounds in seconds. OpenTelemetry's GenAI conventions begin at 0.01; a call without a model takes less."""
+TOKEN_BUCKETS = tuple(4**power for power in range(14))
+"""Upper bounds in tokens, as the GenAI conventions recommend."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instruments:
-    """What the chassis records with."""
+    """One tracer, and one instrument for each metric in `names.py`."""
 
     tracer: Tracer
     call_duration: Histogram
@@ -51,14 +51,14 @@ class Instruments:
     def span(
         self, name: str, attributes: Mapping[str, AttributeValue] | None = None, kind: SpanKind = SpanKind.INTERNAL
     ) -> AbstractContextManager[Span]:
-        """Open a span. Exceptions that pass are not written into it: their messages may quote a question."""
+        """Open a span. It never records an exception that passes, because the message may quote a question."""
         return self.tracer.start_as_current_span(
             name, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
         )
 
 
-def instruments_of(tracers: TracerProvider, meters: MeterProvider) -> Instruments:
-    """Make the instruments on these providers."""
+def create_instruments(tracers: TracerProvider, meters: MeterProvider) -> Instruments:
+    """Create the instruments on these providers."""
     meter = meters.get_meter(SCOPE)
 
     def histogram(name: str, unit: str, description: str, boundaries: tuple[float, ...]) -> Histogram:
@@ -69,51 +69,34 @@ def instruments_of(tracers: TracerProvider, meters: MeterProvider) -> Instrument
 
     return Instruments(
         tracer=tracers.get_tracer(SCOPE),
-        call_duration=histogram(names.CALL_DURATION, "s", "Duration of calls.", SECONDS),
-        calls=meter.create_counter(names.CALLS, "{call}", "Calls, by how they ended and who answered."),
+        call_duration=histogram(names.CALL_DURATION, "s", "Duration of calls.", DURATION_BUCKETS),
+        calls=meter.create_counter(names.CALLS, "{call}", "Calls, by outcome and by who answered."),
         degraded_calls=meter.create_counter(
-            names.DEGRADED_CALLS, "{call}", "Calls that the first model should have answered."
+            names.DEGRADED_CALLS, "{call}", "Calls that the first model did not answer although it should have."
         ),
-        slow_calls=meter.create_counter(names.SLOW_CALLS, "{call}", "Calls that took longer than p95_seconds."),
+        slow_calls=meter.create_counter(names.SLOW_CALLS, "{call}", "Calls that took longer than latency.p95_seconds."),
         circuit_breakers_open=meter.create_up_down_counter(
-            names.CIRCUIT_BREAKERS_OPEN, "1", "1 while a model or a destination rests."
+            names.CIRCUIT_BREAKERS_OPEN, "1", "1 while the circuit breaker of a model or a destination is open."
         ),
-        kill_switch_on=meter.create_up_down_counter(
-            names.KILL_SWITCH_ON, "1", "1 while people have the models switched off."
-        ),
-        cost=meter.create_counter(names.COST_USD, "{USD}", "What models were paid, in US dollars."),
+        kill_switch_on=meter.create_up_down_counter(names.KILL_SWITCH_ON, "1", "1 while the models are switched off."),
+        cost=meter.create_counter(names.COST_USD, "{USD}", "Cost of model requests in US dollars."),
         attempts=meter.create_counter(names.MODEL_ATTEMPTS, "{attempt}", "Requests sent to models."),
-        referrals=meter.create_counter(names.REFERRALS, "{referral}", "Calls handed to a person."),
-        operation_duration=histogram(names.OPERATION_DURATION, "s", "GenAI operation duration.", SECONDS),
-        token_usage=histogram(names.TOKEN_USAGE, "{token}", "Number of input and output tokens used.", TOKENS),
+        referrals=meter.create_counter(names.REFERRALS, "{referral}", "Calls referred to a person."),
+        operation_duration=histogram(names.OPERATION_DURATION, "s", "GenAI operation duration.", DURATION_BUCKETS),
+        token_usage=histogram(names.TOKEN_USAGE, "{token}", "Number of input and output tokens used.", TOKEN_BUCKETS),
         budget_spent=dollars(names.BUDGET_SPENT, "Spent in this period."),
-        budget_reserved=dollars(names.BUDGET_RESERVED, "Set aside for requests under way, and for lost ones."),
-        budget_remaining=dollars(names.BUDGET_REMAINING, "What can still be held in this period."),
-        budget_limit=dollars(names.BUDGET_LIMIT, "The ceiling of this period."),
-        budget_forecast=dollars(names.BUDGET_FORECAST, "Spent by the end of the month if it goes on like this."),
+        budget_reserved=dollars(names.BUDGET_RESERVED, "Reserved for requests in progress, and for lost ones."),
+        budget_remaining=dollars(names.BUDGET_REMAINING, "What can still be reserved in this period."),
+        budget_limit=dollars(names.BUDGET_LIMIT, "Budget limit of this period."),
+        budget_forecast=dollars(names.BUDGET_FORECAST, "Forecast of what will be spent by the end of the month."),
         budget_lost_reservations=meter.create_gauge(
-            names.BUDGET_LOST_RESERVATIONS, "{hold}", "Holds lost with their processes."
+            names.BUDGET_LOST_RESERVATIONS, "{reservation}", "Reservations whose process died before it settled them."
         ),
-        review_open=meter.create_gauge(names.REVIEW_OPEN, "{referral}", "Referrals that wait for a person."),
-        review_overdue=meter.create_gauge(names.REVIEW_OVERDUE, "{referral}", "Those that should have been answered."),
-        database_up=meter.create_gauge(names.DATABASE_UP, "1", "1 if the database answered at the last look, else 0."),
+        review_open=meter.create_gauge(names.REVIEW_OPEN, "{referral}", "Referrals waiting for a person."),
+        review_overdue=meter.create_gauge(names.REVIEW_OVERDUE, "{referral}", "Referrals past their due time."),
+        database_up=meter.create_gauge(names.DATABASE_UP, "1", "1 if the database answered when last asked, else 0."),
     )
 
 
-_in_use = [instruments_of(trace.get_tracer_provider(), metrics.get_meter_provider())]
-"""The first belongs to whatever global providers the process has; they record nothing until somebody sets them."""
-
-
-def current() -> Instruments:
-    """Return the instruments to record with now."""
-    return _in_use[-1]
-
-
-def use(instruments: Instruments) -> None:
-    """Let `current()` return these until `drop`."""
-    _in_use.append(instruments)
-
-
-def drop(instruments: Instruments) -> None:
-    """Undo `use`, wherever these stand; a second time does nothing."""
-    _in_use[:] = [other for other in _in_use if other is not instruments]
+NO_INSTRUMENTS = create_instruments(NoOpTracerProvider(), NoOpMeterProvider())
+"""Instruments that record nothing, for commands that serve no calls."""

@@ -27,7 +27,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from chassis.errors import ConfigError
 from chassis.telemetry import names
-from chassis.telemetry.instruments import Instruments, drop, instruments_of, use
+from chassis.telemetry.instruments import Instruments, create_instruments
 from chassis.telemetry.spans import FILE, SpanStore
 
 if TYPE_CHECKING:
@@ -92,7 +92,6 @@ class Telemetry:
 
     def shutdown(self) -> None:
         """Send or store what is left, then stop; a collector that does not answer is waited for only so long."""
-        drop(self.instruments)
         flushing = [Thread(target=provider.shutdown, daemon=True) for provider in (self.tracers, self.meters)]
         for thread in flushing:
             thread.start()
@@ -121,10 +120,8 @@ def start_telemetry(whose: Identity, var: Path) -> Telemetry:
     tracers, meters = TracerProvider(resource=resource), MeterProvider(readers, resource)
     if processor := _span_processor(var):
         tracers.add_span_processor(processor)
-    instruments = instruments_of(tracers, meters)
-    use(instruments)
     _offer_globally(tracers, meters)
-    return Telemetry(tracers, meters, instruments, registry)
+    return Telemetry(tracers, meters, create_instruments(tracers, meters), registry)
 
 
 def otlp_endpoint(signal: str) -> str | None:
