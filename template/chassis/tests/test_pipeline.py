@@ -1,30 +1,40 @@
 """Why each step of the walk is where it is: every test here fails if its step moves, is left out, or looks away."""
 
 import asyncio
+import traceback
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from pydantic_ai import Agent
+from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ModelServerError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.models.function import AgentInfo
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.settings import ModelSettings
 from sample_task import TASK, Answer, Question
 from scenario import walk
 
+import chassis
 from chassis import Draft, Task
 from chassis.clock import now
 from chassis.errors import ModelsFailed
+from chassis.guard.egress import VendorModel
 from chassis.guard.failures import EmptyReply
+from chassis.service import Service
 from chassis.store import reply_cache as replies
 from chassis.testing import CONSTRAINTS, ScriptedModel
 from chassis.usd import nano_usd
 from chassis.wiring import Wiring
 
 KEPT = {"ttl_seconds": 60}
+SOURCE = Path(chassis.__file__).parent
+MAX_FRAMES = 16
+"""How many functions of the chassis may lie between a call and a vendor."""
 
 
 async def ask(wiring: Wiring, text: str = "2 + 2?") -> Any:
@@ -46,6 +56,31 @@ def chain_of(**changes_of_second: Any) -> list[dict[str, Any]]:
     """Return the two models of the tests, the second one changed."""
     first, second = CONSTRAINTS["models"]
     return [first, second | changes_of_second]
+
+
+@pytest.mark.parametrize("ttl_seconds", [0, 60], ids=["cache off", "cache on"])
+def test_few_frames_lie_between_a_call_and_its_vendor(tmp_path: Path, ttl_seconds: int) -> None:
+    """The stack of a guarded request can be read: a few frames of the service, and one for each step."""
+    frames: list[str] = []
+
+    async def ask_directly(
+        question: Question, model: Model
+    ) -> Draft[Answer]:  # an agent would begin a stack of its own
+        response = await model_request(model, [ModelRequest.user_text_prompt(question.text)])
+        return Draft(Answer(text=str(response.text)), confidence=1)
+
+    async def look_back(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
+        stack = [frame.f_code for frame, _ in traceback.walk_stack(None)]
+        until_call = stack[: stack.index(Service.answer.__code__) + 1]
+        frames.extend(code.co_qualname for code in until_call if Path(code.co_filename).is_relative_to(SOURCE))
+        return ModelResponse([TextPart("Four.")])
+
+    model = VendorModel(FunctionModel(look_back), httpx2.AsyncClient())
+    walk(tmp_path, [model], ask, replace(TASK, run=ask_directly), cache={"ttl_seconds": ttl_seconds})
+
+    assert frames[0] == "VendorModel.request"
+    assert frames[-1] == "Service.answer"
+    assert len(frames) <= MAX_FRAMES, frames
 
 
 def test_the_cache_keeps_placeholders(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One call from its first to its last moment: who asks, how long it may take, what was tried."""
+"""One call from beginning to end: who asks, how long it may take, and every model request that it made."""
 
 import secrets
 import time
@@ -10,17 +10,17 @@ from chassis.usd import NanoUsd
 
 
 def new_call_id() -> str:
-    """Return a name for a call that no other has."""
+    """Return a unique id: `c_` and 24 hexadecimal digits."""
     return "c_" + secrets.token_hex(12)
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The moment by which the whole call must be over; every wait draws from it.
+    """The moment by which the whole call must be over. Every wait within the call is limited by it.
 
     Args:
-        at: On the monotonic clock, in seconds.
-        reserve: Seconds at the end that models may not use, so that the baseline or the desk still can.
+        at: The moment, in seconds of the monotonic clock.
+        reserve: Seconds before it that models may not use, so that the baseline or the review queue still can.
     """
 
     at: float
@@ -28,18 +28,18 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float, since: float | None = None) -> "Deadline":
-        """Return the deadline `seconds` from now or `since`, a tenth of it (at most a second) reserved."""
-        begun = time.monotonic() if since is None else since
-        return cls(begun + seconds, reserve=min(1.0, seconds / 10))
+        """Return the deadline `seconds` after now, or after `since`; the reserve is a tenth of it, at most a second."""
+        start = time.monotonic() if since is None else since
+        return cls(start + seconds, reserve=min(1.0, seconds / 10))
 
     def remaining(self) -> float:
         """Return the seconds left, never below 0."""
         return max(0.0, self.at - time.monotonic())
 
     def for_review(self) -> float:
-        """Return the seconds that laying a question on the desk may take: what is left, and half the reserve over it.
+        """Return the seconds within which a question must be in the review queue: what is left and half the reserve.
 
-        A question that reaches a person a twentieth of its time late is better than one that reaches nobody.
+        That can be after the deadline: a referral that is a little late is better than a question that is lost.
         """
         return self.remaining() + self.reserve / 2
 
@@ -57,11 +57,13 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class TimeBudget:
-    """What one model may use of the time that is left for models.
+    """How long one model of the chain may take: an equal part of the time that is left for models.
+
+    It is computed anew each time: what one model leaves unused goes to those after it.
 
     Args:
         deadline: The call's.
-        sharers: How many models of the chain, this one included, are still to be asked.
+        models_left: How many models, including this one, have yet to be asked.
     """
 
     deadline: Deadline
@@ -82,12 +84,12 @@ class Attempt:
 
     Args:
         model: The model's name as in `constraints.toml`.
-        error: The name of the error that ended it, or None if it answered.
+        error: The name of the error that ended it, or None if it succeeded.
         input_tokens: Tokens read, 0 if unknown.
-        output_tokens: Tokens written, reasoning included, 0 if unknown.
-        cost: What is charged for it; the worst case when the true cost is unknown.
+        output_tokens: Tokens written including reasoning, 0 if unknown.
+        cost: What is charged for it: the worst case if the real cost is unknown.
         seconds: How long it took.
-        cached: True when the reply came from the cache and nothing was sent.
+        cached: Whether the reply came from the cache, so that nothing was sent.
     """
 
     model: str
@@ -101,13 +103,15 @@ class Attempt:
 
 @dataclass(slots=True)
 class Call:
-    """One caller's question on its way.
+    """One question of one caller.
 
     Args:
-        id: Unique; on every log line and span of the call.
-        caller: Who asks, as their API key says.
-        deadline: When the call must be over.
-        max_turns: How many model requests the task may make.
+        id: A unique id that is on every log line and span of the call.
+        caller: Who asks, by the name of their API key.
+        deadline: By when the call must be over.
+        max_model_requests: How many model requests the task may make.
+        turns: The model requests so far, oldest first.
+        placeholders: What the redacted values of this call were replaced by.
     """
 
     id: str
@@ -117,25 +121,26 @@ class Call:
     turns: "list[Turn]" = field(default_factory=list)
     placeholders: Placeholders = field(default_factory=Placeholders)
 
-    def turn(self) -> "Turn":
+    def new_turn(self) -> "Turn":
         """Begin the next model request.
 
         Raises:
-            TooManyModelRequests: The task has used up `max_turns`.
+            TooManyModelRequests: The task has made `max_model_requests` already.
         """
         if len(self.turns) >= self.max_model_requests:
-            raise TooManyModelRequests(f"The task asked a model {self.max_model_requests} times, which is the limit")
-        self.turns.append(Turn(self))
-        return self.turns[-1]
+            raise TooManyModelRequests(f"The task made {self.max_model_requests} model requests, which is the limit")
+        turn = Turn(self)
+        self.turns.append(turn)
+        return turn
 
     @property
     def attempts(self) -> list[Attempt]:
-        """Return what was sent to models so far, oldest first."""
+        """Return the attempts of all turns, oldest first."""
         return [attempt for turn in self.turns for attempt in turn.attempts]
 
     @property
     def answerer(self) -> str | None:
-        """Return the model that gave the last reply which was of use, if any did."""
+        """Return the name of the model that gave the latest usable reply, or None if there was none."""
         return next((attempt.model for attempt in reversed(self.attempts) if attempt.error is None), None)
 
     @property
@@ -145,35 +150,35 @@ class Call:
 
     @property
     def committed_cost(self) -> NanoUsd:
-        """Return what the call has cost so far, and what is set aside for its open turns."""
+        """Return what the call has cost so far, together with what is reserved for requests in progress."""
         return self.cost + sum(turn.reserved for turn in self.turns)
 
 
 @dataclass(slots=True)
 class Turn:
-    """One model request of a call, with every model that was tried for it. Money is settled per turn.
+    """One model request of a call, with all attempts that were made for it. Money is reserved and settled per turn.
 
     Args:
-        call: The call it belongs to.
-        input_bound: No model can read more tokens than this from the request; 0 until the request is priced.
-        held: What is set aside for this turn at the moment.
-        shortened: The budgets could not bear the whole chain.
+        call: The call that it belongs to.
+        max_input_tokens: The most tokens that any model can read from the request; 0 until money is reserved for it.
+        reserved: What is reserved for it now; 0 before and after.
+        unaffordable: The names of the models that are left out because the budgets do not cover them.
         attempts: What was sent, oldest first.
-        reply_key: Where the cache keeps the reply, if it does.
+        reply_key: The key under which the reply is cached, if the cache is on.
     """
 
     call: Call
     max_input_tokens: int = 0
     reserved: NanoUsd = 0
-    budget_limited: bool = False
+    unaffordable: frozenset[str] = frozenset()
     attempts: list[Attempt] = field(default_factory=list)
     reply_key: str | None = None
 
     @property
     def cost(self) -> NanoUsd:
-        """Return what this turn has cost so far."""
+        """Return what the turn has cost so far."""
         return sum(attempt.cost for attempt in self.attempts)
 
     def mark_unusable(self, error: str) -> None:
-        """Note that the reply, which looked well, was of no use to the task."""
+        """Note on each attempt that its reply, although it passed all checks, was of no use to the task."""
         self.attempts[:] = [replace(attempt, error=attempt.error or error) for attempt in self.attempts]

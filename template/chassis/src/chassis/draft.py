@@ -1,9 +1,9 @@
-"""Gets a draft out of the team's function: in time, of the right type, and from another model if one is of no use."""
+"""Runs the team's functions: in time, with the right type of result, and with the next model if one is of no use."""
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Thread
 
@@ -19,97 +19,109 @@ from chassis.guard.pipeline import Guard
 
 log = structlog.get_logger()
 
+type _UselessReplies = UnexpectedModelBehavior | UsageLimitExceeded
+"""What an agent raises when a model kept replying, but in a form that the agent cannot use."""
+
 
 async def draft_by_model[Q: BaseModel, A: BaseModel](
     task: Task[Q, A], guard: Guard, question: Q, call: Call
 ) -> Draft[A]:
     """Return what the task drafts with a guarded model.
 
+    A task that a model gave only useless replies is run once more, from the start, with the models after that one.
+
     Raises:
-        ModelsFailed: No model gave a usable reply, or none in time.
-        BudgetExhausted: There is no money left to ask one.
+        ModelsFailed: No model gave a usable reply, or not in time.
+        BudgetExhausted: The budgets do not cover a model request.
+        DatabaseUnavailable: No money can be reserved for a model request.
         Exception: Whatever the team's own code raised.
     """
-    limit = asyncio.timeout(call.deadline.for_models())
+    timeout = asyncio.timeout(call.deadline.for_models())
     try:
-        async with limit:
-            return await _run(task, guard, question, call)
-    except RunTimedOut as error:  # a limit that the team gave its agent
-        raise ModelsFailed("No model gave a usable reply in the time of its agent") from error
+        async with timeout:
+            while True:
+                turns_before = len(call.turns)
+                try:
+                    with _unwrapped_exception_groups():
+                        return check_type(task, await task.run(question, GuardedModel(guard, call)))
+                except (UnexpectedModelBehavior, UsageLimitExceeded) as error:
+                    guard = await _models_after_useless(guard, call, call.turns[turns_before:], error)
+    except RunTimedOut as error:  # a time limit that the team gave its agent
+        raise ModelsFailed("No model gave a usable reply within the time limit of the agent") from error
     except TimeoutError as error:
-        if not limit.expired():
-            raise  # the team's own
+        if not timeout.expired():
+            raise  # raised by the team's own code
         raise DeadlineExceeded("No model gave a usable reply in time") from error
 
 
 def check_type[Q: BaseModel, A: BaseModel](task: Task[Q, A], draft: Draft[A]) -> Draft[A]:
-    """Let a draft pass if it holds what the task promises; no type checker has looked at a team's code for us.
+    """Return the draft if its value has the task's type of answer; a team need not use a type checker.
 
     Raises:
-        TypeError: It holds something else.
+        TypeError: It has another type.
     """
     if not isinstance(draft.value, task.gives):
         raise TypeError(f"the task drafted a {type(draft.value).__name__}, not a {task.gives.__name__}")
     return draft
 
 
-async def _run[Q: BaseModel, A: BaseModel](task: Task[Q, A], guard: Guard, question: Q, call: Call) -> Draft[A]:
-    """Run the task, and once more for each model that kept giving it replies of the wrong form."""
-    begun = len(call.turns)
-    try:
-        return check_type(task, await _unwrap_exception_group(task.run(question, GuardedModel(guard, call))))
-    except (UnexpectedModelBehavior, UsageLimitExceeded) as error:
-        model = call.answerer
-        if model is None or len(call.turns) == begun:
-            raise  # no model has said anything, so this is a mistake in code
-        rest = await _models_after(model, guard, call.turns[begun:], type(error).__name__)
-        if rest is None:
-            raise ModelsFailed("No model gave a reply of the right form") from error
-    return await _run(task, rest, question, call)
+async def run_in_thread[T](function: Callable[[], T], name: str) -> T:
+    """Run a function in a thread of its own and return its result; if the caller is cancelled, leave it running.
 
-
-async def _models_after(model: str, guard: Guard, turns: Sequence[Turn], error: str) -> Guard | None:
-    """Return the models behind one whose replies, though whole, were of no use to the task."""
-    log.warning("model.failed", model=model, error=error)
-    for turn in turns:
-        turn.mark_unusable(error)
-    await guard.reply_cache.forget(turn.reply_key for turn in turns if turn.reply_key)
-    return guard.after(model)
-
-
-async def _unwrap_exception_group[T](work: Awaitable[T]) -> T:
-    """Wait for the task; what went wrong with models inside a `TaskGroup` of the team's is raised by its own name."""
-    try:
-        return await work
-    except ExceptionGroup as group:
-        ours, theirs = group.split((CallError, AgentRunError))
-        if ours is None or theirs is not None:
-            raise
-        error: Exception = ours
-        while isinstance(error, ExceptionGroup):
-            error = error.exceptions[0]
-        raise error from group
-
-
-async def run_in_thread[T](work: Callable[[], T], name: str) -> T:
-    """Return what the work returns, or raise what it raises. Whoever is cancelled leaves it behind.
-
-    Threads of a pool would be waited for when the process ends, and a few that hang would fill it.
+    `asyncio.to_thread` is no alternative: functions that never return would fill its pool, and keep the process from
+    exiting.
     """
     loop = asyncio.get_running_loop()
-    ended: asyncio.Future[T] = loop.create_future()
+    result: asyncio.Future[T] = loop.create_future()
 
-    def tell(set_outcome: Callable[[], None]) -> None:
-        if not ended.done():
-            set_outcome()
+    def resolve(set_result: Callable[[], None]) -> None:
+        if not result.done():  # the caller may have been cancelled
+            set_result()
 
     def run() -> None:
         try:
-            set_outcome = partial(ended.set_result, work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-            set_outcome = partial(ended.set_exception, error)
-        with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
-            loop.call_soon_threadsafe(tell, set_outcome)
+            set_result = partial(result.set_result, function())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+            set_result = partial(result.set_exception, error)
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(resolve, set_result)
 
     Thread(target=contextvars.copy_context().run, args=(run,), name=name, daemon=True).start()
-    return await ended
+    return await result
+
+
+async def _models_after_useless(guard: Guard, call: Call, turns: Sequence[Turn], error: _UselessReplies) -> Guard:
+    """Return a guard with the models after the one whose replies, although they passed all checks, were useless.
+
+    Raises:
+        ModelsFailed: It was the last model.
+    """
+    model = call.answerer
+    if model is None or not turns:
+        raise error  # no model has replied, so this is a mistake in the team's code
+    log.warning("model.failed", model=model, error=type(error).__name__)
+    for turn in turns:
+        turn.mark_unusable(type(error).__name__)
+    await guard.reply_cache.forget(turn.reply_key for turn in turns if turn.reply_key)
+    rest = guard.after(model)
+    if rest is None:
+        raise ModelsFailed("No model gave a reply of the right form") from error
+    return rest
+
+
+@contextmanager
+def _unwrapped_exception_groups() -> Generator[None]:
+    """Raise an error of a model by itself if it comes in a group, as it does from a `TaskGroup` in the team's code.
+
+    A group that contains an error of the team's own passes unchanged.
+    """
+    try:
+        yield
+    except ExceptionGroup as group:
+        model_errors, other_errors = group.split((CallError, AgentRunError))
+        if model_errors is None or other_errors is not None:
+            raise
+        error: Exception = model_errors
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise error from group

@@ -1,4 +1,4 @@
-"""One question from a caller to an outcome: the model, else the baseline, else a person."""
+"""One question from a caller to an outcome: the model answers, or else the baseline, or else a person."""
 
 import asyncio
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from chassis.store.review_queue import ReviewQueue
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer[A]:
-    """The model's part is over without an answer for the caller.
+    """The models gave no answer that the caller may see.
 
     Args:
         fallback_reason: Why.
-        draft: What the model proposed, if anything; a person will want to see it.
-        error: What a caller is told if `fallback` says to refuse.
+        draft: What a model drafted, if anything; it helps the person who reviews the question.
+        error: What the caller gets if `fallback` in the constraints says "error".
     """
 
     fallback_reason: FallbackReason
@@ -40,14 +40,14 @@ class NoAnswer[A]:
 
 @dataclass(frozen=True, slots=True)
 class Service[Q: BaseModel, A: BaseModel]:
-    """The team's task with everything that carries it.
+    """The team's task, and everything that is needed to answer its callers.
 
     Args:
-        task: The contract with the team.
-        constraints: What must hold.
-        guard: The walk to the models, or None if no model of the constraints can be asked.
-        desk: Where a person answers.
-        journal: Writes down how each call ended.
+        task: What the team wrote.
+        constraints: What the team decided.
+        guard: The way to the models, or None if none of them can be asked.
+        review_queue: Where people answer.
+        call_log: Records how each call ended.
     """
 
     task: Task[Q, A]
@@ -57,7 +57,7 @@ class Service[Q: BaseModel, A: BaseModel]:
     call_log: CallLog
 
     def new_call(self, caller: str, call_id: str | None = None, since: float | None = None) -> Call:
-        """Begin a call: its clock starts now, or `since` a moment on the monotonic clock."""
+        """Begin a call, whose time runs from now, or from `since` in seconds of the monotonic clock."""
         return Call(
             id=call_id or new_call_id(),
             caller=caller,
@@ -66,83 +66,59 @@ class Service[Q: BaseModel, A: BaseModel]:
         )
 
     async def answer(self, question: Q, call: Call) -> Outcome[A]:
-        """Take the walk.
+        """Answer a question, or refer it to a person.
 
         Raises:
-            CallError: The policy, a limit or a rule of `fallback` refuses the call.
+            CallError: The policy, a limit or a rule of `fallback` rejects the call.
             Exception: Whatever the team's own code raised; it is never retried and never hidden.
         """
-        with self.call_log.scope(self.task.name, call) as entry:
+        with self.call_log.scope(self.task.name, call) as scope:
             check_question(question, self.constraints.data, self.task.recognizers)
-            entry.outcome = outcome = await self._outcome(question, call)
+            outcome = await self._ask_models(question, call)
+            if isinstance(outcome, NoAnswer):
+                outcome = await self._fall_back(question, call, outcome)
+            scope.outcome = outcome
             return outcome
 
-    async def _outcome(self, question: Q, call: Call) -> Outcome[A]:
-        match await self._ask_model(question, call):
-            case Answered() as answered:
-                return answered
-            case NoAnswer() as miss:
-                match self._rule(miss.fallback_reason):
-                    case "error":
-                        raise miss.error
-                    case "baseline" | "cheaper":  # the walk has tried all that is cheaper
-                        return await self._ask_baseline(question, call, miss)
-                    case _:
-                        return await self._refer(question, call, miss.fallback_reason, miss.draft)
-
-    async def _ask_model(self, question: Q, call: Call) -> Answered[A] | NoAnswer[A]:
+    async def _ask_models(self, question: Q, call: Call) -> Answered[A] | NoAnswer[A]:
         if self.guard is None:
             return NoAnswer(FallbackReason.NO_MODEL, None, ModelsFailed("No model is configured"))
         try:
             draft = await draft_by_model(self.task, self.guard, question, call)
         except (BudgetExhausted, DatabaseUnavailable, ModelsFailed) as error:
-            return NoAnswer(_fallback_reason_for(error), None, error)
+            return NoAnswer(_reason_for(error), None, error)
         if draft.confidence < self.constraints.quality.confidence_floor:
-            return NoAnswer(FallbackReason.LOW_CONFIDENCE, draft, ModelsFailed("No model was sure enough"))
+            return NoAnswer(FallbackReason.LOW_CONFIDENCE, draft, ModelsFailed("No model was confident enough"))
         return self._answered_by_model(draft, call, self.guard)
 
     def _answered_by_model(self, draft: Draft[A], call: Call, guard: Guard) -> Answered[A]:
         model = call.answerer
         degraded = model is not None and model != self.constraints.models[0].name
-        # A model that rests was passed over too; one without a key was never in the chain, and has not failed.
-        passed_over = model is not None and model != guard.candidates[0].config.name
-        failed = passed_over or any(attempt.error for attempt in call.attempts)
-        shortened = any(turn.budget_limited for turn in call.turns)
-        fallback_reason = (
-            FallbackReason.BUDGET_EXHAUSTED if shortened else FallbackReason.MODELS_FAILED if failed else None
-        )
-        return Answered(draft.value, model or "task", draft.confidence, degraded, fallback_reason)
+        # A first model that was skipped because its circuit breaker is open has failed, although it has no attempt.
+        # One without an API key has not: it is in the constraints but not in the guard.
+        skipped = model is not None and model != guard.candidates[0].config.name
+        reason = None
+        if any(turn.unaffordable for turn in call.turns):
+            reason = FallbackReason.BUDGET_EXHAUSTED
+        elif skipped or any(attempt.error for attempt in call.attempts):
+            reason = FallbackReason.MODELS_FAILED
+        return Answered(draft.value, model or "task", draft.confidence, degraded, reason)
 
-    async def _ask_baseline(self, question: Q, call: Call, miss: NoAnswer[A]) -> Outcome[A]:
-        limit = asyncio.timeout(call.deadline.remaining())
-        try:
-            async with limit:
-                draft = check_type(self.task, await run_in_thread(partial(self.task.baseline, question), "baseline"))
-        except TimeoutError:
-            if not limit.expired():
-                raise  # the team's own
-            return await self._refer(question, call, miss.fallback_reason, miss.draft)
-        if draft.confidence < self.constraints.quality.confidence_floor:
-            return await self._refer(question, call, miss.fallback_reason, miss.draft or draft)
-        return Answered(draft.value, "baseline", draft.confidence, bool(self.constraints.models), miss.fallback_reason)
-
-    async def _refer(
-        self, question: Q, call: Call, fallback_reason: FallbackReason, draft: Draft[A] | None
-    ) -> Outcome[A]:
-        try:
-            async with asyncio.timeout(call.deadline.for_review()):
-                return await self.review_queue.refer(
-                    self.task.name, call.caller, call.id, fallback_reason, question.model_dump_json(), draft
-                )
-        except TimeoutError:  # the driver's own are raised by another name
-            raise DatabaseUnavailable("too slow") from None
+    async def _fall_back(self, question: Q, call: Call, no_answer: NoAnswer[A]) -> Outcome[A]:
+        match self._rule(no_answer.fallback_reason):
+            case "error":
+                raise no_answer.error
+            case "baseline" | "cheaper":  # no cheaper chain was affordable either
+                return await self._ask_baseline(question, call, no_answer)
+            case _:
+                return await self._refer(question, call, no_answer.fallback_reason, no_answer.draft)
 
     def _rule(self, fallback_reason: FallbackReason) -> str:
-        """Return what `fallback` says; where no model is meant to be asked the baseline is the service."""
+        """Return what `fallback` in the constraints says."""
         rules = self.constraints.fallback
         match fallback_reason:
             case FallbackReason.NO_MODEL | FallbackReason.MODELS_OFF:
-                return "baseline"
+                return "baseline"  # nothing went wrong: without models, the baseline is the service
             case FallbackReason.LOW_CONFIDENCE:
                 return rules.low_confidence
             case FallbackReason.MODELS_FAILED:
@@ -152,8 +128,31 @@ class Service[Q: BaseModel, A: BaseModel]:
             case FallbackReason.DATABASE_DOWN:
                 return rules.database_down
 
+    async def _ask_baseline(self, question: Q, call: Call, no_answer: NoAnswer[A]) -> Outcome[A]:
+        reason = no_answer.fallback_reason
+        timeout = asyncio.timeout(call.deadline.remaining())
+        try:
+            async with timeout:
+                draft = check_type(self.task, await run_in_thread(partial(self.task.baseline, question), "baseline"))
+        except TimeoutError:
+            if not timeout.expired():
+                raise  # raised by the team's own code
+            return await self._refer(question, call, reason, no_answer.draft)
+        if draft.confidence < self.constraints.quality.confidence_floor:
+            return await self._refer(question, call, reason, no_answer.draft or draft)
+        return Answered(draft.value, "baseline", draft.confidence, bool(self.constraints.models), reason)
 
-def _fallback_reason_for(error: BudgetExhausted | DatabaseUnavailable | ModelsFailed) -> FallbackReason:
+    async def _refer(self, question: Q, call: Call, reason: FallbackReason, draft: Draft[A] | None) -> Outcome[A]:
+        try:
+            async with asyncio.timeout(call.deadline.for_review()):
+                return await self.review_queue.refer(
+                    self.task.name, call.caller, call.id, reason, question.model_dump_json(), draft
+                )
+        except TimeoutError:  # ours: the database drivers raise DatabaseUnavailable
+            raise DatabaseUnavailable("too slow") from None
+
+
+def _reason_for(error: BudgetExhausted | DatabaseUnavailable | ModelsFailed) -> FallbackReason:
     match error:
         case BudgetExhausted():
             return FallbackReason.BUDGET_EXHAUSTED

@@ -1,4 +1,4 @@
-"""One model of the chain with all that belongs to it for the life of the process."""
+"""One model of the chain, with everything that the calls of a process share about it."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ from chassis.money.prices import Price
 from chassis.usd import NanoUsd
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One model with what the calls of the process share about it.
+    """A model that can be asked.
 
     Args:
-        rules: Its entry in `constraints.toml`.
-        vendor: The model itself.
-        price: What its tokens cost.
-        breaker: Its own.
-        destination: The breaker of all models at its destination.
-        line: Where requests wait for it.
+        config: Its entry in `constraints.toml`.
+        model: The vendor's model.
+        price: The price of its tokens.
+        breaker: The circuit breaker of this model.
+        destination_breaker: The circuit breaker of all models at the same destination.
+        concurrency: The limit of requests that it is sent at the same time.
         retries: How often a request may be sent to it again.
     """
 
@@ -33,10 +33,10 @@ class Candidate:
     concurrency: ConcurrencyLimit
     retries: int
 
-    def worst_case(self, input_bound: int) -> NanoUsd:
-        """Return the most that sending one request of at most `input_bound` tokens once can cost."""
-        return self.price.worst_case(input_bound, self.config.max_output_tokens)
+    def worst_case(self, max_input_tokens: int) -> NanoUsd:
+        """Return the highest cost of sending a request of at most `max_input_tokens` once."""
+        return self.price.worst_case(max_input_tokens, self.config.max_output_tokens)
 
-    def worst_case_with_retries(self, input_bound: int) -> NanoUsd:
-        """Return the most that one request can cost if it is sent again as often as it may be."""
-        return self.worst_case(input_bound) * (1 + self.retries)
+    def worst_case_with_retries(self, max_input_tokens: int) -> NanoUsd:
+        """Return the highest cost of a request that is sent again as often as `retries` allows."""
+        return self.worst_case(max_input_tokens) * (1 + self.retries)

@@ -1,4 +1,8 @@
-"""What keeps failing rests for a while, so that callers do not wait for it in vain."""
+"""Stops asking a model or a destination that keeps failing, so that callers do not wait for it in vain.
+
+See Michael Nygard, *Release It!*: a breaker opens after a number of failures in a row. When it has been open for a
+while, a single request, the probe, finds out whether to close it again.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -18,90 +22,90 @@ from pydantic_ai.messages import ModelResponse
 from chassis.guard.failures import CircuitOpen, UnusableReply
 from chassis.guard.request import Request, Step
 from chassis.telemetry import names
-from chassis.telemetry.instruments import current
+from chassis.telemetry.instruments import Instruments
 
 FAILURES_TO_OPEN = 5
 OPEN_SECONDS = 30.0
+QUOTA_OPEN_SECONDS = 15 * 60.0
+"""How long a breaker is open when the account's quota is used up and the vendor names no time."""
+MAX_OPEN_SECONDS = 60 * 60.0
+"""The longest time that a vendor's `Retry-After` can keep a breaker open."""
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Opens after a run of failures; after a rest it lets one request through to see.
+    """Counts failures in a row, and opens.
 
     Args:
-        subject: What rests, for logs and metrics: `model:gpt`, or `destination:openai` for all models there.
+        subject: For logs and metrics: `model:gpt`, or `destination:openai` for all models of that destination.
+        instruments: Record whether it is open.
         failures: How many requests in a row have failed.
-        rests_until: When it may be asked again, on the monotonic clock; None while the breaker is closed.
-        probing: A request is under way to see whether it has recovered.
+        open_until: When the next probe may be sent, on the monotonic clock; None while the breaker is closed.
+        probing: Whether a probe is in progress.
     """
 
     subject: str
+    instruments: Instruments
     failures: int = field(default=0, init=False)
     open_until: float | None = field(default=None, init=False)
     probing: bool = field(default=False, init=False)
 
     def check(self) -> None:
-        """Let a request pass.
+        """Return if a request may be sent.
 
         Raises:
-            Resting: The subject is resting, or another request is already looking whether it has recovered.
+            CircuitOpen: The breaker is open, and it is too early for a probe or one is in progress.
         """
         if self.open_until is not None and (self.probing or time.monotonic() < self.open_until):
-            raise CircuitOpen(self.subject, f"{self.subject} has failed {self.failures} times in a row and rests")
+            raise CircuitOpen(self.subject, f"The circuit breaker of {self.subject} is open: {self.failures} failures")
 
     def enter(self) -> None:
-        """Note that a request that `check` let pass is on its way; while the breaker is open, it is the probe."""
+        """Note that a request is sent; while the breaker is open it is the probe."""
         self.probing = self.open_until is not None
 
     def leave(self) -> None:
-        """Note that a request ended without a verdict, so that another may be the probe."""
+        """Note that a request ended without showing whether the subject works, so that another may be the probe."""
         self.probing = False
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Note that the subject works."""
         if self.open_until is not None:
             log.info("circuit_breaker.closed", subject=self.subject)
-            self._count(-1)
+            self._add_to_gauge(-1)
         self.failures, self.open_until, self.probing = 0, None, False
 
-    def failed(self, rest_seconds: float | None = None) -> None:
-        """Note that the subject does not work.
+    def record_failure(self, open_seconds: float | None = None) -> None:
+        """Note that the subject failed.
 
         Args:
-            rest_seconds: How long it is known to stay so; it then rests at once.
+            open_seconds: How long it is known to fail; the breaker then opens at once, for that long.
         """
         self.failures, self.probing = self.failures + 1, False
-        if rest_seconds is not None or self.failures >= FAILURES_TO_OPEN:
-            self._open(rest_seconds or OPEN_SECONDS)
+        if open_seconds is not None or self.failures >= FAILURES_TO_OPEN:
+            self._open(open_seconds or OPEN_SECONDS)
 
-    def _open(self, rest_seconds: float) -> None:
+    def _open(self, seconds: float) -> None:
         if self.open_until is None:
             log.warning(
-                "circuit_breaker.opened", subject=self.subject, failures=self.failures, open_seconds=round(rest_seconds)
+                "circuit_breaker.opened", subject=self.subject, failures=self.failures, open_seconds=round(seconds)
             )
-            self._count(1)
-        self.open_until = max(self.open_until or 0, time.monotonic() + rest_seconds)
+            self._add_to_gauge(1)
+        self.open_until = max(self.open_until or 0, time.monotonic() + seconds)
 
-    def _count(self, more: int) -> None:
-        current().circuit_breakers_open.add(more, {names.SUBJECT: self.subject})
-
-
-QUOTA_OPEN_SECONDS = 15 * 60.0
-"""How long an account without quota rests; waiting does not fill it, but somebody may."""
-MAX_OPEN_SECONDS = 60 * 60.0
-"""What a vendor may ask for in `Retry-After`; more is taken for this."""
+    def _add_to_gauge(self, amount: int) -> None:
+        self.instruments.circuit_breakers_open.add(amount, {names.SUBJECT: self.subject})
 
 
 @dataclass(frozen=True, slots=True)
 class CheckCircuitBreakers:
-    """Asks a model only while its breaker and its destination's let it.
+    """Asks a model only if its breaker and its destination's allow it, and tells them how the request ended.
 
     Args:
-        inner: The rest of the walk.
+        inner: The next step.
         model: The breaker of the model.
-        destination: The breaker that all models of its destination share.
+        destination: The breaker of all models at the same destination.
     """
 
     inner: Step
@@ -109,7 +113,12 @@ class CheckCircuitBreakers:
     destination: CircuitBreaker
 
     async def ask(self, request: Request) -> ModelResponse:
-        """Ask, unless the model or its destination rests."""
+        """Ask.
+
+        Raises:
+            CircuitOpen: One of the breakers is open; nothing was sent.
+        """
+        # Both are checked before either is entered: a request that is not sent after all must not become a probe.
         self.destination.check()
         self.model.check()
         self.destination.enter()
@@ -117,39 +126,40 @@ class CheckCircuitBreakers:
         try:
             response = await self.inner.ask(request)
         except (ModelAuthenticationError, ModelNotFoundError) as error:
-            self._blame(error)  # a wrong key or name turns down every request, not just this one
+            # A kind of rejected request, but a wrong key or model name rejects every request and not just this one.
+            self._record_failure(error)
             raise
         except (ModelRequestRejectedError, UnusableReply):
-            self._well()  # the vendor is well; it is this one request that it cannot serve
+            self._record_success()  # the vendor works; it cannot serve this one request
             raise
         except (ModelAPIError, UnexpectedModelBehavior) as error:
-            self._blame(error)
+            self._record_failure(error)
             raise
-        except BaseException:  # a caller who hung up says nothing about the model
+        except BaseException:
+            # A caller who disconnected, or a mistake in code, says nothing about the model.
             self.destination.leave()
             self.model.leave()
             raise
-        self._well()
+        self._record_success()
         return response
 
-    def _well(self) -> None:
-        self.destination.succeeded()
-        self.model.succeeded()
+    def _record_success(self) -> None:
+        self.destination.record_success()
+        self.model.record_success()
 
-    def _blame(self, error: ModelAPIError | UnexpectedModelBehavior) -> None:
-        """Tell the breaker of whatever is not well: the whole destination, or this model of it."""
+    def _record_failure(self, error: ModelAPIError | UnexpectedModelBehavior) -> None:
         match error:
-            case ModelConnectionError(phase="pool" | "connect"):
+            case ModelConnectionError(phase="pool" | "connect"):  # nothing at this address can be reached
                 self.model.leave()
-                self.destination.failed()
+                self.destination.record_failure()
             case _:
                 self.destination.leave()
-                self.model.failed(_known_open_seconds(error))
+                self.model.record_failure(_known_open_seconds(error))
 
 
 def _known_open_seconds(error: ModelAPIError | UnexpectedModelBehavior) -> float | None:
-    """Return how long the model is known to be of no use, or None if a single failure says nothing about the next."""
-    asked_for = (error.retry_after or 0) if isinstance(error, ModelAPIError) else 0
+    """Return how long the model is known to fail, or None if one failure does not predict the next."""
+    retry_after = (error.retry_after or 0) if isinstance(error, ModelAPIError) else 0
     if isinstance(error, ModelQuotaExceededError):
-        return min(asked_for or QUOTA_OPEN_SECONDS, MAX_OPEN_SECONDS)
-    return min(asked_for, MAX_OPEN_SECONDS) if asked_for > OPEN_SECONDS else None
+        return min(retry_after or QUOTA_OPEN_SECONDS, MAX_OPEN_SECONDS)
+    return min(retry_after, MAX_OPEN_SECONDS) if retry_after > OPEN_SECONDS else None

@@ -1,53 +1,46 @@
-"""Asks the models of the chain in their order, until one gives a usable reply."""
+"""Asks the models of the chain in order until one gives a usable reply."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelResponse
-from pydantic_ai.models import Model
 
+from chassis.call import TimeBudget, Turn
 from chassis.errors import ModelsFailed
+from chassis.guard.candidate import Candidate
 from chassis.guard.request import Request, Step
 
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Asks the next model where one fails; a mistake in our own code or the team's is no model's failure, and passes.
+    """Asks the next model when one fails. Errors in the team's code or in ours are not caught.
 
     Args:
-        models: The walk to each model of the chain, in order.
+        candidates: The models, in order.
+        turn: Says which of them the budgets do not cover, and by when the call has to be over.
+        pipeline_of: Returns the steps between this one and a model, given the model's time budget.
     """
 
-    models: tuple[Step, ...]
+    candidates: tuple[Candidate, ...]
+    turn: Turn
+    pipeline_of: Callable[[Candidate, TimeBudget], Step]
 
     async def ask(self, request: Request) -> ModelResponse:
-        """Ask.
+        """Ask one model after another.
 
         Raises:
-            ModelsFailed: No model gave a usable reply; what each did wrong is its cause.
+            ModelsFailed: No model gave a usable reply; the cause is a group of their failures, in order.
         """
         failures: list[Exception] = []
-        for model in self.models:
+        affordable = [candidate for candidate in self.candidates if candidate.config.name not in self.turn.unaffordable]
+        for position, candidate in enumerate(affordable):
+            # Each model may use an equal part of the time that is left, so that the last one is not left without any.
+            time_budget = TimeBudget(self.turn.call.deadline, models_left=len(affordable) - position)
             try:
-                return await model.ask(request)
+                # A conversation may hold parts that only the vendor that wrote them can read.
+                messages = candidate.model.prepare_messages(request.messages, request.parameters)
+                return await self.pipeline_of(candidate, time_budget).ask(replace(request, messages=messages))
             except (ModelAPIError, UnexpectedModelBehavior) as failure:
                 failures.append(failure)
         raise ModelsFailed("No model gave a usable reply") from ExceptionGroup("every model failed", failures)
-
-
-@dataclass(frozen=True, slots=True)
-class PrepareMessages:
-    """Asks with the messages as pydantic-ai prepares them for the vendor's model.
-
-    Args:
-        inner: The rest of the walk.
-        vendor: The model at its end.
-    """
-
-    inner: Step
-    vendor: Model
-
-    async def ask(self, request: Request) -> ModelResponse:
-        """Prepare, and ask."""
-        messages = self.vendor.prepare_messages(request.messages, request.parameters)
-        return await self.inner.ask(replace(request, messages=messages))

@@ -1,4 +1,4 @@
-"""The model that a task is given: to pydantic-ai an ordinary one, and behind it the whole walk, each time."""
+"""The model that a task is given: an ordinary pydantic-ai model that sends every request through the pipeline."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -18,18 +18,18 @@ from chassis.guard.request_check import check_settings, check_tools
 
 
 class GuardedModel(FallbackModel):
-    """The model that a task is given. Whatever an agent or a tool loop sends through it takes the walk, each time.
+    """A model for one call.
 
-    To pydantic-ai it is a `FallbackModel` over the chain's models, so that prompts and tools are prepared for each; but
-    none of those listed can be asked alone.
+    pydantic-ai takes it for a `FallbackModel` over the models of the chain, and prepares prompts and tools so that each
+    of them understands them. The models themselves are not reachable through it.
 
     Args:
-        guard: The process's guards.
-        call: The call that is charged, timed and counted.
+        guard: What all calls of the process share.
+        call: The call that the requests belong to.
     """
 
     def __init__(self, guard: Guard, call: Call) -> None:
-        super().__init__(*(DescribeOnlyModel(link.model) for link in guard.candidates))
+        super().__init__(*(DescribeOnlyModel(candidate.model) for candidate in guard.candidates))
         self._guard, self._call = guard, call
 
     async def request(
@@ -38,19 +38,21 @@ class GuardedModel(FallbackModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """Take the walk.
+        """Send a request through the pipeline.
 
         Raises:
-            ModelsFailed: No model of the chain gave a usable reply, the call's time or turns are used up, or the models
-                are switched off.
-            BudgetExhausted: The worst case does not fit into a budget; nothing was sent.
-            ConfigError: A tool is offered that `constraints.toml` does not declare, or a setting is made whose cost
-                nobody can hold.
+            ModelsFailed: No model of the chain gave a usable reply, the call has used up its time or its number of
+                model requests, or the models are switched off.
+            BudgetExhausted: The budgets do not cover the worst case; nothing was sent.
+            DatabaseUnavailable: No money can be reserved; nothing was sent.
+            InputNotAllowed: The request contains something that cannot be redacted, or whose cost has no upper bound.
+            ConfigError: The request offers a tool that `constraints.toml` does not declare, or has a setting that
+                changes its cost.
         """
         check_settings(model_settings)
         check_tools(model_request_parameters.function_tools, self._guard.constraints.tools)
         request = Request(messages, model_settings, model_request_parameters)
-        return await pipeline(self._guard, self._call.turn()).ask(request)
+        return await pipeline(self._guard, self._call.new_turn()).ask(request)
 
     @asynccontextmanager
     async def request_stream(
@@ -58,29 +60,29 @@ class GuardedModel(FallbackModel):
         messages: list[ModelMessage],
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
-        run_context: RunContext[Any] | None = None,  # noqa: ARG002 - pydantic-ai passes it; the walk needs none of it
+        run_context: RunContext[Any] | None = None,  # noqa: ARG002 - part of pydantic-ai's signature
     ) -> AsyncGenerator[StreamedResponse]:
-        """Take the same walk and hand the reply over in one piece: a reply is checked before anybody sees it."""
+        """Send a request through the pipeline and yield its reply in one piece, because replies are checked whole."""
         response = await self.request(messages, model_settings, model_request_parameters)
         yield CompletedStreamedResponse(response, model_request_parameters=model_request_parameters, replay_events=True)
 
 
 class DescribeOnlyModel(WrapperModel):
-    """Tells pydantic-ai what a model can do, and refuses to pass anything on."""
+    """Tells pydantic-ai what a model can do, and refuses to send it anything."""
 
     async def request(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse.
+        """Refuse the request.
 
         Raises:
-            TypeError: Always; it is a mistake in code.
+            TypeError: Always.
         """
-        raise TypeError(f"{self.model_name} cannot be asked past the guards; ask the model that the task was given")
+        raise TypeError(f"{self.model_name} cannot be asked directly; use the model that the task is given")
 
     async def count_tokens(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse, as `request` does: counting sends the whole prompt."""
+        """Refuse, because counting sends the whole prompt to the vendor."""
         await self.request()
 
     @asynccontextmanager
     async def request_stream(self, *_: Any, **__: Any) -> AsyncGenerator[StreamedResponse]:
-        """Refuse, as `request` does."""
+        """Refuse the request."""
         yield await self.request()

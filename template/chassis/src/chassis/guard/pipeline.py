@@ -1,7 +1,8 @@
-"""The walk of one model request, shown whole in one expression."""
+"""The pipeline: every step that a model request passes on its way to a vendor, in order."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from chassis.call import TimeBudget, Turn
 from chassis.config.constraints import Constraints
@@ -9,13 +10,13 @@ from chassis.contract import Recognizer
 from chassis.guard.candidate import Candidate
 from chassis.guard.circuit_breaker import CheckCircuitBreakers
 from chassis.guard.concurrency import LimitConcurrency
-from chassis.guard.fallback import Fallback, PrepareMessages
+from chassis.guard.fallback import Fallback
 from chassis.guard.kill_switch import CheckKillSwitch
 from chassis.guard.meter import Meter
 from chassis.guard.redact import Redact
-from chassis.guard.reply_cache import ModelReply, SingleFlight, UseReplyCache
+from chassis.guard.reply_cache import CachedReply, SingleFlight, UseReplyCache
 from chassis.guard.request import Step
-from chassis.guard.reservation import ReserveBudget, TryCheaperChains
+from chassis.guard.reservation import ReserveBudget
 from chassis.guard.retry import Retry
 from chassis.guard.timeout import EnforceTimeout
 from chassis.money.ledger import Ledger
@@ -23,23 +24,25 @@ from chassis.privacy.finder import Finder
 from chassis.privacy.policy import check_destination
 from chassis.store.kill_switch import KillSwitch
 from chassis.store.reply_cache import ReplyCache
+from chassis.telemetry.instruments import Instruments
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """What the walk needs and shares between calls.
+    """What all calls of a process share on their way to the models.
 
     Args:
-        links: The models that can be asked, in order; never empty.
-        constraints: The ceilings and the destinations' rules.
-        ledger: Where money is held.
-        replies: The cache.
-        switch: Whether people let models be asked.
+        candidates: The chain: the models that can be asked, in order; at least one.
+        constraints: The budget limits, and the rules of the destinations.
+        ledger: Where money is reserved.
+        reply_cache: The cache in the database.
+        kill_switch: Whether models may be asked.
+        instruments: What model requests are recorded with.
         recognizers: The task's own, for what no pattern can find.
-        flights: What this process is asking at this moment.
+        in_flight: The requests that this process is sending.
 
     Raises:
-        ConfigError: A model listens where this data may not be sent.
+        ConfigError: The destination of a model does not allow the class of the data.
     """
 
     candidates: tuple[Candidate, ...]
@@ -47,96 +50,72 @@ class Guard:
     ledger: Ledger
     reply_cache: ReplyCache
     kill_switch: KillSwitch
+    instruments: Instruments
     recognizers: tuple[Recognizer, ...] = ()
-    in_flight: SingleFlight[ModelReply] = field(default_factory=SingleFlight[ModelReply])
+    in_flight: SingleFlight[CachedReply] = field(default_factory=SingleFlight[CachedReply])
 
     def __post_init__(self) -> None:
-        for link in self.candidates:
-            check_destination(link.config, self.constraints)
+        for candidate in self.candidates:
+            check_destination(candidate.config, self.constraints)
 
     def after(self, model: str) -> "Guard | None":
-        """Return a guard with only the models behind that one in the chain, or None if it was the last."""
-        place = [link.config.name for link in self.candidates].index(model)
-        rest = self.candidates[place + 1 :]
+        """Return a guard with the models that come after this one in the chain, or None if it is the last."""
+        position = [candidate.config.name for candidate in self.candidates].index(model)
+        rest = self.candidates[position + 1 :]
         return replace(self, candidates=rest) if rest else None
 
     @property
     def finder(self) -> Finder:
-        """Return what looks for all that any destination of the chain wants replaced: a later model gets the same."""
-        destinations = (self.constraints.destinations[link.config.destination] for link in self.candidates)
+        """Return a finder of all that any destination of the chain wants redacted.
+
+        A request is redacted once, before it is known which of the models will be asked.
+        """
+        destinations = (self.constraints.destinations[candidate.config.destination] for candidate in self.candidates)
         return Finder(frozenset(kind for place in destinations for kind in place.redact), self.recognizers)
 
     @property
     def chain_id(self) -> str:
-        """Return a text that changes whenever the models of the chain do."""
-        rules = (link.config for link in self.candidates)
-        return ",".join(f"{rule.destination}/{rule.model}@{rule.base_url}#{rule.max_output_tokens}" for rule in rules)
+        """Return a text that identifies the models of the chain, and whatever else of them influences a reply."""
+        configs = (candidate.config for candidate in self.candidates)
+        return ",".join(f"{it.destination}/{it.model}@{it.base_url}#{it.max_output_tokens}" for it in configs)
 
 
 def pipeline(guard: Guard, turn: Turn) -> Step:
-    """Return the walk of one request: every guard, outermost first."""
-    return CheckKillSwitch(
-        Redact(
-            UseReplyCache(
-                TryCheaperChains(
-                    (
-                        ReserveBudget(
-                            Fallback(
-                                tuple(
-                                    PrepareMessages(
-                                        LimitConcurrency(
-                                            CheckCircuitBreakers(
-                                                Retry(
-                                                    CheckKillSwitch(
-                                                        Meter(EnforceTimeout(link.model, share), link, turn),
-                                                        guard.kill_switch,
-                                                    ),
-                                                    link.retries,
-                                                    share,
-                                                ),
-                                                link.breaker,
-                                                link.destination_breaker,
-                                            ),
-                                            link.concurrency,
-                                            share,
-                                            link.config.name,
-                                        ),
-                                        link.model,
-                                    )
-                                    for link, share in _time_budgets(links, turn)
-                                )
-                            ),
-                            links,
-                            guard.constraints,
-                            guard.ledger,
-                            turn,
-                        )
-                        for links in _affordable(guard, turn)
-                    ),
-                    turn,
-                ),
-                guard.reply_cache,
-                guard.in_flight,
-                guard.chain_id,
-                turn,
-            ),
-            guard.finder,
-            turn,
+    """Return the steps of one model request, outermost first.
+
+    The order matters: nothing is cached, priced or sent before it is redacted; a cached reply reserves no money; the
+    money for the whole chain is reserved before its first model is asked.
+    """
+    return nested(
+        partial(CheckKillSwitch, kill_switch=guard.kill_switch),
+        partial(Redact, finder=guard.finder, turn=turn),
+        partial(UseReplyCache, cache=guard.reply_cache, in_flight=guard.in_flight, chain_id=guard.chain_id, turn=turn),
+        partial(
+            ReserveBudget, candidates=guard.candidates, constraints=guard.constraints, ledger=guard.ledger, turn=turn
         ),
-        guard.kill_switch,
+        innermost=Fallback(guard.candidates, turn, partial(candidate_pipeline, guard, turn)),
     )
 
 
-def _affordable(guard: Guard, turn: Turn) -> Iterator[tuple[Candidate, ...]]:
-    """Yield the models of the chain, and if it may become cheaper those left without the dearest one, and so on."""
-    yield guard.candidates
-    if guard.constraints.fallback.budget_exhausted == "cheaper":
-        left = list(guard.candidates)
-        for link in sorted(left, key=lambda link: -link.worst_case_with_retries(turn.max_input_tokens))[:-1]:
-            left.remove(link)
-            yield tuple(left)
+def candidate_pipeline(guard: Guard, turn: Turn, candidate: Candidate, time_budget: TimeBudget) -> Step:
+    """Return the steps between `Fallback` and one model, outermost first.
+
+    The order matters here too: a request that waits for a slot does not count against the circuit breaker; a timeout
+    does; each retry is metered, and none is sent once the models are switched off.
+    """
+    return nested(
+        partial(LimitConcurrency, limit=candidate.concurrency, time_budget=time_budget, model=candidate.config.name),
+        partial(CheckCircuitBreakers, model=candidate.breaker, destination=candidate.destination_breaker),
+        partial(Retry, retries=candidate.retries, time_budget=time_budget),
+        partial(CheckKillSwitch, kill_switch=guard.kill_switch),
+        partial(Meter, candidate=candidate, turn=turn, instruments=guard.instruments),
+        innermost=EnforceTimeout(candidate.model, time_budget),
+    )
 
 
-def _time_budgets(links: tuple[Candidate, ...], turn: Turn) -> Iterator[tuple[Candidate, TimeBudget]]:
-    """Return each model with its share: it divides the time that is left with those behind it."""
-    return ((link, TimeBudget(turn.call.deadline, len(links) - place)) for place, link in enumerate(links))
+def nested(*steps: Callable[[Step], Step], innermost: Step) -> Step:
+    """Return the steps as one, each around the next, as Starlette builds its middleware stack."""
+    step = innermost
+    for around in reversed(steps):
+        step = around(step)
+    return step

@@ -1,8 +1,9 @@
-"""What is being asked at this moment, so that the same request in flight is sent once."""
+"""Reuses replies: from the cache, or from an equal request that is in flight at the same moment."""
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -12,90 +13,89 @@ from chassis.call import Attempt, Turn
 from chassis.guard.request import Request, Step
 from chassis.store.reply_cache import ReplyCache
 
+REPLY = TypeAdapter(ModelResponse)
+
+type CachedReply = tuple[str, str]
+"""The name of the model that replied, and its reply as JSON."""
+
 
 class SingleFlight[T]:
-    """The requests in flight of one process, by a key that covers everything that changes the reply."""
+    """Lets concurrent requests with the same key share one result, as Go's `singleflight` package does.
+
+    It works within one process. A key has to cover everything that influences the result.
+    """
 
     def __init__(self) -> None:
         self._flights: dict[str, asyncio.Future[T | None]] = {}
 
-    async def join(self, key: str) -> T | None:
-        """Wait for the same request in flight and return what it brought, or None if there is none to wait for.
+    async def wait_for(self, key: str) -> T | None:
+        """Return the result of the request in flight, or None if there is none and the caller should `lead`.
 
-        A failure is not shared, because it may have been the other call's own deadline or money: the first of those who
-        waited is told None and sends, and the others wait for that.
+        A failure is not shared: it may be due to the deadline or the budget of the call that led. The first of the
+        waiting requests to wake up then finds no flight and leads, and the others wait for that one.
         """
         while (flight := self._flights.get(key)) is not None:
             await asyncio.wait([flight])
-            if (landed := flight.result()) is not None:
-                return landed
+            if (result := flight.result()) is not None:
+                return result
         return None
 
-    async def run(self, key: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask at once, and let whoever waits in `landing` have the reply too."""
+    @contextmanager
+    def lead(self, key: str) -> Generator[asyncio.Future[T | None]]:
+        """Be the request that others wait for; share the result by setting it on the future.
+
+        Nothing may be awaited between `wait_for` and this, or two requests could lead at the same time.
+        """
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
         try:
-            landed = await ask()
-            flight.set_result(landed)
-            return landed
+            yield flight
         finally:
             del self._flights[key]
-            if not flight.done():
+            if not flight.done():  # an error, or a caller who disconnected
                 flight.set_result(None)
-
-
-REPLY = TypeAdapter(ModelResponse)
-type ModelReply = tuple[str, ModelResponse]
-"""A model's name and its reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class UseReplyCache:
-    """Looks into the cache before a model is asked, keeps what it says, and asks once for requests in flight.
+    """Looks in the cache before a model is asked, and stores its reply.
 
     Args:
-        inner: The rest of the walk.
-        replies: The store.
-        flights: The requests of this process that are under way.
-        chain_id: Changes whenever the models of the chain do.
-        turn: The request's turn; its caller is part of the key, so replies are never shared between callers.
+        inner: The next step.
+        cache: The cache in the database.
+        in_flight: The requests that this process is sending.
+        chain_id: Identifies the models of the chain; another chain might reply differently.
+        turn: Its caller is part of the key, so that callers never see each other's replies.
     """
 
     inner: Step
     cache: ReplyCache
-    in_flight: SingleFlight[ModelReply]
+    in_flight: SingleFlight[CachedReply]
     chain_id: str
     turn: Turn
 
     async def ask(self, request: Request) -> ModelResponse:
-        """Answer from the cache, or with the reply to the same request in flight, if possible."""
+        """Return a reply from the cache or from an equal request in flight, and ask only if there is neither."""
         if not self.cache.enabled:
             return await self.inner.ask(request)
-        whose = f"{self.turn.call.caller}\0{self.chain_id}\0".encode()
-        key = hashlib.sha256(whose + request.canonical).hexdigest()
-        self.turn.reply_key = key
-
-        async def find_or_ask() -> ModelReply:
-            if known := await self.cache.find(key):
-                return known[0], self._free(known[0], known[1])
+        key = self.turn.reply_key = self._key(request)
+        if (shared := await self.in_flight.wait_for(key)) is not None:
+            return self._reuse(shared)
+        with self.in_flight.lead(key) as flight:
+            if (cached := await self.cache.find(key)) is not None:
+                flight.set_result(cached)
+                return self._reuse(cached)
             response = await self.inner.ask(request)
-            model = self.turn.attempts[-1].model
-            await self.cache.keep(key, model, _dump(response))
-            return model, response
+            reply = self.turn.attempts[-1].model, REPLY.dump_json(response).decode()
+            await self.cache.keep(key, *reply)
+            flight.set_result(reply)
+            return response
 
-        if (landed := await self.in_flight.join(key)) is not None:
-            return self._free(landed[0], _dump(landed[1]))  # a copy: each caller's agent may write on its own
-        return (await self.in_flight.run(key, find_or_ask))[1]
+    def _key(self, request: Request) -> str:
+        scope = f"{self.turn.call.caller}\0{self.chain_id}\0".encode()
+        return hashlib.sha256(scope + request.canonical).hexdigest()
 
-    def _free(self, model: str, reply: str) -> ModelResponse:
-        """Return a reply that costs nothing any more."""
+    def _reuse(self, cached: CachedReply) -> ModelResponse:
+        """Return a reply that costs nothing. Each call gets a copy of its own, because agents may modify messages."""
+        model, reply = cached
         self.turn.attempts.append(Attempt(model, None, 0, 0, cost=0, seconds=0, cached=True))
-        return _load(reply)
-
-
-def _dump(response: ModelResponse) -> str:
-    return REPLY.dump_json(response).decode()
-
-
-def _load(text: str) -> ModelResponse:
-    return REPLY.validate_json(text)
+        return REPLY.validate_json(reply)

@@ -1,6 +1,6 @@
-"""Sets the worst case aside before anything is sent, and settles to what it cost, whatever happens between."""
+"""Reserves the worst case of a request before anything is sent, and settles it to the real cost afterwards."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -11,21 +11,20 @@ from chassis.config.constraints import Constraints
 from chassis.errors import BudgetExhausted
 from chassis.guard.candidate import Candidate
 from chassis.guard.request import Request, Step
-from chassis.money.accounts import accounts_for, check_request_budget
+from chassis.money.accounts import Reservation, accounts_for, check_request_budget
 from chassis.money.ledger import Ledger
-from chassis.usd import NanoUsd
 
 
 @dataclass(frozen=True, slots=True)
 class ReserveBudget:
-    """Asks a chain only when the budgets can bear the worst that asking could cost.
+    """Asks only what the budgets cover: the whole chain, or without its dearest models if the constraints allow that.
 
     Args:
-        inner: The rest of the walk.
-        links: The models that may be asked; the worst case is that each of them is, and charges for it.
-        constraints: The ceilings.
-        ledger: Where money is held.
-        turn: What is charged is what the turn's attempts cost.
+        inner: The next step.
+        candidates: The chain. The worst case is that each of them is asked, as often as it may be, and charges for it.
+        constraints: The budget limits, and what to do when they are reached.
+        ledger: Where the money is reserved.
+        turn: Its attempts are what is charged. The models that the budgets do not cover are noted on it.
     """
 
     inner: Step
@@ -35,60 +34,61 @@ class ReserveBudget:
     turn: Turn
 
     async def ask(self, request: Request) -> ModelResponse:
-        """Hold, ask, settle.
+        """Reserve, ask, settle.
 
         Raises:
-            BudgetExhausted: The worst case does not fit; nothing was sent.
-            InputNotAllowed: There is no worst case, because the request holds more than text.
+            BudgetExhausted: The worst case of not even the cheapest model is covered; nothing was sent.
+            InputNotAllowed: The request has no worst case, because it contains more than text.
         """
-        turn = self.turn
-        turn.max_input_tokens = request.max_input_tokens
-        worst_case = sum(link.worst_case_with_retries(turn.max_input_tokens) for link in self.candidates)
-        check_request_budget(turn.call.committed_cost + worst_case, self.constraints)
-        async with self._reserved(worst_case):
+        self.turn.max_input_tokens = request.max_input_tokens
+        async with self._reservation():
             return await self.inner.ask(request)
 
     @asynccontextmanager
-    async def _reserved(self, worst_case: NanoUsd) -> AsyncGenerator[None]:
-        turn, call = self.turn, self.turn.call
-        turn.reserved = worst_case  # before anything is waited for: the call's other requests look at it meanwhile
-        try:
-            reservation = await self.ledger.reserve(accounts_for(call.caller, self.constraints), worst_case)
-        except BaseException:
-            turn.reserved = 0
-            raise
+    async def _reservation(self) -> AsyncGenerator[None]:
+        reservation = await self._reserve_affordable()
         try:
             yield
         finally:
-            turn.reserved = 0
-            # To its end, even if a caller who hung up cancels this.
-            await self.ledger.settle(reservation, turn.cost, call.deadline.remaining())
+            # Also when the call fails, or is cancelled because its caller disconnected: what was sent must be paid.
+            # `settle` itself runs to its end even if this task is cancelled once more while it waits.
+            self.turn.reserved = 0
+            await self.ledger.settle(reservation, self.turn.cost, self.turn.call.deadline.remaining())
 
-
-@dataclass(frozen=True, slots=True)
-class TryCheaperChains:
-    """Asks the first of several chains whose worst case fits into the budgets.
-
-    Args:
-        chains: The whole one, and then ever cheaper ones; each is made only when the one before it does not fit.
-        turn: Where it is noted that the whole one did not.
-    """
-
-    chains: Iterable[Step]
-    turn: Turn
-
-    async def ask(self, request: Request) -> ModelResponse:
-        """Ask.
-
-        Raises:
-            BudgetExhausted: Not even the cheapest fits; nothing was sent.
-        """
-        chains = iter(self.chains)
+    async def _reserve_affordable(self) -> Reservation:
+        """Reserve for the longest chain that the budgets cover."""
+        chains = self._chains()
         try:
-            return await next(chains).ask(request)
+            return await self._reserve(next(chains))
         except BudgetExhausted:
             for cheaper in chains:
-                self.turn.budget_limited = True
+                left_out = (candidate for candidate in self.candidates if candidate not in cheaper)
+                self.turn.unaffordable = frozenset(candidate.config.name for candidate in left_out)
                 with suppress(BudgetExhausted):
-                    return await cheaper.ask(request)
+                    return await self._reserve(cheaper)
+            raise  # the first error, which is about the whole chain
+
+    def _chains(self) -> Iterator[tuple[Candidate, ...]]:
+        """Yield the whole chain and, if it may become cheaper, the chain without its dearest model, and so on."""
+        yield self.candidates
+        if self.constraints.fallback.budget_exhausted == "cheaper":
+            rest = list(self.candidates)
+            for dearest in sorted(rest, key=self._worst_case, reverse=True)[:-1]:
+                rest.remove(dearest)
+                yield tuple(rest)
+
+    def _worst_case(self, candidate: Candidate) -> int:
+        return candidate.worst_case_with_retries(self.turn.max_input_tokens)
+
+    async def _reserve(self, chain: tuple[Candidate, ...]) -> Reservation:
+        turn, call = self.turn, self.turn.call
+        worst_case = sum(self._worst_case(candidate) for candidate in chain)
+        check_request_budget(call.committed_cost + worst_case, self.constraints)
+        # Noted before the ledger is waited for: `committed_cost` shows it to requests of the same call that run
+        # concurrently, which could otherwise exceed `cost.per_request_usd` together.
+        turn.reserved = worst_case
+        try:
+            return await self.ledger.reserve(accounts_for(call.caller, self.constraints), worst_case)
+        except BaseException:
+            turn.reserved = 0
             raise
