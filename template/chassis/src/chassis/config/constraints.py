@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from chassis.config.toml_file import Section, load_toml
 from chassis.contract import SensitiveKind
-from chassis.usd import NanoUsd, nano_usd
 
 type Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -253,11 +252,6 @@ class Constraints(Section):
                     f"allow it in destinations.{destination}.classes or remove the {where.split()[1]}"
                 )
         return self
-
-    @property
-    def budget_limits(self) -> dict[str, NanoUsd]:
-        """Return the four ceilings of `[cost]` in nano-USD, by key without `_usd`."""
-        return {key.removesuffix("_usd"): nano_usd(value) for key, value in self.cost if key.startswith("per_")}
 
 
 def load_constraints(root: Path) -> Constraints:

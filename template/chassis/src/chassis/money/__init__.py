@@ -1,1 +1,1 @@
-"""Budgets: what a request may cost, what is reserved for it, and what was spent."""
+"""Money: budgets, prices, and the ledger in which money is reserved and settled."""

@@ -1,4 +1,8 @@
-"""The nouns of money: what is limited, what is set aside, and what an account stands at."""
+"""Budgets: the accounts that a request counts against, and how much of their limits is used.
+
+The key of an account contains its period, such as `day:2026-11-23`, so a new day begins with an unused account and
+nothing ever has to be reset. Days and months are UTC.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,16 +11,21 @@ from datetime import datetime, timedelta
 from chassis.clock import now
 from chassis.config.constraints import Constraints
 from chassis.errors import BudgetExhausted
-from chassis.usd import NanoUsd, format_usd
+from chassis.usd import NanoUsd, format_usd, nano_usd
+
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far apart the clocks of two replicas may be before one takes a reservation of the other for lost."""
+MIN_FORECAST_PERIOD = timedelta(days=1)
+"""A forecast from the first hours of a month would be meaningless, so the first day counts as a whole one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A ceiling that one request counts against.
+    """A budget limit for one period.
 
     Args:
-        key: What is counted, with its period, such as `caller-day:alice:2026-11-23`.
-        ceiling: The most that may be held and spent together, in nano-USD.
+        key: What is limited, and the period, such as `caller-day:alice:2026-11-23`.
+        limit: The most that may be reserved and spent together, in nano-USD.
         retry_after: Seconds until the period ends.
     """
 
@@ -30,9 +39,9 @@ class Reservation:
     """Money set aside for one request.
 
     Args:
-        id: Unique, `h_` and 24 hexadecimal digits.
-        keys: The accounts it is held on, in key order.
-        amount: How much, in nano-USD, on each of them.
+        id: `rsv_` and 24 hexadecimal digits.
+        keys: The accounts that it is reserved on, sorted.
+        amount: How much is reserved on each of them, in nano-USD.
         opened_at: When, UTC.
     """
 
@@ -44,15 +53,62 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What one account stands at, in nano-USD."""
+    """What is reserved and spent on one account, in nano-USD."""
 
     key: str
     reserved: NanoUsd
     spent: NanoUsd
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetUsage:
+    """The balance of one account together with its limit, in nano-USD."""
+
+    key: str
+    spent: NanoUsd
+    reserved: NanoUsd
+    limit: NanoUsd
+
+    @property
+    def remaining(self) -> NanoUsd:
+        """Return what can still be reserved; 0 if the limit was lowered below what is spent."""
+        return max(0, self.limit - self.spent - self.reserved)
+
+
+def accounts_for(caller: str, constraints: Constraints, moment: datetime | None = None) -> list[Account]:
+    """Return the accounts that a request counts against: the caller's day, everybody's day, and everybody's month.
+
+    Args:
+        caller: Who asks.
+        constraints: The budget limits.
+        moment: When, UTC; now if not given.
+    """
+    moment, cost = moment or now(), constraints.cost
+    day, month = f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"
+    day_left = _seconds_until(moment, _start_of_day(moment) + timedelta(days=1))
+    month_left = _seconds_until(moment, start_of_next_month(moment))
+    return [
+        Account(f"caller-day:{caller}:{day}", nano_usd(cost.per_caller_day_usd), day_left),
+        Account(f"day:{day}", nano_usd(cost.per_day_usd), day_left),
+        Account(f"month:{month}", nano_usd(cost.per_month_usd), month_left),
+    ]
+
+
+def check_request_budget(worst_case: NanoUsd, constraints: Constraints) -> None:
+    """Return if a call that costs at most `worst_case` in all is within `cost.per_request_usd`.
+
+    Raises:
+        BudgetExhausted: It is not. There is no `retry_after`, because waiting does not help.
+    """
+    limit = nano_usd(constraints.cost.per_request_usd)
+    if worst_case > limit:
+        raise BudgetExhausted(
+            f"This call could cost {format_usd(worst_case)}, and the limit for a call is {format_usd(limit)}"
+        )
+
+
 def budget_exhausted(account: Account, amount: NanoUsd) -> BudgetExhausted:
-    """Return the refusal to hold `amount` on an account that has less left."""
+    """Return the error for reserving `amount` on an account that has less left."""
     scope = account.key.partition(":")[0].replace("-", " per ")
     return BudgetExhausted(
         f"The budget {scope!r} of {format_usd(account.limit)} has less than {format_usd(amount)} left",
@@ -60,28 +116,27 @@ def budget_exhausted(account: Account, amount: NanoUsd) -> BudgetExhausted:
     )
 
 
-def accounts_for(caller: str, constraints: Constraints, moment: datetime | None = None) -> list[Account]:
-    """Return the accounts that a request of `caller` counts against, by UTC day and month."""
-    moment = moment or now()
-    day, month = f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"
-    midnight = _seconds_until(moment, _start_of_day(moment) + timedelta(days=1))
-    ceilings = constraints.budget_limits
-    return [
-        Account(f"caller-day:{caller}:{day}", ceilings["per_caller_day"], midnight),
-        Account(f"day:{day}", ceilings["per_day"], midnight),
-        Account(f"month:{month}", ceilings["per_month"], _seconds_until(moment, start_of_next_month(moment))),
-    ]
+def usage_of(account: Account, balances: Mapping[str, Balance]) -> BudgetUsage:
+    """Return how much of an account is used; nothing if it has no balance yet."""
+    balance = balances.get(account.key, Balance(account.key, reserved=0, spent=0))
+    return BudgetUsage(account.key, balance.spent, balance.reserved, account.limit)
 
 
-def check_request_budget(worst_case: NanoUsd, constraints: Constraints) -> None:
-    """Refuse to go on with a call that could cost more than `cost.per_request_usd` in all.
+def forecast(spent: NanoUsd, moment: datetime) -> NanoUsd:
+    """Return what will be spent by the end of the month if spending continues at the rate so far."""
+    begin = start_of_month(moment)
+    elapsed = max(moment - begin, MIN_FORECAST_PERIOD)
+    return int(spent * ((start_of_next_month(moment) - begin) / elapsed))
 
-    Raises:
-        BudgetExhausted: It could. Waiting does not help, so there is no `retry_after`.
-    """
-    ceiling = constraints.budget_limits["per_request"]
-    if worst_case > ceiling:
-        raise BudgetExhausted(f"This call could cost {format_usd(worst_case)}; the ceiling is {format_usd(ceiling)}")
+
+def lost_before(constraints: Constraints, moment: datetime) -> datetime:
+    """Return the time before which every open reservation is lost: no call that opened one can still be running."""
+    return moment - timedelta(seconds=constraints.latency.deadline_seconds) - CLOCK_SKEW
+
+
+def still_charged(lost: Sequence[Reservation], month_key: str) -> list[Reservation]:
+    """Return the lost reservations that count against this month's account; older ones no longer limit anything."""
+    return [reservation for reservation in lost if month_key in reservation.keys]
 
 
 def start_of_month(moment: datetime) -> datetime:
@@ -90,7 +145,7 @@ def start_of_month(moment: datetime) -> datetime:
 
 
 def start_of_next_month(moment: datetime) -> datetime:
-    """Return the first moment after the month."""
+    """Return the first moment of the next month."""
     return start_of_month(start_of_month(moment) + timedelta(days=32))
 
 
@@ -100,47 +155,3 @@ def _start_of_day(moment: datetime) -> datetime:
 
 def _seconds_until(moment: datetime, end: datetime) -> int:
     return max(1, round((end - moment).total_seconds()))
-
-
-CLOCK_SKEW = timedelta(minutes=1)
-"""How much the clocks of two replicas may differ before an honest hold looks lost."""
-MIN_FORECAST_PERIOD = timedelta(days=1)
-"""A forecast from the first minutes of a month would say nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetUsage:
-    """One account with all that is known about it, in nano-USD."""
-
-    key: str
-    spent: NanoUsd
-    reserved: NanoUsd
-    limit: NanoUsd
-
-    @property
-    def remaining(self) -> NanoUsd:
-        """Return what can still be held; a ceiling that was lowered leaves nothing."""
-        return max(0, self.limit - self.spent - self.reserved)
-
-
-def usage_of(account: Account, balances: Mapping[str, Balance]) -> BudgetUsage:
-    """Return how an account stands; one that was never used is untouched."""
-    balance = balances.get(account.key, Balance(account.key, reserved=0, spent=0))
-    return BudgetUsage(account.key, balance.spent, balance.reserved, account.limit)
-
-
-def forecast(spent: NanoUsd, moment: datetime) -> NanoUsd:
-    """Return what will have been spent at the end of the month if it goes on like this."""
-    begin = start_of_month(moment)
-    elapsed = max(moment - begin, MIN_FORECAST_PERIOD)
-    return int(spent * ((start_of_next_month(moment) - begin) / elapsed))
-
-
-def lost_before(constraints: Constraints, moment: datetime) -> datetime:
-    """Return the moment before which whatever is held still was lost with its process: no call lasts that long."""
-    return moment - timedelta(seconds=constraints.latency.deadline_seconds) - CLOCK_SKEW
-
-
-def still_charged(lost: Sequence[Reservation], month: str) -> list[Reservation]:
-    """Return the lost holds that weigh on this month, by its account's key; the others ended with their periods."""
-    return [reservation for reservation in lost if month in reservation.keys]

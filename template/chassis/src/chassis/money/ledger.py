@@ -1,9 +1,8 @@
-"""Money: held before anything is sent, settled to what it cost, exact under concurrency.
+"""The ledger: reserves money before a request is sent and settles it to the real cost, exact under concurrency.
 
-An account is a ceiling over a period, and its key carries the period (`day:2026-11-23`), so nothing is ever reset,
-and a hold that is settled after midnight is charged to the day on which it was made. A hold counts against every
-account at once or against none. What is never settled stays charged: a process that dies mid-request can only make the
-service too careful, until a person releases what it left behind.
+A reservation counts against all of its accounts or against none. It belongs to the periods in which it was made, also
+if it is settled after midnight. One that is never settled, because its process died, stays charged until a person
+releases it: the service can only become too careful, never overspend.
 """
 
 import asyncio
@@ -24,18 +23,19 @@ from chassis.store.database import LOCK_TIMEOUT_SECONDS, Connection, Database
 from chassis.usd import NanoUsd, to_usd
 
 SETTLE_SECONDS = 0.5
-"""How long an answer waits for its settlement; a slow database must not keep it from the caller."""
+"""The longest time that an answer waits for its settlement; a slow database must not delay it further."""
 RETRY_SECONDS = (0.2, 1.0, 5.0)
-"""The rests before trying again to settle while the database is unavailable; after that the hold is lost."""
+"""Pauses between attempts to settle while the database is unavailable. After the last one the reservation is lost."""
+
 log = structlog.get_logger()
 
 
 class Ledger:
-    """The accounts and holds in the database.
+    """The accounts and reservations in the database.
 
     Args:
         database: Where they are.
-        clock: The time of day; a test may name it.
+        clock: Returns the time of day; tests replace it.
     """
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = now) -> None:
@@ -44,47 +44,50 @@ class Ledger:
         self._running: set[asyncio.Task[object]] = set()
 
     async def reserve(self, accounts: Sequence[Account], amount: NanoUsd) -> Reservation:
-        """Set `amount` aside on every account.
-
-        Whoever is cancelled while they wait for this holds nothing.
+        """Reserve `amount` on every account. If this is cancelled while it waits, nothing stays reserved.
 
         Raises:
-            BudgetExhausted: One of the accounts has less left; nothing is held then.
-            DatabaseUnavailable: The database cannot say, so nothing may be sent.
+            BudgetExhausted: One of the accounts has less left; nothing is reserved.
+            DatabaseUnavailable: The database did not confirm the reservation, so nothing may be sent.
         """
+        # All processes lock accounts in the order of their keys. Otherwise two of them could wait for each other.
         accounts = sorted(accounts, key=lambda account: account.key)
         keys = tuple(account.key for account in accounts)
-        reservation = Reservation("h_" + secrets.token_hex(12), keys, amount, self._clock())
-        taking = self._begin(self._statements.reserve(reservation, accounts))
+        reservation = Reservation("rsv_" + secrets.token_hex(12), keys, amount, self._clock())
+        reserving = self._start(self._statements.reserve(reservation, accounts))
         try:
-            if not taking.done():
-                await asyncio.wait({taking})  # `shield` would lose the error of one cancelled just now
-            taking.result()
+            if not reserving.done():
+                # Unlike `shield`, `wait` does not lose the task's error when this is cancelled at the same moment.
+                await asyncio.wait({reserving})
+            reserving.result()
         except (asyncio.CancelledError, DatabaseUnavailable):
-            self._begin(self._give_back(reservation, taking))
+            # The money may have been reserved, or may yet be.
+            self._start(self._give_back(reservation, reserving))
             raise
         return reservation
 
     async def settle(self, reservation: Reservation, spent: NanoUsd, time_left: float = SETTLE_SECONDS) -> None:
-        """Charge what the request cost and free the rest. Settling a hold again changes nothing.
+        """Charge what the request cost and free the rest. Settling a reservation again changes nothing.
 
-        This comes to its end even if whoever waits for it is cancelled, and it never fails because of the database: a
-        hold that cannot be settled stays charged and is counted as lost. It is waited for only as long as `time_left`.
+        The settlement runs to its end even if this is cancelled, and does not fail because of the database: what cannot
+        be settled stays charged and is logged as lost. This waits for it for at most `time_left` seconds.
         """
-        settling = self._begin(self._settle_or_lose(reservation, spent))
+        settling = self._start(self._settle_or_log(reservation, spent))
         if not settling.done():
             await asyncio.wait({settling}, timeout=min(SETTLE_SECONDS, time_left))
         if settling.done():
             settling.result()
 
     async def balances(self, *keys: str) -> list[Balance]:
-        """Return these accounts, or every account that was ever used, by key."""
-        named = f"WHERE key IN ({', '.join(f'${place}' for place, _ in enumerate(keys, start=1))})" if keys else ""
-        rows = await self._database.fetch(f"SELECT key, reserved, spent FROM accounts {named} ORDER BY key", *keys)  # noqa: S608 - only numbers were put in
+        """Return the balances of these accounts, or of all accounts that were ever used, sorted by key."""
+        numbers = (f"${number}" for number, _ in enumerate(keys, start=1))
+        where = f"WHERE key IN ({', '.join(numbers)})" if keys else ""
+        query = f"SELECT key, reserved, spent FROM accounts {where} ORDER BY key"  # noqa: S608 - only numbers go into it
+        rows = await self._database.fetch(query, *keys)
         return [Balance(row["key"], row["reserved"], row["spent"]) for row in rows]
 
     async def open_reservations(self, before: datetime) -> list[Reservation]:
-        """Return what was held before a moment and is held still, oldest first."""
+        """Return what was reserved before a moment and is not yet settled or released, oldest first."""
         rows = await self._database.fetch(
             "SELECT id, keys, amount, opened_at FROM reservations"
             " WHERE amount > 0 AND opened_at < $1 ORDER BY opened_at, id",
@@ -98,86 +101,79 @@ class Ledger:
         ]
 
     async def release(self, before: datetime) -> list[Reservation]:
-        """Free what was held before a moment and is held still, as if nothing had been spent; return what that was.
+        """Free the open reservations made before a moment, as if nothing had been spent, and return them.
 
-        A note of it stays, so that a settlement that comes after all is charged.
+        Their rows stay, with an amount of 0: if one of them is settled after all, its cost is charged.
         """
         released: list[Reservation] = []
         for reservation in await self.open_reservations(before):
             async with self._database.transaction() as tx:
-                ours = await _release(tx, reservation)
-            if ours:
+                was_open = await _release(tx, reservation)
+            if was_open:
                 released.append(reservation)
                 log.info("reservation.released", reservation_id=reservation.id, amount_usd=to_usd(reservation.amount))
         return released
 
     async def close(self) -> None:
-        """Wait for the settlements under way, but not for ever."""
+        """Wait for settlements in progress, for at most as long as a database lock is waited for."""
         if self._running:
             await asyncio.wait(self._running, timeout=LOCK_TIMEOUT_SECONDS)
 
-    def _begin[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
-        """Start what has to come to its end whatever happens to the call that needs it."""
-        task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)  # SQLite is done before it returns
-        self._running.add(task)
-        task.add_done_callback(self._end)
+    def _start[T](self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        """Run work in a task of its own, so that it ends even if the call that started it is cancelled."""
+        # An eager task runs at once until it first waits. With SQLite, which never waits, it is done by then.
+        task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
+        self._running.add(task)  # the event loop itself keeps only weak references to tasks
+        task.add_done_callback(self._finish)
         return task
 
-    def _end(self, task: asyncio.Task[Any]) -> None:
+    def _finish(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever is left to hear of it has; asyncio need not repeat it
+            task.exception()  # marks it as retrieved: whoever waited has seen it, and asyncio need not log it too
 
-    async def _settle_or_lose(self, reservation: Reservation, spent: NanoUsd) -> None:
+    async def _settle_or_log(self, reservation: Reservation, spent: NanoUsd) -> None:
         try:
             await self._settle(reservation, spent)
-        except DatabaseUnavailable as error:
-            log.exception(
-                "reservation.lost",
-                reservation_id=reservation.id,
-                amount_usd=to_usd(reservation.amount),
-                reason=error.reason,
-            )
-        except Exception:  # a mistake of ours; nobody may be waiting any more to hear of it
-            log.exception(
-                "reservation.lost",
-                reservation_id=reservation.id,
-                amount_usd=to_usd(reservation.amount),
-                reason="mistaken",
-            )
-            raise
+        except Exception as error:
+            reason = error.reason if isinstance(error, DatabaseUnavailable) else type(error).__name__
+            amount_usd = to_usd(reservation.amount)
+            log.exception("reservation.lost", reservation_id=reservation.id, amount_usd=amount_usd, reason=reason)
+            if not isinstance(error, DatabaseUnavailable):
+                raise  # a mistake in our code, which the call may no longer be waiting to see
 
     async def _settle(self, reservation: Reservation, spent: NanoUsd) -> None:
-        for rest in RETRY_SECONDS:
+        for pause in RETRY_SECONDS:
             try:
                 return await self._statements.settle(reservation, spent)
             except DatabaseUnavailable:
-                await asyncio.sleep(rest)
+                await asyncio.sleep(pause)
         return await self._statements.settle(reservation, spent)
 
-    async def _give_back(self, reservation: Reservation, taking: asyncio.Task[None]) -> None:
-        """Free what may have been taken for somebody who is gone, or by a server that did not say so in time.
+    async def _give_back(self, reservation: Reservation, reserving: asyncio.Task[None]) -> None:
+        """Free what may have been reserved for a call that is gone, or by a server that did not confirm it in time.
 
-        Such a server may take it late, even after it was told to give it back; so it is told again.
+        Such a server may still carry out the reservation after it has carried out the settlement, which then found
+        nothing to settle. So the settlement is repeated a few times.
         """
-        rests: Sequence[float] = ()
+        pauses: Sequence[float] = ()
         try:
-            await taking
+            await reserving
         except BudgetExhausted:
             return
         except DatabaseUnavailable:
-            rests = RETRY_SECONDS
+            pauses = RETRY_SECONDS
         with suppress(DatabaseUnavailable):
             await self._settle(reservation, 0)
-        for rest in rests:
-            await asyncio.sleep(rest)
+        for pause in pauses:
+            await asyncio.sleep(pause)
             with suppress(DatabaseUnavailable):
                 await self._statements.settle(reservation, 0)
 
 
 async def _release(tx: Connection, reservation: Reservation) -> bool:
-    """Free one hold, unless somebody settles or releases it at this moment."""
-    ours = await tx.execute("UPDATE reservations SET amount = 0 WHERE id = $1 AND amount > 0", reservation.id)
-    for key in reservation.keys if ours else ():  # in key order, like everybody who locks accounts
+    """Free one reservation; return False if it was settled or released in the meantime."""
+    was_open = await tx.execute("UPDATE reservations SET amount = 0 WHERE id = $1 AND amount > 0", reservation.id)
+    for key in reservation.keys if was_open else ():
         await tx.execute("UPDATE accounts SET reserved = reserved - $2 WHERE key = $1", key, reservation.amount)
-    return ours > 0
+    return was_open > 0

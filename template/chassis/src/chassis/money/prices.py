@@ -1,4 +1,7 @@
-"""What a model's tokens cost, from genai-prices (dated, works offline) or from `constraints.toml`."""
+"""The price of a model's tokens: from `constraints.toml`, or from the catalog of the library genai-prices.
+
+The catalog is part of the installed library, so it has the date of the library's release and needs no network.
+"""
 
 import time
 from contextlib import suppress
@@ -16,99 +19,108 @@ from chassis.errors import ConfigError
 from chassis.usd import NANO_PER_USD, NanoUsd
 
 MILLION = 1_000_000
-STANDARD_RATE = frozenset({"input_tokens", "output_tokens", "output_reasoning_tokens", "details", "cost"})
-"""What a request for text alone reports. Two rates price it; genai-prices takes fifty times as long to see that."""
+STANDARD_USAGE = frozenset({"input_tokens", "output_tokens", "output_reasoning_tokens", "details", "cost"})
+"""The fields of a usage that two rates are enough to price. genai-prices handles all others, fifty times slower."""
 
 
 class Price(Protocol):
-    """What a model's tokens cost, in nano-USD, rounded up."""
+    """The price of a model's tokens, in nano-USD and rounded up."""
 
     def __call__(self, usage: RequestUsage, served: str | None = None) -> NanoUsd:
-        """Return what the tokens of one request cost; `served` is the model that the vendor says it used."""
+        """Return the cost of a request.
+
+        Args:
+            usage: Its tokens.
+            served: The vendor's id of the model that answered; some vendors may use another one than the one asked.
+        """
         ...
 
-    def worst_case(self, read: int, written: int) -> NanoUsd:
-        """Return the most that a request of so many tokens can cost, whichever of them a vendor keeps in a cache."""
+    def worst_case(self, input_tokens: int, output_tokens: int) -> NanoUsd:
+        """Return the highest cost of a request with these tokens, whichever of them the vendor reads from a cache."""
         ...
 
 
-def find_price(link: ModelConfig) -> Price:
+def find_price(config: ModelConfig) -> Price:
     """Return the price of a model's tokens.
 
     Raises:
-        ConfigError: genai-prices does not know the model, and the constraints give no price.
+        ConfigError: The constraints give no price, and the catalog has none.
     """
-    if link.input_usd_per_million is not None and link.output_usd_per_million is not None:
-        return FixedPrice(Decimal(str(link.input_usd_per_million)), Decimal(str(link.output_usd_per_million)))
-    price = CatalogPrice(link.model, link.provider)
+    if config.input_usd_per_million is not None and config.output_usd_per_million is not None:
+        return FixedPrice(Decimal(str(config.input_usd_per_million)), Decimal(str(config.output_usd_per_million)))
+    price = CatalogPrice(config.model, config.provider)
     try:
         price(RequestUsage(input_tokens=1, output_tokens=1))
     except LookupError:
         raise ConfigError(
-            f"{FILE}: the model {link.name!r}",
-            f"genai-prices knows no price for {link.provider}:{link.model}",
-            "Mend the model's id, or add input_usd_per_million and output_usd_per_million",
+            f"{FILE}: the model {config.name!r}",
+            f"genai-prices knows no price for {config.provider}:{config.model}",
+            "Correct the model's id, or add input_usd_per_million and output_usd_per_million",
         ) from None
     return price
 
 
 @dataclass(frozen=True, slots=True)
 class FixedPrice:
-    """The price that the constraints give, in dollars for a million tokens read and written."""
+    """A price from the constraints, in US dollars for a million input and a million output tokens."""
 
     input_usd_per_million: Decimal
     output_usd_per_million: Decimal
 
-    def __call__(self, usage: RequestUsage, served: str | None = None) -> NanoUsd:  # noqa: ARG002 - whichever it was
-        """Return what the tokens of one request cost."""
+    def __call__(self, usage: RequestUsage, served: str | None = None) -> NanoUsd:  # noqa: ARG002 - one price for all
+        """Return the cost of a request."""
         return self.worst_case(usage.input_tokens, usage.output_tokens)
 
-    def worst_case(self, read: int, written: int) -> NanoUsd:
-        """Return what so many tokens cost."""
-        return _nano((read * self.input_usd_per_million + written * self.output_usd_per_million) / MILLION)
+    def worst_case(self, input_tokens: int, output_tokens: int) -> NanoUsd:
+        """Return the cost of these tokens."""
+        dollars = input_tokens * self.input_usd_per_million + output_tokens * self.output_usd_per_million
+        return _nano_usd(dollars / MILLION)
 
 
 class CatalogPrice:
-    """The price in the list of genai-prices.
+    """A price from the catalog.
 
     Args:
-        model: The vendor's id of it.
+        model: The vendor's id of the model.
         provider: The vendor.
     """
 
     def __init__(self, model: str, provider: str) -> None:
         self._model, self._provider = model, provider
-        self._rates_in = lru_cache(maxsize=8)(self._rates_looked_up)
+        self._rates_of_minute = lru_cache(maxsize=8)(self._look_up_rates)
 
     def __call__(self, usage: RequestUsage, served: str | None = None) -> NanoUsd:
-        """Return what the list says of the model that served, and if it does not know that one, of the one asked."""
-        if any(count and kind not in STANDARD_RATE for kind, count in vars(usage).items()):
-            return _nano(self._listed(usage, served).total_price)
-        rates, read = self._rates(served), usage.input_tokens
-        return _nano(_cost(rates.input_mtok, read, read) + _cost(rates.output_mtok, usage.output_tokens, read))
+        """Return the cost by the price of the model that answered, or, if the catalog lacks it, of the one asked."""
+        if any(count and field not in STANDARD_USAGE for field, count in vars(usage).items()):
+            return _nano_usd(self._calculate(usage, served).total_price)
+        rates, input_tokens = self._rates(served), usage.input_tokens
+        input_cost = _cost(rates.input_mtok, input_tokens, input_tokens)
+        return _nano_usd(input_cost + _cost(rates.output_mtok, usage.output_tokens, input_tokens))
 
-    def worst_case(self, read: int, written: int) -> NanoUsd:
-        """Return the most: some vendors take more for a token that they also write into their cache."""
+    def worst_case(self, input_tokens: int, output_tokens: int) -> NanoUsd:
+        """Return the highest cost: some vendors charge more for input tokens that they also write into a cache."""
         rates = self._rates(None)
-        reading = max(_cost(rates.input_mtok, read, read), _cost(rates.cache_write_mtok, read, read))
-        return _nano(reading + _cost(rates.output_mtok, written, read))
+        read = _cost(rates.input_mtok, input_tokens, input_tokens)
+        written = _cost(rates.cache_write_mtok, input_tokens, input_tokens)
+        return _nano_usd(max(read, written) + _cost(rates.output_mtok, output_tokens, input_tokens))
 
-    def _listed(self, usage: RequestUsage, served: str | None) -> PriceCalculation:
+    def _calculate(self, usage: RequestUsage, served: str | None) -> PriceCalculation:
         with suppress(LookupError):
             return calc_price(usage, served or self._model, provider_id=self._provider)
         return calc_price(usage, self._model, provider_id=self._provider)
 
     def _rates(self, served: str | None) -> ModelPrice:
-        return self._rates_in(served, int(time.time()) // 60)
+        # Prices can depend on the date and the time of day, so rates are cached for a minute only.
+        return self._rates_of_minute(served, int(time.time()) // 60)
 
-    def _rates_looked_up(self, served: str | None, _minute: int) -> ModelPrice:
-        return self._listed(RequestUsage(), served).model_price
-
-
-def _cost(rate: Decimal | TieredPrices | None, tokens: int, read: int) -> Decimal:
-    """Return dollars; how much is read decides the rate of everything."""
-    return calc_unit_price(rate, tokens, read, MILLION)
+    def _look_up_rates(self, served: str | None, _minute: int) -> ModelPrice:
+        return self._calculate(RequestUsage(), served).model_price
 
 
-def _nano(dollars: Decimal) -> NanoUsd:
+def _cost(rate: Decimal | TieredPrices | None, tokens: int, input_tokens: int) -> Decimal:
+    """Return the cost in US dollars; the number of input tokens decides which tier of a tiered rate applies."""
+    return calc_unit_price(rate, tokens, input_tokens, MILLION)
+
+
+def _nano_usd(dollars: Decimal) -> NanoUsd:
     return int((dollars * NANO_PER_USD).to_integral_value(ROUND_CEILING))

@@ -1,9 +1,11 @@
-"""Holding and settling in as few steps as each database allows: everything else about money is in `ledger.py`.
+"""The SQL that reserves and settles money, in as few round trips as each database allows.
 
-Both say the same: all accounts or none, and whoever gets past the condition has the money. SQLite lets one process
-write at a time, so a condition that is checked while writing stays true. PostgreSQL lets many, so one statement locks
-the accounts, looks at what they stand at then, and writes. It locks them in key order, by code points as Python sorts
-(hence `COLLATE "C"`): two that lock the same accounts the other way round would wait for each other for ever.
+Both variants promise the same: all accounts of a reservation are charged or none, and no account exceeds its limit.
+
+SQLite lets one process write at a time, so a condition that is part of the write is true when it is written. PostgreSQL
+lets many write at once. There a single statement locks the rows of the accounts, checks the balances it finds once it
+has them, and writes. It locks them in the order of their keys, compared by code point as Python compares strings (hence
+`COLLATE "C"`), because two transactions that lock the same rows in different orders deadlock.
 """
 
 import json
@@ -15,18 +17,22 @@ from chassis.money.accounts import Account, Reservation, budget_exhausted
 from chassis.store.database import Database
 from chassis.usd import NanoUsd
 
+# The first row of an account is inserted if the amount is within the limit; an existing one is updated if there is
+# room. In both cases no affected row means that the account is exhausted.
 SQLITE_RESERVE = """
 INSERT INTO accounts (key, reserved, spent) SELECT $1, $2, 0 WHERE $2 <= $3
 ON CONFLICT (key) DO UPDATE SET reserved = reserved + $2 WHERE reserved + spent + $2 <= $3
 """
 INSERT_RESERVATION = "INSERT INTO reservations (id, keys, amount, opened_at) VALUES ($1, $2, $3, $4)"
-SQLITE_SETTLE = "DELETE FROM reservations WHERE id = $1 RETURNING amount"
+SQLITE_CLOSE = "DELETE FROM reservations WHERE id = $1 RETURNING amount"
 SQLITE_CHARGE = "UPDATE accounts SET reserved = reserved - $2, spent = spent + $3 WHERE key = $1"
 
-POSTGRES_OPEN = """
+POSTGRES_CREATE_ACCOUNTS = """
 INSERT INTO accounts (key, reserved, spent)
 SELECT key, 0, 0 FROM json_each_text($1::json) ORDER BY key COLLATE "C" ON CONFLICT (key) DO NOTHING
 """
+# $1 limits by key, $2 amount, $3 id, $4 keys, $5 opened_at. It returns how many of the accounts exist, and the first
+# one without room. `locked` is MATERIALIZED so that rows are locked, in order, before `verdict` reads their balances.
 POSTGRES_RESERVE = """
 WITH wanted AS (SELECT key, value::bigint AS max_total FROM json_each_text($1::json)),
 locked AS MATERIALIZED (
@@ -34,56 +40,62 @@ locked AS MATERIALIZED (
     FROM accounts JOIN wanted ON wanted.key = accounts.key ORDER BY accounts.key COLLATE "C" FOR UPDATE OF accounts
 ),
 verdict AS (
-    SELECT count(*) AS known, min(key COLLATE "C") FILTER (WHERE NOT fits) AS short,
+    SELECT count(*) AS existing, min(key COLLATE "C") FILTER (WHERE NOT fits) AS exhausted,
         count(*) FILTER (WHERE fits) = (SELECT count(*) FROM wanted) AS all_fit
     FROM locked
 ),
-taken AS (
+updated AS (
     UPDATE accounts SET reserved = locked.reserved + $2 FROM locked, verdict
     WHERE accounts.key = locked.key AND verdict.all_fit
 ),
-noted AS (
+inserted AS (
     INSERT INTO reservations (id, keys, amount, opened_at) SELECT $3, $4, $2, $5 FROM verdict WHERE verdict.all_fit
 )
-SELECT known, short FROM verdict
+SELECT existing, exhausted FROM verdict
 """
+# $1 id, $2 keys, $3 spent. With `synchronous_commit` off the server answers before the change is on its disk. If it
+# crashes before that, the reservation is there again and stays charged: too careful, but never overspent.
 POSTGRES_SETTLE = """
-WITH safe AS (SELECT set_config('synchronous_commit', 'off', true)),
-gone AS (DELETE FROM reservations USING safe WHERE id = $1 RETURNING amount),
+WITH fast AS (SELECT set_config('synchronous_commit', 'off', true)),
+closed AS (DELETE FROM reservations USING fast WHERE id = $1 RETURNING amount),
 locked AS MATERIALIZED (
     SELECT key FROM accounts
-    WHERE key IN (SELECT json_array_elements_text($2::json)) AND EXISTS (SELECT 1 FROM gone)
+    WHERE key IN (SELECT json_array_elements_text($2::json)) AND EXISTS (SELECT 1 FROM closed)
     ORDER BY key COLLATE "C" FOR UPDATE
 )
-UPDATE accounts SET reserved = accounts.reserved - gone.amount, spent = accounts.spent + $3 FROM locked, gone
+UPDATE accounts SET reserved = accounts.reserved - closed.amount, spent = accounts.spent + $3 FROM locked, closed
 WHERE accounts.key = locked.key
 """
 
 
 class LedgerStatements(Protocol):
-    """Where money is taken from and settled."""
+    """Reserves and settles in one database."""
 
     async def reserve(self, reservation: Reservation, accounts: Sequence[Account]) -> None:
-        """Hold the amount on every account.
+        """Reserve the amount on every account.
+
+        Args:
+            reservation: What to reserve.
+            accounts: Its accounts, sorted by key.
 
         Raises:
-            BudgetExhausted: It does not fit everywhere; nothing is held then.
+            BudgetExhausted: One of the accounts has less left; nothing is reserved.
         """
         ...
 
     async def settle(self, reservation: Reservation, spent: NanoUsd) -> None:
-        """Turn what is held into what was spent, once."""
+        """Free the reservation and charge `spent`, unless that was done before."""
         ...
 
 
 class SqliteStatements:
-    """One transaction each, with a statement for each account."""
+    """One transaction for each operation, with one statement for each account."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def reserve(self, reservation: Reservation, accounts: Sequence[Account]) -> None:
-        """Write to every account that has room, and take it all back if one has none."""
+        """Write to one account after the other; the error of one without room rolls the transaction back."""
         async with self._database.transaction() as tx:
             for account in accounts:
                 if not await tx.execute(SQLITE_RESERVE, account.key, reservation.amount, account.limit):
@@ -97,45 +109,42 @@ class SqliteStatements:
             )
 
     async def settle(self, reservation: Reservation, spent: NanoUsd) -> None:
-        """Take the note away; who does that, charges."""
+        """Delete the reservation and, if it was still there, charge the accounts."""
         async with self._database.transaction() as tx:
-            for note in await tx.fetch(SQLITE_SETTLE, reservation.id):
+            # The deleted amount and not `reservation.amount` is freed: it is 0 if the reservation was released.
+            for closed in await tx.fetch(SQLITE_CLOSE, reservation.id):
                 for key in reservation.keys:
-                    await tx.execute(SQLITE_CHARGE, key, note["amount"], spent)
+                    await tx.execute(SQLITE_CHARGE, key, closed["amount"], spent)
 
 
 class PostgresStatements:
-    """One round trip each; to accounts that are asked for the first time, two more."""
+    """One round trip for each operation, and two more the first time that an account is used."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def reserve(self, reservation: Reservation, accounts: Sequence[Account]) -> None:
-        """Lock the accounts, and write to all of them if all have room."""
-        ceilings = json.dumps({account.key: account.limit for account in accounts})
+        """Lock the accounts and write to all of them if all have room."""
+        limits = json.dumps({account.key: account.limit for account in accounts})
         values = (
-            ceilings,
+            limits,
             reservation.amount,
             reservation.id,
             json.dumps(reservation.keys),
             to_timestamp(reservation.opened_at),
         )
-        [found] = await self._database.fetch(POSTGRES_RESERVE, *values)
-        while found["known"] < len(accounts):
-            await self._database.execute(POSTGRES_OPEN, ceilings)
-            [found] = await self._database.fetch(POSTGRES_RESERVE, *values)
+        [verdict] = await self._database.fetch(POSTGRES_RESERVE, *values)
+        while verdict["existing"] < len(accounts):
+            await self._database.execute(POSTGRES_CREATE_ACCOUNTS, limits)
+            [verdict] = await self._database.fetch(POSTGRES_RESERVE, *values)
         for account in accounts:
-            if account.key == found["short"]:
+            if account.key == verdict["exhausted"]:
                 raise budget_exhausted(account, reservation.amount)
 
     async def settle(self, reservation: Reservation, spent: NanoUsd) -> None:
-        """Take the note away and charge.
-
-        The server need not flush this to its disk before it answers: a settlement that is lost with the server leaves
-        its hold, and a hold is the careful side.
-        """
+        """Delete the reservation and charge the accounts."""
         await self._database.execute(POSTGRES_SETTLE, reservation.id, json.dumps(reservation.keys), spent)
 
 
 STATEMENTS = {"sqlite": SqliteStatements, "postgresql": PostgresStatements}
-"""By dialect."""
+"""By the dialect of the database."""
