@@ -130,7 +130,7 @@ def test_a_recogniser_that_points_outside_the_text_is_a_mistake(span: tuple[int,
     """A wrong place is never guessed around: the sentence names the recognizer, the finding and the length."""
     finder = Finder(("name",), (lambda _: [SensitiveMatch("name", *span)],))
 
-    with pytest.raises(ValueError, match=r"found SensitiveMatch\(kind='name'.*the text has 3 characters"):
+    with pytest.raises(ValueError, match=r"returned SensitiveMatch\(kind='name'.*the text has 3 characters"):
         finder.find("Ada")
 
 

@@ -1,1 +1,1 @@
-"""What may be processed, what may be sent where, and what is replaced by a placeholder before it is."""
+"""What may be processed and sent where, and what is replaced by placeholders before it is sent."""

@@ -1,4 +1,4 @@
-"""Which numbers are real, as far as a number can show: check digits, lengths and ranges that its scheme publishes."""
+"""Detectors for numbers with a published form and check digits: cards, IBANs and national identity numbers."""
 
 import re
 from collections.abc import Iterator
@@ -17,80 +17,26 @@ IBAN_LENGTHS = {
     )
     for country in countries.split()
 }
-"""Characters of an IBAN by country, as the registry of ISO 13616 lists them."""
-
-ISSUED_CARD = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})|(?:5\d|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}"
-    r"|35\d{14}|6[0-9]\d{14,17}|(?:5[0678]|62|81)\d{14,17}"
-)
-"""How the numbers of card schemes begin, and how long they are (ISO/IEC 7812)."""
-
-BARCODE = 13
-"""Digits of an EAN (ISO/IEC 15420), whose weights are 1 and 3 in turn."""
-
-
-def compact(text: str) -> str:
-    """Return the letters, in capitals, and digits of a number that may be written in groups."""
-    return "".join(char for char in text if char.isalnum()).upper()
-
-
-def is_card(number: str) -> bool:
-    """Tell whether a scheme could have issued this number: beginning, length and Luhn's check digit.
-
-    Thirteen digits that are right as a barcode are one: cards of that length are long out of use.
-    """
-    digits = compact(number)
-    if len(digits) == BARCODE and not sum(int(digit) * (1 + place % 2 * 2) for place, digit in enumerate(digits)) % 10:
-        return False
-    doubled = (sum(divmod(int(digit) * (1 + place % 2), 10)) for place, digit in enumerate(reversed(digits)))
-    return bool(ISSUED_CARD.fullmatch(digits)) and sum(doubled) % 10 == 0
-
-
-def is_iban(account: str) -> bool:
-    """Tell whether an account has its country's length and ISO 7064's check digits (mod 97-10)."""
-    plain = compact(account)
-    if len(plain) != IBAN_LENGTHS.get(plain[:2]):
-        return False
-    return int("".join(str(int(char, 36)) for char in plain[4:] + plain[:4])) % 97 == 1
-
-
-def is_steuer_id(number: str) -> bool:
-    """Tell whether a German tax number has its check digit, and one digit two or three times among the first ten."""
-    digits = compact(number)
-    product = 10
-    for digit in digits[:10]:
-        product = 2 * ((int(digit) + product) % 10 or 10) % 11
-    most = max(digits.count(digit, 0, 10) for digit in digits)
-    return (11 - product) % 10 == int(digits[-1]) and most in {2, 3} and len(set(digits[:10])) in {8, 9}
-
-
-def is_social_insurance(number: str) -> bool:
-    """Tell whether a German social insurance number has its check digit and a day of birth; 50 may be added to it."""
-    plain = compact(number)
-    day, month = int(plain[2:4]), int(plain[4:6])
-    digits = plain[:8] + f"{ord(plain[8]) - ord('A') + 1:02}" + plain[9:]
-    weights = (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1)
-    total = sum(sum(divmod(int(digit) * weight, 10)) for digit, weight in zip(digits, weights, strict=False))
-    return 1 <= day % 50 <= 31 and 1 <= month <= 12 and total % 10 == int(digits[-1])  # noqa: PLR2004 - a calendar
-
-
-def is_nir(number: str) -> bool:
-    """Tell whether a French social security number has its key; Corsica's 2A and 2B count as 19 and 18."""
-    plain = compact(number)
-    return 97 - int(plain[:13].replace("2A", "19").replace("2B", "18")) % 97 == int(plain[13:])
-
-
-ACCOUNT = re.compile(r"\d(?<=[A-Za-z]{2}\d)(?<![A-Za-z0-9][A-Za-z]{2}\d)\d(?:[ -]?[A-Za-z0-9]){11,30}", re.ASCII)
-"""An account from its third character on: digits are rarer than letters, and so the search is shorter."""
+"""The number of characters of an IBAN by country, from the IBAN registry (ISO 13616)."""
+IBAN = re.compile(r"\d(?<=[A-Za-z]{2}\d)(?<![A-Za-z0-9][A-Za-z]{2}\d)\d(?:[ -]?[A-Za-z0-9]){11,30}", re.ASCII)
+"""An IBAN, searched from its third character on: text has fewer digits than letters, which makes this faster."""
 CARD = re.compile(
     r"\d(?<![A-Za-z0-9.]\d)"
     r"(?:\d{11,18}|\d{3}([ -])\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?|\d{3}([ -])\d{6}\2\d{4,5})(?![0-9])",
     re.ASCII,
 )
+"""What can be a card number: 12 to 19 digits without separators, or in the groups that are printed on cards."""
+CARD_SCHEMES = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|(?:5\d|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}"
+    r"|35\d{14}|6[0-9]\d{14,17}|(?:5[0678]|62|81)\d{14,17}"
+)
+"""Prefixes and lengths of the card schemes (ISO/IEC 7812)."""
+BARCODE_DIGITS = 13
+"""Digits of an EAN-13 (ISO/IEC 15420), whose weights alternate between 1 and 3."""
 SSN = re.compile(
     r"\d(?<![A-Za-z0-9-]\d)(?<!9)\d\d(?<!000)(?<!666)([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![A-Za-z0-9]|-\d)", re.ASCII
 )
-PLAIN_SSN = re.compile(
+UNSEPARATED_SSN = re.compile(
     r"\b(?:ssn|social security)\b\D{0,24}?(?P<value>(?!000|666|9)\d{3}(?!00)\d{2}(?!0000)\d{4})(?![A-Za-z0-9]|-\d)",
     re.ASCII | re.IGNORECASE,
 )
@@ -107,9 +53,62 @@ NIR = re.compile(
 )
 
 
+def is_card(number: str) -> bool:
+    """Return whether a scheme could have issued this number, by its prefix, length and Luhn check digit.
+
+    A number of 13 digits that is a valid barcode counts as one: cards of that length are no longer in use.
+    """
+    digits = _compact(number)
+    weighted = (int(digit) * (1 + position % 2 * 2) for position, digit in enumerate(digits))
+    if len(digits) == BARCODE_DIGITS and sum(weighted) % 10 == 0:
+        return False
+    luhn = (sum(divmod(int(digit) * (1 + position % 2), 10)) for position, digit in enumerate(reversed(digits)))
+    return bool(CARD_SCHEMES.fullmatch(digits)) and sum(luhn) % 10 == 0
+
+
+def is_iban(account: str) -> bool:
+    """Return whether an account has the length of its country and valid check digits (ISO 7064, mod 97-10)."""
+    compact = _compact(account)
+    if len(compact) != IBAN_LENGTHS.get(compact[:2]):
+        return False
+    return int("".join(str(int(char, 36)) for char in compact[4:] + compact[:4])) % 97 == 1
+
+
+def is_steuer_id(number: str) -> bool:
+    """Return whether this is a German tax identification number.
+
+    It has a check digit (ISO 7064, mod 11,10), and among its first ten digits one occurs two or three times.
+    """
+    digits = _compact(number)
+    product = 10
+    for digit in digits[:10]:
+        product = 2 * ((int(digit) + product) % 10 or 10) % 11
+    most_frequent = max(digits.count(digit, 0, 10) for digit in digits)
+    return (11 - product) % 10 == int(digits[-1]) and most_frequent in {2, 3} and len(set(digits[:10])) in {8, 9}
+
+
+def is_social_insurance(number: str) -> bool:
+    """Return whether this is a German social insurance number.
+
+    It contains a date of birth, to whose day 50 may be added, and ends with a check digit over weighted digit sums.
+    """
+    compact = _compact(number)
+    day, month = int(compact[2:4]), int(compact[4:6])
+    digits = compact[:8] + f"{ord(compact[8]) - ord('A') + 1:02}" + compact[9:]  # A is 01, B is 02 ...
+    weights = (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1)
+    total = sum(sum(divmod(int(digit) * weight, 10)) for digit, weight in zip(digits, weights, strict=False))
+    return 1 <= day % 50 <= 31 and 1 <= month <= 12 and total % 10 == int(digits[-1])  # noqa: PLR2004 - a calendar
+
+
+def is_nir(number: str) -> bool:
+    """Return whether this is a French social security number with a valid key; Corsica's 2A and 2B are 19 and 18."""
+    compact = _compact(number)
+    return 97 - int(compact[:13].replace("2A", "19").replace("2B", "18")) % 97 == int(compact[13:])
+
+
 def find_ibans(text: str, _: str) -> Iterator[SensitiveMatch]:
-    """Yield every IBAN; its country says where it ends, since words may follow without a clear border."""
-    for match in ACCOUNT.finditer(text):
+    """Yield every IBAN. Its country determines where it ends, because words may follow without a clear border."""
+    for match in IBAN.finditer(text):
         start = end = match.start() - 2
         for _character in range(IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)):
             end += 1 + (text[end : end + 1] in {" ", "-"})
@@ -118,19 +117,25 @@ def find_ibans(text: str, _: str) -> Iterator[SensitiveMatch]:
 
 
 def find_cards(text: str, _: str) -> Iterator[SensitiveMatch]:
-    """Yield every card number; a last group may belong to what follows, such as the date of expiry."""
+    """Yield every card number. Its last group may belong to what follows, such as an expiry date."""
     for match in CARD.finditer(text):
-        shorter = re.sub(r"[ -]\d+$", "", match[0])
-        number = next((number for number in (match[0], shorter) if is_card(number)), None)
+        without_last_group = re.sub(r"[ -]\d+$", "", match[0])
+        number = next((number for number in (match[0], without_last_group) if is_card(number)), None)
         if number:
             yield SensitiveMatch("card", match.start(), match.start() + len(number))
 
 
-NATIONAL = (
+def _compact(text: str) -> str:
+    """Return the letters, as capitals, and digits of a number that may be written in groups."""
+    return "".join(char for char in text if char.isalnum()).upper()
+
+
+NATIONAL_ID_DETECTORS = (
     Detector("national_id", SSN),
-    Detector("national_id", PLAIN_SSN, needs=("ssn", "social security")),
+    Detector("national_id", UNSEPARATED_SSN, needs=("ssn", "social security")),
     Detector("national_id", NINO),
     Detector("national_id", SOCIAL_INSURANCE, is_social_insurance),
     Detector("national_id", STEUER_ID, is_steuer_id),
     Detector("national_id", NIR, is_nir),
 )
+"""Numbers of the USA (SSN), the United Kingdom (NINO), Germany and France (NIR)."""

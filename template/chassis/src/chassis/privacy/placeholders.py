@@ -1,4 +1,4 @@
-"""What stands for which value during one call. Imports only the kinds."""
+"""The placeholders of one call, and the values that they stand for."""
 
 import json
 import re
@@ -11,35 +11,35 @@ PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]{1,12}_\d{1,6}\]")
 
 @dataclass(slots=True)
 class Placeholders:
-    """Both directions, and how many there are of each kind."""
+    """Maps values to placeholders and back."""
 
     _values: dict[str, str] = field(default_factory=dict)
-    _known: dict[str, str] = field(default_factory=dict)
+    _placeholders: dict[str, str] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
 
-    def reserve(self, text: str) -> None:
-        """Let what already looks like a placeholder in a text stand for itself, so that no value takes its name."""
+    def protect(self, text: str) -> None:
+        """Keep text that already looks like a placeholder as it is, so that it is not restored to a value."""
         for literal in PLACEHOLDER.findall(text):
             self._values.setdefault(literal, literal)
 
     def placeholder_for(self, value: str, kind: SensitiveKind) -> str:
-        """Return the placeholder of a value, such as `[EMAIL_1]`, which is the same for the whole call."""
-        if value not in self._known:
+        """Return the placeholder of a value, such as `[EMAIL_1]`; it is the same throughout the call."""
+        if value not in self._placeholders:
             placeholder = self._next(kind)
             while placeholder in self._values:
                 placeholder = self._next(kind)
             self._values[placeholder] = value
-            self._known[value] = placeholder
-        return self._known[value]
+            self._placeholders[value] = placeholder
+        return self._placeholders[value]
 
     def restore(self, text: str, *, in_json: bool = False) -> str:
-        """Put the values back; a placeholder that stands for nothing is left alone.
+        """Replace placeholders by their values. One that a model made up stays as it is.
 
         Args:
-            text: What a model said.
-            in_json: The text is JSON, and what is put into it must not break it.
+            text: What a model wrote.
+            in_json: Whether the text is JSON, in which values have to be escaped.
         """
-        return PLACEHOLDER.sub(lambda found: self._value(found[0], in_json=in_json), text)
+        return PLACEHOLDER.sub(lambda match: self._value(match[0], in_json=in_json), text)
 
     def _value(self, placeholder: str, *, in_json: bool) -> str:
         value = self._values.get(placeholder, placeholder)
