@@ -38,7 +38,7 @@ def telemetry(tmp_path: Path) -> Generator[Telemetry]:
 def a_call() -> Call:
     """Make a call whose first model was too slow."""
     call = Call("c_1", "ann", Deadline.after(5), max_model_requests=3)
-    call.turn().attempts += [
+    call.new_turn().attempts += [
         Attempt("first", "TimedOut", 0, 0, nano_usd(0.0002), 0.1),
         Attempt("gpt", None, 312, 45, nano_usd(0.000125), 0.2),
     ]

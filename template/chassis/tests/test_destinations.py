@@ -1,6 +1,7 @@
 """Which data may go where: decided where the chain is made, and closed to everything that nobody has allowed."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from sample_task import TASK, Question
 from chassis.config.constraints import Constraints, Data
 from chassis.contract import Answered, SensitiveMatch, Task
 from chassis.errors import ConfigError, InputNotAllowed
-from chassis.guard.pipeline import Guard
 from chassis.testing import CONSTRAINTS, ScriptedModel, constraints_for_tests, wire_for_tests
 
 TWO = [{**CONSTRAINTS["models"][0]}, {**CONSTRAINTS["models"][1], "destination": "elsewhere"}]
@@ -74,7 +74,7 @@ def test_a_guard_that_is_made_by_hand_checks_again(
                 place = places.pop(name)
                 if classes is not None:
                     places[name] = place.model_copy(update={"classes": classes})
-            Guard(sound.candidates, unchecked(data_class, places), sound.ledger, sound.reply_cache, sound.kill_switch)
+            replace(sound, constraints=unchecked(data_class, places))
 
     with pytest.raises(ConfigError) as refusal:
         asyncio.run(story())
@@ -129,7 +129,7 @@ def test_names_without_a_recogniser_are_a_mistake_at_start(tmp_path: Path, chang
         async with wire_for_tests(TASK, tmp_path, **changes):
             raise AssertionError
 
-    with pytest.raises(ConfigError, match=rf"{key}: nothing here can find a 'name'"):
+    with pytest.raises(ConfigError, match=rf"{key}: no recognizer finds a 'name'"):
         asyncio.run(story())
 
 

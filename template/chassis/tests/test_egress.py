@@ -19,7 +19,7 @@ from chassis.config.constraints import VENDOR_URLS, ModelConfig, Provider
 from chassis.config.project import Project
 from chassis.config.settings import Settings
 from chassis.contract import Answered
-from chassis.guard.egress import EgressRefusal, Endpoint, VendorModel, client_for
+from chassis.guard.egress import Endpoint, ForbiddenAddress, VendorModel, create_client
 from chassis.guard.failures import EgressRefused
 from chassis.guard.vendors import connect
 from chassis.testing import OWNER, constraints_for_tests, wire_for_tests
@@ -125,9 +125,9 @@ def resolve_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_client_reaches_one_address_only(url: str) -> None:
     """Another port, scheme or host is refused before anything is connected."""
     with recording(saying(200)) as upstream, recording(saying(200)) as other:
-        client = client_for(Endpoint.at(upstream.url, private=False), timeout=2)
+        client = create_client(Endpoint.from_url(upstream.url, private=False), timeout=2)
 
-        with pytest.raises(EgressRefusal, match="is not http://127"):
+        with pytest.raises(ForbiddenAddress, match="is not http://127"):
             asyncio.run(client.post(url.format(httpx2.URL(other.url).port), content=b"x"))
 
         assert (upstream.received, other.received) == ([], [])
@@ -160,12 +160,12 @@ def test_a_client_reaches_one_address_only(url: str) -> None:
 )
 def test_private_addresses_need_a_declaration_and_metadata_has_none(address: str, private: bool, allowed: bool) -> None:  # noqa: FBT001 - parameters
     """Link-local addresses, where clouds hand out credentials, are refused even in a private network."""
-    place = Endpoint.at("https://vendor.example/v1", private=private)
+    place = Endpoint.from_url("https://vendor.example/v1", private=private)
 
     if allowed:
         assert place.check_address(address) is None
     else:
-        with pytest.raises(EgressRefusal, match="a private address"):
+        with pytest.raises(ForbiddenAddress, match="a private address"):
             place.check_address(address)
 
 

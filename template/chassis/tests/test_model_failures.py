@@ -30,6 +30,7 @@ from chassis.guard import circuit_breaker as breaker
 from chassis.guard.request import Request
 from chassis.guard.retry import BASE_DELAY_SECONDS, retry_delay
 from chassis.store import kill_switch as switch
+from chassis.telemetry.instruments import NO_INSTRUMENTS
 from chassis.testing import ScriptedModel, wire_for_tests
 from chassis.wiring import Wiring
 
@@ -405,7 +406,7 @@ def test_the_switch_is_read_at_most_once_a_second(tmp_path: Path) -> None:
 
     async def tell(wiring: Wiring) -> tuple[int, int]:
         database: Any = Counting(wiring.database)
-        watched = switch.KillSwitch(database)
+        watched = switch.KillSwitch(database, NO_INSTRUMENTS)
         await asyncio.gather(*(watched.is_off() for _ in range(50)))
         first = database.asked
         await asyncio.sleep(switch.REFRESH_SECONDS)

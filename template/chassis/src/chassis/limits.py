@@ -1,4 +1,4 @@
-"""A line to stand in: so many at once, so many more who wait, and nobody beyond that."""
+"""Limits within one process: how many things run at the same time, and how often a caller may call."""
 
 import asyncio
 import math
@@ -7,71 +7,64 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
+MINUTE = 60.0
+
 
 class QueueFull(Exception):
-    """As many wait already as may wait, or the wait has been too long."""
+    """The queue in front of a concurrency limit is full, or the wait in it took too long."""
 
 
 class ConcurrencyLimit:
-    """Lets a bounded number in at once, in the order in which they came.
+    """Lets a limited number run at the same time and a limited number wait, in order of arrival.
 
     Args:
-        places: How many may be inside.
-        waiting: How many more may wait outside.
+        running: How many may run.
+        waiting: How many more may wait.
     """
 
-    def __init__(self, places: int, waiting: int) -> None:
-        self._places = asyncio.Semaphore(places)
-        self._most_waiting, self._waiting = waiting, 0
+    def __init__(self, running: int, waiting: int) -> None:
+        self._slots = asyncio.Semaphore(running)
+        self._max_waiting, self._waiting = waiting, 0
 
     @asynccontextmanager
     async def acquire(self, seconds: float) -> AsyncGenerator[None]:
-        """Be inside while the context lasts, after waiting at most so many seconds.
+        """Hold a slot until the context ends, after waiting for it for at most `seconds`.
 
         Raises:
-            LineFull: There is no place, or none became free in time.
+            QueueFull: There is no slot and no room to wait, or no slot became free in time.
         """
-        if self._places.locked():
-            await self._wait(seconds)
-        else:
-            await self._places.acquire()  # at once
-        try:
-            yield
-        finally:
-            self._places.release()
-
-    async def _wait(self, seconds: float) -> None:
-        if self._waiting >= self._most_waiting:
+        if self._slots.locked() and self._waiting >= self._max_waiting:
             raise QueueFull
         self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             raise QueueFull from None
         finally:
             self._waiting -= 1
-
-
-MINUTE = 60.0
+        try:
+            yield
+        finally:
+            self._slots.release()
 
 
 class RateLimiter:
-    """Lets everybody in so many times a minute, whichever minute one looks at. It knows only this process.
+    """Limits the calls of each caller in any period of 60 seconds (a sliding window log).
 
     Args:
-        per_minute: How many times.
-        clock: Seconds that never go back; a test may name them.
+        per_minute: How many calls.
+        clock: Returns seconds that never go back; tests replace it.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute, self._clock = per_minute, clock
-        self._times: dict[str, deque[float]] = {}
+        self._calls: dict[str, deque[float]] = {}
 
-    def check(self, who: str) -> int | None:
-        """Note that somebody comes and return None, or the whole seconds after which they may."""
-        moment, times = self._clock(), self._times.setdefault(who, deque(maxlen=self._per_minute))
-        if len(times) == self._per_minute and moment - times[0] < MINUTE:
-            return math.ceil(MINUTE - (moment - times[0]))
-        times.append(moment)
+    def check(self, caller: str) -> int | None:
+        """Count a call and return None, or return the whole seconds after which the caller may call again."""
+        moment, calls = self._clock(), self._calls.setdefault(caller, deque(maxlen=self._per_minute))
+        if len(calls) == self._per_minute and moment - calls[0] < MINUTE:
+            return math.ceil(MINUTE - (moment - calls[0]))
+        calls.append(moment)  # the oldest one drops out
         return None

@@ -1,4 +1,4 @@
-"""Sends one model a bounded number of requests at once, so that a slow model cannot tie up every call."""
+"""Limits the requests that one model is sent at the same time, so that a slow model cannot tie up every call."""
 
 from dataclasses import dataclass
 
@@ -15,25 +15,29 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class LimitConcurrency:
-    """Asks when there is a place, and gives up where too many wait already.
+    """Waits for a slot of the model's concurrency limit, for at most the model's time budget.
 
     Args:
-        inner: The rest of the walk.
-        line: The model's, shared by all calls of the process.
-        share: How long a request may wait.
-        name: The model's name, for the log.
+        inner: The next step.
+        limit: The model's limit, shared by all calls of the process.
+        time_budget: How long a request may wait.
+        model: The model's name, for the log.
     """
 
     inner: Step
     limit: ConcurrencyLimit
     time_budget: TimeBudget
-    name: str
+    model: str
 
     async def ask(self, request: Request) -> ModelResponse:
-        """Wait for a place, and ask."""
+        """Ask once there is a slot.
+
+        Raises:
+            ModelQueueFull: Too many requests are waiting already, or the wait took too long.
+        """
         try:
             async with self.limit.acquire(self.time_budget.seconds()):
                 return await self.inner.ask(request)
         except QueueFull:
-            log.warning("model.queue_full", model=self.name)
-            raise ModelQueueFull(self.name, f"Too many requests wait for {self.name}") from None
+            log.warning("model.queue_full", model=self.model)
+            raise ModelQueueFull(self.model, f"Too many requests are waiting for {self.model}") from None

@@ -1,7 +1,7 @@
-"""The one kind of client that requests leave with: it reaches the address that the constraints name, and nothing else.
+"""The HTTP client for vendors: it reaches the address in the constraints and nothing else.
 
-Three things are refused: another address than the model's own, being sent on to any, and a connection that ends up
-inside a private network without the constraints saying so, whatever the name server answered.
+Three things are refused: a request to another address, a redirect, and a connection into a private network that the
+constraints do not declare, whatever the name server answered.
 """
 
 import ipaddress
@@ -12,86 +12,93 @@ from typing import Any
 import httpx2
 import structlog
 from pydantic_ai.exceptions import ModelAPIError
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.messages import ModelResponse
+from pydantic_ai.models import Model
 from pydantic_ai.models.wrapper import WrapperModel
-from pydantic_ai.settings import ModelSettings
 
 from chassis.guard.failures import EgressRefused
 
-log = structlog.get_logger()
-
-MAX_CONNECTIONS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
-"""As the vendors' SDKs have it; `limits.concurrent_calls` is what bounds a service."""
+CONNECTION_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
+"""The same as in the vendors' SDKs. What limits a service is `limits.concurrent_calls`."""
 METADATA_ADDRESSES = frozenset(
     ipaddress.ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")
 )
-"""Where clouds hand out a machine's own credentials: no model listens there."""
+"""Where clouds hand out a machine's own credentials (AWS, Google, Azure; AWS over IPv6; Alibaba)."""
+
+log = structlog.get_logger()
 
 
-class EgressRefusal(httpx2.ConnectError):
-    """Raised inside the client; SDKs take it for a broken line, and `Outbound` names it again."""
+class ForbiddenAddress(httpx2.ConnectError):
+    """The client refused to go somewhere. SDKs take it for a failed connection; `VendorModel` tells them apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The only place that a client may reach.
+    """The only address that a client may reach.
 
     Args:
-        url: Scheme, host and port of it; the path does not matter.
-        private: Whether it lies inside a private network, or is this machine.
+        url: Its scheme, host and port; the path does not matter.
+        private: Whether it may lie in a private network or on this machine.
     """
 
     url: httpx2.URL
     private: bool
 
     @classmethod
-    def at(cls, base_url: str, *, private: bool) -> "Endpoint":
-        """Return the place of a base URL; a private address or `localhost` written there is declared by that."""
+    def from_url(cls, base_url: str, *, private: bool) -> "Endpoint":
+        """Return the endpoint of a base URL; `localhost` or a private IP address in the URL declares it as private."""
         url = httpx2.URL(base_url)
-        return cls(url, private=private or url.host == "localhost" or _is_private(url.host))
+        return cls(url, private=private or url.host == "localhost" or _is_private_ip(url.host))
 
     def check_url(self, url: httpx2.URL) -> None:
-        """Refuse every other scheme, host and port."""
+        """Return if a URL has the same scheme, host and port.
+
+        Raises:
+            ForbiddenAddress: It does not.
+        """
         if _origin(url) != _origin(self.url):
-            raise EgressRefusal(f"{_shown(url)} is not {_shown(self.url)}")
+            raise ForbiddenAddress(f"{_display(url)} is not {_display(self.url)}")
 
     def check_address(self, address: str) -> None:
-        """Refuse what no model listens at, and private addresses unless this place is declared as private."""
-        ip = ipaddress.ip_address(address.partition("%")[0])
+        """Return if the IP address that the host resolved to may be connected to.
+
+        Raises:
+            ForbiddenAddress: No model can be there, or it is private and this endpoint is not.
+        """
+        ip = ipaddress.ip_address(address.partition("%")[0])  # without the zone of a link-local address
         ip = getattr(ip, "ipv4_mapped", None) or ip
         if ip in METADATA_ADDRESSES or ip.is_link_local or (not ip.is_global and not self.private):
-            raise EgressRefusal(
+            raise ForbiddenAddress(
                 f"{self.url.host} is at {ip}, a private address; set private_network = true to allow it"
             )
 
 
-def client_for(place: Endpoint, timeout: float) -> httpx2.AsyncClient:
-    """Return a client that reaches this place only.
+def create_client(endpoint: Endpoint, timeout: float) -> httpx2.AsyncClient:
+    """Return a client that reaches this endpoint only.
 
-    Proxies of the environment are honoured: whom they connect to is theirs to check, whom they are asked for is ours.
+    Proxies of the environment are used. Which address a proxy connects to is the proxy's to check; which URL it is
+    asked for is checked here.
     """
 
-    async def before_sending(request: httpx2.Request) -> None:
-        place.check_url(request.url)
-        request.extensions["trace"] = _watching(place)
+    async def check_request(request: httpx2.Request) -> None:
+        endpoint.check_url(request.url)
+        request.extensions["trace"] = _address_checker(endpoint)
 
-    async def before_following(response: httpx2.Response) -> None:
+    async def refuse_redirect(response: httpx2.Response) -> None:
         if response.has_redirect_location:
-            raise EgressRefusal(
-                f"{_shown(place.url)} redirects to {_shown(place.url.join(response.headers['location']))}"
-            )
+            target = endpoint.url.join(response.headers["location"])
+            raise ForbiddenAddress(f"{_display(endpoint.url)} redirects to {_display(target)}")
 
-    hooks: dict[str, list[Callable[..., Any]]] = {"request": [before_sending], "response": [before_following]}
-    return httpx2.AsyncClient(timeout=timeout, limits=MAX_CONNECTIONS, event_hooks=hooks, follow_redirects=False)
+    hooks: dict[str, list[Callable[..., Any]]] = {"request": [check_request], "response": [refuse_redirect]}
+    return httpx2.AsyncClient(timeout=timeout, limits=CONNECTION_LIMITS, event_hooks=hooks, follow_redirects=False)
 
 
 class VendorModel(WrapperModel):
-    """Asks a vendor, and calls a refusal of its client by its name.
+    """A vendor's model with its HTTP client.
 
     Args:
-        wrapped: The vendor's model.
-        client: What it sends with; `close` closes it.
+        wrapped: The model.
+        client: The client that it sends with.
     """
 
     def __init__(self, wrapped: Model, client: httpx2.AsyncClient) -> None:
@@ -102,19 +109,14 @@ class VendorModel(WrapperModel):
         """Close every connection to the vendor."""
         await self._client.aclose()
 
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
-        """Ask.
+    async def request(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        """Send a request; the arguments are those of pydantic-ai's `Model.request`.
 
         Raises:
-            EgressRefused: The client would have had to go where it must not.
+            EgressRefused: The client refused to go to an address.
         """
         try:
-            return await self.wrapped.request(messages, model_settings, model_request_parameters)
+            return await self.wrapped.request(*args, **kwargs)
         except (ModelAPIError, httpx2.HTTPError) as error:
             if refusal := _refusal_behind(error):
                 log.warning("egress.refused", model=self.model_name, reason=str(refusal))
@@ -122,41 +124,45 @@ class VendorModel(WrapperModel):
             raise
 
 
-def _watching(place: Endpoint) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
-    """Return a watch over one request: once the line is open, and before anything is said, it looks who is there."""
-    direct = False
+def _address_checker(endpoint: Endpoint) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
+    """Return a trace hook that checks the peer's IP address once a connection is open, before a byte is sent.
 
-    async def watch(event: str, about: dict[str, Any]) -> None:
-        nonlocal direct
+    Checking what the name resolves to before connecting would not be enough: the client resolves it once more, and the
+    name server may give another answer (DNS rebinding).
+    """
+    is_direct = False
+
+    async def check(event: str, info: dict[str, Any]) -> None:
+        nonlocal is_direct
         if event == "connection.connect_tcp.started":
-            direct = about["host"] == place.url.raw_host.decode()  # otherwise it is a proxy
-        elif event == "connection.connect_tcp.complete" and direct:
-            stream = about["return_value"]
+            is_direct = info["host"] == endpoint.url.raw_host.decode()  # if not, it connects to a proxy
+        elif event == "connection.connect_tcp.complete" and is_direct:
+            stream = info["return_value"]
             try:
-                place.check_address(stream.get_extra_info("server_addr")[0])
-            except EgressRefusal:
+                endpoint.check_address(stream.get_extra_info("server_addr")[0])
+            except ForbiddenAddress:
                 await stream.aclose()
                 raise
 
-    return watch
+    return check
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def _shown(url: httpx2.URL) -> str:
+def _display(url: httpx2.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode()}"
 
 
-def _is_private(host: str) -> bool:
+def _is_private_ip(host: str) -> bool:
     try:
         return not ipaddress.ip_address(host).is_global
-    except ValueError:
+    except ValueError:  # a name
         return False
 
 
-def _refusal_behind(error: BaseException | None) -> EgressRefusal | None:
-    while error is not None and not isinstance(error, EgressRefusal):
+def _refusal_behind(error: BaseException | None) -> ForbiddenAddress | None:
+    while error is not None and not isinstance(error, ForbiddenAddress):
         error = error.__cause__ or error.__context__
     return error

@@ -1,16 +1,16 @@
-"""What one model can do wrong. Each makes the next model of the chain be asked; none reaches a caller.
+"""The ways in which one model can fail. `Fallback` then asks the next one; callers never see these errors.
 
-pydantic_ai.ModelAPIError   the vendor's own errors: 401, 429, 500, refused connection ...
-├── TimedOut                the model's share of the deadline ran out
-├── Resting                 its breaker is open; nothing was sent
-├── Crowded                 too many requests wait for it already; nothing was sent
-├── EgressRefused           it is not, or no longer, where the constraints say
-└── UnusableReply           it answered, but with nothing that can be used
-    ├── EmptyReply          no text and no tool call
+pydantic_ai.ModelAPIError   the vendor's own errors: 401, 429, 500, connection refused ...
+├── TimedOut                the model's time budget is used up
+├── CircuitOpen             its circuit breaker is open; nothing was sent
+├── ModelQueueFull          too many requests are waiting for it; nothing was sent
+├── EgressRefused           the request would not have gone to the address in the constraints; nothing was sent
+└── UnusableReply           the model answered, but the reply cannot be used
+    ├── EmptyReply          neither text nor a tool call
     ├── TruncatedReply      cut off at the output cap, or by an error
     ├── RefusedReply        stopped by the vendor's content filter, or refused by the model
     ├── OversizedReply      far longer than the output cap allows
-    ├── BrokenReply         not what the vendor's own library can read
+    ├── UnreadableReply     the vendor's own library cannot read it
     └── LoopingReply        the same tool with the same arguments, again and again
 """
 
@@ -18,23 +18,23 @@ from pydantic_ai.exceptions import ModelAPIError, ModelConnectionError
 
 
 class TimedOut(ModelAPIError):
-    """The model's share of the deadline ran out."""
+    """The model's time budget is used up."""
 
 
 class CircuitOpen(ModelAPIError):
-    """The model's breaker is open; nothing was sent."""
+    """The model's circuit breaker is open; nothing was sent."""
 
 
 class ModelQueueFull(ModelAPIError):
-    """Too many requests wait for the model already; nothing was sent."""
+    """Too many requests are waiting for the model; nothing was sent."""
 
 
 class EgressRefused(ModelConnectionError):
-    """The request would have gone somewhere else than the constraints say; a phase of `connect` means that none did."""
+    """The request would not have gone to the address in the constraints; it is raised in the phase `connect`."""
 
 
 class UnusableReply(ModelAPIError):
-    """The model answered, but with nothing that can be used."""
+    """The model answered, but the reply cannot be used."""
 
 
 class UnreadableReply(UnusableReply):
@@ -50,7 +50,7 @@ class TruncatedReply(UnusableReply):
 
 
 class RefusedReply(UnusableReply):
-    """A reply that the vendor's content filter stopped, or a refusal."""
+    """A reply that the vendor's content filter stopped, or a refusal by the model."""
 
 
 class OversizedReply(UnusableReply):
@@ -58,4 +58,4 @@ class OversizedReply(UnusableReply):
 
 
 class LoopingReply(UnusableReply):
-    """A reply that asks for the same tool with the same arguments, again and again."""
+    """A reply that asks for the same tool with the same arguments as the ones before it."""

@@ -1,7 +1,7 @@
-"""Asks no model while people have switched the models off.
+"""Stops model requests while the models are switched off.
 
-It stands in two places: around the whole walk, so that not even the cache speaks, and before each request that is sent,
-because a retry, a later model or a place in a line may come long after the walk began.
+The step is in the pipeline twice: outermost, so that not even a cached reply is used, and right around each request
+that is sent, because waiting, retries and fallbacks may delay that request long past the first check.
 """
 
 from contextlib import suppress
@@ -16,25 +16,25 @@ from chassis.store.kill_switch import KillSwitch
 
 @dataclass(frozen=True, slots=True)
 class CheckKillSwitch:
-    """Asks while the switch is on, and passes nothing on that comes after it was switched off.
+    """Passes requests and replies on only while the models are on.
 
     Args:
-        inner: The rest of the walk.
-        switch: The one switch of all replicas.
+        inner: The next step.
+        kill_switch: The switch that all replicas share.
     """
 
     inner: Step
     kill_switch: KillSwitch
 
     async def ask(self, request: Request) -> ModelResponse:
-        """Ask, unless the models are off.
+        """Ask unless the models are off, and withhold a reply that arrives after they were switched off.
 
         Raises:
-            ModelsOff: They are, or were by the time the reply was there.
+            ModelsOff: The models are off.
         """
         await self._check()
         response = await self.inner.ask(request)
-        with suppress(DatabaseUnavailable):  # what is there and paid for is not lost because nobody can say
+        with suppress(DatabaseUnavailable):  # a reply that was paid for is not lost because the switch cannot be read
             await self._check()
         return response
 

@@ -1,4 +1,4 @@
-"""One step of the walk from a task to a vendor."""
+"""A request to a model, and the interface of the steps that it passes."""
 
 import json
 import re
@@ -14,24 +14,24 @@ from pydantic_core import to_jsonable_python
 from chassis.contract import Json
 from chassis.errors import InputNotAllowed
 
+ATTACHMENT_KINDS = frozenset({"audio-url", "binary", "document-url", "image-url", "uploaded-file", "video-url"})
+"""What pydantic-ai writes under `kind` for content that is not text, or that points at content elsewhere."""
+ATTACHMENT = re.compile(rf'"kind": "({"|".join(sorted(ATTACHMENT_KINDS))})"'.encode())
+"""Finds an attachment in a canonical request. Text that quotes one does not match, because its quotes are escaped."""
 VOLATILE_KEYS = frozenset({"timestamp", "run_id", "conversation_id"})
-"""Keys of a message and of its parts that differ each time it is sent and change nothing in the reply."""
-
-ATTACHMENT = re.compile(rb'"kind": "(audio-url|binary|document-url|image-url|uploaded-file|video-url)"')
-"""What a message can hold, or point at, beside text; in a text itself the quotes are escaped."""
-
+"""Keys of messages and parts whose values differ with every request and do not influence the reply."""
 TOKENS_PER_MESSAGE = 16
-"""Generous room for the separators that vendors put around a message."""
+"""A generous allowance for the separators that vendors put around each message."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What pydantic-ai asks of a model, in one piece.
+    """The arguments of pydantic-ai's `Model.request`, as one value.
 
     Args:
         messages: The conversation so far.
-        settings: How the task wants to be answered, such as its temperature.
-        parameters: The tools on offer, and the form of the reply.
+        settings: Such as the temperature.
+        parameters: The tools that the model may call, and the form of its output.
     """
 
     messages: list[ModelMessage]
@@ -40,37 +40,49 @@ class Request:
 
     @cached_property
     def canonical(self) -> bytes:
-        """Return the same bytes for the same request, whenever and by whichever process it is sent."""
-        everything = (self.messages, self.settings, self.parameters)
-        plain = to_jsonable_python(everything, bytes_mode="base64", fallback=lambda value: type(value).__qualname__)
-        sent, *rest = plain
-        lasting = [_lasting(message) | {"parts": [_lasting(part) for part in message["parts"]]} for message in sent]
-        return json.dumps([lasting, *rest], sort_keys=True, ensure_ascii=False).encode()
+        """Return an encoding in JSON that is equal for equal requests, in every process and at any time."""
+        content = (self.messages, self.settings, self.parameters)
+        # A value that has no JSON form, such as the function of a tool, is represented by the name of its type.
+        encoded = to_jsonable_python(content, bytes_mode="base64", fallback=lambda value: type(value).__qualname__)
+        messages, *rest = encoded
+        # Only messages and parts lose the volatile keys: a `timestamp` that a tool returned was read by the model.
+        stable = [_stable(message) | {"parts": [_stable(part) for part in message["parts"]]} for message in messages]
+        return json.dumps([stable, *rest], sort_keys=True, ensure_ascii=False).encode()
 
     @property
     def max_input_tokens(self) -> int:
-        """Return a number of tokens that no model can exceed in reading this request.
+        """Return an upper bound of the tokens that any model reads for this request.
 
-        Every token of a byte-level tokenizer covers at least one byte, and the canonical form holds every word sent.
+        A token of a byte-level tokenizer covers at least one byte, and the canonical form contains all text that is
+        sent.
 
         Raises:
-            InputNotAllowed: It holds more than text: a picture, a document, or what a tool of the vendor finds.
+            InputNotAllowed: The request has no bound, because it contains an attachment, or a tool that the vendor
+                runs and whose results the model reads.
         """
-        tools = self.parameters.native_tools
-        if (found := ATTACHMENT.search(self.canonical)) or tools:
-            what = found[1].decode() if found else f"tool {tools[0].kind}"
-            raise InputNotAllowed(f"Nobody can say beforehand what reading this {what} costs, so no budget can hold it")
+        if attachment := ATTACHMENT.search(self.canonical):
+            raise InputNotAllowed(_unbounded(f"an attachment ({attachment[1].decode()})"))
+        if self.parameters.native_tools:
+            raise InputNotAllowed(_unbounded(f"what the tool {self.parameters.native_tools[0].kind} finds"))
         return len(self.canonical) + TOKENS_PER_MESSAGE * len(self.messages)
 
 
-def _lasting(item: dict[str, Json]) -> dict[str, Json]:
-    """Leave out what passes; only here, for a tool may well be given a `timestamp` of its own."""
+def _stable(item: dict[str, Json]) -> dict[str, Json]:
     return {key: value for key, value in item.items() if key not in VOLATILE_KEYS}
 
 
+def _unbounded(content: str) -> str:
+    return f"The cost of reading {content} has no upper bound, so no budget can be reserved for it"
+
+
 class Step(Protocol):
-    """Replies to a request: most steps by asking the step behind them, under a condition of their own."""
+    """One step of the pipeline. Most steps pass the request on to the next one, under a condition of their own."""
 
     async def ask(self, request: Request) -> ModelResponse:
-        """Return the reply, or raise why there is none."""
+        """Return the reply to the request.
+
+        Raises:
+            ModelAPIError: One model failed; `Fallback` asks the next one. See `failures.py`.
+            CallError: The call cannot continue, whichever model is asked. See `chassis/errors.py`.
+        """
         ...

@@ -1,4 +1,8 @@
-"""Which settings a request may not carry: those that change its price, its size or its attempts unseen."""
+"""Checks what a task wants to send: settings that would change its cost, and tools that are not declared.
+
+A reservation covers the text of a request, its output cap and its retries. These settings change the price, the size
+or the number of attempts in other ways.
+"""
 
 from collections.abc import Collection, Sequence
 
@@ -9,7 +13,7 @@ from chassis.config.constraints import FILE
 from chassis.errors import ConfigError
 
 STANDARD_SERVICE_TIERS = ("auto", "default", "standard", "standard_only", "flex")
-"""Service tiers that cost what the list says, or less."""
+"""Service tiers that cost the list price or less."""
 COST_CHANGING_SETTINGS: dict[str, tuple[str, ...]] = {
     "anthropic_container": (),
     "anthropic_service_tier": STANDARD_SERVICE_TIERS,
@@ -21,30 +25,26 @@ COST_CHANGING_SETTINGS: dict[str, tuple[str, ...]] = {
     "openai_service_tier": STANDARD_SERVICE_TIERS,
     "service_tier": STANDARD_SERVICE_TIERS,
 }
-"""By setting, the values that are harmless; what any other one adds to the bill, nobody can hold."""
+"""The values of each setting that are allowed because they do not raise the cost."""
 LONG_CACHE_TTLS = ("1h", "12h")
-"""Prompt caches that cost more to write than is held for it."""
+"""Lifetimes of a vendor's prompt cache for which writing costs more than the price that is reserved."""
 
 
 def check_settings(settings: ModelSettings | None) -> None:
-    """Stop a request whose cost would not be bounded by its text and its cap; nothing has been sent yet.
+    """Reject settings that could make a request dearer than its reservation. Nothing has been sent yet.
 
     Raises:
-        ConfigError: It names the setting, and not its value, which may be a caller's words.
+        ConfigError: It names the setting but not its value, which may contain a caller's text.
     """
     for key, value in (settings or {}).items():
         if value and key in COST_CHANGING_SETTINGS and value not in COST_CHANGING_SETTINGS[key]:
-            raise _refusal(key, "Remove it")
-        if "cache" in key and any(repr(kept) in repr(value) for kept in LONG_CACHE_TTLS):
-            raise _refusal(key, "Remove it, or keep the cache for minutes")
-
-
-def _refusal(key: str, remedy: str) -> ConfigError:
-    return ConfigError(f"model setting {key!r}", "no budget holds what the task sets it to", remedy)
+            raise _cost_error(key, "Remove the setting")
+        if "cache" in key and any(repr(ttl) in repr(value) for ttl in LONG_CACHE_TTLS):
+            raise _cost_error(key, "Remove the setting, or cache for minutes")
 
 
 def check_tools(offered: Sequence[ToolDefinition], declared: Collection[str]) -> None:
-    """Stop a request that offers a tool which nobody declared; nothing has been sent yet.
+    """Reject tools that `constraints.toml` does not declare. Nothing has been sent yet.
 
     Raises:
         ConfigError: It names the tool and the section to add.
@@ -53,6 +53,12 @@ def check_tools(offered: Sequence[ToolDefinition], declared: Collection[str]) ->
         if tool.name not in declared:
             raise ConfigError(
                 f"{FILE}: tools",
-                f"the task offers its model the tool {tool.name!r}, which is not declared",
+                f"the task offers the model the tool {tool.name!r}, which is not declared",
                 f"Add [tools.{tool.name}] with destination and side_effects",
             )
+
+
+def _cost_error(setting: str, remedy: str) -> ConfigError:
+    return ConfigError(
+        f"model setting {setting!r}", "its value changes the cost of a request beyond any budget", remedy
+    )

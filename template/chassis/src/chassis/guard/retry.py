@@ -1,4 +1,7 @@
-"""Sends a request to the same model again if that is likely to help: the one place where anything is sent twice."""
+"""Sends a request to the same model again if that is likely to help.
+
+Nothing else in a service retries a model request: the vendors' libraries are connected with their own retries off.
+"""
 
 import asyncio
 import random
@@ -20,21 +23,21 @@ from chassis.guard.failures import EgressRefused
 from chassis.guard.request import Request, Step
 
 BASE_DELAY_SECONDS = 0.25
-"""The longest pause before the first retry; it doubles with each, and the real one is random, from 0 up to it."""
+"""The longest random delay before the first retry; it doubles with each further one."""
 RETRYABLE_STATUSES = frozenset({408, 409})
-"""The HTTP statuses that say: the same request may be welcome in a moment."""
+"""HTTP statuses after which the same request may soon succeed."""
 DOWN_ERRORS = (ModelServerError, ModelUnavailableError, ModelConnectionError)
-"""A vendor that is down is left for the next model; only the last model of the chain is asked again."""
+"""The vendor is down. Only the last model of the chain is then retried; otherwise the next one is the better bet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Asks the same model up to so many times more, as long as its share of the deadline allows.
+    """Retries within the model's time budget.
 
     Args:
-        inner: The rest of the walk.
-        retries: How many times more, from `limits.retries_per_model`.
-        share: The model's share of the deadline; at least half of it must be left after a pause.
+        inner: The next step.
+        retries: The most retries, from `limits.retries_per_model`.
+        time_budget: The model's time. A delay may use at most half of what is left, so that a retry can still finish.
     """
 
     inner: Step
@@ -42,40 +45,41 @@ class Retry:
     time_budget: TimeBudget
 
     async def ask(self, request: Request) -> ModelResponse:
-        """Ask, pause, ask again."""
+        """Ask, wait, and ask again, until there is a reply or an error that a retry would not help."""
         for retry in range(self.retries):
             try:
                 return await self.inner.ask(request)
             except ModelAPIError as error:
-                pause = retry_delay(error, retry, is_last=self.time_budget.models_left == 1)
-                if pause is None or pause > self.time_budget.seconds() / 2:
+                delay = retry_delay(error, retry, is_last=self.time_budget.models_left == 1)
+                if delay is None or delay > self.time_budget.seconds() / 2:
                     raise
-            await asyncio.sleep(pause)
+            await asyncio.sleep(delay)
         return await self.inner.ask(request)
 
 
 def retry_delay(error: ModelAPIError, retry: int, *, is_last: bool) -> float | None:
-    """Return the seconds after which the same model may be asked again, or None if that would not help.
+    """Return the seconds to wait before asking the same model again, or None if that would not help.
 
-    A vendor that names a time is taken at its word; the random part keeps callers from coming back all at once.
+    This is exponential backoff with full jitter, on top of the vendor's `Retry-After`. See Marc Brooker, *Exponential
+    Backoff And Jitter*, AWS Architecture Blog, 2015.
 
     Args:
         error: What went wrong.
         retry: How many retries there have been.
-        is_last: No other model is left to ask instead.
+        is_last: Whether the model is the last one of the chain.
     """
-    if not _may_pass(error, is_last=is_last):
+    if not _is_retryable(error, is_last=is_last):
         return None
-    jitter = random.uniform(0, BASE_DELAY_SECONDS * 2**retry)  # noqa: S311 - nobody gains by guessing it
+    jitter = random.uniform(0, BASE_DELAY_SECONDS * 2**retry)  # noqa: S311 - not for cryptography
     return (error.retry_after or 0) + jitter
 
 
-def _may_pass(error: ModelAPIError, *, is_last: bool) -> bool:
+def _is_retryable(error: ModelAPIError, *, is_last: bool) -> bool:
     if isinstance(error, ModelHTTPError) and error.provider_retry_hint is False:
         return False
     match error:
         case ModelTimeoutError() | EgressRefused():
-            return False  # the one has had its time, the other will be refused again
+            return False  # the one has used up its time, and the other would be refused again
         case ModelConnectionError(phase="pool" | "connect"):
             return True
         case ModelRateLimitError():

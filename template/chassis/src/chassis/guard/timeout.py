@@ -1,4 +1,4 @@
-"""Gives each model its share of the time that is left, so that a hanging one cannot use up the others'."""
+"""Limits how long one model may take, so that a model that hangs leaves time for the others."""
 
 import asyncio
 import math
@@ -14,25 +14,29 @@ from chassis.guard.request import Request
 
 @dataclass(frozen=True, slots=True)
 class EnforceTimeout:
-    """Asks the vendor's model, the end of the walk, and stops waiting when its share of the time is over.
+    """The innermost step: sends the request to the vendor's model and cancels it when its time is over.
 
     Args:
-        vendor: The model.
-        share: The model's share of the deadline; a task that sets `request_timeout` gives it less.
+        model: The vendor's model.
+        time_budget: How long it may take; a task that sets `request_timeout` can only make it less.
     """
 
     model: Model
     time_budget: TimeBudget
 
     async def ask(self, request: Request) -> ModelResponse:
-        """Ask, and wait no longer than the share."""
+        """Send the request.
+
+        Raises:
+            TimedOut: The model did not answer in time.
+        """
         seconds = min(self.time_budget.seconds(), (request.settings or {}).get("request_timeout", math.inf))
-        limit = asyncio.timeout(seconds)
+        timeout = asyncio.timeout(seconds)
         try:
-            async with limit:
+            async with timeout:
                 return await self.model.request(request.messages, request.settings, request.parameters)
         except TimeoutError:
-            if not limit.expired():
-                raise  # somebody else's
+            if not timeout.expired():
+                raise  # raised inside the vendor's library, which has a timeout of its own
             name = self.model.model_name
-            raise TimedOut(name, f"{name} took longer than its {seconds:.2f} s") from None
+            raise TimedOut(name, f"{name} did not answer within {seconds:.2f} s") from None

@@ -1,7 +1,7 @@
-"""The vendors: the only file that knows their SDKs, each imported only if a model of the chain needs it.
+"""Connects the models in `constraints.toml` to their vendors. No other file knows the vendors' SDKs.
 
-Every client is made with an explicit timeout and without retries of its own: the chain decides what is tried again.
-Each sends with a client of `egress.py`, which reaches the vendor's address and no other; no variable can change it.
+An SDK is imported only if a model needs it. Every client has an explicit timeout and no retries of its own, because
+`Retry` decides what is sent again. Its HTTP client comes from `egress.py` and can reach the vendor's address only.
 """
 
 from collections.abc import Callable
@@ -13,57 +13,57 @@ from pydantic_ai.models import Model
 from chassis.config.constraints import FILE, ModelConfig, Provider
 from chassis.config.settings import Settings
 from chassis.errors import ConfigError
-from chassis.guard.egress import Endpoint, VendorModel, client_for
+from chassis.guard.egress import Endpoint, VendorModel, create_client
 
-REQUIRED_VARIABLES = {
+REQUIRED_VARIABLES: dict[Provider, str] = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
     "google": "GEMINI_API_KEY",
     "openai-compatible": "OPENAI_COMPATIBLE_API_KEY",
     "local": "LOCAL_MODEL_URL",
 }
-"""The variable without which a provider's models cannot be asked."""
+"""The environment variable that a provider's models need."""
 
 
-def connect(link: ModelConfig, settings: Settings, timeout: float) -> VendorModel | None:
-    """Return the vendor's model, or None if the variable that it needs is not set.
+def connect(config: ModelConfig, settings: Settings, timeout: float) -> VendorModel | None:
+    """Return the vendor's model, or None if the environment variable that it needs is not set.
 
     Args:
-        link: Which model of which provider.
-        settings: Holds the keys.
+        config: The model.
+        settings: Holds the API keys.
         timeout: Seconds after which the SDK itself gives up.
 
     Raises:
         ConfigError: The provider's SDK is not installed.
     """
-    key, base_url = _key_and_address(link, settings)
+    key, base_url = _key_and_base_url(config, settings)
     if key is None or base_url is None:
         return None
-    place = Endpoint.at(base_url, private=link.private_network or link.provider == "local")
-    client = client_for(place, timeout)
+    endpoint = Endpoint.from_url(base_url, private=config.private_network or config.provider == "local")
+    client = create_client(endpoint, timeout)
     try:
-        vendor = FACTORIES[link.provider](link.model, key.get_secret_value(), base_url, client)
+        model = MODEL_FACTORIES[config.provider](config.model, key.get_secret_value(), base_url, client)
     except ImportError:
         raise ConfigError(
-            f"{FILE}: the model {link.name!r}",
-            f"the SDK of provider {link.provider!r} is not installed",
-            f"Run `uv add 'ai-service-chassis[{link.provider}]'`",
+            f"{FILE}: the model {config.name!r}",
+            f"the SDK of provider {config.provider!r} is not installed",
+            f"Run `uv add 'ai-service-chassis[{config.provider}]'`",
         ) from None
-    return VendorModel(vendor, client)
+    return VendorModel(model, client)
 
 
-def _key_and_address(link: ModelConfig, settings: Settings) -> tuple[SecretStr | None, str | None]:
-    match link.provider:
+def _key_and_base_url(config: ModelConfig, settings: Settings) -> tuple[SecretStr | None, str | None]:
+    match config.provider:
         case "openai":
-            return settings.openai_api_key, link.url
+            return settings.openai_api_key, config.url
         case "anthropic":
-            return settings.anthropic_api_key, link.url
+            return settings.anthropic_api_key, config.url
         case "google":
-            return settings.gemini_api_key, link.url
+            return settings.gemini_api_key, config.url
         case "openai-compatible":
-            return settings.openai_compatible_api_key, link.url
+            return settings.openai_compatible_api_key, config.url
         case "local":
-            return SecretStr("local"), settings.local_model_url
+            return SecretStr("local"), settings.local_model_url  # its servers want some key, and ignore it
 
 
 def _openai(model: str, key: str, base_url: str, client: AsyncClient) -> Model:
@@ -90,8 +90,9 @@ def _google(model: str, key: str, base_url: str, client: AsyncClient) -> Model:
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider
 
-    retries, timeout = HttpRetryOptions(attempts=1), round(_seconds(client) * 1000)
-    options = HttpOptions(base_url=base_url, httpx_async_client=client, timeout=timeout, retry_options=retries)
+    milliseconds = round(_seconds(client) * 1000)
+    one_attempt = HttpRetryOptions(attempts=1)
+    options = HttpOptions(base_url=base_url, httpx_async_client=client, timeout=milliseconds, retry_options=one_attempt)
     return GoogleModel(model, provider=GoogleProvider(client=Client(api_key=key, http_options=options)))
 
 
@@ -99,10 +100,11 @@ def _seconds(client: AsyncClient) -> float:
     return client.timeout.read or 0
 
 
-FACTORIES: dict[Provider, Callable[[str, str, str, AsyncClient], Model]] = {
+MODEL_FACTORIES: dict[Provider, Callable[[str, str, str, AsyncClient], Model]] = {
     "openai": _openai,
     "openai-compatible": _openai,
     "local": _openai,
     "anthropic": _anthropic,
     "google": _google,
 }
+"""Functions from the vendor's id of a model, an API key, a base URL and an HTTP client to pydantic-ai's model."""
