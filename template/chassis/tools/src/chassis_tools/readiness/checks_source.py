@@ -8,7 +8,7 @@ from chassis_tools.readiness.check import Check, Family, require, summarize
 from chassis_tools.readiness.repository import CheckUnknown, Repository
 
 VENDOR_SDKS = ("anthropic", "google.genai", "openai")
-"""As `chassis/ruff.toml` bans them, so that `make check` says the same."""
+"""The same as in `chassis/ruff.toml`, so that `make check` reports what `chassis ready` reports."""
 
 
 class CodeCheck(Check):
@@ -78,21 +78,29 @@ class NoPrint(CodeCheck, id="OBS101", level="standard"):
 
 
 def _without_findings(repository: Repository, *rules: str) -> str:
-    """Run Ruff with these rules alone: neither the team's settings nor `noqa` comments can hide a finding."""
     banned = ", ".join(f'"{sdk}".msg = "use the model that the task is given"' for sdk in VENDOR_SDKS)
     findings = repository.lint(
-        *("ruff", "check", "src", "--output-format=json", "--exit-zero", "--no-cache"),
-        *("--isolated", "--ignore-noqa", "--no-respect-gitignore", "--config=exclude = []"),
+        "ruff",
+        "check",
+        "src",
+        "--isolated",  # without the settings of the team
+        "--ignore-noqa",
+        "--no-respect-gitignore",
+        "--config=exclude = []",  # not even folders such as `build`, which are excluded by default
         f"--config=lint.flake8-tidy-imports.banned-api = {{ {banned} }}",
         "--target-version=py314",  # the newest syntax, of which older code is a part
-        f"--select={','.join(rules)},E902",  # E902: a file that cannot be read
+        f"--select=E902,{','.join(rules)}",  # E902: a file cannot be read
+        "--output-format=json",
+        "--exit-zero",
+        "--no-cache",
     )
+    places: list[str] = []
     for finding in findings:
         path = os.path.relpath(finding["filename"], repository.root)
-        finding["place"] = f"{path}:{finding['location']['row']}"
+        place = f"{path}:{finding['location']['row']}: {finding['message']}"
         if finding["code"] not in rules:
-            raise CheckUnknown(f"{finding['place']}: {finding['message']}")
-    places = [f"{finding['place']}: {finding['message']}" for finding in findings]
+            raise CheckUnknown(place)
+        places.append(place)
     return require(not places, summarize(places), f"no finding of {', '.join(rules)}")
 
 
@@ -134,8 +142,8 @@ class TemplateReleaseRecorded(RepositoryCheck, id="DLV106", level="experiment"):
 class ContainerIsNotRoot(RepositoryCheck, id="SEC103", level="standard"):
     """The container does not run as root.
 
-    The last `USER` in the `Dockerfile` is a number other than 0. Kubernetes can only tell from a number that the
-    container does not run as root.
+    The last `USER` in the `Dockerfile` is a number other than 0. Kubernetes cannot verify that a user with a name is
+    not root.
     """
 
     remedy = "End the Dockerfile with a numeric USER"

@@ -40,7 +40,7 @@ class CheckResult:
 
     @property
     def blocks(self) -> bool:
-        """Tell whether the level of the check cannot be reached because of it."""
+        """Tell whether it keeps the repository from the level of its check."""
         return self.status in {CheckStatus.FAIL, CheckStatus.UNKNOWN}
 
 

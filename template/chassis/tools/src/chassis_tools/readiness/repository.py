@@ -86,21 +86,29 @@ class Repository:
         """Return the suites in `evals/suites.toml`, by name."""
         return load_suites(self.root).suites
 
-    def lint(self, tool: str, *arguments: str) -> list[dict[str, Any]]:
-        """Run a linter in the repository and return its findings.
+    def lint(self, *command: str) -> list[dict[str, Any]]:
+        """Run a linter in the repository and return its findings; the same command runs only once.
 
         Args:
-            tool: The name of the command, such as `ruff`.
-            arguments: They make it print JSON, change nothing, and exit with 0 even if it finds something.
+            command: Must print JSON, change nothing, and exit with 0 even if it finds something.
 
         Raises:
             CheckUnknown: The linter is not installed, or it failed.
         """
+        if command not in self._findings:
+            self._findings[command] = self._run(*command)
+        return self._findings[command]
+
+    @cached_property
+    def _findings(self) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+        return {}
+
+    def _run(self, linter: str, *arguments: str) -> list[dict[str, Any]]:
         # `.venv/bin/chassis` also runs without the environment on PATH, so its own folder comes first.
         search_path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", "")))
-        executable = shutil.which(tool, path=search_path)
+        executable = shutil.which(linter, path=search_path)
         if executable is None:
-            raise CheckUnknown(f"{tool} is not installed")
+            raise CheckUnknown(f"{linter} is not installed")
         try:
             process = subprocess.run(  # noqa: S603 - only the checks choose the arguments
                 [executable, *arguments],
@@ -113,5 +121,5 @@ class Repository:
             findings: list[dict[str, Any]] = json.loads(process.stdout)
         except (subprocess.SubprocessError, ValueError) as error:
             output = " ".join(str(getattr(error, "stderr", None) or error).split())
-            raise CheckUnknown(f"{tool} failed: {output}") from None
+            raise CheckUnknown(f"{linter} failed: {output}") from None
         return findings
