@@ -1,4 +1,4 @@
-"""Write the pins of `pins.toml` into every workflow, so that a lift is one commit; `--check` only compares.
+"""Writes the pins of `pins.toml` into every workflow; with `--check`, only compares.
 
 A pin has one of four forms: `uses: ACTION@COMMIT # TAG`, `runs-on: RUNNER`, `IMAGE@DIGEST`, or `VALUE # pin: TOOL`.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PINS = "pins.toml"
-WHERE = (".github/workflows/*.yml", "template/.github/workflows/*.yml", "template/chassis/ci/*")
+WORKFLOWS = (".github/workflows/*.yml", "template/.github/workflows/*.yml", "template/chassis/ci/*")
 ACTION = re.compile(r"(?<=uses: )(?P<name>[\w.-]+/[\w.-]+)(?P<path>(?:/[\w.-]+)*)@\S+(?: # \S+)?")
 RUNNER = re.compile(r"(?<=runs-on: )(?P<name>[a-z]+)-\S+")
 IMAGE = re.compile(r"(?P<name>[\w./-]+:[\w.-]+)@sha256:\w+")
@@ -23,70 +23,70 @@ type Pins = dict[str, dict[str, Any]]
 type Form = tuple[re.Pattern[str], str, Callable[[re.Match[str], Any], str]]
 
 FORMS: tuple[Form, ...] = (
-    (ACTION, "actions", lambda found, pin: f"{found['name']}{found['path']}@{pin['commit']} # {pin['tag']}"),
+    (ACTION, "actions", lambda match, pin: f"{match['name']}{match['path']}@{pin['commit']} # {pin['tag']}"),
     (RUNNER, "runners", lambda _, pin: pin),
-    (IMAGE, "images", lambda found, pin: f"{found['name']}@{pin}"),
+    (IMAGE, "images", lambda match, pin: f"{match['name']}@{pin}"),
     (TOOL, "tools", lambda _, pin: pin),
 )
 
 
 class NotPinned(LookupError):
-    """A workflow names something that `pins.toml` does not know."""
+    """A workflow uses something that is not in `pins.toml`."""
 
 
-def files(root: Path) -> list[Path]:
-    """Return every file that may hold a pin."""
-    return sorted(file for pattern in WHERE for file in root.glob(pattern))
+def workflow_files(root: Path) -> list[Path]:
+    """Return every file that may contain a pin."""
+    return sorted(file for pattern in WORKFLOWS for file in root.glob(pattern))
 
 
-def pinned(text: str, pins: Pins, used: set[tuple[str, str]] | None = None) -> str:
-    """Return the text of a workflow with every pin as `pins` says.
+def with_pins(text: str, pins: Pins, used: set[tuple[str, str]] | None = None) -> str:
+    """Return the text of a workflow with every pin replaced.
 
     Args:
         text: The workflow.
-        pins: What `pins.toml` says.
-        used: Gets the table and the name of each pin that the text holds.
+        pins: The content of `pins.toml`.
+        used: Collects the table and name of each pin in the text.
 
     Raises:
-        NotPinned: The text names something without a pin.
+        NotPinned: The text uses something that has no pin.
     """
     for pattern, table, form in FORMS:
 
-        def replace(found: re.Match[str], table: str = table, form: Callable[..., str] = form) -> str:
-            name = found["name"]
+        def replace(match: re.Match[str], table: str = table, form: Callable[..., str] = form) -> str:
+            name = match["name"]
             if name not in pins.get(table, {}):
                 raise NotPinned(f"{name} has no pin; add it to [{table}] in {PINS}")
             if used is not None:
                 used.add((table, name))
-            return form(found, pins[table][name])
+            return form(match, pins[table][name])
 
         text = pattern.sub(replace, text)
     return text
 
 
 def main() -> int:
-    """Write, or compare, and return the exit code."""
+    """Write or compare, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing, and fail if a file differs")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of date")
     only_check = parser.parse_args().check
     pins = tomllib.loads((ROOT / PINS).read_text(encoding="utf-8"))
-    stale = 0
-    for file in files(ROOT):
+    outdated = 0
+    for file in workflow_files(ROOT):
         text = file.read_text(encoding="utf-8")
         try:
-            wanted = pinned(text, pins)
+            expected = with_pins(text, pins)
         except NotPinned as error:
             print(f"{file.relative_to(ROOT)}: {error}", file=sys.stderr)
             return 2
-        if wanted == text:
+        if expected == text:
             continue
-        stale += 1
+        outdated += 1
         if only_check:
-            print(f"{file.relative_to(ROOT)} is not what {PINS} says; run `make pins`", file=sys.stderr)
+            print(f"{file.relative_to(ROOT)} does not match {PINS}; run `make pins`", file=sys.stderr)
         else:
-            file.write_text(wanted, encoding="utf-8")
+            file.write_text(expected, encoding="utf-8")
             print(f"{file.relative_to(ROOT)} written")
-    return 1 if only_check and stale else 0
+    return 1 if only_check and outdated else 0
 
 
 if __name__ == "__main__":

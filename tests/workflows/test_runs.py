@@ -70,7 +70,7 @@ def test_a_regression_fails_the_evaluation(github: Forge) -> None:
     spoil(github.shell.folder / "src/acme_help/search.py", r"ORDER BY rank LIMIT \?", "LIMIT 0 * ?")
     done = github.runs("evals.yml", "pull_request", **MINE)
     assert done.returncode == 1
-    assert "Failure - Main Measure" in done.stdout
+    assert "Failure - Main Evaluate" in done.stdout
     assert f"PATCH repos/{REPOSITORY}/issues/comments/4711" in github.asked()[-1]
     assert github.told().startswith("<!-- evals -->\n## ❌ Evaluation of acme-help")
 
@@ -87,7 +87,7 @@ def test_a_fork_is_judged_without_a_secret(github: Forge) -> None:
     """Its report is on the page of the run; nobody writes for it."""
     done = github.runs("evals.yml", "pull_request", **A_FORKS)
     assert done.returncode == 0, done.stdout
-    assert "Success - Main Measure" in done.stdout
+    assert "Success - Main Evaluate" in done.stdout
     assert "## ✅ Evaluation of acme-help" in done.stdout
     assert github.asked() == []
 

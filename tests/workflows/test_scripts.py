@@ -118,7 +118,7 @@ def test_without_a_token_an_update_is_an_issue(github: Forge) -> None:
     try_update(github, UPDATES["clean"], "true")
     propose(github, "clean")
     assert github.asked()[-1].startswith("issue create --title Update the chassis")
-    assert "To take it: uv run chassis update" in github.told()
+    assert "To apply it, run: uv run chassis update" in github.told()
 
 
 def test_with_a_token_an_update_is_a_pull_request(github: Forge) -> None:

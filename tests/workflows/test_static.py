@@ -16,7 +16,7 @@ from workflow_linters import findings
 
 OURS, THEIRS = ROOT / ".github", ROOT / "template/.github"
 READ = {"contents": "read"}
-TELL = READ | {"issues": "write"}
+REPORT = READ | {"issues": "write"}
 GRANTS: dict[str, dict[str, str]] = {
     "check.check": READ,
     "container.build": READ,
@@ -25,7 +25,7 @@ GRANTS: dict[str, dict[str, str]] = {
     "evals.comment": {"pull-requests": "write"},
     "nightly.live": READ,
     "nightly.newest": READ,
-    "nightly.tell": TELL,
+    "nightly.report": REPORT,
     "release.gate": READ,
     "release.image": READ | {"packages": "write", "id-token": "write", "attestations": "write"},
     "release.notes": {"contents": "write"},
@@ -33,9 +33,9 @@ GRANTS: dict[str, dict[str, str]] = {
     "security.codeql": READ | {"security-events": "write"},
     "security.packages": READ,
     "security.secrets": READ,
-    "security.tell": TELL,
+    "security.report": REPORT,
     "template-update.try": READ,
-    "template-update.propose": TELL,
+    "template-update.propose": REPORT,
 }
 """What each job of a generated repository may do, and it is all of it."""
 
