@@ -1,4 +1,4 @@
-"""Write down what the starter evaluation of each shape gives, as the run that a new service is compared with."""
+"""Runs the starter evaluation of each shape and commits the accepted results to the template."""
 
 import os
 import shutil
@@ -14,24 +14,26 @@ ACCEPTED = "evals/accepted"
 
 
 def chassis(project: Path, *arguments: str) -> int:
-    """Run one command in a project that is not installed."""
+    """Run a command of the chassis in a project that is not installed, and return its exit code."""
     code = "from chassis.cli.main import main; main()"
-    places = os.environ | {"PYTHONPATH": str(project / "src")}
-    return subprocess.run([sys.executable, "-c", code, *arguments], cwd=project, env=places, check=False).returncode
+    environment = os.environ | {"PYTHONPATH": str(project / "src")}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=project, env=environment, check=False
+    ).returncode
 
 
 def main() -> None:
-    """Generate each shape, run its cases without a model, accept the run, and copy it into the template."""
+    """Generate each shape, run its cases without a model, accept the results, and copy them into the template."""
     for shape in ("answer", "blank"):
         with tempfile.TemporaryDirectory() as folder:
             project = Path(folder) / shape
             run_copy(str(ROOT), project, data={"shape": shape}, defaults=True, quiet=True, vcs_ref="HEAD")
             chassis(project, "evals", "run")
             if chassis(project, "evals", "accept") or chassis(project, "evals", "gate"):
-                sys.exit(f"The starter evaluation of the shape {shape!r} does not pass")
-            kept = ROOT / "template" / f"{{{{ shape_{shape} }}}}" / ACCEPTED
-            shutil.rmtree(kept, ignore_errors=True)
-            shutil.copytree(project / ACCEPTED, kept)
+                sys.exit(f"The starter evaluation of the shape {shape!r} failed")
+            target = ROOT / "template" / f"{{{{ shape_{shape} }}}}" / ACCEPTED
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(project / ACCEPTED, target)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Moves the images that the template pins: asks each registry which digest a tag has now, and writes it down.
+"""Updates the digests of the container images that the template pins to what their tags refer to today.
 
-Run it as `python scripts/images.py [FOLDER]` with skopeo (https://github.com/containers/skopeo) on PATH.
-Tags are moved by hand.
+Run it as `python scripts/images.py [FOLDER]`. It needs skopeo (https://github.com/containers/skopeo) on PATH. Change tags
+by hand.
 """
 
 import hashlib
@@ -16,29 +16,29 @@ PIN = re.compile(r"(?P<image>[\w./-]+:[\w.-]+)@(?P<digest>sha256:[0-9a-f]{64})")
 
 
 def digest_of(image: str) -> str:
-    """Return the digest of what a tag names now: the list of its platforms, where it has several.
+    """Return the current digest of a tag: that of the index if the image has several platforms.
 
     Raises:
-        subprocess.CalledProcessError: There is no such image, or its registry cannot be reached.
+        subprocess.CalledProcessError: The image does not exist, or the registry cannot be reached.
     """
     done = subprocess.run(["skopeo", "inspect", "--raw", f"docker://{image}"], check=True, stdout=subprocess.PIPE)
     return f"sha256:{hashlib.sha256(done.stdout).hexdigest()}"
 
 
-def move_pins(template: Path) -> list[str]:
-    """Write today's digest of every pinned image of the template, and return the images that moved."""
-    moved: list[str] = []
+def update_digests(template: Path) -> list[str]:
+    """Write the current digest of every pinned image, and return the images whose digest changed."""
+    changed: list[str] = []
     for file in (template / name for name in FILES if (template / name).is_file()):
         text = file.read_text(encoding="utf-8")
         for pin in PIN.finditer(text):
             digest = digest_of(pin["image"])
             if digest != pin["digest"]:
-                moved.append(pin["image"])
+                changed.append(pin["image"])
                 text = text.replace(pin[0], f"{pin['image']}@{digest}")
         file.write_text(text, encoding="utf-8")
-    return moved
+    return changed
 
 
 if __name__ == "__main__":
-    for moved_image in move_pins(Path(*sys.argv[1:2]) if sys.argv[1:] else TEMPLATE):
-        print(f"{moved_image} moved")
+    for changed_image in update_digests(Path(*sys.argv[1:2]) if sys.argv[1:] else TEMPLATE):
+        print(f"{changed_image} updated")

