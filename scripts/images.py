@@ -1,7 +1,7 @@
 """Updates the digests of the container images that the template pins to what their tags refer to today.
 
-Run it as `python scripts/images.py [FOLDER]`. It needs skopeo (https://github.com/containers/skopeo) on PATH. Change tags
-by hand.
+Run it as `python scripts/images.py [FOLDER]`. It needs skopeo (https://github.com/containers/skopeo) on PATH. Tags are
+changed by hand.
 """
 
 import hashlib
