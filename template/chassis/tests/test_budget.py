@@ -1,4 +1,4 @@
-"""What people and machines are told about money: `chassis budget`, and the gauges."""
+"""How budgets are shown: `chassis budget` for people, gauges for machines."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -23,7 +23,7 @@ from chassis.usd import nano_usd
 
 @asynccontextmanager
 async def ledger_of(project: Path, minutes_ago: float = 0) -> AsyncGenerator[Ledger]:
-    """Open the project's ledger, with a clock that stands in the past."""
+    """Open the project's ledger, with a clock in the past."""
     database = await open_database("sqlite:///var/service.db", project)
     try:
         yield Ledger(database, clock=lambda: now() - timedelta(minutes=minutes_ago))
@@ -32,7 +32,7 @@ async def ledger_of(project: Path, minutes_ago: float = 0) -> AsyncGenerator[Led
 
 
 def spend(project: Path, constraints: Constraints) -> None:
-    """Spend a quarter of a dollar, and lose half of one two hours ago."""
+    """Spend $0.25, and lose a reservation of $0.50, two hours ago."""
 
     async def story() -> None:
         async with ledger_of(project, minutes_ago=120) as ledger:
@@ -43,8 +43,8 @@ def spend(project: Path, constraints: Constraints) -> None:
     asyncio.run(story())
 
 
-def test_budget_shows_what_is_spent_held_left_and_lost(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line for each account, the forecast, and what was lost with the way to free it."""
+def test_budget_shows_what_is_spent_reserved_left_and_lost(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line for each account, the forecast, and the lost reservations with the command that frees them."""
     spend(project, load_constraints(project))
 
     assert run("budget") == 0
@@ -61,8 +61,8 @@ def test_budget_shows_what_is_spent_held_left_and_lost(project: Path, capsys: py
     assert "`uv run chassis budget release` frees them" in out
 
 
-def test_lost_holds_are_released_by_command_only(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command frees what is old enough, once; looking at the budget frees nothing."""
+def test_lost_reservations_are_released_by_command_only(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command frees what is old enough, once. Showing the budget frees nothing."""
     spend(project, load_constraints(project))
     run("budget")
 
@@ -76,8 +76,8 @@ def test_lost_holds_are_released_by_command_only(project: Path, capsys: pytest.C
     assert "Lost with their processes: 0 holds, $0.00" in capsys.readouterr().out
 
 
-def test_a_call_under_way_cannot_be_released(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing younger than a call can be is lost, with a minute for clocks that differ."""
+def test_a_call_in_progress_cannot_be_released(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A reservation is not lost before the deadline of a call, and a minute for clock skew, have passed."""
     spend(project, load_constraints(project))
 
     assert run("budget", "release", "--older-than", "1") == 2
@@ -90,8 +90,8 @@ def test_a_call_under_way_cannot_be_released(project: Path, capsys: pytest.Captu
     [(1, 1, 3_000), (2, 0, 3_000), (16, 0, 200), (30, 12, 101)],
     ids=["first-hour", "second-day", "half", "last-day"],
 )
-def test_the_forecast_goes_on_as_the_month_began(day: int, hour: int, expected: int) -> None:
-    """What was spent so far, stretched to the whole month; the first day counts as a whole one."""
+def test_the_forecast_continues_the_rate_so_far(day: int, hour: int, expected: int) -> None:
+    """What was spent so far is extended to the whole month; the first day counts as a whole one."""
     assert forecast(100, datetime(2026, 11, day, hour, tzinfo=UTC)) == expected
 
 
@@ -106,8 +106,8 @@ def gauges(telemetry: Telemetry) -> dict[tuple[str, str], float]:
     }
 
 
-def test_the_gauges_say_the_same(project: Path) -> None:
-    """Spent, held, left and ceiling of the day and the month, the forecast, and how many holds are lost."""
+def test_the_gauges_agree(project: Path) -> None:
+    """Spent, reserved, remaining and limit of the day and the month, the forecast, and the lost reservations."""
     constraints = load_constraints(project)
     spend(project, constraints)
     telemetry = started(project)
@@ -117,12 +117,12 @@ def test_the_gauges_say_the_same(project: Path) -> None:
             await refresh_budget_gauges(ledger, constraints, telemetry.instruments)
 
     asyncio.run(story())
-    seen = gauges(telemetry)
+    values = gauges(telemetry)
     telemetry.shutdown()
 
-    assert seen.pop(("chassis_budget_forecast", "")) >= 0.25
-    assert seen.pop(("chassis_budget_lost_reservations", "")) == 1
-    assert seen == {
+    assert values.pop(("chassis_budget_forecast", "")) >= 0.25
+    assert values.pop(("chassis_budget_lost_reservations", "")) == 1
+    assert values == {
         (f"chassis_budget_{name}", period): value
         for name, value in {"spent": 0.25, "reserved": 0.5, "remaining": 0.25, "limit": 1}.items()
         for period in ("day", "month")

@@ -1,4 +1,4 @@
-"""However a call ends, it is written down once, with the same facts as a line, a span and metrics."""
+"""However a call ends, it is recorded once: a log line, a span and metrics with the same facts."""
 
 import asyncio
 import logging
@@ -29,14 +29,14 @@ REFERRED = Referred("r_1", FallbackReason.LOW_CONFIDENCE, datetime(2026, 11, 23,
 
 @pytest.fixture
 def telemetry(tmp_path: Path) -> Generator[Telemetry]:
-    """Record into the test's own folder."""
+    """Record into the folder of the test."""
     running = started(tmp_path)
     yield running
     running.shutdown()
 
 
 def a_call() -> Call:
-    """Make a call whose first model was too slow."""
+    """Return a call whose first model timed out."""
     call = Call("c_1", "ann", Deadline.after(5), max_model_requests=3)
     call.new_turn().attempts += [
         Attempt("first", "TimedOut", 0, 0, nano_usd(0.0002), 0.1),
@@ -46,16 +46,16 @@ def a_call() -> Call:
 
 
 def the_span(folder: Path, telemetry: Telemetry) -> StoredSpan:
-    """Return the only span of that call."""
+    """Return the only span of the call."""
     telemetry.shutdown()
     (span,) = stored(folder, "c_1")
     return span
 
 
-def test_an_answer_is_one_line_with_every_fact(telemetry: Telemetry, lines: Lines) -> None:
-    """Whoever reads the one line of a call knows who asked, who answered, how surely, and at what cost."""
-    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as entry:
-        entry.outcome = ANSWERED
+def test_an_answer_is_one_line_with_all_facts(telemetry: Telemetry, lines: Lines) -> None:
+    """It says who asked, who answered, with what confidence, and at what cost."""
+    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as scope:
+        scope.outcome = ANSWERED
     (line,) = lines.parsed()
     measured = {"timestamp", "trace_id", "span_id", "seconds"}
     assert measured <= line.keys()
@@ -80,7 +80,7 @@ def test_an_answer_is_one_line_with_every_fact(telemetry: Telemetry, lines: Line
 
 
 @pytest.mark.parametrize(
-    ("error", "written", "span_failed"),
+    ("error", "logged", "span_failed"),
     [
         (InputNotAllowed("A card number may not be sent"), ("refused", "input-not-allowed", "info"), False),
         (ModelsFailed("No model gave a usable reply"), ("refused", "models-failed", "info"), True),
@@ -88,32 +88,32 @@ def test_an_answer_is_one_line_with_every_fact(telemetry: Telemetry, lines: Line
         (asyncio.CancelledError(), ("abandoned", None, "info"), False),
     ],
 )
-def test_an_exception_passes_and_is_one_line(
-    tmp_path: Path, lines: Lines, error: BaseException, written: tuple[str, str | None, str], *, span_failed: bool
+def test_an_exception_is_one_line_and_propagates(
+    tmp_path: Path, lines: Lines, error: BaseException, logged: tuple[str, str | None, str], *, span_failed: bool
 ) -> None:
-    """Whatever stops a call reaches whoever asked, and still leaves exactly one line and one span."""
+    """Whatever ends a call propagates, and leaves exactly one line and one span."""
     telemetry = started(tmp_path)
     with pytest.raises(type(error)) as raised, CallLog(P95, telemetry.instruments).scope("help", a_call()):
         raise error
     (line,) = lines.named("call.finished")
     span = the_span(tmp_path, telemetry)
     assert raised.value is error
-    assert (line["outcome"], line["error"], line["level"]) == written
-    assert (span.name, span.failed, span.attributes.get(names.ERROR_TYPE)) == ("call help", span_failed, written[1])
+    assert (line["outcome"], line["error"], line["level"]) == logged
+    assert (span.name, span.failed, span.attributes.get(names.ERROR_TYPE)) == ("call help", span_failed, logged[1])
 
 
-def test_a_referral_is_one_line_and_counted(telemetry: Telemetry, lines: Lines) -> None:
-    """A call that goes to a person says why, and can be alerted on."""
-    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as entry:
-        entry.outcome = REFERRED
+def test_a_referral_is_logged_and_counted(telemetry: Telemetry, lines: Lines) -> None:
+    """The line and the metric say why a person has to answer."""
+    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as scope:
+        scope.outcome = REFERRED
     (line,) = lines.parsed()
     assert (line["outcome"], line["fallback_reason"], line["answered_by"]) == ("referred", "low_confidence", None)
     page = telemetry.metrics_page()[0].decode()
     assert 'chassis_referrals_total{chassis_fallback_reason="low_confidence",chassis_task="help"} 1.0' in page
 
 
-def test_a_forgotten_outcome_is_a_failure(telemetry: Telemetry, lines: Lines) -> None:
-    """A call that ends without an outcome is a bug that is seen, not a call that is missing."""
+def test_a_missing_outcome_is_an_error(telemetry: Telemetry, lines: Lines) -> None:
+    """A call that ends without an outcome is logged as failed."""
     with (
         pytest.raises(RuntimeError, match="without an outcome"),
         CallLog(P95, telemetry.instruments).scope("help", a_call()),
@@ -123,10 +123,10 @@ def test_a_forgotten_outcome_is_a_failure(telemetry: Telemetry, lines: Lines) ->
     assert (line["outcome"], line["error"]) == ("failed", "RuntimeError")
 
 
-def test_the_span_carries_the_same_facts_as_the_line(telemetry: Telemetry, lines: Lines, tmp_path: Path) -> None:
-    """From a line one finds the span, and both say the same."""
-    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as entry:
-        entry.outcome = ANSWERED
+def test_the_span_has_the_facts_of_the_line(telemetry: Telemetry, lines: Lines, tmp_path: Path) -> None:
+    """The line has the ids of the span."""
+    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as scope:
+        scope.outcome = ANSWERED
     (line,), span = lines.parsed(), the_span(tmp_path, telemetry)
     assert (line["trace_id"], line["span_id"]) == (span.trace_id, span.span_id)
     assert span.attributes == {
@@ -145,10 +145,10 @@ def test_the_span_carries_the_same_facts_as_the_line(telemetry: Telemetry, lines
     }
 
 
-def test_the_metrics_count_the_same_facts(telemetry: Telemetry) -> None:
-    """Calls, attempts and money can be watched without reading a line."""
-    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as entry:
-        entry.outcome = ANSWERED
+def test_the_metrics_have_the_facts_of_the_line(telemetry: Telemetry) -> None:
+    """Calls, attempts and cost can be monitored without logs."""
+    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as scope:
+        scope.outcome = ANSWERED
     page = telemetry.metrics_page()[0].decode()
     for sample in (
         'chassis_calls_total{chassis_answered_by="gpt",chassis_degraded="false",chassis_outcome="answered",',
@@ -159,35 +159,35 @@ def test_the_metrics_count_the_same_facts(telemetry: Telemetry) -> None:
         assert sample in page
 
 
-def test_only_lines_inside_a_call_carry_its_id(telemetry: Telemetry, lines: Lines) -> None:
-    """Every line between the first and the last moment of a call leads to it, a library's too; the next does not."""
+def test_log_lines_within_a_call_carry_its_id(telemetry: Telemetry, lines: Lines) -> None:
+    """Also those of a library, but none after the call."""
     log = structlog.get_logger()
-    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as entry:
+    with CallLog(P95, telemetry.instruments).scope("help", a_call()) as scope:
         log.info("model.failed")
         logging.getLogger("some.library").warning("slow")
-        entry.outcome = ANSWERED
+        scope.outcome = ANSWERED
     log.info("service.stopped")
     assert [line.get("call_id") for line in lines.parsed()] == ["c_1", "c_1", "c_1", None]
 
 
 def test_concurrent_calls_keep_their_own_ids(telemetry: Telemetry, lines: Lines) -> None:
-    """Calls that overlap do not take each other's id."""
+    """Their log lines are not mixed up."""
 
-    async def one(name: str) -> None:
-        with CallLog(P95, telemetry.instruments).scope("help", Call(name, "ann", Deadline.after(5), 3)) as entry:
+    async def record_call(call_id: str) -> None:
+        with CallLog(P95, telemetry.instruments).scope("help", Call(call_id, "ann", Deadline.after(5), 3)) as scope:
             await asyncio.sleep(0.01)
-            entry.outcome = ANSWERED
+            scope.outcome = ANSWERED
 
-    async def all_at_once() -> None:
-        await asyncio.gather(*(one(f"c_{number}") for number in range(20)))
+    async def record_concurrently() -> None:
+        await asyncio.gather(*(record_call(f"c_{number}") for number in range(20)))
 
-    asyncio.run(all_at_once())
+    asyncio.run(record_concurrently())
     assert {f"c_{number}" for number in range(20)} == {line["call_id"] for line in lines.parsed()}
     assert len({line["trace_id"] for line in lines.parsed()}) == len(lines.parsed())
 
 
-def test_no_word_of_a_question_is_written_down(lines: Lines, tmp_path: Path) -> None:
-    """Neither lines, nor spans, nor metrics hold what was asked or answered, whichever way the call ends."""
+def test_no_text_of_a_question_is_recorded(lines: Lines, tmp_path: Path) -> None:
+    """However a call ends, neither logs nor spans nor metrics contain what was asked or answered."""
 
     async def ask(text: str, *replies: str | BaseException) -> str:
         async with wire_for_tests(
@@ -205,17 +205,17 @@ def test_no_word_of_a_question_is_written_down(lines: Lines, tmp_path: Path) -> 
         asyncio.run(ask("xylophone again", ConnectionError("xylophone"))),
     ]
     traces = b"".join(file.read_bytes() for file in (tmp_path / "var").iterdir())
-    endings = [line["outcome"] for line in lines.named("call.finished")]
-    assert endings == ["answered", "referred", "refused", "failed"]
+    outcomes = [line["outcome"] for line in lines.named("call.finished")]
+    assert outcomes == ["answered", "referred", "refused", "failed"]
     assert "xylophone" not in lines.getvalue() + "".join(pages)
     assert b"xylophone" not in traces
     assert b"call echo" in traces
 
 
-@pytest.mark.parametrize(("p95_seconds", "late"), [(60, 0), (0, 1)])
-def test_a_late_call_is_counted(telemetry: Telemetry, p95_seconds: float, late: int) -> None:
-    """The counter is there from the first call on, so that its share of all calls can be known."""
-    with CallLog(p95_seconds, telemetry.instruments).scope("help", a_call()) as entry:
-        entry.outcome = ANSWERED
+@pytest.mark.parametrize(("p95_seconds", "slow"), [(60, 0), (0, 1)])
+def test_a_slow_call_is_counted(telemetry: Telemetry, p95_seconds: float, slow: int) -> None:
+    """The counter exists from the first call on, so that the share of slow calls can be computed."""
+    with CallLog(p95_seconds, telemetry.instruments).scope("help", a_call()) as scope:
+        scope.outcome = ANSWERED
 
-    assert f'chassis_calls_slow_total{{chassis_task="help"}} {late}.0' in telemetry.metrics_page()[0].decode()
+    assert f'chassis_calls_slow_total{{chassis_task="help"}} {slow}.0' in telemetry.metrics_page()[0].decode()

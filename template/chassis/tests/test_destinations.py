@@ -1,4 +1,4 @@
-"""Which data may go where: decided where the chain is made, and closed to everything that nobody has allowed."""
+"""The data policy: what is refused, which data may go where, and the recognizers of a task."""
 
 import asyncio
 from dataclasses import replace
@@ -13,28 +13,28 @@ from chassis.contract import Answered, SensitiveMatch, Task
 from chassis.errors import ConfigError, InputNotAllowed
 from chassis.testing import CONSTRAINTS, ScriptedModel, constraints_for_tests, wire_for_tests
 
-TWO = [{**CONSTRAINTS["models"][0]}, {**CONSTRAINTS["models"][1], "destination": "elsewhere"}]
-HERE = {"classes": ["public", "internal"], "redact": ["email"]}
+TWO_DESTINATIONS = [{**CONSTRAINTS["models"][0]}, {**CONSTRAINTS["models"][1], "destination": "elsewhere"}]
+ELSEWHERE = {"classes": ["public", "internal"], "redact": ["email"]}
 
 
 @pytest.mark.parametrize("classes", [["public"], []])
-def test_a_fallback_must_be_allowed_for_the_same_data(classes: list[str]) -> None:
-    """That the first model may have the data is no reason that the second may."""
+def test_every_model_must_be_allowed_to_receive_the_data(classes: list[str]) -> None:
+    """It is not enough that the first model of the chain may receive it."""
     elsewhere = {"classes": classes, "redact": []}
 
     with pytest.raises(ValueError, match="the model 'second' may not receive 'internal' data"):
-        constraints_for_tests(models=TWO, destinations={"elsewhere": elsewhere})
+        constraints_for_tests(models=TWO_DESTINATIONS, destinations={"elsewhere": elsewhere})
 
 
-def test_an_unknown_destination_is_no_destination() -> None:
-    """A model whose destination is not described is not asked without rules; the file is refused."""
+def test_an_unknown_destination_is_an_error() -> None:
+    """A model whose destination has no section is not asked without rules; the file is rejected."""
     with pytest.raises(ValueError, match="the model 'second' has the unknown destination 'elsewhere'"):
-        constraints_for_tests(models=TWO)
+        constraints_for_tests(models=TWO_DESTINATIONS)
 
 
 @pytest.mark.parametrize("data_class", ["secret", "", "Internal", None])
-def test_an_unknown_class_is_no_class(data_class: Any) -> None:
-    """Neither the data nor a destination can have a class that is not one of the four."""
+def test_an_unknown_class_is_an_error(data_class: Any) -> None:
+    """The data and the destinations can only have the four known classes."""
     with pytest.raises(ValueError, match=r"data\.class"):
         constraints_for_tests(data={"class": data_class})
     with pytest.raises(ValueError, match=r"destinations\.vendor\.classes"):
@@ -42,10 +42,10 @@ def test_an_unknown_class_is_no_class(data_class: Any) -> None:
 
 
 def unchecked(data_class: str, destinations: dict[str, Any]) -> Constraints:
-    """Return constraints that no file and no validator has seen."""
-    sound = constraints_for_tests(models=TWO, destinations={"elsewhere": HERE})
+    """Return constraints that were not validated."""
+    valid = constraints_for_tests(models=TWO_DESTINATIONS, destinations={"elsewhere": ELSEWHERE})
     data = Data.model_construct(data_class=data_class, refuse=frozenset())
-    return sound.model_copy(update={"data": data, "destinations": destinations})
+    return valid.model_copy(update={"data": data, "destinations": destinations})
 
 
 @pytest.mark.parametrize(
@@ -58,23 +58,28 @@ def unchecked(data_class: str, destinations: dict[str, Any]) -> Constraints:
         ("made up", {"vendor": frozenset({"made up"})}, "data.class: the class 'made up' is unknown"),
     ],
 )
-def test_a_guard_that_is_made_by_hand_checks_again(
+def test_a_guard_checks_destinations_again(
     tmp_path: Path, data_class: str, changes: dict[str, Any], sentence: str
 ) -> None:
-    """Constraints that went past the file cannot make a chain that sends data where it may not go."""
+    """Constraints that were not validated cannot make a chain that sends data where it may not go."""
 
     async def story() -> None:
         async with wire_for_tests(
-            TASK, tmp_path, ScriptedModel("yes"), ScriptedModel("yes"), models=TWO, destinations={"elsewhere": HERE}
+            TASK,
+            tmp_path,
+            ScriptedModel("yes"),
+            ScriptedModel("yes"),
+            models=TWO_DESTINATIONS,
+            destinations={"elsewhere": ELSEWHERE},
         ) as wiring:
-            sound = wiring.service.guard
-            assert sound is not None
-            places = dict(wiring.constraints.destinations)
+            guard = wiring.service.guard
+            assert guard is not None
+            destinations = dict(wiring.constraints.destinations)
             for name, classes in changes.items():
-                place = places.pop(name)
+                destination = destinations.pop(name)
                 if classes is not None:
-                    places[name] = place.model_copy(update={"classes": classes})
-            replace(sound, constraints=unchecked(data_class, places))
+                    destinations[name] = destination.model_copy(update={"classes": classes})
+            replace(guard, constraints=unchecked(data_class, destinations))
 
     with pytest.raises(ConfigError) as refusal:
         asyncio.run(story())
@@ -82,23 +87,23 @@ def test_a_guard_that_is_made_by_hand_checks_again(
 
 
 def find_ada(text: str) -> list[SensitiveMatch]:
-    """Find the one person whom this recognizer knows."""
+    """Find the one name that this recognizer knows."""
     at = text.find("Ada Byron")
     return [SensitiveMatch("name", at, at + len("Ada Byron"))] if at >= 0 else []
 
 
-NAMING = Task(
+TASK_WITH_RECOGNIZER = Task(
     name="echo", takes=TASK.takes, gives=TASK.gives, run=TASK.run, baseline=TASK.baseline, recognizers=(find_ada,)
 )
-NAMES = {"vendor": {"classes": ["internal"], "redact": ["name"]}}
+REDACT_NAMES = {"vendor": {"classes": ["internal"], "redact": ["name"]}}
 
 
-def test_a_recogniser_of_the_task_is_used_before_anything_leaves(tmp_path: Path) -> None:
-    """The model is sent a placeholder for the name; the caller gets the name."""
+def test_a_recognizer_is_used_for_redaction(tmp_path: Path) -> None:
+    """The model gets a placeholder for the name, and the caller the name."""
     model = ScriptedModel("Hello [NAME_1].")
 
     async def story() -> str:
-        async with wire_for_tests(NAMING, tmp_path, model, destinations=NAMES) as wiring:
+        async with wire_for_tests(TASK_WITH_RECOGNIZER, tmp_path, model, destinations=REDACT_NAMES) as wiring:
             outcome = await wiring.service.answer(Question(text="I am Ada Byron."), wiring.service.new_call("alice"))
             assert isinstance(outcome, Answered)
             return outcome.value.text
@@ -107,11 +112,11 @@ def test_a_recogniser_of_the_task_is_used_before_anything_leaves(tmp_path: Path)
     assert "Ada" not in str(model.requests)
 
 
-def test_a_recogniser_of_the_task_is_used_where_input_is_refused(tmp_path: Path) -> None:
-    """The same finding stops a question where `data.refuse` names the kind."""
+def test_a_recognizer_is_used_for_refusal(tmp_path: Path) -> None:
+    """A question with a name is refused if `data.refuse` lists names."""
 
     async def story() -> None:
-        async with wire_for_tests(NAMING, tmp_path, data={"refuse": ["name"]}) as wiring:
+        async with wire_for_tests(TASK_WITH_RECOGNIZER, tmp_path, data={"refuse": ["name"]}) as wiring:
             await wiring.service.answer(Question(text="I am Ada Byron."), wiring.service.new_call("alice"))
 
     with pytest.raises(InputNotAllowed, match=r"seems to contain a name, which the rule data\.refuse forbids"):
@@ -120,10 +125,15 @@ def test_a_recogniser_of_the_task_is_used_where_input_is_refused(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("changes", "key"),
-    [({"destinations": NAMES}, r"destinations\.vendor\.redact"), ({"data": {"refuse": ["name"]}}, r"data\.refuse")],
+    [
+        ({"destinations": REDACT_NAMES}, r"destinations\.vendor\.redact"),
+        ({"data": {"refuse": ["name"]}}, r"data\.refuse"),
+    ],
 )
-def test_names_without_a_recogniser_are_a_mistake_at_start(tmp_path: Path, changes: dict[str, Any], key: str) -> None:
-    """Nobody believes that names are redacted where nothing can find them."""
+def test_names_without_a_recognizer_are_a_configuration_error(
+    tmp_path: Path, changes: dict[str, Any], key: str
+) -> None:
+    """Names cannot be refused or redacted if nothing finds them."""
 
     async def story() -> None:
         async with wire_for_tests(TASK, tmp_path, **changes):
@@ -142,8 +152,8 @@ def test_names_without_a_recogniser_are_a_mistake_at_start(tmp_path: Path, chang
         "4111-1111-1111-1111",
     ],
 )
-def test_what_is_refused_is_refused_however_it_is_written(tmp_path: Path, text: str) -> None:
-    """Line ends, tabs and wide digits are no way past the rule, and the refusal does not repeat the value."""
+def test_a_question_is_refused_in_every_notation(tmp_path: Path, text: str) -> None:
+    """Line breaks, tabs and full-width digits do not get past the rule, and the message does not repeat the value."""
 
     async def story() -> None:
         async with wire_for_tests(TASK, tmp_path) as wiring:

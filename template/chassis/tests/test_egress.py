@@ -1,4 +1,4 @@
-"""Where requests may go, on real sockets: to the address of the model, and nowhere else."""
+"""Egress control on real sockets: requests reach the address of the model and nothing else."""
 
 import asyncio
 import socket
@@ -29,16 +29,16 @@ PROVIDERS: tuple[Provider, ...] = ("openai", "anthropic", "google", "openai-comp
 
 
 def vendor_at(provider: Provider, url: str, monkeypatch: pytest.MonkeyPatch, *, private: bool = False) -> Model:
-    """Connect a model whose vendor listens at this address."""
-    own = provider == "openai-compatible"
-    link = ModelConfig(
+    """Connect a model whose vendor is at this address."""
+    is_self_hosted = provider == "openai-compatible"
+    config = ModelConfig(
         name="first",
         provider=provider,
         model="gpt-5.4-mini-2026-03-17",
         destination="vendor",
         max_output_tokens=10,
-        base_url=f"{url}/v1" if own else None,
-        private_network=private and own,
+        base_url=f"{url}/v1" if is_self_hosted else None,
+        private_network=private and is_self_hosted,
     )
     key = SecretStr("key")
     settings = Settings(
@@ -50,7 +50,7 @@ def vendor_at(provider: Provider, url: str, monkeypatch: pytest.MonkeyPatch, *, 
     )
     if provider in VENDOR_URLS:
         monkeypatch.setitem(VENDOR_URLS, provider, url)
-    model = connect(link, settings, timeout=5)
+    model = connect(config, settings, timeout=5)
     assert model is not None
     return model
 
@@ -63,10 +63,8 @@ async def ask(model: Model) -> None:
 @pytest.mark.usefixtures("real_requests")
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_no_vendor_can_send_a_request_on_to_somebody_else(
-    provider: Provider, status: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A redirect is not followed by any SDK, whatever it would follow by itself; the refusal has a name."""
+def test_redirects_are_not_followed(provider: Provider, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By no SDK, whatever its own HTTP client would follow; the error says where the redirect leads."""
     with recording(saying(200)) as elsewhere, recording(saying(status, Location=f"{elsewhere.url}/v1?q=1")) as upstream:
         with pytest.raises(EgressRefused, match=r"^http://127\.0\.0\.1:\d+ redirects to http://127\.0\.0\.1:\d+$"):
             asyncio.run(ask(vendor_at(provider, upstream.url, monkeypatch)))
@@ -76,10 +74,10 @@ def test_no_vendor_can_send_a_request_on_to_somebody_else(
 
 @pytest.mark.usefixtures("real_requests")
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "google", "openai-compatible"])
-def test_a_name_that_leads_into_a_private_network_is_refused_before_a_byte_is_sent(
+def test_a_name_that_resolves_to_a_private_address_is_refused(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The address that was connected to decides, so that no answer of a name server can talk the client round."""
+    """The address of the open connection is checked before a byte is sent, whatever the name server answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         resolve_to_this_machine(monkeypatch)
         model = vendor_at(provider, f"http://vendor.example:{server.getsockname()[1]}", monkeypatch)
@@ -90,12 +88,12 @@ def test_a_name_that_leads_into_a_private_network_is_refused_before_a_byte_is_se
         connection, _ = server.accept()
         with connection:
             connection.settimeout(2)
-            assert connection.recv(1) == b"", "the line is closed again, and nothing came over it"
+            assert connection.recv(1) == b"", "the connection is closed, and nothing was sent"
 
 
 @pytest.mark.usefixtures("real_requests")
-def test_a_private_network_can_be_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `private_network = true` the same name is asked, and what it answers is an ordinary error of the vendor."""
+def test_a_private_address_can_be_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `private_network = true` the request is sent, and an error of the vendor is an ordinary failure."""
     with recording(saying(500)) as upstream:
         resolve_to_this_machine(monkeypatch)
         model = vendor_at(
@@ -109,7 +107,7 @@ def test_a_private_network_can_be_declared(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def resolve_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answer for `vendor.example` as a name server would that somebody has got hold of."""
+    """Resolve `vendor.example` to this machine, as a hijacked name server might."""
     real = socket.getaddrinfo
 
     def resolve(host: Any, *args: Any, **options: Any) -> Any:
@@ -122,8 +120,8 @@ def resolve_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:{}/", "https://127.0.0.1:{}/", "http://localhost:{}/", "http://169.254.169.254/latest"]
 )
-def test_a_client_reaches_one_address_only(url: str) -> None:
-    """Another port, scheme or host is refused before anything is connected."""
+def test_a_client_reaches_one_origin_only(url: str) -> None:
+    """Another port, scheme or host is refused without connecting."""
     with recording(saying(200)) as upstream, recording(saying(200)) as other:
         client = create_client(Endpoint.from_url(upstream.url, private=False), timeout=2)
 
@@ -158,19 +156,21 @@ def test_a_client_reaches_one_address_only(url: str) -> None:
         ("100.100.100.200", True, False),
     ],
 )
-def test_private_addresses_need_a_declaration_and_metadata_has_none(address: str, private: bool, allowed: bool) -> None:  # noqa: FBT001 - parameters
-    """Link-local addresses, where clouds hand out credentials, are refused even in a private network."""
-    place = Endpoint.from_url("https://vendor.example/v1", private=private)
+def test_private_addresses_must_be_declared_and_metadata_addresses_cannot(
+    address: str, *, private: bool, allowed: bool
+) -> None:
+    """The addresses where clouds hand out credentials are refused even in a private network."""
+    endpoint = Endpoint.from_url("https://vendor.example/v1", private=private)
 
     if allowed:
-        assert place.check_address(address) is None
+        assert endpoint.check_address(address) is None
     else:
         with pytest.raises(ForbiddenAddress, match="a private address"):
-            place.check_address(address)
+            endpoint.check_address(address)
 
 
-def test_no_variable_of_the_environment_diverts_a_vendor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDKs read addresses from variables of their own; here only the constraints say where a model listens."""
+def test_environment_variables_do_not_change_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SDKs read base URLs from variables of their own, but here only the constraints count."""
     for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
         monkeypatch.setenv(name, "http://elsewhere.example")
 
@@ -180,10 +180,10 @@ def test_no_variable_of_the_environment_diverts_a_vendor(monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("real_requests")
-def test_a_refusal_is_a_failure_of_that_model_and_costs_nothing(
+def test_a_refused_request_is_a_failure_that_costs_nothing(
     tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next model is asked or the baseline answers, the log says why, and nothing is charged."""
+    """The next model or the baseline answers, the log says why, and nothing is charged."""
 
     async def story(url: str) -> tuple[str, int]:
         model = vendor_at("openai", url, monkeypatch)
@@ -204,19 +204,19 @@ def test_a_refusal_is_a_failure_of_that_model_and_costs_nothing(
 
 
 def test_clients_are_closed_with_the_service(tmp_path: Path) -> None:
-    """No connection to a vendor outlives the service that opened it."""
-    rules = {"name": "first", "provider": "openai-compatible", "model": "m", "base_url": "http://127.0.0.1:1/v1"}
-    priced = {"max_output_tokens": 10, "input_usd_per_million": 0, "output_usd_per_million": 0, "destination": "vendor"}
+    """No connection to a vendor outlives the service."""
+    model = {"name": "first", "provider": "openai-compatible", "model": "m", "base_url": "http://127.0.0.1:1/v1"}
+    more = {"max_output_tokens": 10, "input_usd_per_million": 0, "output_usd_per_million": 0, "destination": "vendor"}
 
     async def story() -> list[bool]:
         project = Project(tmp_path, "sample", "1.0.0", "sample.task:TASK")
         settings = Settings(database_url="sqlite:///s.db", openai_compatible_api_key=SecretStr("key"))
-        constraints = constraints_for_tests(models=[rules | priced])
+        constraints = constraints_for_tests(models=[model | more])
         async with wire(project, task=TASK, settings=settings, constraints=constraints, owner=OWNER) as wiring:
             assert wiring.service.guard
-            [link] = wiring.service.guard.candidates
-            assert isinstance(link.model, VendorModel)
-            client = link.model._client  # noqa: SLF001 - it shows it to nobody
+            [candidate] = wiring.service.guard.candidates
+            assert isinstance(candidate.model, VendorModel)
+            client = candidate.model._client  # noqa: SLF001 - it has no public access
             before = client.is_closed
         return [before, client.is_closed]
 

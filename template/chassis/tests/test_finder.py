@@ -1,4 +1,4 @@
-"""What is found, what is left alone, and how placeholders stand for values."""
+"""What `Finder` finds and what it does not, how well on the corpus, how fast, and how values are restored."""
 
 import time
 
@@ -14,7 +14,7 @@ from chassis.privacy.placeholders import Placeholders
 
 ALL = Finder(MEASURED)
 SECONDS_FOR_100_KB = 3.0
-"""Ten times what the slowest text takes; a pattern that tries everything twice takes minutes."""
+"""Ten times what the slowest text takes. A pattern that backtracks takes minutes."""
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ SECONDS_FOR_100_KB = 3.0
         ("phone", "(030) 901-82000"),
     ],
 )
-def test_sensitive_values_are_found_for_what_they_are(kind: SensitiveKind, value: str) -> None:
-    """A value inside a sentence is found whole, and as the right kind even when every kind is looked for."""
+def test_a_sensitive_value_is_found_with_its_kind(kind: SensitiveKind, value: str) -> None:
+    """It is found as a whole, and as the right kind although all kinds are searched."""
     text = f"Please note {value}, thanks."
 
     assert [(item.kind, text[item.start : item.end]) for item in ALL.find(text)] == [(kind, value)]
@@ -54,13 +54,13 @@ def test_sensitive_values_are_found_for_what_they_are(kind: SensitiveKind, value
         "std::vector and chassis::guard are names.",
     ],
 )
-def test_look_alikes_are_left_alone(text: str) -> None:
-    """Numbers that fail their checksum, dates, versions and amounts are not sensitive."""
+def test_similar_text_is_not_found(text: str) -> None:
+    """Numbers with a wrong check digit, dates, versions and amounts are not sensitive."""
     assert ALL.find(text) == []
 
 
-def test_redaction_keeps_one_placeholder_for_one_value_and_undoes_itself() -> None:
-    """A value that appears twice, now and in a later message, is the same placeholder each time."""
+def test_a_value_has_one_placeholder_and_is_restored() -> None:
+    """A value has the same placeholder each time, also in a later message."""
     placeholders = Placeholders()
     text = "a@x.example wrote to b@x.example, and a@x.example again"
 
@@ -71,8 +71,8 @@ def test_redaction_keeps_one_placeholder_for_one_value_and_undoes_itself() -> No
     assert placeholders.restore(redacted) == text
 
 
-def test_a_placeholder_that_stands_for_nothing_is_left_alone() -> None:
-    """What a model invents stays as it said it, and never becomes somebody's value later."""
+def test_an_invented_placeholder_is_not_restored() -> None:
+    """What a model makes up stays as it is, and no later value takes its place."""
     placeholders = Placeholders()
     ALL.redact("a@x.example", placeholders)
 
@@ -80,8 +80,8 @@ def test_a_placeholder_that_stands_for_nothing_is_left_alone() -> None:
     assert ALL.redact("[EMAIL_2] is not b@x.example", placeholders) == "[EMAIL_2] is not [EMAIL_3]"
 
 
-def test_what_people_type_for_plain_signs_hides_nothing() -> None:
-    """Narrow spaces, long dashes and wide digits are read as the plain ones, and the value stays as it was typed."""
+def test_typographic_characters_do_not_hide_values() -> None:
+    """Narrow spaces, dashes and full-width digits are searched as ASCII, and the value is restored as it was typed."""
     text = "携帯：０９０−１２３４−５６７８、Tél. 01\u202f99\u202f00\u202f12\u202f34"
     placeholders = Placeholders()
 
@@ -92,32 +92,32 @@ def test_what_people_type_for_plain_signs_hides_nothing() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("[]EMAIL_12@. ax:-+0435"), max_size=60) | st.text(max_size=60))
-def test_restoring_gives_back_every_text_byte_for_byte(text: str) -> None:
-    """Whatever is found in whatever text, nothing is lost, and placeholders in the text itself are no trap."""
+def test_every_text_is_restored_exactly(text: str) -> None:
+    """Also a text that contains placeholders itself."""
     placeholders = Placeholders()
 
     assert placeholders.restore(ALL.redact(text, placeholders)) == text
 
 
-def everyone(text: str) -> list[SensitiveMatch]:
-    """Find the names of two people, and too much around one of them."""
+def find_people(text: str) -> list[SensitiveMatch]:
+    """Find the names of two people, with the address after one of them."""
     names = [("Ada Byron", len("Ada Byron")), ("Bo <", len("Bo <bo@x.example>"))]
     return [
         SensitiveMatch("name", text.index(name), text.index(name) + length) for name, length in names if name in text
     ]
 
 
-def test_a_recogniser_finds_what_no_pattern_can() -> None:
-    """Its findings are replaced like any other, and only where names are asked for."""
-    text, finder = "Ada Byron called.", Finder(("name",), (everyone,))
+def test_a_recognizer_adds_matches() -> None:
+    """They are redacted like any other, but only if their kind is searched."""
+    text, finder = "Ada Byron called.", Finder(("name",), (find_people,))
 
     assert finder.redact(text, Placeholders()) == "[NAME_1] called."
-    assert Finder(("email",), (everyone,)).redact(text, Placeholders()) == text
+    assert Finder(("email",), (find_people,)).redact(text, Placeholders()) == text
 
 
-def test_where_a_recogniser_and_a_pattern_overlap_nothing_shows() -> None:
-    """The pattern keeps its kind, and what sticks out of it is replaced as the recognizer says."""
-    finder, placeholders = Finder(("name", "email"), (everyone,)), Placeholders()
+def test_overlapping_matches_are_redacted_completely() -> None:
+    """The pattern keeps its kind, and the rest of the recognizer's match is redacted as the recognizer says."""
+    finder, placeholders = Finder(("name", "email"), (find_people,)), Placeholders()
 
     redacted = finder.redact("Write to Bo <bo@x.example>!", placeholders)
 
@@ -126,8 +126,8 @@ def test_where_a_recogniser_and_a_pattern_overlap_nothing_shows() -> None:
 
 
 @pytest.mark.parametrize("span", [(-1, 3), (2, 2), (0, 99)])
-def test_a_recogniser_that_points_outside_the_text_is_a_mistake(span: tuple[int, int]) -> None:
-    """A wrong place is never guessed around: the sentence names the recognizer, the finding and the length."""
+def test_a_match_outside_the_text_is_an_error(span: tuple[int, int]) -> None:
+    """The message names the recognizer, its match and the length of the text."""
     finder = Finder(("name",), (lambda _: [SensitiveMatch("name", *span)],))
 
     with pytest.raises(ValueError, match=r"returned SensitiveMatch\(kind='name'.*the text has 3 characters"):
@@ -136,8 +136,8 @@ def test_a_recogniser_that_points_outside_the_text_is_a_mistake(span: tuple[int,
 
 @pytest.mark.parametrize("unseen", [False, True], ids=["seen", "unseen"])
 @pytest.mark.parametrize("kind", MEASURED)
-def test_the_corpus_is_redacted_as_well_as_it_was(kind: SensitiveKind, unseen: bool) -> None:  # noqa: FBT001 - a parameter
-    """Recall and precision do not fall below these floors, also on sentences that no pattern was written for."""
+def test_the_quality_on_the_corpus_does_not_fall(kind: SensitiveKind, unseen: bool) -> None:  # noqa: FBT001 - a parameter
+    """Recall and precision stay above these floors, also on sentences that no pattern was written for."""
     score = measure(each for each in load() if each.form == "plain" and each.unseen is unseen)[kind]
     recall, precision, leaks = FLOORS[kind]
 
@@ -158,8 +158,8 @@ FLOORS: dict[SensitiveKind, tuple[float, float, int]] = {
 """By kind: recall, precision, and how many values may be left in the text, wholly or in part."""
 
 
-def test_the_corpus_is_what_its_seed_makes_of_its_sentences() -> None:
-    """Nobody mends a label by hand; the file is large, much of it is harmless, and it holds no two alike makers."""
+def test_the_corpus_is_generated_from_its_sentences() -> None:
+    """It is not edited by hand. It is large, in many languages, and a quarter of it is harmless."""
     sentences = load()
 
     assert FILE.read_text(encoding="utf-8") == written()
@@ -168,7 +168,7 @@ def test_the_corpus_is_what_its_seed_makes_of_its_sentences() -> None:
     assert {sentence.language for sentence in sentences} == {"en", "de", "fr", "zh", "ja", "ar", "fa", "hi"}
 
 
-SIGNS = st.text(alphabet=st.sampled_from("a1Z0 @.:-+/_=([\"'\\n你,é"), min_size=1, max_size=6)
+CHARACTERS = st.text(alphabet=st.sampled_from("a1Z0 @.:-+/_=([\"'\\n你,é"), min_size=1, max_size=6)
 BEGINNINGS = st.sampled_from(
     [
         *(
@@ -187,9 +187,9 @@ BEGINNINGS = st.sampled_from(
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(SIGNS | BEGINNINGS, min_size=1, max_size=3))
-def test_no_text_of_100_kb_takes_long(units: list[str]) -> None:
-    """Time grows with the length of a text and nothing else: nobody can stop the service with a crafted one."""
+@given(st.lists(CHARACTERS | BEGINNINGS, min_size=1, max_size=3))
+def test_every_text_is_searched_in_linear_time(units: list[str]) -> None:
+    """No crafted text of 100 kB can keep the service busy."""
     unit = "".join(units)
     text = (unit * (100_000 // len(unit) + 1))[:100_000]
 

@@ -1,4 +1,4 @@
-"""The gauges of what lies in the database: who waits at the desk, and whether the database answers at all."""
+"""The gauges whose values are in the database: the review queue, and whether the database answers."""
 
 import asyncio
 from pathlib import Path
@@ -12,8 +12,8 @@ from chassis.testing import ScriptedModel, wire_for_tests
 from chassis.wiring import Wiring
 
 
-async def seen(wiring: Wiring) -> dict[str, float]:
-    """Look once, and return what /metrics says of desk and store then."""
+async def refreshed(wiring: Wiring) -> dict[str, float]:
+    """Refresh the gauges and return those of the review queue and the database."""
     await refresh_gauges(
         GaugeSources(wiring.ledger, wiring.review_queue, wiring.kill_switch),
         wiring.constraints,
@@ -21,15 +21,19 @@ async def seen(wiring: Wiring) -> dict[str, float]:
     )
     families = text_string_to_metric_families(wiring.telemetry.metrics_page()[0].decode())
     samples = [sample for family in families for sample in family.samples]
-    return {one.name: one.value for one in samples if one.name.startswith(("chassis_review", "chassis_database"))}
+    return {
+        sample.name: sample.value
+        for sample in samples
+        if sample.name.startswith(("chassis_review", "chassis_database"))
+    }
 
 
-def test_the_desk_is_counted(tmp_path: Path) -> None:
-    """Those who wait and those who wait too long have a gauge each; whoever was answered is in neither."""
+def test_open_and_overdue_referrals_are_counted(tmp_path: Path) -> None:
+    """An answered referral counts as neither."""
 
     async def story() -> None:
         async with wire_for_tests(TASK, tmp_path, ScriptedModel("hello"), review={"due_hours": 1e-9}) as wiring:
-            assert await seen(wiring) == {
+            assert await refreshed(wiring) == {
                 "chassis_review_open": 0,
                 "chassis_review_overdue": 0,
                 "chassis_database_up": 1,
@@ -37,7 +41,7 @@ def test_the_desk_is_counted(tmp_path: Path) -> None:
             first = await wiring.review_queue.refer("echo", "ann", "c_1", FallbackReason.LOW_CONFIDENCE, "{}", None)
             await wiring.review_queue.refer("echo", "ann", "c_2", FallbackReason.LOW_CONFIDENCE, "{}", None)
             await wiring.review_queue.answer(first.referral_id, "{}", "bob")
-            assert await seen(wiring) == {
+            assert await refreshed(wiring) == {
                 "chassis_review_open": 1,
                 "chassis_review_overdue": 1,
                 "chassis_database_up": 1,
@@ -46,13 +50,13 @@ def test_the_desk_is_counted(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_who_waits_in_time_is_not_overdue(tmp_path: Path) -> None:
-    """Until the promised time has come, nobody has to be called."""
+def test_a_referral_before_its_due_time_is_not_overdue(tmp_path: Path) -> None:
+    """It only counts as open."""
 
     async def story() -> None:
         async with wire_for_tests(TASK, tmp_path, ScriptedModel("hello")) as wiring:
             await wiring.review_queue.refer("echo", "ann", "c_1", FallbackReason.LOW_CONFIDENCE, "{}", None)
-            assert await seen(wiring) == {
+            assert await refreshed(wiring) == {
                 "chassis_review_open": 1,
                 "chassis_review_overdue": 0,
                 "chassis_database_up": 1,
@@ -61,14 +65,14 @@ def test_who_waits_in_time_is_not_overdue(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_a_database_that_is_gone_is_told(tmp_path: Path) -> None:
-    """The other gauges keep what they said, so that one cause looks like one."""
+def test_an_unavailable_database_is_reported(tmp_path: Path) -> None:
+    """The other gauges keep their values, so that one cause does not look like several."""
 
     async def story() -> None:
         async with wire_for_tests(TASK, tmp_path, ScriptedModel("hello")) as wiring:
-            assert (await seen(wiring))["chassis_database_up"] == 1
+            assert (await refreshed(wiring))["chassis_database_up"] == 1
             (tmp_path / "service.db").unlink()
-            assert await seen(wiring) == {
+            assert await refreshed(wiring) == {
                 "chassis_review_open": 0,
                 "chassis_review_overdue": 0,
                 "chassis_database_up": 0,

@@ -1,4 +1,4 @@
-"""The steps of one model request, each on its own."""
+"""Single parts of the guard: bounds, checks, prices, the circuit breaker, vendors and the guarded model."""
 
 import asyncio
 import math
@@ -17,13 +17,13 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.usage import RequestUsage
 from sample_task import TASK, Question
-from scenario import walk
+from scenario import run_scenario
 from telemetry_sinks import Lines
 
 from chassis.config.constraints import ModelConfig
 from chassis.config.settings import Settings
 from chassis.errors import ConfigError, InputNotAllowed
-from chassis.guard import circuit_breaker as breaker
+from chassis.guard import circuit_breaker
 from chassis.guard.circuit_breaker import CircuitBreaker
 from chassis.guard.failures import CircuitOpen, EmptyReply, RefusedReply, TruncatedReply, UnusableReply
 from chassis.guard.model import GuardedModel
@@ -39,8 +39,8 @@ from chassis.wiring import Wiring
 @pytest.mark.parametrize(
     "text", ["你好，世界。" * 50, '{"a": [1, 2, {"b": "0x3f"}]}' * 30, "🙂🙃" * 100, "plain words " * 50]
 )
-def test_no_tokenizer_reads_more_tokens_than_the_bound(text: str) -> None:
-    """A byte-level tokenizer spends at least a byte a token, whatever the script."""
+def test_no_tokenizer_exceeds_the_bound(text: str) -> None:
+    """A token covers at least one byte, whatever the script."""
     messages: list[ModelMessage] = [ModelRequest([UserPromptPart(text)])]
 
     bound = Request(messages, None, ModelRequestParameters()).max_input_tokens
@@ -48,20 +48,20 @@ def test_no_tokenizer_reads_more_tokens_than_the_bound(text: str) -> None:
     assert bound > len(text.encode())
 
 
-def test_the_same_request_has_the_same_bytes_whenever_it_is_sent() -> None:
-    """Times do not tell requests apart; words, settings and tools do."""
+def test_equal_requests_have_equal_bytes() -> None:
+    """Timestamps make no difference; text, settings and parameters do."""
 
-    def sent(text: str, temperature: float = 0, *, allow_text_output: bool = True) -> bytes:
+    def canonical(text: str, temperature: float = 0, *, allow_text_output: bool = True) -> bytes:
         parameters = ModelRequestParameters(allow_text_output=allow_text_output)
         return Request([ModelRequest([UserPromptPart(text)])], {"temperature": temperature}, parameters).canonical
 
-    first = sent("hello")
+    first = canonical("hello")
     time.sleep(0.001)
 
-    assert sent("hello") == first
-    assert sent("hullo") != first
-    assert sent("hello", temperature=1) != first
-    assert sent("hello", allow_text_output=False) != first
+    assert canonical("hello") == first
+    assert canonical("hullo") != first
+    assert canonical("hello", temperature=1) != first
+    assert canonical("hello", allow_text_output=False) != first
 
 
 @pytest.mark.parametrize(
@@ -73,68 +73,68 @@ def test_the_same_request_has_the_same_bytes_whenever_it_is_sent() -> None:
         (ModelResponse([TextPart("I can")], finish_reason="content_filter"), RefusedReply),
     ],
 )
-def test_a_reply_that_cannot_be_used_is_a_failure(response: ModelResponse, failure: type[UnusableReply]) -> None:
-    """Silence, a cut-off reply and a refusal are never taken for answers."""
+def test_an_unusable_reply_is_a_failure(response: ModelResponse, failure: type[UnusableReply]) -> None:
+    """An empty reply, a truncated one and a refusal are not answers."""
     with pytest.raises(failure):
-        check_reply(link(), response)
+        check_reply(model_config(), response)
 
 
-def link(**changes: Any) -> ModelConfig:
-    """Return the rules of a model, some of them changed."""
-    rules = {"name": "m", "provider": "openai", "model": "gpt-5.5", "destination": "d", "max_output_tokens": 10}
-    return ModelConfig.model_validate({**rules, **changes})
+def model_config(**changes: Any) -> ModelConfig:
+    """Return the configuration of a model, with changes."""
+    config = {"name": "m", "provider": "openai", "model": "gpt-5.5", "destination": "d", "max_output_tokens": 10}
+    return ModelConfig.model_validate({**config, **changes})
 
 
-def test_prices_come_from_the_list_or_from_the_constraints() -> None:
-    """A listed model has its dated price; a price in the constraints wins, 0 included."""
+def test_prices_come_from_the_catalog_or_from_the_constraints() -> None:
+    """A price in the constraints takes precedence, even if it is 0."""
     usage = RequestUsage(input_tokens=1_000_000, output_tokens=0)
 
-    assert find_price(link())(usage) > 0
-    assert find_price(link(input_usd_per_million=2, output_usd_per_million=3))(usage) == 2_000_000_000
-    assert find_price(link(provider="local", input_usd_per_million=0, output_usd_per_million=0))(usage) == 0
+    assert find_price(model_config())(usage) > 0
+    assert find_price(model_config(input_usd_per_million=2, output_usd_per_million=3))(usage) == 2_000_000_000
+    assert find_price(model_config(provider="local", input_usd_per_million=0, output_usd_per_million=0))(usage) == 0
 
 
 @pytest.mark.parametrize(
     ("served", "priced_as"),
-    [("gpt-5.4-mini-2026-03-17", "gpt-5.4-mini"), ("gpt-5.4", "gpt-5.4"), ("a-name-of-the-vendor", "gpt-5.4-mini")],
+    [("gpt-5.4-mini-2026-03-17", "gpt-5.4-mini"), ("gpt-5.4", "gpt-5.4"), ("unknown-to-the-catalog", "gpt-5.4-mini")],
 )
 @pytest.mark.parametrize("cached", [0, 400_000])
-def test_the_model_that_served_is_charged_for(served: str, priced_as: str, cached: int) -> None:
-    """A vendor may answer with another model than the one asked, and bills for that."""
+def test_the_price_is_that_of_the_model_that_answered(served: str, priced_as: str, cached: int) -> None:
+    """A vendor may use another model than the one that was asked, and charges for that one."""
     usage = RequestUsage(input_tokens=1_000_000, output_tokens=0, cache_read_tokens=cached)
 
-    charged = find_price(link(model="gpt-5.4-mini"))(usage, served)
+    charged = find_price(model_config(model="gpt-5.4-mini"))(usage, served)
 
-    assert charged == find_price(link(model=priced_as))(usage)
+    assert charged == find_price(model_config(model=priced_as))(usage)
 
 
 class Substitute(ScriptedModel):
-    """A model whose vendor lets another one answer, and says so."""
+    """A model whose vendor answers with another one, and says so."""
 
     async def request(self, *asked: Any, **named: Any) -> ModelResponse:
-        """Reply in the other one's name."""
+        """Reply under the other model's name."""
         return replace(
             await super().request(*asked, **named), model_name="gpt-5.4", usage=RequestUsage(input_tokens=10**6)
         )
 
 
-def test_a_dearer_model_than_the_one_held_for_is_charged_and_told(tmp_path: Path, lines: Lines) -> None:
-    """Nobody can hold for what a vendor does unasked, but the ledger says what it cost, and the log who did it."""
+def test_a_dearer_substitute_is_charged_and_logged(tmp_path: Path, lines: Lines) -> None:
+    """No reservation can cover it, but the ledger charges what it cost and the log names the model."""
 
     async def story(wiring: Wiring) -> int:
         await wiring.service.answer(Question(text="2 + 2?"), wiring.service.new_call("alice"))
         return (await wiring.ledger.balances())[0].spent
 
-    models = [link(name="first", destination="vendor", model="gpt-5.4-mini").model_dump()]
-    spent = walk(tmp_path, [Substitute("Four.")], story, models=models)
+    models = [model_config(name="first", destination="vendor", model="gpt-5.4-mini").model_dump()]
+    spent = run_scenario(tmp_path, [Substitute("Four.")], story, models=models)
 
-    assert spent == find_price(link(model="gpt-5.4"))(RequestUsage(input_tokens=10**6))
+    assert spent == find_price(model_config(model="gpt-5.4"))(RequestUsage(input_tokens=10**6))
     assert [(line["model"], line["served"]) for line in lines.named("reservation.exceeded")] == [("first", "gpt-5.4")]
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
-def test_every_listed_model_costs_what_the_list_says(provider: str) -> None:
-    """Below and above every tier, and with cached tokens: the short way to a price leads to the same amount."""
+def test_every_model_costs_what_the_catalog_says(provider: str) -> None:
+    """The fast path gives the same price as genai-prices, below and above every tier and with cached tokens."""
     usages = [
         RequestUsage(input_tokens=1, output_tokens=1),
         RequestUsage(input_tokens=9_000, output_tokens=900, output_reasoning_tokens=300),
@@ -142,23 +142,23 @@ def test_every_listed_model_costs_what_the_list_says(provider: str) -> None:
         RequestUsage(input_tokens=300_000, output_tokens=900),
     ]
     models = next(known.models for known in get_snapshot().providers if known.id == provider)
-    listed = [model.id for model in models if not model.id.startswith("ft:")]
+    ids = [model.id for model in models if not model.id.startswith("ft:")]
 
     def nano_usd(usage: RequestUsage, model: str) -> int:
         return math.ceil(calc_price(usage, model, provider_id=provider).total_price * 10**9)
 
-    assert len(listed) > 10
-    for model in listed:
-        price = find_price(link(provider=provider, model=model))
+    assert len(ids) > 10
+    for model in ids:
+        price = find_price(model_config(provider=provider, model=model))
         assert [price(usage) for usage in usages] == [nano_usd(usage, model) for usage in usages]
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
-def test_the_worst_case_bears_whatever_a_vendor_keeps_in_a_cache(provider: str) -> None:
-    """Read from a cache, written into it for minutes, or neither; below and above every tier; with reasoning."""
+def test_the_worst_case_covers_prompt_caching(provider: str) -> None:
+    """Tokens read from a cache, written into it, or neither; below and above every tier; with reasoning."""
     models = next(known.models for known in get_snapshot().providers if known.id == provider)
     for model in (model.id for model in models if not model.id.startswith("ft:")):
-        price = find_price(link(provider=provider, model=model))
+        price = find_price(model_config(provider=provider, model=model))
         for read in (9_000, 300_000):
             usages = [
                 RequestUsage(input_tokens=read, output_tokens=900, output_reasoning_tokens=800),
@@ -182,8 +182,8 @@ def test_the_worst_case_bears_whatever_a_vendor_keeps_in_a_cache(provider: str) 
         ("anthropic_cache_instructions", "1h"),
     ],
 )
-def test_a_setting_that_no_budget_can_hold_is_refused(tmp_path: Path, setting: str, value: Any) -> None:
-    """A task cannot lift the cap, the price of a token or the number of attempts behind the guards' back."""
+def test_settings_that_change_the_cost_are_rejected(tmp_path: Path, setting: str, value: Any) -> None:
+    """A task cannot raise the output cap, the price of a token or the number of attempts past its reservation."""
     model = ScriptedModel("Four.")
 
     async def story() -> None:
@@ -197,8 +197,8 @@ def test_a_setting_that_no_budget_can_hold_is_refused(tmp_path: Path, setting: s
     assert model.requests == []
 
 
-def test_harmless_settings_are_sent(tmp_path: Path) -> None:
-    """What costs no more than is held passes: short caches, plain tiers, and none at all."""
+def test_other_settings_are_sent(tmp_path: Path) -> None:
+    """Settings that do not raise the cost pass: short prompt caches, standard tiers and empty values."""
     harmless: Any = {"cache": "5m", "service_tier": "flex", "max_retries": 0, "extra_body": None, "temperature": 0}
 
     async def story() -> str:
@@ -210,36 +210,36 @@ def test_harmless_settings_are_sent(tmp_path: Path) -> None:
     assert asyncio.run(story()) == "Four."
 
 
-def test_a_model_without_a_price_stops_the_start() -> None:
-    """An unknown price is never taken for zero."""
+def test_a_model_without_a_price_is_a_configuration_error() -> None:
+    """An unknown price does not count as zero."""
     with pytest.raises(ConfigError, match="genai-prices knows no price for openai:gpt-nonsense"):
-        find_price(link(model="gpt-nonsense"))
+        find_price(model_config(model="gpt-nonsense"))
 
 
-def test_a_breaker_opens_rests_and_lets_one_probe_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After five failures nothing passes; after the rest exactly one request does, and its success closes it."""
-    monkeypatch.setattr(breaker, "OPEN_SECONDS", 0.05)
-    guarded = CircuitBreaker("first", NO_INSTRUMENTS)
+def test_a_circuit_breaker_opens_and_lets_one_probe_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After five failures nothing passes. After a while a single request does, and its success closes the breaker."""
+    monkeypatch.setattr(circuit_breaker, "OPEN_SECONDS", 0.05)
+    breaker = CircuitBreaker("first", NO_INSTRUMENTS)
     for _ in range(5):
-        guarded.check()
-        guarded.enter()
-        guarded.record_failure()
+        breaker.check()
+        breaker.enter()
+        breaker.record_failure()
     with pytest.raises(CircuitOpen):
-        guarded.check()
+        breaker.check()
 
     time.sleep(0.06)
-    guarded.check()
-    guarded.enter()
+    breaker.check()
+    breaker.enter()
     with pytest.raises(CircuitOpen):
-        guarded.check()
-    guarded.record_success()
+        breaker.check()
+    breaker.record_success()
 
-    guarded.check()
+    breaker.check()
 
 
 @pytest.mark.parametrize("provider", ["openai", "openai-compatible", "local", "anthropic", "google"])
-def test_vendor_clients_never_retry_and_give_up_in_time(provider: str) -> None:
-    """Retries belong to the chain alone, and no SDK waits for its ten-minute default."""
+def test_vendor_clients_do_not_retry_and_have_a_timeout(provider: str) -> None:
+    """Only `Retry` retries, and no SDK uses its default timeout of ten minutes."""
     pytest.importorskip({"google": "google.genai"}.get(provider, provider if provider == "anthropic" else "openai"))
     key = SecretStr("key")
     settings = Settings(
@@ -251,30 +251,30 @@ def test_vendor_clients_never_retry_and_give_up_in_time(provider: str) -> None:
     )
     base_url = "http://127.0.0.1:1/v1" if provider == "openai-compatible" else None
 
-    model = connect(link(provider=provider, base_url=base_url), settings, timeout=7)
+    model = connect(model_config(provider=provider, base_url=base_url), settings, timeout=7)
 
-    client: Any = getattr(model, "client")  # noqa: B009 - each vendor's model has one, their base class does not say so
+    client: Any = getattr(model, "client")  # noqa: B009 - every vendor's model has one, but their base class does not
     if provider == "google":
-        options = client._api_client._http_options  # noqa: SLF001 - google-genai shows them nowhere else
+        options = client._api_client._http_options  # noqa: SLF001 - google-genai has no public access to them
         assert (options.retry_options.attempts, options.timeout) == (1, 7000)
     else:
         assert (client.max_retries, client.timeout) == (0, 7)
 
 
-def test_an_empty_key_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CI without the secret sets the variable to nothing; that must not stop the start."""
+def test_an_empty_key_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CI system without the secret sets the variable to an empty text, which must not be an error."""
     monkeypatch.setenv("OPENAI_API_KEY", "")
 
     assert Settings().openai_api_key is None
 
 
-def test_without_its_key_a_vendor_is_not_connected() -> None:
-    """No key, no client, no error: the chain goes on without it."""
-    assert connect(link(), Settings(openai_api_key=None), timeout=7) is None
+def test_a_vendor_without_a_key_is_not_connected() -> None:
+    """That is no error: the chain is built without it."""
+    assert connect(model_config(), Settings(openai_api_key=None), timeout=7) is None
 
 
-def test_streams_take_the_same_walk(tmp_path: Path) -> None:
-    """An agent that streams through the guarded model is charged like any other."""
+def test_streams_pass_the_pipeline_too(tmp_path: Path) -> None:
+    """An agent that streams is charged like any other."""
 
     async def story() -> tuple[str, int]:
         async with wire_for_tests(TASK, tmp_path, ScriptedModel("Four.")) as wiring:
@@ -286,34 +286,34 @@ def test_streams_take_the_same_walk(tmp_path: Path) -> None:
     assert asyncio.run(story()) == ("Four.", 600_000)
 
 
-def test_the_models_behind_a_guarded_model_cannot_be_asked_alone(tmp_path: Path) -> None:
-    """Whoever reaches for one of the chain's models meets a mistake in code, and nothing is sent."""
+def test_the_models_behind_a_guarded_model_cannot_be_asked_directly(tmp_path: Path) -> None:
+    """Asking one of them is a mistake in code; nothing is sent."""
     vendor = ScriptedModel("Four.")
 
     async def story() -> None:
         async with wire_for_tests(TASK, tmp_path, vendor) as wiring:
             assert wiring.service.guard is not None
-            [listed] = GuardedModel(wiring.service.guard, wiring.service.new_call("alice")).models
+            [inner] = GuardedModel(wiring.service.guard, wiring.service.new_call("alice")).models
             with pytest.raises(TypeError, match="cannot be asked directly"):
-                await Agent(listed).run("2 + 2?")
+                await Agent(inner).run("2 + 2?")
             with pytest.raises(TypeError, match="cannot be asked directly"):
-                async with Agent(listed).run_stream("2 + 2?"):
+                async with Agent(inner).run_stream("2 + 2?"):
                     pass
 
     asyncio.run(story())
     assert vendor.requests == []
 
 
-def test_a_tool_that_the_vendor_runs_has_no_bound() -> None:
-    """What a search finds is read and paid for, and nobody knows beforehand how much it is."""
+def test_a_request_with_a_vendor_tool_has_no_bound() -> None:
+    """The model reads and charges for what a search finds, and how much that is cannot be known in advance."""
     searching = ModelRequestParameters(native_tools=[WebSearchTool()])
 
     with pytest.raises(InputNotAllowed, match="reading what the tool web_search finds has no upper bound"):
         _ = Request([], None, searching).max_input_tokens
 
 
-def test_words_about_attachments_are_words() -> None:
-    """A text that quotes how an attachment is written is none."""
+def test_text_about_attachments_is_text() -> None:
+    """A text that quotes the JSON of an attachment is not one."""
     messages: list[ModelMessage] = [ModelRequest([UserPromptPart('{"kind": "image-url"}')])]
 
     assert Request(messages, None, ModelRequestParameters()).max_input_tokens > 0

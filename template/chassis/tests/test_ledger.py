@@ -1,4 +1,4 @@
-"""Money: what is promised of holds and settlements, on a real file and on a real server."""
+"""Reservations and settlements on a real SQLite file and a real PostgreSQL server."""
 
 import asyncio
 import gc
@@ -13,7 +13,7 @@ from short_timeouts import impatient
 
 from chassis.clock import now
 from chassis.errors import BudgetExhausted, DatabaseUnavailable
-from chassis.money import statements as tills
+from chassis.money import statements
 from chassis.money.accounts import Account, Balance, Reservation, accounts_for
 from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
@@ -37,32 +37,32 @@ async def ledger_at(url: str) -> AsyncGenerator[Ledger]:
         await database.close()
 
 
-async def taken(ledger: Ledger, accounts: list[Account], amount: int) -> Reservation | None:
-    """Return a hold, or None if the budget is used up."""
+async def try_reserve(ledger: Ledger, accounts: list[Account], amount: int) -> Reservation | None:
+    """Return a reservation, or None if the budget is exhausted."""
     try:
         return await ledger.reserve(accounts, amount)
     except BudgetExhausted:
         return None
 
 
-def test_a_hold_counts_at_once_and_settles_to_what_was_spent(store_url: str) -> None:
-    """The worst case is taken first, and the difference comes back."""
+def test_a_reservation_is_settled_to_what_was_spent(store_url: str) -> None:
+    """The worst case is reserved first, and the difference is freed."""
 
     async def story() -> list[list[Balance]]:
         async with ledger_at(store_url) as ledger:
             reservation = await ledger.reserve([DAY, MONTH], 80)
-            held = await ledger.balances()
+            reserved = await ledger.balances()
             await ledger.settle(reservation, 30)
-            return [held, await ledger.balances()]
+            return [reserved, await ledger.balances()]
 
-    held, settled = asyncio.run(story())
+    reserved, settled = asyncio.run(story())
 
-    assert held == [Balance("day:2026-11-23", 80, 0), Balance("month:2026-11", 80, 0)]
+    assert reserved == [Balance("day:2026-11-23", 80, 0), Balance("month:2026-11", 80, 0)]
     assert settled == [Balance("day:2026-11-23", 0, 30), Balance("month:2026-11", 0, 30)]
 
 
-def test_a_hold_that_does_not_fit_everywhere_is_made_nowhere(store_url: str) -> None:
-    """One full account refuses the request, is named, and the others stay as they were."""
+def test_a_reservation_is_made_on_all_accounts_or_none(store_url: str) -> None:
+    """The error names the account without room, and the others do not change."""
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
@@ -75,7 +75,7 @@ def test_a_hold_that_does_not_fit_everywhere_is_made_nowhere(store_url: str) -> 
 
 
 def test_settling_twice_charges_once(store_url: str) -> None:
-    """A retried settlement changes nothing, one after the other or all at once."""
+    """Further settlements change nothing, one after another or concurrently."""
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
@@ -87,12 +87,12 @@ def test_settling_twice_charges_once(store_url: str) -> None:
     assert asyncio.run(story()) == [Balance("day:2026-11-23", 0, 30)]
 
 
-def crowd(url: str) -> tuple[int, list[Balance]]:
-    """Let two replicas spend, 96 requests at once over many accounts in any order; return what was spent, and where."""
+def spend_concurrently(url: str) -> tuple[int, list[Balance]]:
+    """Make 96 concurrent requests from two replicas, over accounts in random order; return the sum and the balances."""
 
     async def spend(ledger: Ledger, chance: random.Random) -> int:
         accounts = chance.sample(MANY, k=4)
-        reservation = await taken(ledger, accounts, 999)
+        reservation = await try_reserve(ledger, accounts, 999)
         if reservation is None:
             return 0
         await asyncio.sleep(chance.uniform(0, 0.002))
@@ -108,9 +108,9 @@ def crowd(url: str) -> tuple[int, list[Balance]]:
     return asyncio.run(story())
 
 
-def test_96_in_flight_with_shuffled_keys_neither_overspend_nor_deadlock(store_url: str) -> None:
-    """Whoever locks accounts does so in key order, and looks at them only then."""
-    spent, balances = crowd(store_url)
+def test_96_concurrent_requests_neither_overspend_nor_deadlock(store_url: str) -> None:
+    """Accounts are locked in the order of their keys, and checked once they are locked."""
+    spent, balances = spend_concurrently(store_url)
 
     assert max(balance.spent for balance in balances) <= MANY[0].limit
     assert sum(balance.spent for balance in balances) == spent > 0
@@ -137,17 +137,17 @@ def test_96_in_flight_with_shuffled_keys_neither_overspend_nor_deadlock(store_ur
         ),
     ],
 )
-def test_without_the_atomic_condition_it_would_overspend(
+def test_the_requests_overspend_without_the_atomic_condition(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
     statement: str,
     condition: str,
     instead: str,
 ) -> None:
-    """The test above can fail: it does as soon as the condition, or the lock that keeps it true, is taken away."""
-    whole: str = getattr(tills, statement)
-    assert condition in whole
-    monkeypatch.setattr(tills, statement, whole.replace(condition, instead))
+    """The test above fails as soon as the condition, or the lock that keeps it true, is removed."""
+    sql: str = getattr(statements, statement)
+    assert condition in sql
+    monkeypatch.setattr(statements, statement, sql.replace(condition, instead))
     url = (
         f"sqlite:///{request.getfixturevalue('tmp_path')}/store.db"
         if statement.startswith("SQLITE")
@@ -155,15 +155,15 @@ def test_without_the_atomic_condition_it_would_overspend(
     )
 
     try:
-        _, balances = crowd(url)
+        _, balances = spend_concurrently(url)
     except DatabaseUnavailable:
-        return  # without the lock in key order some of them deadlock before they can overspend
+        return  # without the lock, some of them deadlock before they can overspend
 
     assert max(balance.spent for balance in balances) > MANY[0].limit
 
 
-def test_a_lost_hold_stays_charged_until_it_is_released(store_url: str) -> None:
-    """A process that dies between hold and settlement makes the service too careful until a person says otherwise."""
+def test_a_lost_reservation_stays_charged_until_it_is_released(store_url: str) -> None:
+    """A process that dies before it settles makes the service too careful, until a person releases the money."""
 
     async def story() -> tuple[list[Reservation], list[Reservation], list[Balance]]:
         async with ledger_at(store_url) as ledger:
@@ -184,8 +184,8 @@ def test_a_lost_hold_stays_charged_until_it_is_released(store_url: str) -> None:
     assert balances == [Balance("day:2026-11-23", 0, 0), Balance("month:2026-11", 0, 0)]
 
 
-def test_a_settlement_after_the_release_is_charged(store_url: str) -> None:
-    """The money was spent: that somebody took the process for dead does not bring it back."""
+def test_a_settlement_after_a_release_is_charged(store_url: str) -> None:
+    """The money was spent, even if the process was taken for dead."""
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
@@ -198,8 +198,8 @@ def test_a_settlement_after_the_release_is_charged(store_url: str) -> None:
     assert asyncio.run(story()) == [Balance("day:2026-11-23", 0, 30)]
 
 
-def test_whoever_hangs_up_while_money_is_held_holds_nothing(store_url: str) -> None:
-    """Cancelled at any moment between the request and the hold, the money comes back."""
+def test_a_cancelled_reservation_is_given_back(store_url: str) -> None:
+    """Wherever it is cancelled, nothing stays reserved."""
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
@@ -217,8 +217,8 @@ def test_whoever_hangs_up_while_money_is_held_holds_nothing(store_url: str) -> N
     assert asyncio.run(story()) == [Balance("day:2026-11-23", 0, 0)]
 
 
-def test_a_cancelled_settlement_is_made_all_the_same(store_url: str) -> None:
-    """A caller who hangs up while money is settled changes nothing."""
+def test_a_cancelled_settlement_is_completed(store_url: str) -> None:
+    """A caller who disconnects while money is settled does not prevent it."""
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as ledger:
@@ -233,8 +233,8 @@ def test_a_cancelled_settlement_is_made_all_the_same(store_url: str) -> None:
     assert asyncio.run(story()) == [Balance("day:2026-11-23", 0, 30)]
 
 
-def test_after_midnight_the_old_day_is_charged(store_url: str) -> None:
-    """The period is part of the hold, so a settlement that comes in the new year belongs to the old one."""
+def test_a_settlement_after_midnight_charges_the_old_day(store_url: str) -> None:
+    """A reservation belongs to the periods in which it was made."""
     constraints = constraints_for_tests()
     before, after = datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2027, 1, 1, 0, 0, 1, tzinfo=UTC)
 
@@ -256,15 +256,15 @@ def test_after_midnight_the_old_day_is_charged(store_url: str) -> None:
     ]
 
 
-def test_replicas_whose_clocks_differ_keep_every_ceiling(store_url: str) -> None:
-    """For one it is already tomorrow: each day and the month still bear only their own ceiling."""
+def test_replicas_with_different_clocks_keep_every_limit(store_url: str) -> None:
+    """While it is tomorrow for one of them, each day and the month stay within their limits."""
     slow, fast = datetime(2026, 11, 23, 23, 59, 50, tzinfo=UTC), datetime(2026, 11, 24, 0, 0, 10, tzinfo=UTC)
     constraints = constraints_for_tests(cost={"per_day_usd": 1e-7, "per_month_usd": 1.5e-7})
 
     async def story() -> list[Balance]:
         async with ledger_at(store_url) as one, ledger_at(store_url) as other:
             calls = [
-                taken(ledger, accounts_for("alice", constraints, moment), 10)
+                try_reserve(ledger, accounts_for("alice", constraints, moment), 10)
                 for _ in range(12)
                 for ledger, moment in ((one, slow), (other, fast))
             ]
@@ -278,8 +278,8 @@ def test_replicas_whose_clocks_differ_keep_every_ceiling(store_url: str) -> None
     assert yesterday.reserved + today.reserved == 150
 
 
-def test_the_periods_are_utc_and_end_when_they_say() -> None:
-    """A request on the last evening of a year counts against that day and month, and says when they end."""
+def test_periods_are_utc_and_end_when_they_say() -> None:
+    """On the last evening of a year a request counts against that day and month, and `retry_after` is their end."""
     accounts = accounts_for("alice", constraints_for_tests(), datetime(2026, 12, 31, 23, 59, 0, tzinfo=UTC))
 
     assert [(account.key, account.retry_after) for account in accounts] == [
@@ -292,13 +292,13 @@ def test_the_periods_are_utc_and_end_when_they_say() -> None:
 @pytest.mark.parametrize(
     ("amount", "shown"), [(0, "$0.00"), (125_000, "$0.000125"), (12_500_000_000, "$12.50"), (1, "$0.00")]
 )
-def test_money_is_shown_in_dollars(amount: int, shown: str) -> None:
-    """At least cents, at most a millionth of a dollar."""
+def test_amounts_are_formatted_in_dollars(amount: int, shown: str) -> None:
+    """With two to six decimals."""
     assert format_usd(amount) == shown
 
 
-def test_no_error_is_left_for_asyncio_to_complain_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is cancelled at the very moment at which holding fails takes the error along."""
+def test_no_error_is_left_unretrieved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing for asyncio to complain about if a reservation is cancelled at the moment at which it fails."""
     complaints: list[str] = []
 
     async def story(steps: int) -> None:
@@ -310,19 +310,19 @@ def test_no_error_is_left_for_asyncio_to_complain_about(tmp_path: Path, monkeypa
             raise DatabaseUnavailable("gone")
 
         async with ledger_at(f"sqlite:///{tmp_path}/store.db") as ledger:
-            monkeypatch.setattr(ledger._statements, "reserve", fail)  # noqa: SLF001 - the one moment that counts is in there
-            holding = asyncio.create_task(ledger.reserve([DAY], 10))
+            monkeypatch.setattr(ledger._statements, "reserve", fail)  # noqa: SLF001 - the failure has to come at this moment
+            reserving = asyncio.create_task(ledger.reserve([DAY], 10))
             await asyncio.sleep(0)
             failing.set()
             for _ in range(steps):
                 await asyncio.sleep(0)
-            holding.cancel()
+            reserving.cancel()
             with pytest.raises((asyncio.CancelledError, DatabaseUnavailable)):
-                await holding
-        del holding
+                await reserving
+        del reserving
         gc.collect()
 
-    gc.freeze()  # to look through what was there before takes half a second each time
+    gc.freeze()  # collecting everything that exists so far would take half a second each time
     try:
         with impatient():
             for steps in range(6):

@@ -1,4 +1,4 @@
-"""How often somebody may come."""
+"""The rate limit for each caller."""
 
 from itertools import pairwise
 
@@ -9,26 +9,26 @@ from chassis.limits import MINUTE, RateLimiter
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0, 40), max_size=40))
-def test_no_minute_has_more_than_the_limit(per_minute: int, pauses: list[float]) -> None:
-    """Whichever minute one looks at; and whoever is refused may come at the time that they are told."""
+def test_no_minute_exceeds_the_limit(per_minute: int, pauses: list[float]) -> None:
+    """In any period of 60 seconds; and after the returned wait the next call is within the limit."""
     now = 0.0
-    rate = RateLimiter(per_minute, lambda: now)
-    entered: list[float] = []
+    limiter = RateLimiter(per_minute, lambda: now)
+    calls: list[float] = []
     for pause in pauses:
         now += pause
-        wait = rate.check("alice")
+        wait = limiter.check("alice")
         if wait is None:
-            entered.append(now)
+            calls.append(now)
         else:
             assert 0 < wait <= MINUTE
-            assert entered[-per_minute] + MINUTE <= now + wait + 1e-6
-    for first, last in zip(entered, entered[per_minute:], strict=False):
+            assert calls[-per_minute] + MINUTE <= now + wait + 1e-6
+    for first, last in zip(calls, calls[per_minute:], strict=False):
         assert last - first >= MINUTE - 1e-6
-    assert all(earlier <= later for earlier, later in pairwise(entered))
+    assert all(earlier <= later for earlier, later in pairwise(calls))
 
 
-def test_callers_do_not_count_for_each_other() -> None:
-    """One who comes too often keeps nobody else out."""
-    rate = RateLimiter(1, lambda: 0.0)
+def test_callers_have_separate_limits() -> None:
+    """A caller that exceeds the limit does not affect others."""
+    limiter = RateLimiter(1, lambda: 0.0)
 
-    assert [rate.check(who) is None for who in ("alice", "bob", "alice", "bob")] == [True, True, False, False]
+    assert [limiter.check(caller) is None for caller in ("alice", "bob", "alice", "bob")] == [True, True, False, False]

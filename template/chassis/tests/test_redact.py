@@ -1,4 +1,4 @@
-"""What a model is sent, and what the task gets back, whatever part of a message a value travels in."""
+"""The step `Redact`: what a model is sent and what the task gets back, for values in every part of a message."""
 
 import asyncio
 import json
@@ -36,15 +36,15 @@ TOOLS = {name: {"destination": "vendor", "side_effects": False} for name in ("lo
 DESTINATIONS = {"vendor": {"classes": ["internal"], "redact": KINDS}}
 
 
-def said(model: ScriptedModel) -> str:
-    """Return all that a model was sent, as one text."""
+def sent_to(model: ScriptedModel) -> str:
+    """Return everything that a model was sent, as one text."""
     return "".join(ModelMessagesTypeAdapter.dump_json(messages).decode() for messages in model.requests)
 
 
 def guarded[T](
     root: Path, model: ScriptedModel, work: Callable[[Model], Awaitable[T]], *, redact: list[str] | None = None
 ) -> T:
-    """Do something with a guarded model."""
+    """Return what `work` returns for a guarded model."""
     destinations = {"vendor": {"classes": ["internal"], "redact": KINDS if redact is None else redact}}
 
     async def story() -> T:
@@ -55,8 +55,8 @@ def guarded[T](
     return asyncio.run(story())
 
 
-def test_a_whole_tool_loop_runs_on_placeholders(tmp_path: Path) -> None:
-    """Prompt, instructions, tools, their arguments, results and keys leave without values; the tool gets the values."""
+def test_a_whole_tool_loop_is_redacted(tmp_path: Path) -> None:
+    """Prompt, instructions, tools, their arguments and results are sent without values; the tool gets the values."""
     looked_up: list[str] = []
     described: list[str] = []
 
@@ -84,26 +84,26 @@ def test_a_whole_tool_loop_runs_on_placeholders(tmp_path: Path) -> None:
     assert looked_up == [ADDRESS]
     assert output == f"{ADDRESS} and bo@example.com pay with 4111111111111111; [EMAIL_9] is new."
     for value in (ADDRESS, "bo@example.com", "4111111111111111", "Sommer2026!"):
-        assert value not in said(model) + "".join(described)
-    assert "It is [EMAIL_1]." in said(model), "what a model thought goes back as its vendor signed it"
+        assert value not in sent_to(model) + "".join(described)
+    assert "It is [EMAIL_1]." in sent_to(model), "thinking is sent back as the vendor signed it"
 
 
 @pytest.mark.parametrize("as_text", [False, True], ids=["object", "string"])
-def test_arguments_are_restored_wherever_they_stand(tmp_path: Path, as_text: bool) -> None:  # noqa: FBT001 - a parameter
-    """Vendors hand arguments over as an object or as JSON in a string; quotes and line ends in a value hurt neither."""
-    odd = '"john doe"@example.com'
+def test_arguments_are_restored_in_keys_and_values(tmp_path: Path, as_text: bool) -> None:  # noqa: FBT001 - a parameter
+    """Vendors send arguments as an object or as JSON in a string. Quotes and line breaks in a value break neither."""
+    address = '"john doe"@example.com'
     key = "-----{} PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----{} PRIVATE KEY-----".format("BEGIN", "END")
-    got: list[Any] = []
+    received: list[Any] = []
 
     async def work(model: Model) -> str:
         agent = Agent(model)
 
         @agent.tool_plain
         def send(to: list[dict[str, str]]) -> str:
-            got.append(to)
+            received.append(to)
             return "sent"
 
-        return (await agent.run(f"Send {key} to {odd}.")).output
+        return (await agent.run(f"Send {key} to {address}.")).output
 
     arguments = {"to": [{"[EMAIL_1]": "[SECRET_1]"}]}
     model = ScriptedModel(
@@ -111,19 +111,19 @@ def test_arguments_are_restored_wherever_they_stand(tmp_path: Path, as_text: boo
     )
 
     assert guarded(tmp_path, model, work) == "Done."
-    assert got == [[{odd: key}]]
-    assert "MIIEvQIBADANBgkq" not in said(model)
-    assert "john doe" not in said(model)
+    assert received == [[{address: key}]]
+    assert "MIIEvQIBADANBgkq" not in sent_to(model)
+    assert "john doe" not in sent_to(model)
 
 
 class Contact(BaseModel):
-    """Whom to write to."""
+    """A structured reply."""
 
     address: str
 
 
-def test_a_reply_that_is_json_stays_json(tmp_path: Path) -> None:
-    """A value with quotes is escaped where the model's text is read as an object."""
+def test_a_structured_reply_stays_valid_json(tmp_path: Path) -> None:
+    """A value with quotes is escaped where the text of a reply is parsed as JSON."""
 
     async def work(model: Model) -> Contact:
         return (await Agent(model, output_type=NativeOutput(Contact)).run('Who is "john doe"@example.com?')).output
@@ -133,8 +133,8 @@ def test_a_reply_that_is_json_stays_json(tmp_path: Path) -> None:
     assert contact == Contact(address='"john doe"@example.com')
 
 
-def test_a_retry_does_not_repeat_the_value_to_the_model(tmp_path: Path) -> None:
-    """The sentence of a tool that wants to be called again leaves with placeholders, and so do wrong arguments."""
+def test_retry_prompts_are_redacted(tmp_path: Path) -> None:
+    """The message of a tool that asks for another call is sent with placeholders, and so are invalid arguments."""
 
     async def work(model: Model) -> str:
         agent = Agent(model, retries=2)
@@ -156,7 +156,7 @@ def test_a_retry_does_not_repeat_the_value_to_the_model(tmp_path: Path) -> None:
 
     assert guarded(tmp_path, model, work) == "Paid."
     for value in (CARD, "5500 0000 0000 0004", "5500"):
-        assert value not in said(model)
+        assert value not in sent_to(model)
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_a_retry_does_not_repeat_the_value_to_the_model(tmp_path: Path) -> None:
     ],
     ids=["text", "picture", "link", "document"],
 )
-def test_what_cannot_be_searched_does_not_leave(tmp_path: Path, attachment: Any) -> None:
-    """Where anything is to be redacted, an attachment is refused by its kind; elsewhere no budget could hold it."""
+def test_attachments_are_refused(tmp_path: Path, attachment: Any) -> None:
+    """They cannot be searched where anything is redacted; elsewhere their cost has no bound."""
 
     async def work(model: Model) -> str:
         return (await Agent(model).run(["Read this.", attachment])).output
@@ -187,8 +187,8 @@ def test_what_cannot_be_searched_does_not_leave(tmp_path: Path, attachment: Any)
     assert model.requests == []
 
 
-def test_a_tool_that_nobody_declared_is_not_offered(tmp_path: Path) -> None:
-    """A new tool is a decision: until it is in `constraints.toml` the model hears nothing, not even of the others."""
+def test_an_undeclared_tool_is_an_error(tmp_path: Path) -> None:
+    """Until a tool is declared in `constraints.toml` nothing is sent, not even the other tools."""
     model = ScriptedModel("Hello.")
 
     async def run(question: Question, guarded: Model) -> Draft[Answer]:
@@ -209,8 +209,8 @@ def test_a_tool_that_nobody_declared_is_not_offered(tmp_path: Path) -> None:
     assert model.requests == []
 
 
-def test_what_a_tool_attaches_does_not_leave_either(tmp_path: Path) -> None:
-    """A picture that a tool returns is stopped at the same place."""
+def test_attachments_of_a_tool_are_refused(tmp_path: Path) -> None:
+    """An image that a tool returns is refused too."""
 
     async def work(model: Model) -> str:
         agent = Agent(model)
@@ -225,28 +225,28 @@ def test_what_a_tool_attaches_does_not_leave_either(tmp_path: Path) -> None:
         guarded(tmp_path, ScriptedModel(ModelResponse([ToolCallPart("scan", {})]), "Read."), work)
 
 
-def test_history_that_a_task_brings_along_is_redacted_too(tmp_path: Path) -> None:
-    """Earlier replies that are sent again hold values, since the task got them with values."""
+def test_a_message_history_is_redacted(tmp_path: Path) -> None:
+    """Earlier replies contain values when a task sends them again, because it got them restored."""
     history = [ModelRequest([UserPromptPart("Who pays?")]), ModelResponse([TextPart(f"{ADDRESS} does.")])]
 
     async def work(model: Model) -> str:
         return (await Agent(model).run("And who else?", message_history=history)).output
 
-    model = ScriptedModel("Nobody.")
+    model = ScriptedModel("No one.")
 
-    assert guarded(tmp_path, model, work) == "Nobody."
-    assert ADDRESS not in said(model)
+    assert guarded(tmp_path, model, work) == "No one."
+    assert ADDRESS not in sent_to(model)
 
 
-def test_two_calls_know_nothing_of_each_other(tmp_path: Path) -> None:
-    """A placeholder of one call stands for nothing in the next, even with the same caller and the cache on."""
+def test_placeholders_belong_to_one_call(tmp_path: Path) -> None:
+    """A placeholder of one call means nothing in the next, even for the same caller and with the cache on."""
 
     async def story() -> list[str]:
         model = ScriptedModel("Hello [EMAIL_1] and [EMAIL_2].")
         async with wire_for_tests(
             TASK, tmp_path, model, cache={"ttl_seconds": 60}, destinations=DESTINATIONS
         ) as wiring:
-            texts = ["I am ada@example.com.", "I am bo@example.com.", "I am nobody."]
+            texts = ["I am ada@example.com.", "I am bo@example.com.", "I am no one."]
             outcomes = [await wiring.service.answer(Question(text=t), wiring.service.new_call("alice")) for t in texts]
             return [outcome.value.text for outcome in outcomes if isinstance(outcome, Answered)]
 
@@ -263,8 +263,8 @@ async def _echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
     return ModelResponse([TextPart(str(prompt.content))])
 
 
-def test_a_long_conversation_keeps_every_value_apart(tmp_path: Path) -> None:
-    """A hundred addresses in one prompt come back as they were, each in its place."""
+def test_many_values_are_restored_in_their_places(tmp_path: Path) -> None:
+    """A hundred addresses in one prompt come back in order."""
     text = ", ".join(f"user{number}@example.com" for number in range(100))
 
     async def work(model: Model) -> str:
@@ -273,11 +273,11 @@ def test_a_long_conversation_keeps_every_value_apart(tmp_path: Path) -> None:
     assert guarded(tmp_path, ScriptedModel(_echo), work) == text
 
 
-def test_words_in_settings_are_redacted_too(tmp_path: Path) -> None:
-    """What travels beside the messages is searched as well; a team's own headers stay as they are."""
+def test_settings_are_redacted_except_headers(tmp_path: Path) -> None:
+    """A team may need to send a credential of its own in a header."""
     sent: list[ModelSettings] = []
 
-    async def listen(_: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    async def record_settings(_: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         sent.append(info.model_settings or {})
         return ModelResponse([TextPart("Yes.")])
 
@@ -290,7 +290,7 @@ def test_words_in_settings_are_redacted_too(tmp_path: Path) -> None:
         }
         return (await Agent(model).run("Well?", model_settings=settings)).output
 
-    guarded(tmp_path, ScriptedModel(listen), work)
+    guarded(tmp_path, ScriptedModel(record_settings), work)
 
     [settings] = sent
     assert settings.get("stop_sequences") == ["to [EMAIL_1]"]

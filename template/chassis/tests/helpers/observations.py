@@ -19,7 +19,7 @@ from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.usage import RequestUsage
 from recording_vendor import recording, repeating
 from sample_task import TASK, Answer, Question
-from scenario import walk
+from scenario import run_scenario
 from short_timeouts import impatient
 
 from chassis import Answered, Draft, Referred, Task
@@ -59,7 +59,7 @@ async def answerer(wiring: Wiring, text: str) -> str:
 
 def answered_by(*replies: Reply, text: str = "hello") -> See:
     """See who answers when the first model says this."""
-    return lambda root, raw: walk(root, [ScriptedModel(*replies)], lambda wiring: answerer(wiring, text), **raw)
+    return lambda root, raw: run_scenario(root, [ScriptedModel(*replies)], lambda wiring: answerer(wiring, text), **raw)
 
 
 def answered_late(root: Path, raw: Raw) -> object:
@@ -79,7 +79,7 @@ def answered_without_database(root: Path, raw: Raw) -> object:
             other.close()
 
     with impatient():
-        return walk(root, [ScriptedModel("Four.")], story, **raw)
+        return run_scenario(root, [ScriptedModel("Four.")], story, **raw)
 
 
 def answered_over_the_network(root: Path, raw: Raw) -> object:
@@ -90,7 +90,7 @@ def answered_over_the_network(root: Path, raw: Raw) -> object:
         patch("socket.getaddrinfo", partial(_lead_home, getaddrinfo)),
     ):
         raw["models"][0]["base_url"] = vendor.url.replace("127.0.0.1", NAME) + "/v1"
-        return walk(root, [first_model(raw)], lambda wiring: answerer(wiring, "hello"), **raw)
+        return run_scenario(root, [first_model(raw)], lambda wiring: answerer(wiring, "hello"), **raw)
 
 
 def _lead_home(really: Callable[..., object], host: str | bytes | None, *rest: object, **options: object) -> object:
@@ -103,7 +103,7 @@ def answered_two_at_once(root: Path, raw: Raw) -> object:
     async def story(wiring: Wiring) -> list[str]:
         return sorted(await asyncio.gather(answerer(wiring, "one"), answerer(wiring, "two")))
 
-    return walk(root, [ScriptedModel(Crowd().reply), ScriptedModel("Four.")], story, **raw)
+    return run_scenario(root, [ScriptedModel(Crowd().reply), ScriptedModel("Four.")], story, **raw)
 
 
 def asked_at_once(root: Path, raw: Raw) -> object:
@@ -113,7 +113,7 @@ def asked_at_once(root: Path, raw: Raw) -> object:
     async def story(wiring: Wiring) -> None:
         await asyncio.gather(answerer(wiring, "one"), answerer(wiring, "two"))
 
-    walk(root, [ScriptedModel(crowd.reply)], story, **raw)
+    run_scenario(root, [ScriptedModel(crowd.reply)], story, **raw)
     return crowd.peak
 
 
@@ -126,7 +126,7 @@ def asked_for_one_question(root: Path, raw: Raw) -> object:
 
     endless = Task(name="echo", takes=Question, gives=Answer, run=loop, baseline=TASK.baseline)
     model = ScriptedModel("again")
-    walk(root, [model], lambda wiring: answerer(wiring, "hello"), task=endless, **raw)
+    run_scenario(root, [model], lambda wiring: answerer(wiring, "hello"), task=endless, **raw)
     return len(model.requests)
 
 
@@ -138,14 +138,14 @@ def asked_for_the_same_question_twice(root: Path, raw: Raw) -> object:
         for _ in range(2):
             await answerer(wiring, "hello")
 
-    walk(root, [model], story, **raw)
+    run_scenario(root, [model], story, **raw)
     return len(model.requests)
 
 
 def sent(root: Path, raw: Raw) -> object:
     """See what a model is sent instead of an address."""
     model = ScriptedModel("Hello.")
-    walk(root, [model], lambda wiring: answerer(wiring, "ada@example.com"), **raw)
+    run_scenario(root, [model], lambda wiring: answerer(wiring, "ada@example.com"), **raw)
     [address] = set(re.findall(r"\[EMAIL_1\]|ada@example\.com", str(model.requests)))
     return address
 
@@ -158,7 +158,7 @@ def sent_as_cap(root: Path, raw: Raw) -> object:
         caps.append((info.model_settings or {}).get("max_tokens"))
         return ModelResponse([TextPart("Four.")], usage=RequestUsage(input_tokens=10, output_tokens=5))
 
-    walk(root, [ScriptedModel(reply)], lambda wiring: answerer(wiring, "hello"), **raw)
+    run_scenario(root, [ScriptedModel(reply)], lambda wiring: answerer(wiring, "hello"), **raw)
     return caps[0]
 
 
@@ -170,7 +170,7 @@ def charged(root: Path, raw: Raw) -> object:
         await wiring.service.answer(Question(text="hello"), call)
         return to_usd(call.cost)
 
-    return walk(root, [ScriptedModel("Four.")], story, **raw)
+    return run_scenario(root, [ScriptedModel("Four.")], story, **raw)
 
 
 def due_in_hours(root: Path, raw: Raw) -> object:
@@ -180,7 +180,7 @@ def due_in_hours(root: Path, raw: Raw) -> object:
         outcome = await wiring.service.answer(Question(text="why?"), wiring.service.new_call("alice"))
         return round((outcome.due_at - now()).total_seconds() / 3600) if isinstance(outcome, Referred) else 0
 
-    return walk(root, [], story, **raw)
+    return run_scenario(root, [], story, **raw)
 
 
 def late_calls(root: Path, raw: Raw) -> object:
@@ -192,7 +192,7 @@ def late_calls(root: Path, raw: Raw) -> object:
         families = text_string_to_metric_families(page.decode())
         return sum(one.value for each in families for one in each.samples if one.name == "chassis_calls_slow_total")
 
-    return walk(root, [ScriptedModel("Four.")], story, **raw)
+    return run_scenario(root, [ScriptedModel("Four.")], story, **raw)
 
 
 def statuses(*texts: str, together: bool = False) -> See:

@@ -1,4 +1,4 @@
-"""Lives through a story with the sample service, whose models are doubles and whose every other part is real."""
+"""Runs a scenario with the sample service, whose models are doubles and whose every other part is real."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,17 +13,17 @@ from chassis.testing import wire_for_tests
 from chassis.wiring import Wiring
 
 
-def walk[T](
+def run_scenario[T](
     root: Path,
     doubles: list[Model],
-    story: Callable[[Wiring], Awaitable[T]],
+    scenario: Callable[[Wiring], Awaitable[T]],
     task: Task[Any, Any] = TASK,
     **changes: Any,
 ) -> T:
-    """Wire a service with these doubles and constraints, and return what the story returns."""
+    """Wire a service with these models and constraints, and return what the scenario returns."""
 
     async def run() -> T:
         async with wire_for_tests(task, root, *doubles, **changes) as wiring:
-            return await story(wiring)
+            return await scenario(wiring)
 
     return asyncio.run(run())
