@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from answer_sets import ROOT
-from fault_table import DEADLINE_SECONDS, FAULTS, OF_PROCESSES, Fault
+from fault_table import DEADLINE_SECONDS, FAULTS, PROCESS_ENDS, Fault
 from faulty_service import resolving_nowhere, run
 from faulty_vendor import faulty_vendor
 from reference_pages import table
@@ -49,9 +49,16 @@ def without_seconds(text: str) -> list[str]:
 
 
 def _facts(fault: Fault) -> tuple[str, ...]:
-    ending = fault.ending
-    status = str(ending.status) if ending.status else "none"
-    return fault.what, status, ending.by, ending.fallback_reason or "", ending.charged, ", ".join(ending.logged)
+    result = fault.result
+    status = str(result.status) if result.status else "none"
+    return (
+        fault.what,
+        status,
+        result.answered_by,
+        result.fallback_reason or "",
+        result.charged,
+        ", ".join(result.logged),
+    )
 
 
 def _shown(seconds: float | None) -> str:
@@ -66,11 +73,11 @@ def measure() -> dict[str, float]:
     """
     seconds: dict[str, float] = {}
     with faulty_vendor() as vendor, resolving_nowhere():
-        for fault in [fault for rows in FAULTS.values() for fault in rows if fault not in OF_PROCESSES]:
+        for fault in [fault for rows in FAULTS.values() for fault in rows if fault not in PROCESS_ENDS]:
             with tempfile.TemporaryDirectory() as folder, production_lines() as lines:
                 ran = run(fault, vendor, Path(folder), lines)
-            if ran.ending != fault.ending or ran.held or ran.seconds > DEADLINE_SECONDS * 1.05:
-                raise AssertionError(f"{fault.what}: expected {fault.ending}, but {ran}")
+            if ran.result != fault.result or ran.reserved or ran.seconds > DEADLINE_SECONDS * 1.05:
+                raise AssertionError(f"{fault.what}: expected {fault.result}, but {ran}")
             seconds[fault.what] = ran.seconds
             print(f"{ran.seconds:5.2f} s  {fault.what}", file=sys.stderr)
     return seconds

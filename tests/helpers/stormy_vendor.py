@@ -7,12 +7,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from faulty_service import USED
-from faulty_vendor import Behaviour, Exchange, completion, hang_up, raw, status
+from faulty_vendor import Behavior, Exchange, completion, hang_up, raw, status
 
 FAILS = 0.3
 NUMBER = re.compile(rb"number (\d{6})")
 SERVED, CUT, REFUSED, DROPPED = "served", "cut", "refused", "dropped"
-FAILURES: tuple[tuple[str, Behaviour], ...] = (
+FAILURES: tuple[tuple[str, Behavior], ...] = (
     (REFUSED, status(500)),
     (REFUSED, status(503)),
     (REFUSED, status(429)),
@@ -48,7 +48,7 @@ class Books:
         await asyncio.sleep(0.01)
         await behaviour(exchange)
 
-    def _chosen(self, number: int, place: int) -> tuple[str, Behaviour]:
+    def _chosen(self, number: int, place: int) -> tuple[str, Behavior]:
         chance = random.Random(f"{number}/{place}")  # noqa: S311 - nothing secret about it
         if number in self.drops:
             return DROPPED, hang_up

@@ -1,4 +1,4 @@
-"""No key of `constraints.toml` is dead: for each one, two values make two services that are seen to differ."""
+"""Every key of `constraints.toml` has an effect: two values of it make two services that behave differently."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -41,7 +41,7 @@ CARD = "Pay with 4111 1111 1111 1111"
 GATE = {"floor": {"kind": "floor", "evaluator": "right"}, "drop": {"kind": "regression", "evaluator": "right"}}
 
 type Seen = tuple[object, object]
-"""A value of the key, and what is seen with it."""
+"""A value of the key, and what is observed with it."""
 
 KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "risk.tier": (needed, ("experiment", set()), ("standard", {"security", "procurement"})),
@@ -106,7 +106,7 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "fallback.database_down": (answered_without_database, ("baseline", "baseline"), ("error", "database-unavailable")),
     "review.due_hours": (due_in_hours, (8, 8), (1, 1)),
 }
-"""How a key is seen, and two of its values, each with what is seen."""
+"""By key: how its effect is observed, and two values, each with what is observed."""
 GIVEN: dict[str, Mapping[str, Raw]] = {
     "limits.queued_calls": {"limits": {"concurrent_calls": 1}},
     "limits.queued_requests_per_model": {"limits": {"concurrent_requests_per_model": 1}},
@@ -114,11 +114,11 @@ GIVEN: dict[str, Mapping[str, Raw]] = {
     "models.private_network": {"models": OWN},
     "fallback.budget_exhausted": {"cost": {"per_request_usd": 0.000001}},
 }
-"""What has to be so before a key can be seen, in both cases."""
+"""Other changes without which a key has no effect."""
 
 
 def keys_of(section: type[BaseModel], above: str = "") -> Iterator[str]:
-    """Return the dotted names of all keys that hold a value; tables of tables and lists of tables have no name."""
+    """Yield the dotted names of all keys with a value, without the names of tables that the team chooses."""
     for name, field in section.model_fields.items():
         key = f"{above}{field.alias or name}"
         inner = next(sections_in(field.annotation), None)
@@ -126,7 +126,7 @@ def keys_of(section: type[BaseModel], above: str = "") -> Iterator[str]:
 
 
 def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Return the sections that a type is made of."""
+    """Yield the sections that a type contains."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):
@@ -134,7 +134,7 @@ def sections_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def table(raw: Raw, path: str) -> Raw:
-    """Return a table of the file; of many with any name, the first."""
+    """Return a table of the file; if there are several under names that the team chooses, the first."""
     found: Any = raw[path]
     if path == "models":
         return found[0]
@@ -142,7 +142,7 @@ def table(raw: Raw, path: str) -> Raw:
 
 
 def with_key(key: str, value: object) -> Raw:
-    """Return constraints in which this key has this value."""
+    """Return constraints in which a key has this value."""
     raw, (section, _, name) = deepcopy(BASE), key.partition(".")
     for given, changes in GIVEN.get(key, {}).items():
         table(raw, given).update(changes)
@@ -150,14 +150,14 @@ def with_key(key: str, value: object) -> Raw:
     return raw
 
 
-def test_every_key_is_seen() -> None:
-    """A key that is added has to be seen too."""
+def test_every_key_is_in_the_table() -> None:
+    """A new key needs a row too."""
     assert sorted(KEYS) == sorted(keys_of(Constraints))
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_changes_what_is_seen(key: str, tmp_path: Path) -> None:
-    """Nothing else differs between the two, so it is the key."""
+def test_a_key_has_an_effect(key: str, tmp_path: Path) -> None:
+    """The two services differ in nothing but the key."""
     see, *both = KEYS[key]
     assert both[0][1] != both[1][1]
     for place, (value, expected) in enumerate(both):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
 
-from fault_table import WORST, Ending, Fault
+from fault_table import WORST, Fault, Result
 from faulty_service import open_faulty
 from faulty_vendor import faulty_vendor, hang
 from live_server import Door, open_door
@@ -19,7 +19,7 @@ from telemetry_sinks import Lines
 
 from chassis.testing import ScriptedModel
 
-HUNG_UP = Fault("the caller hangs up", Ending(status=0, by="nobody", charged=WORST), first=hang)
+HUNG_UP = Fault("the caller hangs up", Result(status=0, answered_by="none", charged=WORST), first=hang)
 PATIENCE_SECONDS = 10.0
 SOON_SECONDS = 1.0
 
@@ -66,11 +66,11 @@ def test_whoever_hangs_up_leaves_the_line(tmp_path: Path) -> None:
     """A caller who is gone keeps no place where calls wait, and what they asked is never begun."""
     told = Event()
 
-    async def dawdle(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
+    async def answer_late(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
         await asyncio.to_thread(told.wait, PATIENCE_SECONDS)
         return ModelResponse([TextPart("Done.")])
 
-    model = ScriptedModel(dawdle)
+    model = ScriptedModel(answer_late)
     limits = {"concurrent_calls": 1, "queued_calls": 1}
     with (
         open_door(tmp_path, model, limits=limits, latency={"deadline_seconds": 20}) as door,

@@ -1,4 +1,4 @@
-"""Eight processes spend from one budget, and half of them are killed in the middle."""
+"""Eight processes spend from one budget, and half of them are killed meanwhile."""
 
 import asyncio
 import os
@@ -16,11 +16,11 @@ from chassis.store.opening import open_database
 
 PROCESSES, REQUESTS = 8, 200
 KILLED_AFTER = 20
-"""So many requests of its own a process has made when it is killed."""
+"""How many requests a process has made when it is killed."""
 
 
 def started(url: str) -> "subprocess.Popen[str]":
-    """Start one that spends."""
+    """Start a process that spends."""
     return subprocess.Popen(
         [sys.executable, spending_process.__file__, url, str(REQUESTS)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -29,19 +29,19 @@ def started(url: str) -> "subprocess.Popen[str]":
     )
 
 
-def said(process: "subprocess.Popen[str]", at_most: int | None = None) -> list[str]:
-    """Return what a process says, line by line, until it ends or has said enough."""
+def output_of(process: "subprocess.Popen[str]", max_lines: int | None = None) -> list[str]:
+    """Return the lines that a process prints until it ends, or the first ones."""
     assert process.stdout is not None
     lines: list[str] = []
     for line in process.stdout:
         lines.append(line.strip())
-        if len(lines) == at_most:
+        if len(lines) == max_lines:
             break
     return lines
 
 
-async def left(url: str) -> tuple[list[Balance], list[Reservation]]:
-    """Return what stands in the ledger, and what was lost."""
+async def read_ledger(url: str) -> tuple[list[Balance], list[Reservation]]:
+    """Return the balances and the open reservations."""
     database = await open_database(url, Path())
     try:
         return await Ledger(database).balances(), await Ledger(database).open_reservations(now())
@@ -51,31 +51,31 @@ async def left(url: str) -> tuple[list[Balance], list[Reservation]]:
 
 @pytest.mark.slow
 def test_killed_processes_overspend_nothing(store_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the dead held stays charged, what the living spent is exact, and both together never pass the ceiling."""
+    """What killed processes reserved stays charged, what others spent is exact, and the limit is never exceeded."""
     processes = [started(store_url) for _ in range(PROCESSES)]
     lines: list[str] = []
     for process in processes[::2]:
-        lines += said(process, KILLED_AFTER)
+        lines += output_of(process, KILLED_AFTER)
         process.kill()
     for process in processes:
-        lines += said(process)
+        lines += output_of(process)
         process.wait()
-    balances, lost = asyncio.run(left(store_url))
+    balances, lost = asyncio.run(read_ledger(store_url))
 
     spent = sum(int(line) for line in lines if line.isdigit())
-    ceilings = {account.key: account.limit for account in spending_process.ACCOUNTS}
-    overspent = max(0, *(balance.reserved + balance.spent - ceilings[balance.key] for balance in balances))
+    limits = {account.key: account.limit for account in spending_process.ACCOUNTS}
+    overspent = max(0, *(balance.reserved + balance.spent - limits[balance.key] for balance in balances))
     with capsys.disabled():
-        print(  # noqa: T201 - the figures are what this test is for
+        print(  # noqa: T201 - the figures are for people
             f"\n{PROCESSES} processes x {REQUESTS} requests, {PROCESSES // 2} killed: {len(lines)} ended, "
-            f"{lines.count('refused')} refused, {len(lost)} holds lost, spent {balances[0].spent} and held "
-            f"{balances[0].reserved} of {ceilings[balances[0].key]}, overspend {overspent}"
+            f"{lines.count('refused')} refused, {len(lost)} reservations lost, spent {balances[0].spent} and reserved "
+            f"{balances[0].reserved} of {limits[balances[0].key]}, overspend {overspent}"
         )
     assert overspent == 0
     assert len(lines) >= PROCESSES // 2 * (REQUESTS + KILLED_AFTER)
     assert "refused" in lines
-    # A process may die after it has settled a request and before it has said so.
-    unsaid = PROCESSES // 2 * spending_process.IN_FLIGHT * spending_process.AMOUNT
+    # A process may be killed after it has settled a request and before it has printed that.
+    unreported = PROCESSES // 2 * spending_process.IN_FLIGHT * spending_process.AMOUNT
     for balance in balances:
         assert balance.reserved == sum(reservation.amount for reservation in lost)
-        assert spent <= balance.spent <= spent + unsaid
+        assert spent <= balance.spent <= spent + unreported

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from short_timeouts import impatient
+from short_timeouts import short_timeouts
 
 from chassis.clock import now
 from chassis.errors import BudgetExhausted, DatabaseUnavailable
@@ -324,7 +324,7 @@ def test_no_error_is_left_unretrieved(tmp_path: Path, monkeypatch: pytest.Monkey
 
     gc.freeze()  # collecting everything that exists so far would take half a second each time
     try:
-        with impatient():
+        with short_timeouts():
             for steps in range(6):
                 asyncio.run(story(steps))
     finally:

@@ -1,4 +1,4 @@
-"""How the process ends, on purpose or not, and what it leaves behind: the rows of the fault table about processes."""
+"""How the process ends, by SIGTERM or SIGKILL, and what it leaves behind: the process rows of the fault table."""
 
 import asyncio
 import time
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from fault_table import KILLED, TOLD_TO_GO, USAGE, WORST
+from fault_table import KILLED, TERMINATED, USAGE, WORST
 from faulty_service import USED, write_faulty_repository
-from faulty_vendor import FaultyVendor, dawdle, faulty_vendor, hang, well
+from faulty_vendor import FaultyVendor, answer_late, faulty_vendor, hang, well
 from serve_process import first_match, process
 
 from chassis.money.ledger import Balance, Ledger
@@ -19,12 +19,12 @@ from chassis.store.review_queue import Referral, ReviewQueue
 
 pytestmark = pytest.mark.slow
 
-PLACES, WAITING = 4, 4
+RUNNING, WAITING = 4, 4
 
 
 @pytest.fixture
 def vendor() -> Generator[FaultyVendor]:
-    """Listen as a vendor."""
+    """Run a vendor."""
     with faulty_vendor() as listening:
         yield listening
 
@@ -36,7 +36,7 @@ def ask(address: str, key: str, text: str = "2 + 2?") -> httpx2.Response:
 
 
 def left_behind(root: Path) -> tuple[list[Balance], list[Referral]]:
-    """Read what a process that is gone has left in its database."""
+    """Return the balances and open referrals in the database of a process that has ended."""
 
     async def read() -> tuple[list[Balance], list[Referral]]:
         database = await open_database("sqlite:///var/service.db", root)
@@ -48,16 +48,16 @@ def left_behind(root: Path) -> tuple[list[Balance], list[Referral]]:
     return asyncio.run(read())
 
 
-def test_no_call_is_lost_when_the_process_is_told_to_go(vendor: FaultyVendor, tmp_path: Path) -> None:
-    """Calls under way, calls that wait, and calls that come after SIGTERM are all answered and paid for."""
-    write_faulty_repository(tmp_path, vendor.url("first", dawdle))
+def test_sigterm_loses_no_call(vendor: FaultyVendor, tmp_path: Path) -> None:
+    """Calls that run, calls that wait, and calls that arrive after SIGTERM are all answered and charged."""
+    write_faulty_repository(tmp_path, vendor.url("first", answer_late))
     with process(tmp_path, "--port", "0") as service, ThreadPoolExecutor(12) as pool:
         assert service.stdout
         assert service.stderr
         address = first_match(service.stdout, r"listens on (http://[\d.:]+)")
         key = first_match(service.stdout, r"(ck_\S+)")
-        before = [pool.submit(ask, address, key) for _ in range(PLACES + WAITING - 2)]  # leave room for two more
-        while vendor.requests["first"] < PLACES:
+        before = [pool.submit(ask, address, key) for _ in range(RUNNING + WAITING - 2)]  # leave room for two more
+        while vendor.requests["first"] < RUNNING:
             time.sleep(0.01)
         service.terminate()
         first_match(service.stderr, r"(service\.draining)")
@@ -66,17 +66,17 @@ def test_no_call_is_lost_when_the_process_is_told_to_go(vendor: FaultyVendor, tm
         log, code = service.stderr.read(), service.wait()
 
     balances, _ = left_behind(tmp_path)
-    ending = TOLD_TO_GO.ending
-    assert [answer.status_code for answer in answers] == [ending.status] * len(answers)
-    assert {answer.json()["answered_by"] for answer in answers} == {ending.by}
+    result = TERMINATED.result
+    assert [answer.status_code for answer in answers] == [result.status] * len(answers)
+    assert {answer.json()["answered_by"] for answer in answers} == {result.answered_by}
     assert {answer.headers.get("connection") for answer in answers[-2:]} == {"close"}
-    assert ending.charged == USAGE
+    assert result.charged == USAGE
     assert {(balance.reserved, balance.spent) for balance in balances} == {(0, USED * len(answers))}
-    assert (code, ending.logged[-1] in log) == (0, True)
+    assert (code, result.logged[-1] in log) == (0, True)
 
 
-def test_a_killed_process_leaves_its_books_in_order(vendor: FaultyVendor, tmp_path: Path) -> None:
-    """A request under way stays held at its worst case, referrals still wait, and the next process goes on."""
+def test_sigkill_leaves_a_consistent_database(vendor: FaultyVendor, tmp_path: Path) -> None:
+    """The worst case of a running request stays reserved, referrals still wait, and the next process works."""
     write_faulty_repository(tmp_path, vendor.url("first", hang))
     with process(tmp_path, "--port", "0", MODELS_OFF="true") as service:
         assert service.stdout
@@ -99,7 +99,7 @@ def test_a_killed_process_leaves_its_books_in_order(vendor: FaultyVendor, tmp_pa
         answered = ask(first_match(service.stdout, r"listens on (http://[\d.:]+)"), key)
     after, _ = left_behind(tmp_path)
 
-    assert KILLED.ending.charged == WORST
+    assert KILLED.result.charged == WORST
     assert {(balance.reserved > USED, balance.spent) for balance in balances} == {(True, 0)}
     assert [referral.id for referral in waiting] == [referred.json()["referral_id"]]
     assert answered.json()["answered_by"] == "first"

@@ -10,7 +10,7 @@ import pytest
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from sample_task import TASK, Question
-from short_timeouts import impatient
+from short_timeouts import short_timeouts
 
 from chassis.contract import Answered, FallbackReason, Outcome
 from chassis.errors import DatabaseUnavailable
@@ -33,7 +33,7 @@ def ask(folder: Path, rule: str, question: str, model: ScriptedModel) -> Answere
             assert isinstance(outcome, Answered)
             return outcome
 
-    with impatient():
+    with short_timeouts():
         return asyncio.run(story())
 
 

@@ -1,10 +1,10 @@
-"""What can go wrong and what then happens: the service is tested against this table, the reference is made of it."""
+"""The table of faults and their expected results: it is tested, and a page of the reference is made from it."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from faulty_vendor import (
-    Behaviour,
+    Behavior,
     calling,
     completion,
     drip,
@@ -17,24 +17,24 @@ from faulty_vendor import (
 )
 
 NOTHING, USAGE, WORST = "nothing", "what it used", "the worst case"
-"""What the first model is charged."""
+"""What is charged to the first model."""
 DEADLINE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Result:
     """What a caller and an operator see of one call.
 
     Args:
         status: The HTTP status.
-        by: Who answered, `desk`, or the slug of the problem.
-        fallback_reason: As the answer says it.
-        charged: What the ledger has charged for the first model; all else must be what it used.
-        logged: The lines before `call.finished`, each with its error or subject.
+        answered_by: Who answered, `review`, or the slug of the problem.
+        fallback_reason: As in the answer.
+        charged: What the ledger charges for the first model; other models must be charged what they used.
+        logged: The log lines before `call.finished`, each with its error or subject.
     """
 
     status: int = 200
-    by: str = "second"
+    answered_by: str = "second"
     fallback_reason: str | None = "models_failed"
     charged: str = NOTHING
     logged: tuple[str, ...] = ()
@@ -46,67 +46,75 @@ class Fault:
 
     Args:
         what: What goes wrong.
-        ending: How the call ends.
-        first: How the first model behaves, or its address where it has none.
-        second: How the model behind it behaves.
+        result: The expected result.
+        first: How the first model behaves, or an address at which there is none.
+        second: How the second model behaves.
         question: What is asked.
-        store: What is done to the database meanwhile: `locked`, `slow`, `full` or `gone`.
-        database_down: What `fallback.database_down` says.
+        database: What is wrong with the database: it is `locked`, `slow`, `full` or `gone`.
+        database_down: The value of `fallback.database_down`.
     """
 
     what: str
-    ending: Ending
-    first: Behaviour | str = well
-    second: Behaviour = well
+    result: Result
+    first: Behavior | str = well
+    second: Behavior = well
     question: str = "2 + 2?"
-    store: str | None = None
+    database: str | None = None
     database_down: str = "error"
 
 
-def failed(error: str, *more: str, **changes: Any) -> Ending:
-    """Return the usual ending: the first model's failure is logged, and the second answers."""
-    return Ending(logged=(f"model.failed {error}", *more), **changes)
+def failed(error: str, *more: str, **changes: Any) -> Result:
+    """Return the usual result: the failure of the first model is logged, and the second one answers."""
+    return Result(logged=(f"model.failed {error}", *more), **changes)
 
 
-RESTS = "circuit_breaker.opened model:first"
+BREAKER_OPENED = "circuit_breaker.opened model:first"
 LIMIT = {"code": "rate_limit_exceeded"}
 
-OF_VENDORS = (
+ONE_MODEL_FAILS = (
     Fault(
-        "429, come back in 0.2 s",
-        failed("ModelRateLimitError", by="first", charged=USAGE),
+        "429, `Retry-After-Ms: 200`, once",
+        failed("ModelRateLimitError", answered_by="first", charged=USAGE),
         once(status(429, LIMIT, Retry_After_Ms="200")),
     ),
-    Fault("429, without saying for how long", failed("ModelRateLimitError"), status(429, LIMIT)),
-    Fault("429, come back in a minute", failed("ModelRateLimitError", RESTS), status(429, LIMIT, Retry_After="60")),
+    Fault("429 without `Retry-After`", failed("ModelRateLimitError"), status(429, LIMIT)),
+    Fault(
+        "429, `Retry-After: 60`", failed("ModelRateLimitError", BREAKER_OPENED), status(429, LIMIT, Retry_After="60")
+    ),
     Fault(
         "429, the account's quota is used up",
-        failed("ModelQuotaExceededError", RESTS),
+        failed("ModelQuotaExceededError", BREAKER_OPENED),
         status(429, {"code": "insufficient_quota"}),
     ),
     Fault("500", failed("ModelServerError"), status(500)),
     Fault("502", failed("ModelServerError"), status(502)),
     Fault("503", failed("ModelUnavailableError"), status(503)),
-    Fault("503, come back in a minute", failed("ModelUnavailableError", RESTS), status(503, Retry_After="60")),
-    Fault("504: a gateway stopped waiting", failed("ModelServerError", charged=WORST), status(504)),
+    Fault("503, `Retry-After: 60`", failed("ModelUnavailableError", BREAKER_OPENED), status(503, Retry_After="60")),
+    Fault("504, a gateway timed out", failed("ModelServerError", charged=WORST), status(504)),
     Fault("529, overloaded", failed("ModelOverloadedError"), status(529)),
-    Fault("408, once", failed("ModelHTTPError", by="first", charged=WORST), once(status(408))),
-    Fault("409, once", failed("ModelHTTPError", by="first", charged=USAGE), once(status(409))),
-    Fault("401, a wrong key", failed("ModelAuthenticationError"), status(401)),
-    Fault("403, a key without rights", failed("ModelAuthenticationError"), status(403)),
+    Fault("408, once", failed("ModelHTTPError", answered_by="first", charged=WORST), once(status(408))),
+    Fault("409, once", failed("ModelHTTPError", answered_by="first", charged=USAGE), once(status(409))),
+    Fault("401, invalid API key", failed("ModelAuthenticationError"), status(401)),
+    Fault("403, API key without permission", failed("ModelAuthenticationError"), status(403)),
     Fault("404, no such model", failed("ModelNotFoundError"), status(404, {"code": "model_not_found"})),
-    Fault("400, a request it does not take", failed("ModelRequestRejectedError"), status(400)),
+    Fault("400, invalid request", failed("ModelRequestRejectedError"), status(400)),
     Fault(
-        "400, the context window is too small",
+        "400, context window exceeded",
         failed("ModelContextWindowExceededError"),
         status(400, {"code": "context_length_exceeded"}),
     ),
-    Fault("400, the input is filtered", failed("ModelRequestRejectedError"), status(400, {"code": "content_filter"})),
-    Fault("no answer at all", failed("TimedOut", charged=WORST), hang),
-    Fault("an answer of one byte every 0.1 s", failed("TimedOut", charged=WORST), drip),
-    Fault("hangs up without an answer", failed("ModelConnectionError", charged=WORST), hang_up),
     Fault(
-        "hangs up in the middle", failed("ModelConnectionError", charged=WORST), raw(completion(content="x"), cut=40)
+        "400, input rejected by the content filter",
+        failed("ModelRequestRejectedError"),
+        status(400, {"code": "content_filter"}),
+    ),
+    Fault("no response", failed("TimedOut", charged=WORST), hang),
+    Fault("a response of one byte every 0.1 s", failed("TimedOut", charged=WORST), drip),
+    Fault("connection closed without a response", failed("ModelConnectionError", charged=WORST), hang_up),
+    Fault(
+        "connection closed in the middle of the response",
+        failed("ModelConnectionError", charged=WORST),
+        raw(completion(content="x"), cut=40),
     ),
     Fault(
         "connection refused",
@@ -114,18 +122,20 @@ OF_VENDORS = (
         "http://127.0.0.1:1/v1",
     ),
     Fault(
-        "no such host", failed("ModelConnectionError", "model.failed ModelConnectionError"), "http://nowhere.invalid/v1"
+        "unknown host name",
+        failed("ModelConnectionError", "model.failed ModelConnectionError"),
+        "http://nowhere.invalid/v1",
     ),
     Fault(
-        "no TLS where there should be",
+        "no TLS at an `https` address",
         failed("ModelConnectionError", "model.failed ModelConnectionError"),
         "https://{plain}/v1",
     ),
     Fault("an empty body", failed("ModelAPIError", charged=WORST), raw(b"")),
-    Fault("a body that is no JSON", failed("ModelAPIError", charged=WORST), raw(b'{"choices": [')),
-    Fault("a web page", failed("UnexpectedModelBehavior", charged=WORST), raw(b"<html>Hello</html>", "text/html")),
-    Fault("JSON of another kind", failed("UnexpectedModelBehavior", charged=WORST), raw(b'{"hello": 1}')),
-    Fault("no text and no tool", failed("EmptyReply", charged=USAGE), raw(completion(content=""))),
+    Fault("invalid JSON", failed("ModelAPIError", charged=WORST), raw(b'{"choices": [')),
+    Fault("an HTML page", failed("UnexpectedModelBehavior", charged=WORST), raw(b"<html>Hello</html>", "text/html")),
+    Fault("JSON with another schema", failed("UnexpectedModelBehavior", charged=WORST), raw(b'{"hello": 1}')),
+    Fault("neither text nor a tool call", failed("EmptyReply", charged=USAGE), raw(completion(content=""))),
     Fault(
         "cut off at the output cap", failed("TruncatedReply", charged=USAGE), raw(completion("length", content="Fo"))
     ),
@@ -137,42 +147,42 @@ OF_VENDORS = (
     Fault("a refusal", failed("RefusedReply", charged=USAGE), raw(completion(refusal="I will not."))),
     Fault("a reply of a megabyte", failed("OversizedReply", charged=USAGE), raw(completion(content="x" * 1_000_000))),
     Fault(
-        "an answer that breaks the schema, twice",
+        "an answer that does not fit the schema, twice",
         failed("UnexpectedModelBehavior", charged=USAGE),
         raw(calling("final_result", '{"words": 4}')),
     ),
     Fault(
-        "an answer whose JSON is broken, twice",
+        "an answer with invalid JSON, twice",
         failed("UnexpectedModelBehavior", charged=USAGE),
         raw(calling("final_result", '{"text": "Fo')),
     ),
     Fault(
-        "a tool that nobody offered, twice",
+        "a call of a tool that was not offered, twice",
         failed("UnexpectedModelBehavior", charged=USAGE),
         raw(calling("delete_everything", "{}")),
     ),
     Fault(
-        "the same tool again and again",
+        "the same tool call again and again",
         failed("LoopingReply", charged=USAGE),
         raw(calling("look_up", '{"word": "four"}')),
     ),
 )
 
-OF_ALL_VENDORS = (
+ALL_MODELS_FAIL = (
     Fault(
-        "no model answers",
-        failed("TimedOut", "model.failed TimedOut", by="baseline", charged=WORST),
+        "no model responds",
+        failed("TimedOut", "model.failed TimedOut", answered_by="baseline", charged=WORST),
         hang,
         hang,
     ),
     Fault(
-        "no model has a right key, and the baseline is not sure",
+        "invalid API keys for all models, and an unsure baseline",
         failed(
             "ModelAuthenticationError",
             "model.failed ModelAuthenticationError",
             "referral.opened",
             status=202,
-            by="review",
+            answered_by="review",
         ),
         status(401),
         status(401),
@@ -180,80 +190,86 @@ OF_ALL_VENDORS = (
     ),
 )
 
-OF_CODE = (
+CODE_FAILS = (
     Fault(
-        "a bug in the task",
-        Ending(status=500, by="call-failed", fallback_reason=None, logged=("call.finished ZeroDivisionError",)),
-        question="a bug in the task",
+        "an error in the task",
+        Result(
+            status=500, answered_by="call-failed", fallback_reason=None, logged=("call.finished ZeroDivisionError",)
+        ),
+        question="an error in the task",
     ),
     Fault(
-        "a bug in a tool of the task",
-        Ending(
+        "an error in a tool of the task",
+        Result(
             status=500,
-            by="call-failed",
+            answered_by="call-failed",
             fallback_reason=None,
             charged=USAGE,
             logged=("call.finished ZeroDivisionError",),
         ),
         raw(calling("look_up", '{"word": "four"}')),
-        question="a bug in a tool",
+        question="an error in a tool",
     ),
     Fault(
-        "a bug in the baseline, when it is needed",
+        "an error in the baseline when it is needed",
         failed(
             "ModelAuthenticationError",
             "model.failed ModelAuthenticationError",
             "call.finished ZeroDivisionError",
             status=500,
-            by="call-failed",
+            answered_by="call-failed",
             fallback_reason=None,
         ),
         status(401),
         status(401),
-        question="a bug in the baseline",
+        question="an error in the baseline",
     ),
 )
 
-UNAVAILABLE = Ending(
-    status=503, by="database-unavailable", fallback_reason=None, logged=("call.finished database-unavailable",)
+UNAVAILABLE = Result(
+    status=503, answered_by="database-unavailable", fallback_reason=None, logged=("call.finished database-unavailable",)
 )
-OF_STORES = (
-    Fault("locked by another process for 0.5 s", Ending(by="first", fallback_reason=None, charged=USAGE), store="slow"),
-    Fault("locked by another process", UNAVAILABLE, store="locked"),
+DATABASE_FAILS = (
     Fault(
-        "locked by another process, where the rule is `baseline`",
-        Ending(by="baseline", fallback_reason="database_down"),
-        store="locked",
+        "locked by another process for 0.5 s",
+        Result(answered_by="first", fallback_reason=None, charged=USAGE),
+        database="slow",
+    ),
+    Fault("locked by another process", UNAVAILABLE, database="locked"),
+    Fault(
+        'locked by another process, with `fallback.database_down = "baseline"`',
+        Result(answered_by="baseline", fallback_reason="database_down"),
+        database="locked",
         database_down="baseline",
     ),
-    Fault("no room left", UNAVAILABLE, store="full"),
+    Fault("disk full", UNAVAILABLE, database="full"),
     Fault(
-        "its file is gone",
-        Ending(
+        "file deleted",
+        Result(
             status=503,
-            by="database-unavailable",
+            answered_by="database-unavailable",
             fallback_reason=None,
             logged=("database.unreachable gone", "request.refused"),
         ),
-        store="gone",
+        database="gone",
     ),
 )
 
-TOLD_TO_GO = Fault(
-    "SIGTERM while calls are under way and others wait",
-    Ending(by="first", fallback_reason=None, charged=USAGE, logged=("service.draining", "service.stopped")),
+TERMINATED = Fault(
+    "SIGTERM while calls are running and waiting",
+    Result(answered_by="first", fallback_reason=None, charged=USAGE, logged=("service.draining", "service.stopped")),
 )
 KILLED = Fault(
-    "killed (SIGKILL) while a model is asked",
-    Ending(status=0, by="nobody", fallback_reason=None, charged=WORST, logged=()),
+    "SIGKILL during a model request",
+    Result(status=0, answered_by="none", fallback_reason=None, charged=WORST, logged=()),
     hang,
 )
-OF_PROCESSES = (TOLD_TO_GO, KILLED)
+PROCESS_ENDS = (TERMINATED, KILLED)
 
 FAULTS = {
-    "One model fails": OF_VENDORS,
-    "All models fail": OF_ALL_VENDORS,
-    "Code fails": OF_CODE,
-    "The database fails": OF_STORES,
-    "The process ends": OF_PROCESSES,
+    "One model fails": ONE_MODEL_FAILS,
+    "All models fail": ALL_MODELS_FAIL,
+    "Code fails": CODE_FAILS,
+    "The database fails": DATABASE_FAILS,
+    "The process ends": PROCESS_ENDS,
 }

@@ -1,4 +1,4 @@
-"""Runs the faults: a whole service behind HTTP, the real SDK of a vendor, and a vendor that misbehaves."""
+"""Runs faults: a complete service behind HTTP, a vendor's real SDK, and a vendor that misbehaves."""
 
 import re
 import socket
@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-from fault_table import DEADLINE_SECONDS, NOTHING, USAGE, WORST, Ending, Fault
+from fault_table import DEADLINE_SECONDS, NOTHING, USAGE, WORST, Fault, Result
 from faulty_vendor import FaultyVendor
 from live_server import Door, open_door_of
 from pydantic import SecretStr
@@ -32,33 +32,33 @@ from chassis.usd import nano_usd
 from chassis.wiring import wire
 
 USED = nano_usd(10 * 10 / 1e6 + 5 * 100 / 1e6)
-"""What 10 tokens in and 5 out cost at the test's prices."""
+"""The cost of 10 input and 5 output tokens at the prices of the tests."""
 ALL_OUTPUT = nano_usd(100 * 100 / 1e6)
-"""What the whole output cap costs; the worst case is that and the bound of the input."""
-OURS = re.compile(r"[a-z_]+\.[a-z_]+")
-STORE = "service.db"
+"""The cost of the whole output cap. The worst case is this and the cost of the largest possible input."""
+OUR_EVENTS = re.compile(r"[a-z_]+\.[a-z_]+")
+DATABASE = "service.db"
 LOCKED_SECONDS = 0.5
-QUIET = ("call.finished", "database.migrated", "api_key.created")
+UNRELATED_EVENTS = ("call.finished", "database.migrated", "api_key.created")
 
 
 async def ask_structured(question: Question, model: Model) -> Draft[Answer]:
-    """Answer in a form, with a tool to look things up; some questions find bugs."""
+    """Return a structured answer, with a tool; some questions cause errors."""
     agent = Agent(model, output_type=Answer, retries=1)
 
     @agent.tool_plain
     def look_up(word: str) -> str:
-        if "bug in a tool" in question.text:
+        if "error in a tool" in question.text:
             raise ZeroDivisionError
         return f"{word}: see elsewhere"
 
-    if "bug in the task" in question.text:
+    if "error in the task" in question.text:
         raise ZeroDivisionError
     return Draft((await agent.run(question.text)).output, confidence=0.9)
 
 
 def baseline(question: Question) -> Draft[Answer]:
-    """Shout, except where the question finds a bug."""
-    if "bug in the baseline" in question.text:
+    """Shout, except if the question causes an error."""
+    if "error in the baseline" in question.text:
         raise ZeroDivisionError
     return shout(question)
 
@@ -68,36 +68,36 @@ TASK = Task(name="echo", takes=Question, gives=Answer, run=ask_structured, basel
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a call ended, how many seconds it took, and what stays held."""
+    """The result of a call, the seconds it took, and what stays reserved."""
 
-    ending: Ending
+    result: Result
     seconds: float
-    held: int
+    reserved: int
 
 
 def run(fault: Fault, vendor: FaultyVendor, root: Path, lines: Lines) -> Run:
-    """Let one thing go wrong."""
+    """Run one fault."""
     with open_faulty(fault, vendor, root) as door:
-        with _damaged(fault.store, door, root / STORE):
+        with _damaged(fault.database, door, root / DATABASE):
             started = time.perf_counter()
             response = door.ask(fault.question)
             seconds = time.perf_counter() - started
         balances = door.run(door.wiring.ledger.balances())
     month = next((item for item in balances if item.key.startswith("month")), Balance("month", reserved=0, spent=0))
     body: dict[str, Any] = response.json()
-    ending = Ending(
+    result = Result(
         status=response.status_code,
-        by=body.get("answered_by") or body.get("type", "review").rpartition("/")[2],
+        answered_by=body.get("answered_by") or body.get("type", "review").rpartition("/")[2],
         fallback_reason=body.get("fallback_reason"),
         charged=_charged(month.spent, body.get("answered_by")),
         logged=_logged(lines),
     )
-    return Run(ending, seconds, month.reserved)
+    return Run(result, seconds, month.reserved)
 
 
 @contextmanager
 def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Door]:
-    """Serve with a first model that misbehaves and a second one."""
+    """Serve with the models of a fault."""
     first = fault.first if isinstance(fault.first, str) else vendor.url("first", fault.first)
     addresses = {"first": first.format(plain=f"127.0.0.1:{vendor.port}"), "second": vendor.url("second", fault.second)}
     models = [
@@ -113,7 +113,7 @@ def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Doo
         fallback={"database_down": fault.database_down},
         tools={"look_up": {"destination": "first", "side_effects": False}},
     )
-    settings = Settings(database_url=f"sqlite:///{STORE}", openai_compatible_api_key=SecretStr("key"))
+    settings = Settings(database_url=f"sqlite:///{DATABASE}", openai_compatible_api_key=SecretStr("key"))
     project = Project(root, "sample", "1.0.0", "sample.task:TASK")
 
     def wire_faulty() -> Any:
@@ -125,7 +125,7 @@ def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Doo
 
 @contextmanager
 def _damaged(how: str | None, door: Door, file: Path) -> Generator[None]:
-    """Do something to the database, and undo it afterwards."""
+    """Damage the database, and repair it afterwards."""
     match how:
         case "locked" | "slow":
             other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
@@ -152,44 +152,44 @@ def _damaged(how: str | None, door: Door, file: Path) -> Generator[None]:
 
 @contextmanager
 def resolving_nowhere() -> Generator[None]:
-    """Let every name in `.invalid` be unknown at once, as a resolver says it; tests may have none."""
-    known = socket.getaddrinfo
+    """Resolve no name in `.invalid`, without asking a name server."""
+    getaddrinfo = socket.getaddrinfo
 
     def resolve(host: Any, *args: Any, **options: Any) -> Any:
         if str(host).endswith(".invalid"):
             raise socket.gaierror(socket.EAI_NONAME, f"{host}: Name or service not known")
-        return known(host, *args, **options)
+        return getaddrinfo(host, *args, **options)
 
     socket.getaddrinfo = resolve  # ty: ignore[invalid-assignment]
     try:
         yield
     finally:
-        socket.getaddrinfo = known
+        socket.getaddrinfo = getaddrinfo
 
 
 def _charged(spent: int, answered_by: str | None) -> str:
-    of_first = spent - USED * (answered_by == "second")
-    match divmod(of_first, USED):
+    first = spent - (USED if answered_by == "second" else 0)
+    match divmod(first, USED):
         case (0, 0):
             return NOTHING
         case (_, 0):
             return USAGE
-        case _ if of_first > ALL_OUTPUT:
+        case _ if first > ALL_OUTPUT:
             return WORST
         case _:
-            return f"{of_first} nano-dollars, which is none of the three"
+            return f"{first} nano-dollars, which is none of these"
 
 
 def _logged(lines: Lines) -> tuple[str, ...]:
     return tuple(
         f"{line['event']} {line.get('error') or line.get('subject') or ''}".strip()
         for line in lines.parsed()
-        if OURS.fullmatch(line["event"]) and (line["event"] not in QUIET or line.get("error"))
+        if OUR_EVENTS.fullmatch(line["event"]) and (line["event"] not in UNRELATED_EVENTS or line.get("error"))
     )
 
 
 def write_faulty_repository(root: Path, address: str) -> Path:
-    """Write a team's repository whose only model listens at an address, to be served by a process of its own."""
+    """Write a team's repository whose only model is at this address."""
     write_repository(root)
     model = (
         '[destinations.vendor]\nclasses = ["public"]\nredact = []\n[[models]]\nname = "first"\n'

@@ -1,4 +1,4 @@
-"""A vendor of models that misbehaves on request: OpenAI's HTTP on plain sockets, in a thread of its own."""
+"""A vendor that misbehaves: OpenAI's HTTP API on plain sockets, in a thread of its own."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
 
-type Behaviour = Callable[["Exchange"], Awaitable[None]]
+type Behavior = Callable[["Exchange"], Awaitable[None]]
 FOREVER = 3600.0
 TLS_HELLO = b"\x16"
 REASONS = {200: "OK"}
@@ -18,12 +18,12 @@ REASONS = {200: "OK"}
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request, to be answered or not.
+    """One request.
 
     Args:
-        number: Which request for this fault it is, from 1.
-        writer: The connection, or what is left of it.
-        body: What was sent.
+        number: The number of the request for this fault, from 1.
+        writer: The connection.
+        body: The body of the request.
     """
 
     number: int
@@ -33,15 +33,15 @@ class Exchange:
     async def send(
         self, status: int, body: bytes, headers: dict[str, str] | None = None, cut: int | None = None
     ) -> None:
-        """Answer; `cut` bytes of the body at most, although all of them are announced."""
+        """Answer; if `cut` is given, send only that many bytes of the body, although the header announces all."""
         fields = {"Content-Type": "application/json", "Content-Length": str(len(body))} | (headers or {})
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         self.writer.write(f"HTTP/1.1 {status} {REASONS.get(status, 'Fault')}\r\n{head}\r\n".encode() + body[:cut])
         await self.writer.drain()
 
 
-def status(code: int, error: dict[str, Any] | None = None, **headers: str) -> Behaviour:
-    """Refuse with an HTTP status, an OpenAI error and headers whose names have `_` for `-`."""
+def status(code: int, error: dict[str, Any] | None = None, **headers: str) -> Behavior:
+    """Answer with an HTTP status, an OpenAI error and headers, with `_` for `-` in their names."""
     body = json.dumps({"error": {"message": "no", "type": "fault", "code": None} | (error or {})}).encode()
 
     async def behave(exchange: Exchange) -> None:
@@ -50,8 +50,8 @@ def status(code: int, error: dict[str, Any] | None = None, **headers: str) -> Be
     return behave
 
 
-def raw(body: bytes, content_type: str = "application/json", cut: int | None = None) -> Behaviour:
-    """Answer 200 with just these bytes."""
+def raw(body: bytes, content_type: str = "application/json", cut: int | None = None) -> Behavior:
+    """Answer 200 with these bytes."""
 
     async def behave(exchange: Exchange) -> None:
         await exchange.send(200, body, {"Content-Type": content_type}, cut)
@@ -97,7 +97,7 @@ async def hang(_: Exchange) -> None:
 
 
 async def drip(exchange: Exchange) -> None:
-    """Answer one byte at a time, so that no pause is long."""
+    """Answer one byte at a time, so that no read times out."""
     await exchange.send(200, WELL, cut=0)
     for byte in WELL:
         exchange.writer.write(bytes([byte]))
@@ -106,18 +106,18 @@ async def drip(exchange: Exchange) -> None:
 
 
 async def hang_up(exchange: Exchange) -> None:
-    """Close the connection without a word."""
+    """Close the connection without a response."""
     exchange.writer.close()
 
 
-async def dawdle(exchange: Exchange) -> None:
-    """Answer well, after a second."""
+async def answer_late(exchange: Exchange) -> None:
+    """Answer correctly, after a second."""
     await asyncio.sleep(1)
     await well(exchange)
 
 
-def once(first: Behaviour) -> Behaviour:
-    """Misbehave the first time only."""
+def once(first: Behavior) -> Behavior:
+    """Misbehave for the first request only."""
 
     async def behave(exchange: Exchange) -> None:
         await (first if exchange.number == 1 else well)(exchange)
@@ -127,19 +127,19 @@ def once(first: Behaviour) -> Behaviour:
 
 @dataclass
 class FaultyVendor:
-    """Listens on a free port; what stands before `/v1` in an address decides how it behaves."""
+    """Serves on a free port; the path before `/v1` selects the behavior."""
 
     port: int
-    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    behaviors: dict[str, Behavior] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
 
-    def url(self, name: str, behaviour: Behaviour) -> str:
-        """Return the address at which it behaves like this."""
-        self.behaviours[name], self.requests[name] = behaviour, 0
+    def url(self, name: str, behaviour: Behavior) -> str:
+        """Return a base URL at which it behaves like this."""
+        self.behaviors[name], self.requests[name] = behaviour, 0
         return f"http://127.0.0.1:{self.port}/{name}/v1"
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take requests off one connection until somebody closes it."""
+        """Answer the requests of one connection until it is closed."""
         with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             while not writer.is_closing():
                 start = await reader.readexactly(1)
@@ -149,13 +149,13 @@ class FaultyVendor:
                 body = await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0]))
                 name = head.split("/")[1]
                 self.requests[name] += 1
-                await self.behaviours[name](Exchange(self.requests[name], writer, body))
+                await self.behaviors[name](Exchange(self.requests[name], writer, body))
         writer.close()
 
 
 @contextmanager
 def faulty_vendor() -> Generator[FaultyVendor]:
-    """Listen while the context lasts."""
+    """Serve while the context lasts."""
     opened: Future[tuple[FaultyVendor, Callable[[], None]]] = Future()
     thread = Thread(target=lambda: asyncio.run(_listen(opened)), daemon=True)
     thread.start()
@@ -166,8 +166,8 @@ def faulty_vendor() -> Generator[FaultyVendor]:
 
 
 async def _listen(opened: Future[Any]) -> None:
-    vendor, told_to_stop, loop = FaultyVendor(0), asyncio.Event(), asyncio.get_running_loop()
+    vendor, stop, loop = FaultyVendor(0), asyncio.Event(), asyncio.get_running_loop()
     server = await asyncio.start_server(vendor.converse, "127.0.0.1", 0)
     vendor.port = server.sockets[0].getsockname()[1]
-    opened.set_result((vendor, lambda: loop.call_soon_threadsafe(told_to_stop.set)))
-    await told_to_stop.wait()
+    opened.set_result((vendor, lambda: loop.call_soon_threadsafe(stop.set)))
+    await stop.wait()

@@ -1,4 +1,4 @@
-"""What is seen of a running service: who answered, with which status, at what cost, and what a model was sent."""
+"""Observations of a running service: who answered, with which status, at what cost, and what a model was sent."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ from pydantic_ai.usage import RequestUsage
 from recording_vendor import recording, repeating
 from sample_task import TASK, Answer, Question
 from scenario import run_scenario
-from short_timeouts import impatient
+from short_timeouts import short_timeouts
 
 from chassis import Answered, Draft, Referred, Task
 from chassis.clock import now
@@ -33,23 +33,23 @@ NAME = "model.example.com"
 
 
 class Crowd:
-    """A model that takes its time, and counts how many requests it works on at once."""
+    """A slow model that counts how many requests it handles at the same time."""
 
     def __init__(self, seconds: float = 0.3) -> None:
-        self._seconds, self._here = seconds, 0
+        self._seconds, self._running = seconds, 0
         self.peak = 0
 
     async def reply(self, _: list[ModelMessage], __: AgentInfo) -> ModelResponse:
-        """Answer when the time is over."""
-        self._here += 1
-        self.peak = max(self.peak, self._here)
+        """Answer after a while."""
+        self._running += 1
+        self.peak = max(self.peak, self._running)
         await asyncio.sleep(self._seconds)
-        self._here -= 1
+        self._running -= 1
         return ModelResponse([TextPart("Four.")], usage=RequestUsage(input_tokens=10, output_tokens=5))
 
 
 async def answerer(wiring: Wiring, text: str) -> str:
-    """Ask, and return who answered, why a person will, or why nobody does."""
+    """Ask, and return who answered, why a person will, or the slug of the error."""
     try:
         outcome = await wiring.service.answer(Question(text=text), wiring.service.new_call("alice"))
     except CallError as error:
@@ -58,12 +58,12 @@ async def answerer(wiring: Wiring, text: str) -> str:
 
 
 def answered_by(*replies: Reply, text: str = "hello") -> See:
-    """See who answers when the first model says this."""
+    """See who answers if the first model replies like this."""
     return lambda root, raw: run_scenario(root, [ScriptedModel(*replies)], lambda wiring: answerer(wiring, text), **raw)
 
 
 def answered_late(root: Path, raw: Raw) -> object:
-    """See who answers when the model needs a second."""
+    """See who answers if the model takes a second."""
     return answered_by(Crowd(seconds=1).reply)(root, raw)
 
 
@@ -78,27 +78,29 @@ def answered_without_database(root: Path, raw: Raw) -> object:
         finally:
             other.close()
 
-    with impatient():
+    with short_timeouts():
         return run_scenario(root, [ScriptedModel("Four.")], story, **raw)
 
 
 def answered_over_the_network(root: Path, raw: Raw) -> object:
-    """See who answers when the name of the model's address leads to this machine."""
+    """See who answers if the host name of the model resolves to this machine."""
     with (
         recording(repeating) as vendor,
         override_allow_model_requests(allow_model_requests=True),
-        patch("socket.getaddrinfo", partial(_lead_home, getaddrinfo)),
+        patch("socket.getaddrinfo", partial(_resolve_to_this_machine, getaddrinfo)),
     ):
         raw["models"][0]["base_url"] = vendor.url.replace("127.0.0.1", NAME) + "/v1"
         return run_scenario(root, [first_model(raw)], lambda wiring: answerer(wiring, "hello"), **raw)
 
 
-def _lead_home(really: Callable[..., object], host: str | bytes | None, *rest: object, **options: object) -> object:
-    return really("127.0.0.1" if host in {NAME, NAME.encode()} else host, *rest, **options)
+def _resolve_to_this_machine(
+    getaddrinfo: Callable[..., object], host: str | bytes | None, *rest: object, **options: object
+) -> object:
+    return getaddrinfo("127.0.0.1" if host in {NAME, NAME.encode()} else host, *rest, **options)
 
 
 def answered_two_at_once(root: Path, raw: Raw) -> object:
-    """See who answers two callers who come together."""
+    """See who answers two concurrent calls."""
 
     async def story(wiring: Wiring) -> list[str]:
         return sorted(await asyncio.gather(answerer(wiring, "one"), answerer(wiring, "two")))
@@ -107,7 +109,7 @@ def answered_two_at_once(root: Path, raw: Raw) -> object:
 
 
 def asked_at_once(root: Path, raw: Raw) -> object:
-    """See how many of two requests a model works on at the same time."""
+    """See how many of two requests a model handles at the same time."""
     crowd = Crowd()
 
     async def story(wiring: Wiring) -> None:
@@ -118,7 +120,7 @@ def asked_at_once(root: Path, raw: Raw) -> object:
 
 
 def asked_for_one_question(root: Path, raw: Raw) -> object:
-    """See how often a task that never stops gets to a model."""
+    """See how many model requests an endless task makes."""
 
     async def loop(question: Question, model: Model) -> Draft[Answer]:
         while True:
@@ -131,7 +133,7 @@ def asked_for_one_question(root: Path, raw: Raw) -> object:
 
 
 def asked_for_the_same_question_twice(root: Path, raw: Raw) -> object:
-    """See how often a model is asked."""
+    """See how often a model is asked the same question."""
     model = ScriptedModel("Four.")
 
     async def story(wiring: Wiring) -> None:
@@ -143,7 +145,7 @@ def asked_for_the_same_question_twice(root: Path, raw: Raw) -> object:
 
 
 def sent(root: Path, raw: Raw) -> object:
-    """See what a model is sent instead of an address."""
+    """See what a model gets for an email address."""
     model = ScriptedModel("Hello.")
     run_scenario(root, [model], lambda wiring: answerer(wiring, "ada@example.com"), **raw)
     [address] = set(re.findall(r"\[EMAIL_1\]|ada@example\.com", str(model.requests)))
@@ -151,7 +153,7 @@ def sent(root: Path, raw: Raw) -> object:
 
 
 def sent_as_cap(root: Path, raw: Raw) -> object:
-    """See how many tokens a model is told to write at most."""
+    """See the cap on output tokens that a model gets."""
     caps: list[int | None] = []
 
     async def reply(_: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -163,7 +165,7 @@ def sent_as_cap(root: Path, raw: Raw) -> object:
 
 
 def charged(root: Path, raw: Raw) -> object:
-    """See what ten tokens in and five out cost, in US dollars."""
+    """See what 10 input and 5 output tokens cost, in US dollars."""
 
     async def story(wiring: Wiring) -> float:
         call = wiring.service.new_call("alice")
@@ -174,7 +176,7 @@ def charged(root: Path, raw: Raw) -> object:
 
 
 def due_in_hours(root: Path, raw: Raw) -> object:
-    """See when a person is to have answered."""
+    """See in how many hours a referral is due."""
 
     async def story(wiring: Wiring) -> int:
         outcome = await wiring.service.answer(Question(text="why?"), wiring.service.new_call("alice"))
@@ -184,19 +186,24 @@ def due_in_hours(root: Path, raw: Raw) -> object:
 
 
 def late_calls(root: Path, raw: Raw) -> object:
-    """See how many calls are counted as late."""
+    """See how many calls are counted as slow."""
 
     async def story(wiring: Wiring) -> float:
         await answerer(wiring, "hello")
         page, _ = wiring.telemetry.metrics_page()
         families = text_string_to_metric_families(page.decode())
-        return sum(one.value for each in families for one in each.samples if one.name == "chassis_calls_slow_total")
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "chassis_calls_slow_total"
+        )
 
     return run_scenario(root, [ScriptedModel("Four.")], story, **raw)
 
 
 def statuses(*texts: str, together: bool = False) -> See:
-    """See the HTTP statuses of questions, asked one after the other or all at once."""
+    """See the HTTP statuses of questions, asked one after another or concurrently."""
 
     def see(root: Path, raw: Raw) -> object:
         with (
@@ -209,7 +216,7 @@ def statuses(*texts: str, together: bool = False) -> See:
 
 
 def worked_on_at_once(root: Path, raw: Raw) -> object:
-    """See how many of two calls are under way at the same time."""
+    """See how many of two calls run at the same time."""
     crowd = Crowd()
     with open_door(root, ScriptedModel(crowd.reply), **raw) as door, ThreadPoolExecutor(2) as callers:
         list(callers.map(door.ask, ("one", "two")))

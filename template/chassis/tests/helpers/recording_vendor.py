@@ -1,4 +1,4 @@
-"""A vendor that keeps every byte it is sent: a real HTTP server on this machine."""
+"""A vendor that records every byte it receives: a real HTTP server on this machine."""
 
 import json
 from collections.abc import Callable, Generator, Mapping
@@ -14,7 +14,7 @@ type Answer = tuple[int, Mapping[str, str], bytes]
 
 @dataclass
 class Upstream:
-    """Where the server listens and what it was sent: request lines, headers and bodies."""
+    """The address of the server, and what it received: request lines, headers and bodies."""
 
     url: str
     received: list[bytes] = field(default_factory=list)
@@ -22,11 +22,11 @@ class Upstream:
 
 @contextmanager
 def recording(answer: Callable[[bytes], Answer]) -> Generator[Upstream]:
-    """Listen on a free port, and answer each body as told."""
+    """Serve on a free port, and answer each request body with `answer`."""
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            """Keep one request."""
+            """Record one request."""
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             upstream.received.append(self.requestline.encode() + b"\n" + bytes(self.headers) + body)
             status, headers, reply = answer(body)
@@ -48,21 +48,21 @@ def recording(answer: Callable[[bytes], Answer]) -> Generator[Upstream]:
 
 
 def saying(status: int, **headers: str) -> Callable[[bytes], Answer]:
-    """Answer with a status and headers, and nothing else."""
+    """Answer with a status, headers and no body."""
     return lambda _: (status, headers, b"")
 
 
 def repeating(body: bytes) -> Answer:
-    """Answer in OpenAI's protocol with the question itself."""
-    said = json.loads(body)["messages"][-1]["content"]
-    return 200, {"Content-Type": "application/json"}, json.dumps(chat_reply(said)).encode()
+    """Answer in OpenAI's protocol with the text of the question."""
+    text = json.loads(body)["messages"][-1]["content"]
+    return 200, {"Content-Type": "application/json"}, json.dumps(chat_reply(text)).encode()
 
 
 def quoting(status: int) -> Callable[[bytes], Answer]:
-    """Fail with a status, and quote the whole request in the error, as some vendors do."""
+    """Fail with a status, and quote the request in the error, as some vendors do."""
 
     def answer(body: bytes) -> Answer:
-        error = {"error": {"message": f"could not digest {body.decode()}", "type": "x", "code": "y"}}
+        error = {"error": {"message": f"cannot process {body.decode()}", "type": "x", "code": "y"}}
         return status, {"Content-Type": "application/json"}, json.dumps(error).encode()
 
     return answer

@@ -1,4 +1,4 @@
-"""A store that gives up early, for tests of what comes after that; how long it really waits the faults show."""
+"""Short database timeouts, for tests of what follows a timeout. The fault table tests the real ones."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 
 @contextmanager
-def impatient() -> Generator[None]:
-    """Wait for a locked file, and before a settlement is tried again, for as good as nothing."""
+def short_timeouts() -> Generator[None]:
+    """Wait almost no time for a locked file, and between attempts to settle."""
     with patch("chassis.store.sqlite.LOCK_TIMEOUT_SECONDS", 0.1), patch("chassis.money.ledger.RETRY_SECONDS", (0.01,)):
         yield

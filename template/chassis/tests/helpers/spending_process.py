@@ -1,4 +1,4 @@
-"""A process that spends: it holds and settles until it is done or killed, and says what each request cost."""
+"""A process that reserves and settles until it is done or killed, and prints what each request cost."""
 
 import asyncio
 import random
@@ -15,13 +15,13 @@ AMOUNT, IN_FLIGHT = 100, 8
 
 
 async def spend(url: str, requests: int) -> None:
-    """Make so many requests, a few at a time."""
+    """Make requests, a few at a time."""
     database = await open_database(url, Path())
     ledger = Ledger(database)
-    places = asyncio.Semaphore(IN_FLIGHT)
+    slots = asyncio.Semaphore(IN_FLIGHT)
 
     async def request() -> None:
-        async with places:
+        async with slots:
             try:
                 reservation = await ledger.reserve(ACCOUNTS, AMOUNT)
             except BudgetExhausted:
