@@ -16,7 +16,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Generate a service into build/demo, set it up, ask it a question, run its checks
-	@$(RUN) python scripts/demo.py
+	@STARTED=$$(date +%s) $(RUN) --only-group template python scripts/demo.py
 
 check: ## Format, lint, types and the quick tests; takes less than two minutes
 	$(UV) lock --check --quiet
