@@ -42,6 +42,15 @@ def test_readme(template: Path, newcomers_shell: Shell, no_network_if_possible: 
     assert (curled["outcome"], curled["answered_by"]) == ("answered", "baseline")
 
 
+def test_the_commands_for_agents(set_up_project: Shell) -> None:
+    """Every command of AGENTS.md works as it stands, without a key, and leaves the checks green."""
+    page = (set_up_project.folder / "AGENTS.md").read_text(encoding="utf-8")
+    commands = [command for block in BLOCK.findall(page) for command in COMMAND.findall(block)]
+    assert len(commands) > 5
+    for command in [*commands, "make check"]:
+        set_up_project.runs("bash", "-c", command)
+
+
 def test_what_is_mentioned(set_up_project: Shell) -> None:
     """Every target of make and every command of chassis that the README or the handbook speaks of is there."""
     pages = [set_up_project.folder / "README.md", *(set_up_project.folder / "documents").glob("*.md")]
