@@ -18,7 +18,7 @@ PATH_FILTERS = {"paths", "paths-ignore"}
 CONDITIONS = {"allow_failure", "except", "only", "rules", "when"}
 """With one of these keys, a job of GitLab may be skipped, or may fail without failing the pipeline."""
 
-type Table = Mapping[str, Any]
+type YamlMapping = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +152,13 @@ def load_workflows(repository: Repository) -> list[Workflow]:
     return [_github_workflow(path, _load_yaml(path, repository.text(path))) for path in paths]
 
 
-def _github_workflow(path: str, content: Table) -> Workflow:
-    jobs = list(_tables(content.get("jobs")))
+def _github_workflow(path: str, content: YamlMapping) -> Workflow:
+    jobs = list(_mappings(content.get("jobs")))
     if not jobs:
         raise CheckUnknown(f"{path} has no jobs")
-    steps = [step for job in jobs if _can_fail_run(job) for step in _tables(job.get("steps"))]
+    steps = [step for job in jobs if _can_fail_run(job) for step in _mappings(job.get("steps"))]
     triggers = content.get("on", ())
-    filters = _table(_table(triggers).get("pull_request"))
+    filters = _mapping(_mapping(triggers).get("pull_request"))
     return Workflow(
         path,
         on_every_change="pull_request" in ([triggers] if isinstance(triggers, str) else triggers)
@@ -167,7 +167,7 @@ def _github_workflow(path: str, content: Table) -> Workflow:
     )
 
 
-def _can_fail_run(part: Table) -> bool:
+def _can_fail_run(part: YamlMapping) -> bool:
     """Tell whether a job or a step of GitHub always runs, and whether its failure fails the run."""
     return part.get("continue-on-error", "false") == "false" and "if" not in part
 
@@ -182,44 +182,46 @@ def _gitlab_files(repository: Repository) -> Iterator[tuple[str, str]]:
 def _gitlab_workflows(files: Mapping[str, str]) -> list[Workflow]:
     contents = {path: _load_yaml(path, text) for path, text in files.items()}
     # Whichever file holds them, the rules of `workflow` decide for the whole pipeline.
-    rules = [rule for content in contents.values() for rule in _tables(_table(content.get("workflow")).get("rules"))]
+    rules = [
+        rule for content in contents.values() for rule in _mappings(_mapping(content.get("workflow")).get("rules"))
+    ]
     on_every_change = any("merge_request_event" in str(rule.get("if")) for rule in rules)
     return [_gitlab_workflow(path, content, on_every_change=on_every_change) for path, content in contents.items()]
 
 
-def _gitlab_workflow(path: str, content: Table, *, on_every_change: bool) -> Workflow:
-    jobs = [job for job in _tables(content) if "script" in job]
-    images = [part.get("image") for part in (content, _table(content.get("default")), *jobs)]
+def _gitlab_workflow(path: str, content: YamlMapping, *, on_every_change: bool) -> Workflow:
+    jobs = [job for job in _mappings(content) if "script" in job]
+    images = [part.get("image") for part in (content, _mapping(content.get("default")), *jobs)]
     return Workflow(
         path,
         on_every_change,
         frozenset(line for job in jobs if not CONDITIONS & set(job) for line in _lines(job["script"])),
-        tuple(str(_table(image).get("name", image)) for image in images if image),
+        tuple(str(_mapping(image).get("name", image)) for image in images if image),
     )
 
 
-def _load_yaml(path: str, text: str) -> Table:
+def _load_yaml(path: str, text: str) -> YamlMapping:
     try:
         content: object = yaml.load(text, Loader=LOADER)  # noqa: S506 - see LOADER
     except yaml.YAMLError as error:
         raise CheckUnknown(f"{path} is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise CheckUnknown(f"{path} is not a mapping")
-    return cast("Table", content)
+    return cast("YamlMapping", content)
 
 
-def _table(part: object) -> Table:
+def _mapping(part: object) -> YamlMapping:
     """Return a mapping as it is, and an empty one for anything else."""
-    return cast("Table", part) if isinstance(part, dict) else {}
+    return cast("YamlMapping", part) if isinstance(part, dict) else {}
 
 
-def _tables(parts: object) -> Iterator[Table]:
+def _mappings(parts: object) -> Iterator[YamlMapping]:
     """Yield the mappings in a list or in a mapping."""
     match parts:
         case dict():
-            yield from _tables(list(cast("Table", parts).values()))
+            yield from _mappings(list(cast("YamlMapping", parts).values()))
         case list():
-            yield from (cast("Table", part) for part in cast("list[object]", parts) if isinstance(part, dict))
+            yield from (cast("YamlMapping", part) for part in cast("list[object]", parts) if isinstance(part, dict))
         case _:
             pass
 
