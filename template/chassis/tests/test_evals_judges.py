@@ -7,8 +7,8 @@ import pytest
 from chassis_tools.evals import environment
 from chassis_tools.evals.jsonl import read_jsonl
 from chassis_tools.evals.records import Judgement
-from chassis_tools.evals.report.page import page
-from chassis_tools.evals.report.tables import facts
+from chassis_tools.evals.report.html import to_html
+from chassis_tools.evals.report.text import figures
 from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
@@ -27,6 +27,7 @@ from sample_evaluation import (
 from test_evals_run import edit, records
 
 from chassis.testing import ScriptedModel
+from chassis.usd import format_usd, nano_usd
 from chassis.wiring import wire
 
 JUDGE = '[judges.polite]\nmodel = "first"\nfailure = "The answer shouts at the person who asks."\n'
@@ -87,8 +88,8 @@ def test_a_calibrated_judge_blocks(judged: Path, capsys: pytest.CaptureFixture[s
 
     assert chassis("evals", "gate", "live") == 1
     report = judge(judged, "live")
-    assert "floor polite: 0.0% [0.0%, 4.3%] of 60 cases; the floor is 50.0%" in report.sentence
-    polite = next(rate for rate in report.suites[0].rates if rate.evaluator == "polite" and rate.tag is None)
+    assert "floor polite: 0.0% [0.0%, 4.3%] of 60 cases; the floor is 50.0%" in report.summary
+    polite = next(rate for rate in report.suites[0].pass_rates if rate.evaluator == "polite" and rate.tag is None)
     assert polite.corrected is not None
     assert polite.corrected.high < 0.1
 
@@ -217,10 +218,11 @@ def test_the_report_says_why_and_for_how_much(judged: Path) -> None:
     report = judge(judged, "live")
 
     [suite] = report.suites
-    assert suite.cases[0].reasons == "polite: FAIL. It is in capitals or not."
-    assert "<h4>What judges say</h4><pre>polite: FAIL. It is in capitals" in page(report)
-    assert 0 < suite.judges_usd < suite.spent_usd
-    assert any(f"of which ${suite.judges_usd:.6f} for judges" in fact for fact in facts(suite))
+    assert suite.cases[0].judge_reasons == "polite: FAIL. It is in capitals or not."
+    assert "<h4>Judges</h4><pre>polite: FAIL. It is in capitals" in to_html(report)
+    assert 0 < suite.judges_cost_usd < suite.cost_usd
+    judges_cost = format_usd(nano_usd(suite.judges_cost_usd))
+    assert f", of which {judges_cost} for judges" in dict(figures(suite))["Cost"]
 
 
 def test_the_key_of_a_judge_is_named(

@@ -6,7 +6,7 @@ import sys
 
 def test_judging_imports_no_model_library() -> None:
     """Importing it would take longer than judging 20,000 records."""
-    code = "import sys, chassis_tools.evals.judging, chassis_tools.evals.report.terminal; print(*sys.modules)"
+    code = "import sys, chassis_tools.evals.judging, chassis_tools.evals.report.text; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
     assert "chassis_tools.evals.judging" in loaded

@@ -48,7 +48,7 @@ def _verdict(root: Path) -> str:
     """Return the verdict as the report has it."""
     report = judge(root)
     findings = [finding.sentence for finding in report.suites[0].findings if finding.rule != "latency"]
-    return json.dumps([report.verdict.name, report.exit_code, report.sentence, findings])
+    return json.dumps([report.verdict.name, report.exit_code, report.summary, findings])
 
 
 def test_a_reply_that_is_not_recorded_is_no_evidence(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The report: one file, four forms that never disagree, and nothing in them that a stranger could make run."""
+"""The report: one JSON file, four formats that agree with it, and no way for a case or an answer to inject markup."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from xml.etree.ElementTree import fromstring
 import pytest
 import sample_task
 from chassis_tools.evals.jsonl import write_jsonl
-from chassis_tools.evals.report.junit import junit
-from chassis_tools.evals.report.markdown import markdown
-from chassis_tools.evals.report.page import page
-from chassis_tools.evals.report.report import Reach, Report, load, save
-from chassis_tools.evals.report.tables import facts
+from chassis_tools.evals.report.files import load_report, write_report
+from chassis_tools.evals.report.html import to_html
+from chassis_tools.evals.report.junit import to_junit
+from chassis_tools.evals.report.report import CaseResult, DetectableEffect, Report
+from chassis_tools.evals.report.text import notes, to_markdown
 from cli_runner import run as chassis
 from sample_evaluation import accepted, ask, judge, write_cases, write_evaluation
 from sample_task import Answer, Question
@@ -23,26 +23,28 @@ from test_evals_run import case
 
 from chassis import Draft
 
-NASTY = '<script>alert("x")</script> | @everyone [link](http://evil.example) `code` ]]> & \u202e'
+NASTY = '<script>alert("x")</script> | @everyone [link](http://evil.example) `code` ]]> & \u202e {{ 7 * 7 }}'
+SOURCES = {"src", "href", "action", "srcset", "data", "poster", "formaction", "background"}
+"""Attributes that load something or lead elsewhere."""
 
 
-class Tags(HTMLParser):
+class TagCollector(HTMLParser):
     """Collects what a page would load and run."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: list[str] = []
-        self.addresses: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note one tag."""
+        """Collect one tag and its attributes."""
         self.names.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "action", "srcset"}]
+        self.attributes += [(name, value or "") for name, value in attrs]
 
 
 @pytest.fixture
-def worse(project: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
-    """Make a run in which one case got worse, one better, one is new and one is nasty."""
+def regressed(project: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
+    """Return a report in which one case regressed, one improved, one is new and one tries to inject markup."""
     write_evaluation(project)
     write_cases(project, case("down", "down"), case("up", "why", "WHY"), case("nasty", NASTY, "never"))
     accepted(project)
@@ -58,113 +60,162 @@ def worse(project: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     return judge(project)
 
 
-def test_a_report_survives_its_file(worse: Report, tmp_path: Path) -> None:
-    """Infinite bounds included: what is read is what was written."""
-    save(worse, tmp_path)
+def with_cases(report: Report, *cases: CaseResult) -> Report:
+    """Return the report with other cases in its only suite."""
+    [suite] = report.suites
+    return replace(report, suites=(replace(suite, cases=cases),))
 
-    assert load(tmp_path) == worse
+
+def test_a_report_survives_its_file(regressed: Report, tmp_path: Path) -> None:
+    """Reading gives what was written, infinite bounds included."""
+    write_report(regressed, tmp_path)
+
+    assert load_report(tmp_path) == regressed
     assert json.loads((tmp_path / "report.json").read_text())["verdict"] == "fail"
 
 
-def test_every_case_says_what_became_of_it(worse: Report) -> None:
-    """Against the accepted run, with question, expectation and both answers."""
-    [suite] = worse.suites
-    lines = {line.id: line for line in suite.cases}
+def test_cases_are_compared_with_the_accepted_run(regressed: Report) -> None:
+    """Each case has its change, question, expectation and both answers."""
+    [suite] = regressed.suites
+    cases = {case.id: case for case in suite.cases}
 
-    assert {name: line.change for name, line in lines.items()} == {
-        "down": "worse",
-        "up": "better",
-        "nasty": "same",
+    assert {name: case.change for name, case in cases.items()} == {
+        "down": "regressed",
+        "up": "improved",
+        "nasty": "unchanged",
         "fresh": "new",
     }
-    assert (lines["down"].question, lines["down"].expected) == ("down", "DOWN")
-    assert lines["down"].answer == "It is down.\n(baseline)"
-    assert lines["down"].accepted_answer == "DOWN\n(baseline)"
-    assert lines["up"].accepted_answer == "referred (no_model)"
+    assert (cases["down"].question, cases["down"].expected) == ("down", "DOWN")
+    assert cases["down"].answer == "It is down.\n(baseline)"
+    assert cases["down"].accepted_answer == "DOWN\n(baseline)"
+    assert cases["up"].accepted_answer == "referred (no_model)"
 
 
-def test_the_page_needs_nothing_and_runs_nothing_of_others(worse: Report) -> None:
-    """No address to load from, one script of ours, and whatever a case says is text."""
-    text = page(worse)
-    tags = Tags()
-    tags.feed(text)
+def test_the_page_loads_nothing_and_runs_only_its_own_script(regressed: Report) -> None:
+    """It refers to no address and has one script, and whatever a case or an answer says is text."""
+    page = to_html(regressed)
+    tags = TagCollector()
+    tags.feed(page)
 
-    assert tags.addresses == []
+    assert [name for name, _ in tags.attributes if name in SOURCES or name.startswith("on")] == []
+    assert {"link", "img", "iframe", "object", "base", "import"}.isdisjoint(tags.names)
+    assert (tags.names.count("script"), tags.names.count("style")) == (1, 1)
+    assert "default-src 'none'" in page
+    assert not re.search(r"url\(|@import", page)
+    assert "&lt;script&gt;alert(" in page
+    assert "{{ 7 * 7 }}" in page
+    assert "<del>DOWN</del>" in page.replace("\n", "")
+    assert "<ins>It " in page
+
+
+def test_nothing_in_a_report_becomes_markup(regressed: Report) -> None:
+    """Every text of a report is escaped on the page, in attributes too."""
+    breakout = '"><script>alert(1)</script><p title="`x`'
+    [suite] = regressed.suites
+    texts = {
+        "id": breakout,
+        "tags": (breakout,),
+        "error": breakout,
+        "trace_id": breakout,
+        "scores": {breakout: 0.5},
+        "question": breakout,
+        "expected": breakout,
+        "answer": f"one two three {breakout}",
+        "accepted_answer": f"one two three four {breakout}",
+        "baseline_answer": breakout,
+        "judge_reasons": breakout,
+    }
+    findings = tuple(replace(finding, rule=breakout, sentence=breakout) for finding in suite.findings)
+    rates = tuple(replace(rate, evaluator=breakout, tag=breakout) for rate in suite.pass_rates)
+    spoiled = replace(
+        suite,
+        name=breakout,
+        findings=findings,
+        pass_rates=rates,
+        outcomes={breakout: 1},
+        excluded={breakout: 1},
+        accepted_run=breakout,
+        cases=(replace(suite.cases[0], **texts),),
+    )
+
+    page = to_html(replace(regressed, project=breakout, summary=breakout, suites=(spoiled,)))
+    tags = TagCollector()
+    tags.feed(page)
+
     assert tags.names.count("script") == 1
-    assert "default-src 'none'" in text
-    assert "&lt;script&gt;alert(" in text
-    assert "<del>DOWN</del>" in text.replace("\n", "")
-    assert "<ins>It " in text
+    assert "title" not in {name for name, _ in tags.attributes}
 
 
-def test_the_page_begins_with_what_is_wrong(worse: Report) -> None:
-    """Each rule to which the verdict is due has its own line, and each rate a mark between 0 and 100 %."""
-    text = page(worse)
+def test_the_page_begins_with_the_reasons_for_the_verdict(regressed: Report) -> None:
+    """Each rule behind the verdict has its own line, and each pass rate a mark between 0 and 100 %."""
+    page = to_html(regressed)
 
-    assert "<li><b>answers: regression right</b> 1 of 3 cases got worse, 1 better: down</li>" in text
-    assert "must-pass right</b>" not in text  # it has no evidence, which is not why the run failed
-    assert text.count('<span class="bar">') == sum(len(suite.rates) for suite in worse.suites)
-
-
-def test_few_of_many_worse_cases_are_open(worse: Report) -> None:
-    """The page stays one that can be read when everything broke."""
-    [suite] = worse.suites
-    many = tuple(replace(suite.cases[0], id=f"c{number}") for number in range(50))
-
-    text = page(replace(worse, suites=(replace(suite, cases=many),)))
-
-    assert text.count("<details open") == 3
+    assert "<li><b>answers: regression right</b> 1 of 3 cases got worse, 1 better: down</li>" in page
+    assert "must-pass right</b>" not in page  # it has no evidence, which is not why the run failed
+    assert page.count('<span class="bar">') == sum(len(suite.pass_rates) for suite in regressed.suites)
 
 
-def test_two_texts_that_share_nothing_are_not_painted(worse: Report) -> None:
-    """Marking every word shows no difference."""
-    [suite] = worse.suites
+def test_only_the_first_regressed_cases_are_unfolded(regressed: Report) -> None:
+    """The page stays readable when everything fails."""
+    [suite] = regressed.suites
+    cases = (replace(suite.cases[0], id=f"c{number}") for number in range(50))
+
+    page = to_html(with_cases(regressed, *cases))
+
+    assert len(re.findall(r"<details [^>]* open>", page)) == 3
+
+
+def test_answers_without_common_words_are_not_marked(regressed: Report) -> None:
+    """Marking every word would show no difference."""
+    [suite] = regressed.suites
     down = next(case for case in suite.cases if case.id == "down")
     other = replace(down, accepted_answer="A long and helpful answer", answer="referred")
 
-    assert "<del>" not in page(replace(worse, suites=(replace(suite, cases=(other,)),)))
+    assert "<del>" not in to_html(with_cases(regressed, other))
 
 
-def test_the_comment_makes_no_markup_of_what_others_wrote(worse: Report) -> None:
-    """No mention, no link, no cell, no tag."""
-    spoilt = replace(worse, project=NASTY)
+def test_markdown_escapes_what_others_wrote(regressed: Report) -> None:
+    """It becomes no mention, link, table cell or tag."""
+    spoiled = replace(regressed, project=NASTY)
 
-    first = markdown(spoilt).splitlines()[0]
+    first = to_markdown(spoiled).splitlines()[0]
 
     assert first.startswith("## ❌ Evaluation of &lt;script&gt;")
     assert "@" not in first
     assert re.search(r"(?<!\\)[\[\]|`]", first) is None
 
 
-def test_junit_counts_what_failed(worse: Report) -> None:
-    """A rule that fails, and the case that made it fail; a known wrong case is no failure."""
-    root = fromstring(junit(worse))  # noqa: S314  our own
+def test_junit_counts_failures(regressed: Report) -> None:
+    """The failing rule and the regressed case fail; a case that failed before is no failure."""
+    root = fromstring(to_junit(regressed))  # noqa: S314  our own
     [suite] = root.findall("testsuite")
     failed = [test.get("name") for test in suite.findall("testcase") if test.find("failure") is not None]
+    output = {test.get("name"): test.findtext("system-out") for test in suite.findall("testcase")}
 
     assert failed == ["regression right", "down"]
     assert (suite.get("failures"), suite.get("errors")) == ("2", "1")
     assert int(suite.get("tests") or 0) == len(suite.findall("testcase"))
+    assert output["nasty"] == "Fails, as in the accepted run"
 
 
-def test_report_writes_the_forms_again(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_command_renders_every_format_again(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From report.json alone."""
     write_evaluation(project)
     accepted(project, "attacks")
     assert chassis("evals", "gate", "attacks") == 0
     folder = project / "var/evals"
-    forms = {name: (folder / name).read_text() for name in ("report.html", "report.md", "junit.xml")}
-    for name in forms:
+    rendered = {name: (folder / name).read_text() for name in ("report.html", "report.md", "junit.xml")}
+    for name in rendered:
         (folder / name).unlink()
 
     assert chassis("evals", "report") == 0
 
-    assert {name: (folder / name).read_text() for name in forms} == forms
+    assert {name: (folder / name).read_text() for name in rendered} == rendered
     assert "PASS. attacks: 1 of 1 rules hold" in capsys.readouterr().out
 
 
-def test_there_is_no_report_of_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command says what to run first."""
+def test_without_a_run_there_is_no_report(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error says what to run first."""
     write_evaluation(project)
 
     assert chassis("evals", "report") == 2
@@ -172,8 +223,8 @@ def test_there_is_no_report_of_nothing(project: Path, capsys: pytest.CaptureFixt
     assert "var/evals/report.json: there is no such file. Run `chassis evals run` first" in capsys.readouterr().err
 
 
-def test_a_holdout_is_only_seen_as_a_whole(project: Path) -> None:
-    """Its rate counts, its cases are not told."""
+def test_the_holdout_split_is_reported_in_total_only(project: Path) -> None:
+    """Its cases count in the pass rate and are not listed."""
     write_evaluation(project)
     suites = project / "evals/suites.toml"
     suites.write_text(
@@ -184,17 +235,20 @@ def test_a_holdout_is_only_seen_as_a_whole(project: Path) -> None:
 
     [suite] = judge(project).suites
 
-    assert [line.id for line in suite.cases] == ["seen"]
-    assert suite.rates[0].cases == 2
+    assert [case.id for case in suite.cases] == ["seen"]
+    assert suite.pass_rates[0].cases == 2
 
 
-def test_a_set_that_everything_passes_is_called_too_easy(project: Path) -> None:
-    """A hundred per cent is a reason to look for harder questions."""
+def test_a_suite_that_passes_everything_has_a_ceiling_effect(project: Path) -> None:
+    """A pass rate of 100 % is a reason to look for harder cases."""
     write_evaluation(project)
     write_cases(project, *(case(f"c{number}", f"case {number}") for number in range(150)))
     ask(project)
 
-    assert judge(project).suites[0].saturated
+    [suite] = judge(project).suites
+
+    assert suite.has_ceiling_effect
+    assert any(note.startswith("Ceiling effect: nearly every case passes") for note in notes(suite))
 
 
 def test_power_says_what_the_cases_can_show(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,16 +264,16 @@ def test_power_says_what_the_cases_can_show(project: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    ("detectable", "said"),
-    [(0.125, "a drop of 12.5 points in 80 of 100 runs"), (1.0, "no drop at all, they are too few")],
+    ("smallest_drop", "result"),
+    [(0.125, "detect a drop of 12.5 points with 80 % power"), (1.0, "are too few to detect any drop with 80 % power")],
 )
-def test_what_the_cases_can_show_is_said(worse: Report, detectable: float, said: str) -> None:
-    """Also when that is nothing: a drop of a hundred points is no promise."""
-    reach = Reach(detectable=detectable, wanted=0.05, needed=2591)
+def test_the_report_tells_the_detectable_drop(regressed: Report, smallest_drop: float, result: str) -> None:
+    """Also when there is none: a drop of a hundred points is no useful promise."""
+    effect = DetectableEffect(smallest_drop=smallest_drop, target_drop=0.05, cases_needed=2591)
 
-    told = facts(replace(worse.suites[0], kind="live", reach=reach))
+    sentences = list(notes(replace(regressed.suites[0], kind="live", detectable_effect=effect)))
 
-    assert f"These cases show {said}; 5 points take 2591 cases" in told
+    assert f"In a live run these cases {result}; detecting 5 points takes 2591 cases" in sentences
 
 
 def test_two_runs_can_be_compared(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -293,11 +293,11 @@ def test_a_live_run_repeats_and_holds_the_models_against_the_baseline(evaluated:
 
     variants = [record.variant for record in records(evaluated, "live")]
     assert (variants.count("service"), variants.count("baseline"), suite.repeats) == (120, 40, 3)
-    [duel] = suite.duels
-    assert (duel.service, duel.baseline) == (1.0, 0.0)
-    assert duel.gain.low > 0.9
-    assert duel.usd_per_extra == pytest.approx(0.0006)
-    assert duel.sentence.startswith("The models beat the baseline (right): 100.0% against 0.0%, +100.0")
+    [comparison] = suite.baseline_comparisons
+    assert (comparison.service, comparison.baseline) == (1.0, 0.0)
+    assert comparison.difference.low > 0.9
+    assert comparison.usd_per_additional_pass == pytest.approx(0.0006)
+    assert comparison.sentence.startswith("The models beat the baseline (right): 100.0% versus 0.0%, +100.0")
 
 
 def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
@@ -312,7 +312,7 @@ def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
     assert (statuses.count("outage"), statuses.count("ok")) == (4, CASES - 4)
     assert all(record.value is None for record in records(evaluated, "live") if record.status == "outage")
     assert report.exit_code == 3
-    assert "exclusions: 6.7% of the answers say nothing about the service" in report.sentence
+    assert "exclusions: 6.7% of the answers say nothing about the service" in report.summary
     with pytest.raises(ConfigError, match=r"the run is no evidence: 6\.7% .* Run `chassis evals run live` again"):
         accept(evaluated, load_suites(evaluated), "live")
 
@@ -454,7 +454,7 @@ def test_what_is_printed_written_and_returned_is_one_verdict(
     written = json.loads((evaluated / "var/evals/report.json").read_text())
 
     assert (code, written["exit_code"], written["verdict"]) == (0, 0, "pass")
-    assert written["sentence"] in capsys.readouterr().out
+    assert written["summary"] in capsys.readouterr().out
 
 
 def test_suites_are_chosen_by_name(evaluated: Path) -> None:

@@ -66,16 +66,15 @@ def gate(suites: Names = None) -> None:
 def report() -> None:
     """Write Markdown, HTML and JUnit XML again from var/evals/report.json, and show it."""
     from chassis.errors import ConfigError
-    from chassis_tools.evals.report.forms import write_forms
-    from chassis_tools.evals.report.report import load
-    from chassis_tools.evals.report.terminal import show
+    from chassis_tools.evals.report.files import REPORT_FILE, load_report, write_report
+    from chassis_tools.evals.report.text import print_report
 
     folder = find_project().root / FOLDER
-    if not (folder / "report.json").exists():
-        raise ConfigError(f"{FOLDER}/report.json", "there is no such file", "Run `chassis evals run` first")
-    written = load(folder)
-    write_forms(written, folder)
-    show(written, Console(markup=False, highlight=False))
+    if not (folder / REPORT_FILE).exists():
+        raise ConfigError(f"{FOLDER}/{REPORT_FILE}", "there is no such file", "Run `chassis evals run` first")
+    report = load_report(folder)
+    write_report(report, folder)
+    print_report(report, Console(markup=False, highlight=False))
 
 
 @app.command()
@@ -100,7 +99,7 @@ def _run(names: tuple[str, ...], *, recording: bool, resume: bool) -> None:
     written = _judged(project, known, tuple(wanted))
     for told in written.suites:
         suite = known.suites[told.name]
-        if told.is_undecided and told.repeats < suite.most_repeats:
+        if told.is_inconclusive and told.repeats < suite.most_repeats:
             print(f"{told.name}: not decided with {told.repeats} repeats; asking up to {suite.most_repeats}")
             _ask(Order(project, told.name, suite, suite.kind, resume=True, repeats=suite.most_repeats))
     _judge(project, known, tuple(wanted))
@@ -133,16 +132,14 @@ def _ask(order: "Order") -> None:
 
 def _judge(project: Project, known: "Suites", names: tuple[str, ...]) -> None:
     """Judge, write every form, show, and exit with the verdict."""
-    from chassis_tools.evals.report.forms import write_forms
-    from chassis_tools.evals.report.report import save
-    from chassis_tools.evals.report.terminal import show
+    from chassis_tools.evals.report.files import write_report
+    from chassis_tools.evals.report.text import print_report
 
-    written, folder = _judged(project, known, names), project.root / FOLDER
-    save(written, folder)
-    write_forms(written, folder)
-    show(written, Console(markup=False, highlight=False))
-    print(f"The whole report: {FOLDER}/report.html")
-    raise typer.Exit(written.exit_code)
+    report = _judged(project, known, names)
+    write_report(report, project.root / FOLDER)
+    print_report(report, Console(markup=False, highlight=False))
+    print(f"Full report: {FOLDER}/report.html")
+    raise typer.Exit(report.exit_code)
 
 
 def _judged(project: Project, known: "Suites", names: tuple[str, ...]) -> "Report":

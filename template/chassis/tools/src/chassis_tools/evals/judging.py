@@ -12,9 +12,8 @@ from chassis_tools.evals.gate.validity import find_invalid, gate
 from chassis_tools.evals.jsonl import read_jsonl
 from chassis_tools.evals.judges import judge_hash, load_calibrations, load_judges
 from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, Judgement, ScoreRecord, Trial
-from chassis_tools.evals.report.facts import suite_report
+from chassis_tools.evals.report.build import Transcript, build_suite_report
 from chassis_tools.evals.report.report import Report, SuiteReport
-from chassis_tools.evals.report.texts import Transcript
 from chassis_tools.evals.suites import Suites
 
 RUNS, ACCEPTED = "var/evals", "evals/accepted"
@@ -50,13 +49,13 @@ def judge_runs(project: Project, suites: Suites, names: Iterable[str]) -> Report
         context = context_of(project.root, suites, name)
         remedy = f"Run `chassis evals run {name}` again"
         run, accepted = project.root / RUNS / name, project.root / ACCEPTED / name
-        said = Transcript(
+        transcript = Transcript(
             trials=read_jsonl(run / TRIALS, Trial, remedy),
             accepted=read_jsonl(accepted / TRIALS, Trial, remedy),
             judgements=read_jsonl(run / JUDGEMENTS, Judgement, remedy),
         )
-        reports.append(suite_report(project.root, context, gate(context), said))
-    return Report.of(project.name, tuple(reports))
+        reports.append(build_suite_report(project.root, context, gate(context), transcript))
+    return Report.from_suites(project.name, tuple(reports))
 
 
 def accept(root: Path, suites: Suites, name: str) -> Path:

@@ -1,1 +1,1 @@
-"""One `report.json`, and the four forms that people and machines read it in."""
+"""The evaluation report: built from the records of a run, kept as JSON, rendered as text, HTML and JUnit XML."""

@@ -1,19 +1,17 @@
 for (const suite of document.querySelectorAll(".suite")) {
   const cases = [...suite.querySelectorAll(".case")];
-  const [words, show, tag, count] = ["input", ".show", ".tag", "output"].map((one) => suite.querySelector(one));
-  const filter = () => {
-    const wanted = words.value.toLowerCase();
-    for (const each of cases) {
-      each.hidden =
-        (show.value && !each.classList.contains(show.value)) ||
-        (tag.value && !each.dataset.tags.split(" ").includes(tag.value)) ||
-        !each.textContent.toLowerCase().includes(wanted);
-    }
-    count.value = `${cases.filter((each) => !each.hidden).length} of ${cases.length}`;
-  };
   const form = suite.querySelector(".filter");
+  const [search, state, tag, count] = ["input", ".state", ".tag", "output"].map((name) => form.querySelector(name));
+  const matches = (node) =>
+    (!state.value || node.classList.contains(state.value)) &&
+    (!tag.value || node.dataset.tags.split(" ").includes(tag.value)) &&
+    node.textContent.toLowerCase().includes(search.value.toLowerCase());
+  const filter = () => {
+    for (const node of cases) node.hidden = !matches(node);
+    count.value = `${cases.filter((node) => !node.hidden).length} of ${cases.length}`;
+  };
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
-  show.value = ["worse", "wrong"].find((state) => cases.some((each) => each.classList.contains(state))) ?? "";
+  state.value = ["regressed", "fails"].find((name) => suite.querySelector(`.case.${name}`)) ?? "";
   filter();
 }

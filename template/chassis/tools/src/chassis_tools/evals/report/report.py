@@ -1,91 +1,107 @@
-"""Everything that is told about a run. It is written to `report.json`, and every other form is made from that file."""
+"""The contents of an evaluation report, the same for every format that it is rendered in."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
-
-from pydantic import TypeAdapter
 
 from chassis_tools.evals.gate.result import Finding, GateVerdict, VerdictName, combine
 from chassis_tools.evals.stats.intervals import Interval
 
-FILE = "report.json"
-
-type Change = Literal["worse", "better", "same", "new", "changed"]
+type CaseChange = Literal["regressed", "improved", "unchanged", "new", "edited"]
+"""A case against the accepted run; `edited` means that its question or expectation is not the same any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """How good the answers are, in the eyes of one evaluator.
+class PassRate:
+    """The mean score that one evaluator gives, over all cases or those with one tag.
 
     Args:
-        evaluator: Who says so.
-        tag: For which cases; None for all.
-        cases: How many.
-        now: The mean value, with its 95 % interval.
-        accepted: The same in the accepted run, if it is there.
-        corrected: For a calibrated judge, the rate without its known errors.
+        evaluator: The evaluator.
+        tag: The tag; None for all cases.
+        cases: Number of cases with a score.
+        estimate: The rate from 0 to 1, with its 95 % confidence interval.
+        accepted: The rate in the accepted run, if there is one.
+        corrected: For a calibrated judge, the rate corrected for the judge's own errors.
     """
 
     evaluator: str
     tag: str | None
     cases: int
-    now: Interval
+    estimate: Interval
     accepted: float | None
     corrected: Interval | None = None
 
+    @property
+    def change(self) -> float | None:
+        """Return the difference from the accepted run in percentage points, if there is one."""
+        return None if self.accepted is None else 100 * (self.estimate.value - self.accepted)
+
+    @property
+    def has_bounds(self) -> bool:
+        """Return whether the interval says anything; with a single group it spans all from 0 to 1."""
+        return self.estimate.high - self.estimate.low < 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Duel:
-    """The service with its models against the team's baseline, which asks none.
+class BaselineComparison:
+    """The service with its models against the team's baseline, which calls none.
 
     Args:
-        evaluator: Who judges.
-        service: The service's mean value.
+        evaluator: The evaluator.
+        service: The service's pass rate on the cases that both answered.
         baseline: The baseline's.
-        gain: The difference, with its 95 % interval.
-        usd_per_extra: What one more right answer costs, if there are more.
+        difference: Service minus baseline, with its 95 % confidence interval.
+        usd_per_additional_pass: Mean cost of an answer divided by the difference, if that is positive.
     """
 
     evaluator: str
     service: float
     baseline: float
-    gain: Interval
-    usd_per_extra: float | None
+    difference: Interval
+    usd_per_additional_pass: float | None
 
     @property
     def sentence(self) -> str:
-        """Return whether the models are worth asking."""
-        figures = f"{self.service:.1%} against {self.baseline:.1%}"
-        bounds = f"{100 * self.gain.value:+.1f} [{100 * self.gain.low:+.1f}, {100 * self.gain.high:+.1f}] points"
-        if self.gain.low > 0:
-            said = "The models beat the baseline"
-        elif self.gain.high < 0:
-            said = "The models are worse than the baseline"
+        """Return whether the models are worth their cost."""
+        if self.difference.low > 0:
+            conclusion = "The models beat the baseline"
+        elif self.difference.high < 0:
+            conclusion = "The models are worse than the baseline"
         else:
-            said = "The models do not certainly beat the baseline"
-        price = "" if self.usd_per_extra is None else f"; one more right answer costs ${self.usd_per_extra:.6f}"
-        return f"{said} ({self.evaluator}): {figures}, {bounds}{price}"
+            conclusion = "The models do not significantly beat the baseline"
+        rates = f"{self.service:.1%} versus {self.baseline:.1%}"
+        value, low, high = (100 * each for each in (self.difference.value, self.difference.low, self.difference.high))
+        cost = (
+            "" if self.usd_per_additional_pass is None else f"; ${self.usd_per_additional_pass:.6f} per additional pass"
+        )
+        return f"{conclusion} ({self.evaluator}): {rates}, {value:+.1f} points [{low:+.1f}, {high:+.1f}]{cost}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """What the data set can show.
+class DetectableEffect:
+    """What a comparison with the accepted run can detect with 80 % power.
 
     Args:
-        detectable: The smallest drop that is found in 80 of 100 runs.
-        wanted: The drop that `quality.max_regression` speaks of.
-        needed: How many cases it takes to find that one.
+        smallest_drop: The smallest drop in pass rate; 1 if the cases are too few for any.
+        target_drop: `quality.max_regression`, the drop that must not go unnoticed.
+        cases_needed: Number of cases that detect the target drop.
     """
 
-    detectable: float
-    wanted: float
-    needed: int
+    smallest_drop: float
+    target_drop: float
+    cases_needed: int
+
+    @property
+    def sentence(self) -> str:
+        """Return what these cases detect, and how many cases the target takes."""
+        detected = f"detect a drop of {100 * self.smallest_drop:.1f} points with 80 % power"
+        result = detected if self.smallest_drop < 1 else "are too few to detect any drop with 80 % power"
+        target = f"detecting {100 * self.target_drop:g} points takes {self.cases_needed} cases"
+        return f"In a live run these cases {result}; {target}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseLine:
-    """One case. What was asked and answered is here and in `trials.jsonl`, nowhere else."""
+class CaseResult:
+    """One case: its scores by evaluator, its cost and latency per answer, and the texts that people read."""
 
     id: str
     tags: tuple[str, ...]
@@ -93,9 +109,9 @@ class CaseLine:
     must_pass: bool
     status: str
     error: str | None
-    change: Change
-    values: dict[str, float]
-    accepted: dict[str, float]
+    change: CaseChange
+    scores: dict[str, float]
+    accepted_scores: dict[str, float]
     seconds: float
     usd: float
     trace_id: str | None
@@ -104,80 +120,88 @@ class CaseLine:
     answer: str
     accepted_answer: str
     baseline_answer: str
-    reasons: str
+    judge_reasons: str
 
     @property
-    def is_right(self) -> bool:
-        """Return whether every evaluator is content."""
-        return bool(self.values) and min(self.values.values()) == 1
+    def passes(self) -> bool:
+        """Return whether every evaluator gave the full score in every repeat."""
+        return bool(self.scores) and min(self.scores.values()) == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteReport:
-    """One suite."""
+    """One suite: the gate's result, the figures behind it, and each case.
+
+    Args:
+        name: The suite.
+        kind: `replay` is exact and offline, `live` calls models.
+        verdict: The gate's verdict.
+        summary: The gate's reason, in one sentence.
+        run: When the run began.
+        accepted_run: When the accepted run began, if there is one.
+        repeats: How often each case was asked.
+        excluded: Scores left out of every rate, by error, such as outages of a vendor.
+        outcomes: How the answers came about, counted.
+        cost_usd: Cost of the run in US dollars, judges included.
+        judges_cost_usd: The judges' share of it.
+        median_seconds: Median latency of an answer.
+        p95_seconds: Its 95th percentile.
+        findings: The result of each rule.
+        pass_rates: Overall and by tag.
+        baseline_comparisons: One per evaluator; none if no model was called.
+        detectable_effect: None if no case has a score.
+        has_ceiling_effect: Whether nearly every case passes, so that better and worse versions look alike.
+        cases: All cases but those of the holdout split.
+    """
 
     name: str
     kind: Literal["replay", "live"]
     verdict: VerdictName
-    sentence: str
+    summary: str
     run: str
     accepted_run: str | None
     repeats: int
     excluded: dict[str, int]
     outcomes: dict[str, int]
-    spent_usd: float
-    judges_usd: float
+    cost_usd: float
+    judges_cost_usd: float
     median_seconds: float
     p95_seconds: float
     findings: tuple[Finding, ...]
-    rates: tuple[Rate, ...]
-    duels: tuple[Duel, ...]
-    reach: Reach | None
-    saturated: bool
-    cases: tuple[CaseLine, ...]
+    pass_rates: tuple[PassRate, ...]
+    baseline_comparisons: tuple[BaselineComparison, ...]
+    detectable_effect: DetectableEffect | None
+    has_ceiling_effect: bool
+    cases: tuple[CaseResult, ...]
 
     @property
-    def is_undecided(self) -> bool:
-        """Return whether more repeats could help: something that blocks is inconclusive, and nothing is bad."""
-        return combine(each.verdict for each in self.findings if each.severity == "block") is GateVerdict.INCONCLUSIVE
+    def is_inconclusive(self) -> bool:
+        """Return whether more repeats could decide: a blocking rule is inconclusive, and none is worse than that."""
+        blocking = (finding.verdict for finding in self.findings if finding.severity == "block")
+        return combine(blocking) is GateVerdict.INCONCLUSIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All suites that were judged together."""
+    """All suites that were evaluated together, and their common verdict."""
 
     project: str
     verdict: VerdictName
     exit_code: int
-    sentence: str
+    summary: str
     suites: tuple[SuiteReport, ...]
 
     @classmethod
-    def of(cls, project: str, suites: tuple[SuiteReport, ...]) -> "Report":
-        """Return the report whose verdict is the worst of its suites'; without any suite nothing is shown."""
-        if not suites:
-            verdict, sentence = GateVerdict.NO_EVIDENCE, "There is no suite to judge; write one in evals/suites.toml"
-        else:
+    def from_suites(cls, project: str, suites: tuple[SuiteReport, ...]) -> "Report":
+        """Return a report with the worst verdict of its suites, NO EVIDENCE if there is none."""
+        if suites:
             verdict = combine(suite.verdict for suite in suites)
-            sentence = ". ".join(suite.sentence for suite in suites if suite.verdict is verdict)
-        return cls(
-            project=project,
-            verdict=verdict,
-            exit_code=verdict.value,
-            sentence=f"{verdict.title}. {sentence}",
-            suites=suites,
-        )
+            summary = ". ".join(suite.summary for suite in suites if suite.verdict is verdict)
+        else:
+            verdict, summary = GateVerdict.NO_EVIDENCE, "No suite is defined; add one to evals/suites.toml"
+        return cls(project=project, verdict=verdict, exit_code=verdict.value, summary=summary, suites=suites)
 
-
-ADAPTER = TypeAdapter(Report)
-
-
-def save(report: Report, folder: Path) -> None:
-    """Write `report.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_bytes(ADAPTER.dump_json(report, indent=1) + b"\n")
-
-
-def load(folder: Path) -> Report:
-    """Read `report.json`."""
-    return ADAPTER.validate_json((folder / FILE).read_bytes())
+    @property
+    def headline(self) -> str:
+        """Return the verdict and its reason."""
+        return f"{self.verdict.title}. {self.summary}"

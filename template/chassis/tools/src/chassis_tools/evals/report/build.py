@@ -1,0 +1,286 @@
+"""Builds the report on one suite from its records, the gate's result and the texts of the run."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from pydantic import JsonValue
+
+from chassis.usd import NanoUsd, to_usd
+from chassis_tools.evals.cases import FOLDER
+from chassis_tools.evals.gate.context import ALPHA, GateContext
+from chassis_tools.evals.gate.scores import (
+    COUNTED,
+    CaseScores,
+    comparable_cases,
+    completed_trials,
+    distinct_trials,
+    mean_change,
+    mean_score,
+    run_to_run_variance,
+    scores_of,
+)
+from chassis_tools.evals.gate.validity import GateResult
+from chassis_tools.evals.records import Judgement, ScoreRecord, Trial
+from chassis_tools.evals.report.report import (
+    BaselineComparison,
+    CaseChange,
+    CaseResult,
+    DetectableEffect,
+    PassRate,
+    SuiteReport,
+)
+from chassis_tools.evals.stats.intervals import Interval, quantile_interval
+from chassis_tools.evals.stats.judge_correction import corrected_rate
+from chassis_tools.evals.stats.paired import cases_needed, detectable_drop
+
+INTERVAL_ALPHA = 0.025
+"""Two-sided 95 % confidence intervals; the gate's own bounds are one-sided."""
+POWER = 0.8
+CEILING = 0.97
+"""A suite whose lower bound is above this can hardly tell a good version from a better one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The texts of a run.
+
+    Args:
+        trials: Answers of the service and of the baseline.
+        accepted: Answers of the accepted run.
+        judgements: What the judges wrote about the answers.
+    """
+
+    trials: Sequence[Trial]
+    accepted: Sequence[Trial]
+    judgements: Sequence[Judgement]
+
+    @property
+    def cost(self) -> NanoUsd:
+        """Return the cost of the run, judges included."""
+        return sum(trial.cost for trial in self.trials) + self.judges_cost
+
+    @property
+    def judges_cost(self) -> NanoUsd:
+        """Return the cost of the judges."""
+        return sum(judgement.cost for judgement in self.judgements)
+
+    def judge_reasons(self) -> dict[str, str]:
+        """Return the judges' reasons by case, one line for each answer of the service, in the order of the repeats."""
+        trials = {trial.call_id: trial for trial in self.trials if trial.variant == "service"}
+        lines: dict[str, list[tuple[int, str]]] = {}
+        for judgement in self.judgements:
+            if trial := trials.get(judgement.call_id):
+                lines.setdefault(trial.case, []).append((trial.repeat, _reason(judgement)))
+        return {case: "\n".join(line for _, line in sorted(numbered)) for case, numbered in lines.items()}
+
+
+def build_suite_report(root: Path, context: GateContext, result: GateResult, transcript: Transcript) -> SuiteReport:
+    """Return the report on one suite of the project at `root`."""
+    seconds = [trial.seconds for trial in completed_trials(context.records)] or [0.0]
+    records = [record for record in context.records if record.variant == "service"]
+    rates = tuple(_pass_rates(context))
+    return SuiteReport(
+        name=context.name,
+        kind=context.suite.kind,
+        verdict=result.verdict,
+        summary=result.sentence,
+        run=context.records[0].run if context.records else "",
+        accepted_run=context.accepted[0].run if context.accepted else None,
+        repeats=context.repeats,
+        excluded=dict(Counter(record.error or "" for record in records if record.status not in COUNTED)),
+        outcomes=dict(Counter(_outcome(trial) for trial in transcript.trials if trial.variant == "service")),
+        cost_usd=to_usd(transcript.cost),
+        judges_cost_usd=to_usd(transcript.judges_cost),
+        median_seconds=median(seconds),
+        p95_seconds=quantile_interval(seconds, 0.95, ALPHA).value,
+        findings=result.findings,
+        pass_rates=rates,
+        baseline_comparisons=tuple(_baseline_comparisons(context)),
+        detectable_effect=_detectable_effect(context),
+        has_ceiling_effect=any(rate.estimate.low > CEILING for rate in rates if rate.tag is None),
+        cases=tuple(_case_results(root, context, transcript)),
+    )
+
+
+def _pass_rates(context: GateContext) -> Iterator[PassRate]:
+    for evaluator in context.suite.evaluators:
+        tags = sorted({tag for record in context.records if record.evaluator == evaluator for tag in record.tags})
+        for tag in (None, *tags):
+            scores = scores_of(context.records, evaluator, tag=tag)
+            accepted = scores_of(context.accepted, evaluator, tag=tag)
+            if scores:
+                yield PassRate(
+                    evaluator=evaluator,
+                    tag=tag,
+                    cases=len(scores),
+                    estimate=mean_score(scores, INTERVAL_ALPHA),
+                    accepted=mean_score(accepted, INTERVAL_ALPHA).value if accepted else None,
+                    corrected=None if tag else _corrected(context, evaluator, scores),
+                )
+
+
+def _corrected(context: GateContext, evaluator: str, scores: CaseScores) -> Interval | None:
+    calibration = context.calibrations.get(evaluator)
+    if evaluator not in context.judges or calibration is None:
+        return None
+    values = [value for score in scores.values() for value in score.values]
+    return corrected_rate(round(sum(values)), len(values), calibration.agreement, INTERVAL_ALPHA)
+
+
+def _baseline_comparisons(context: GateContext) -> Iterator[BaselineComparison]:
+    """Yield a comparison per evaluator; the baseline is only asked apart if models are called."""
+    for evaluator in context.suite.evaluators:
+        service = scores_of(context.records, evaluator)
+        baseline = scores_of(context.records, evaluator, variant="baseline")
+        if cases := comparable_cases(baseline, service):
+            difference = mean_change(baseline, service, cases, INTERVAL_ALPHA)
+            costs = [trial.cost for trial in completed_trials(context.records)]
+            mean_usd = to_usd(sum(costs)) / len(costs)
+            yield BaselineComparison(
+                evaluator=evaluator,
+                service=sum(service[case].mean for case in cases) / len(cases),
+                baseline=sum(baseline[case].mean for case in cases) / len(cases),
+                difference=difference,
+                usd_per_additional_pass=mean_usd / difference.value if difference.value > 0 else None,
+            )
+
+
+def _detectable_effect(context: GateContext) -> DetectableEffect | None:
+    evaluator = context.suite.evaluators[0]
+    scores, accepted = (scores_of(records, evaluator) for records in (context.records, context.accepted))
+    if not scores:
+        return None
+    variance, target = run_to_run_variance(scores, accepted), context.constraints.quality.max_regression
+    return DetectableEffect(
+        smallest_drop=detectable_drop(len(scores), variance, ALPHA, POWER),
+        target_drop=target,
+        cases_needed=cases_needed(target, variance, ALPHA, POWER) if target else len(scores),
+    )
+
+
+def _case_results(root: Path, context: GateContext, transcript: Transcript) -> Iterator[CaseResult]:
+    """Yield the result of each case; cases of the holdout split only count in the rates."""
+    scores = {name: scores_of(context.records, name) for name in context.suite.evaluators}
+    accepted = {name: scores_of(context.accepted, name) for name in context.suite.evaluators}
+    questions, reasons = _questions(root), transcript.judge_reasons()
+    answers, baseline = _first_answers(transcript.trials, "service"), _first_answers(transcript.trials, "baseline")
+    accepted_answers = _first_answers(transcript.accepted, "service")
+    for case, records in _records_by_case(context.records).items():
+        trials = distinct_trials(records)
+        problem = next((record for record in records if record.status != "ok"), records[0])
+        question, expected = questions.get(case, ("", ""))
+        yield CaseResult(
+            id=case,
+            tags=problem.tags,
+            group=problem.group,
+            must_pass=problem.must_pass,
+            status=problem.status,
+            error=problem.error,
+            change=_case_change(problem, scores, accepted),
+            scores=_means(case, scores),
+            accepted_scores=_means(case, accepted),
+            seconds=median(trial.seconds for trial in trials),
+            usd=to_usd(sum(trial.cost for trial in trials)) / len(trials),
+            trace_id=problem.trace_id,
+            question=question,
+            expected=expected,
+            answer=answers.get(case, ""),
+            accepted_answer=accepted_answers.get(case, ""),
+            baseline_answer=baseline.get(case, ""),
+            judge_reasons=reasons.get(case, ""),
+        )
+
+
+def _records_by_case(records: Sequence[ScoreRecord]) -> dict[str, list[ScoreRecord]]:
+    by_case: dict[str, list[ScoreRecord]] = {}
+    for record in records:
+        if record.variant == "service" and record.split != "holdout":
+            by_case.setdefault(record.case, []).append(record)
+    return by_case
+
+
+def _means(case: str, scores: Mapping[str, CaseScores]) -> dict[str, float]:
+    return {evaluator: of_cases[case].mean for evaluator, of_cases in scores.items() if case in of_cases}
+
+
+def _case_change(
+    record: ScoreRecord, scores: Mapping[str, CaseScores], accepted: Mapping[str, CaseScores]
+) -> CaseChange:
+    after, before = _means(record.case, scores), _means(record.case, accepted)
+    if not before:
+        return "new"
+    if any(accepted[evaluator][record.case].record.case_hash != record.case_hash for evaluator in before):
+        return "edited"
+    shared = after.keys() & before.keys()
+    if any(after[evaluator] < before[evaluator] for evaluator in shared):
+        return "regressed"
+    return "improved" if any(after[evaluator] > before[evaluator] for evaluator in shared) else "unchanged"
+
+
+def _questions(root: Path) -> dict[str, tuple[str, str]]:
+    """Return question and expectation of every case, as its file has them now."""
+    questions: dict[str, tuple[str, str]] = {}
+    for file in sorted((root / FOLDER).glob("*.jsonl")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                case = json.loads(line)
+                questions[case["id"]] = (_readable(case["input"]), _readable(case["expected"]))
+    return questions
+
+
+def _first_answers(trials: Sequence[Trial], variant: str) -> dict[str, str]:
+    """Return the answer to each case in the first repeat."""
+    return {trial.case: _answer(trial) for trial in trials if trial.variant == variant and trial.repeat == 1}
+
+
+def _answer(trial: Trial) -> str:
+    match trial.outcome:
+        case None:
+            return f"failed with {trial.error}"
+        case {"answer": answer, "answered_by": source}:
+            return f"{_readable(answer)}\n({source})"
+        case {"referred": fallback_reason}:
+            return f"referred ({fallback_reason})"
+        case outcome:
+            return f"refused ({outcome['refused']})"
+
+
+def _outcome(trial: Trial) -> str:
+    match trial.outcome:
+        case None:
+            return f"failed with {trial.error}"
+        case {"answered_by": source}:
+            return f"answered by {source}"
+        case {"referred": _}:
+            return "referred"
+        case _:
+            return "refused"
+
+
+def _reason(judgement: Judgement) -> str:
+    verdict = judgement.error or ("FAIL" if judgement.value == 0 else "PASS")
+    return f"{judgement.evaluator}: {verdict}" + (f". {judgement.reason}" if judgement.reason else "")
+
+
+def _readable(value: JsonValue) -> str:
+    """Return JSON as a person would note it down: one `name: value` per line, nested values indented."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        only_text = set(value) == {"text"}
+        lines = (_readable(item) if only_text else f"{name}: {_indented(item)}" for name, item in value.items())
+        return "\n".join(lines)
+    if isinstance(value, list):
+        if any(isinstance(item, dict) for item in value):
+            return "\n".join(f"- {_readable(item).replace('\n', '\n  ')}" for item in value)
+        return ", ".join(_readable(item) for item in value)
+    return json.dumps(value)
+
+
+def _indented(value: JsonValue) -> str:
+    text = _readable(value)
+    return text if "\n" not in text or isinstance(value, str) else "\n  " + text.replace("\n", "\n  ")

@@ -1,0 +1,190 @@
+"""The report as text: in the terminal, and as Markdown for a comment on a pull request."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from chassis.usd import format_usd, nano_usd
+from chassis_tools.evals.gate.result import GateVerdict
+from chassis_tools.evals.report.report import CaseResult, PassRate, Report, SuiteReport
+
+MAX_CASES = 20
+"""More cases than these are left to the HTML page."""
+MIN_TAGGED_CASES, MAX_TAGS = 5, 8
+"""The terminal shows the lowest pass rates by tag, of tags with enough cases to say anything."""
+STYLES = {
+    GateVerdict.PASS: "green",
+    GateVerdict.FAIL: "red",
+    GateVerdict.NO_EVIDENCE: "magenta",
+    GateVerdict.INCONCLUSIVE: "yellow",
+}
+EMOJI = {
+    GateVerdict.PASS: "✅",
+    GateVerdict.FAIL: "❌",
+    GateVerdict.NO_EVIDENCE: "🚫",
+    GateVerdict.INCONCLUSIVE: "❔",
+}
+ESCAPES = str.maketrans(
+    {sign: f"\\{sign}" for sign in "\\`*_[]|#"} | {"<": "&lt;", ">": "&gt;", "@": "&#64;", "\n": " "}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """Rows of text under headings, each row with the style that the terminal prints it in."""
+
+    headings: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    styles: Sequence[str]
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print every suite, and the verdict last, next to the prompt."""
+    for suite in report.suites:
+        console.rule(f"{suite.name} ({suite.kind})", align="left", style="dim")
+        tables = rule_table(suite), rate_table(overall(suite)), rate_table(lowest_by_tag(suite)), case_table(suite)
+        for table in tables:
+            if table.rows:
+                console.print(_grid(table))
+        for note in notes(suite):
+            console.print(note, style="dim")
+        console.print()
+    console.print(report.headline, style=f"bold {STYLES[report.verdict]}")
+
+
+def to_markdown(report: Report) -> str:
+    """Return the verdict, then rules and pass rates of each suite, with cases and tags folded away."""
+    blocks = [f"## {EMOJI[report.verdict]} Evaluation of {_escaped(report.project)}", _escaped(report.headline)]
+    for suite in report.suites:
+        blocks += _markdown_blocks(suite)
+    return "\n\n".join(blocks) + "\n"
+
+
+def rule_table(suite: SuiteReport) -> TextTable:
+    """Return the verdict of each rule and its reason; one that only warns leaves the suite's verdict alone."""
+    rows = [
+        (
+            finding.rule,
+            "" if finding.severity == "block" else finding.severity,
+            finding.verdict.title,
+            finding.sentence,
+        )
+        for finding in suite.findings
+    ]
+    return TextTable(("rule", "", "verdict", "reason"), rows, [STYLES[finding.verdict] for finding in suite.findings])
+
+
+def rate_table(rates: Sequence[PassRate]) -> TextTable:
+    """Return pass rates with their confidence intervals."""
+    headings = ("evaluator", "tag", "cases", "pass rate", "95 % interval", "accepted", "change")
+    return TextTable(headings, [rate_cells(rate) for rate in rates], [""] * len(rates))
+
+
+def case_table(suite: SuiteReport) -> TextTable:
+    """Return the cases that regressed, fail or improved, in this order."""
+    cases = [case for case in suite.cases if not case.passes or case.change == "improved"]
+    cases.sort(key=lambda case: (case.change != "regressed", case.passes))
+    rows = [(case.id, " ".join(case.tags), case_mark(case), case.error or "") for case in cases[:MAX_CASES]]
+    styles = ["red" if case.change == "regressed" else "" for case in cases[:MAX_CASES]]
+    if len(cases) > MAX_CASES:
+        rows.append((f"and {len(cases) - MAX_CASES} more", "", "", ""))
+        styles.append("")
+    return TextTable(("case", "tags", "result", "error"), rows, styles)
+
+
+def overall(suite: SuiteReport) -> list[PassRate]:
+    """Return the pass rates over all cases."""
+    return [rate for rate in suite.pass_rates if rate.tag is None]
+
+
+def by_tag(suite: SuiteReport) -> list[PassRate]:
+    """Return the pass rates by tag."""
+    return [rate for rate in suite.pass_rates if rate.tag is not None]
+
+
+def lowest_by_tag(suite: SuiteReport) -> list[PassRate]:
+    """Return the lowest pass rates by tag."""
+    rates = [rate for rate in by_tag(suite) if rate.cases >= MIN_TAGGED_CASES and rate.estimate.value < 1]
+    return sorted(rates, key=lambda rate: rate.estimate.value)[:MAX_TAGS]
+
+
+def rate_cells(rate: PassRate) -> tuple[str, ...]:
+    """Return one row of `rate_table`."""
+    value = f"{rate.estimate.value:.1%}"
+    if rate.corrected:
+        value += f", corrected {rate.corrected.value:.0%} [{rate.corrected.low:.0%}, {rate.corrected.high:.0%}]"
+    bounds = f"{rate.estimate.low:.1%} to {rate.estimate.high:.1%}" if rate.has_bounds else "too few groups"
+    accepted = "" if rate.accepted is None else f"{rate.accepted:.1%}"
+    change = "" if rate.change is None else f"{rate.change:+.1f}"
+    return rate.evaluator, rate.tag or "all", str(rate.cases), value, bounds, accepted, change
+
+
+def case_mark(case: CaseResult) -> str:
+    """Return what matters about a case in one word."""
+    marks = {"regressed": "▼ regressed", "improved": "▲ improved"}
+    return marks.get(case.change, "" if case.passes else "fails")
+
+
+def figures(suite: SuiteReport) -> list[tuple[str, str]]:
+    """Return the figures of the run, each with its label."""
+    cost = format_usd(nano_usd(suite.cost_usd))
+    if suite.judges_cost_usd:
+        cost += f", of which {format_usd(nano_usd(suite.judges_cost_usd))} for judges"
+    cases = str(len(suite.cases)) + (f" × {suite.repeats}" if suite.repeats > 1 else "")
+    return [
+        ("Cases", cases),
+        ("Cost", cost),
+        ("Median latency", f"{suite.median_seconds:.3f} s"),
+        ("p95 latency", f"{suite.p95_seconds:.3f} s"),
+    ]
+
+
+def notes(suite: SuiteReport) -> Iterator[str]:
+    """Yield what else a reader must know to judge the figures, in sentences."""
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(suite.outcomes.items()))
+    yield f"Outcomes: {outcomes or 'none'}"
+    if suite.excluded:
+        yield "Excluded from the rates: " + ", ".join(f"{count} × {error}" for error, count in suite.excluded.items())
+    yield from (comparison.sentence for comparison in suite.baseline_comparisons)
+    if not suite.baseline_comparisons:
+        yield "No model was called; the baseline answered"
+    if suite.kind == "replay":
+        yield "A replay is exact: any case that gets worse is a regression"
+    if suite.detectable_effect:
+        yield suite.detectable_effect.sentence
+    if suite.has_ceiling_effect:
+        yield "Ceiling effect: nearly every case passes, so a better version can hardly be recognized; add harder cases"
+    if suite.accepted_run:
+        yield f"Compared with the accepted run of {suite.accepted_run}"
+
+
+def _markdown_blocks(suite: SuiteReport) -> Iterator[str]:
+    yield f"### {EMOJI[suite.verdict]} {_escaped(suite.name)} ({suite.kind})"
+    yield _markdown_table(rule_table(suite))
+    yield _markdown_table(rate_table(overall(suite)))
+    for title, table in (
+        ("Failing and improved cases", case_table(suite)),
+        ("Pass rates by tag", rate_table(by_tag(suite))),
+    ):
+        if table.rows:
+            yield f"<details><summary>{title}</summary>\n\n{_markdown_table(table)}\n\n</details>"
+    yield "\n".join(f"- {_escaped(note)}" for note in notes(suite))
+
+
+def _markdown_table(table: TextTable) -> str:
+    rows = [table.headings, tuple("---" for _ in table.headings), *table.rows]
+    return "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
+
+
+def _escaped(text: str) -> str:
+    """Return text whose characters become no markup, no mention and no table cell."""
+    return text.translate(ESCAPES)
+
+
+def _grid(table: TextTable) -> Table:
+    grid = Table(*table.headings, box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for row, style in zip(table.rows, table.styles, strict=True):
+        grid.add_row(*row, style=style)
+    return grid
