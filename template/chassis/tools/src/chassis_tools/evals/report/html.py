@@ -31,7 +31,16 @@ def to_html(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["code"] = _code
-    functions = (text.by_tag, text.figures, text.notes, text.overall, text.rate_cells, open_cases, changed_words)
+    functions = (
+        text.by_tag,
+        text.corrected_cell,
+        text.figures,
+        text.notes,
+        text.overall,
+        text.rate_cells,
+        open_cases,
+        changed_words,
+    )
     return environment.get_template("page.html.j2").render(
         report=report, causes=list(_causes(report)), **{function.__name__: function for function in functions}
     )

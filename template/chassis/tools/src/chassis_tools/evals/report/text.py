@@ -44,12 +44,13 @@ def print_report(report: Report, console: Console) -> None:
     """Print every suite, and the verdict last, next to the prompt."""
     for suite in report.suites:
         console.rule(f"{suite.name} ({suite.kind})", align="left", style="dim")
-        tables = rule_table(suite), rate_table(overall(suite)), rate_table(lowest_by_tag(suite)), case_table(suite)
+        lowest = rate_table(lowest_by_tag(suite), "lowest by tag")
+        tables = rule_table(suite), rate_table(overall(suite)), lowest, case_table(suite)
         for table in tables:
             if table.rows:
                 console.print(_grid(table))
-        for note in notes(suite):
-            console.print(note, style="dim")
+        for sentence in (_figures_line(suite), *notes(suite)):
+            console.print(sentence, style="dim")
         console.print()
     console.print(report.headline, style=f"bold {STYLES[report.verdict]}")
 
@@ -76,10 +77,14 @@ def rule_table(suite: SuiteReport) -> TextTable:
     return TextTable(("rule", "", "verdict", "reason"), rows, [STYLES[finding.verdict] for finding in suite.findings])
 
 
-def rate_table(rates: Sequence[PassRate]) -> TextTable:
-    """Return pass rates with their confidence intervals."""
-    headings = ("evaluator", "tag", "cases", "pass rate", "95 % interval", "accepted", "change")
-    return TextTable(headings, [rate_cells(rate) for rate in rates], [""] * len(rates))
+def rate_table(rates: Sequence[PassRate], title: str = "evaluator") -> TextTable:
+    """Return pass rates with their confidence intervals; a calibrated judge's rate also without its errors."""
+    headings = (title, "tag", "cases", "pass rate", "95 % interval", "accepted", "change")
+    rows = [rate_cells(rate) for rate in rates]
+    if any(rate.corrected for rate in rates):
+        headings += ("corrected",)
+        rows = [(*row, corrected_cell(rate)) for row, rate in zip(rows, rates, strict=True)]
+    return TextTable(headings, rows, [""] * len(rates))
 
 
 def case_table(suite: SuiteReport) -> TextTable:
@@ -111,14 +116,18 @@ def lowest_by_tag(suite: SuiteReport) -> list[PassRate]:
 
 
 def rate_cells(rate: PassRate) -> tuple[str, ...]:
-    """Return one row of `rate_table`."""
+    """Return one row of `rate_table`, without the correction."""
     value = f"{rate.estimate.value:.1%}"
-    if rate.corrected:
-        value += f", corrected {rate.corrected.value:.0%} [{rate.corrected.low:.0%}, {rate.corrected.high:.0%}]"
     bounds = f"{rate.estimate.low:.1%} to {rate.estimate.high:.1%}" if rate.has_bounds else "too few groups"
     accepted = "" if rate.accepted is None else f"{rate.accepted:.1%}"
     change = "" if rate.change is None else f"{rate.change:+.1f}"
     return rate.evaluator, rate.tag or "all", str(rate.cases), value, bounds, accepted, change
+
+
+def corrected_cell(rate: PassRate) -> str:
+    """Return the rate corrected for the judge's errors, with its interval; empty if it cannot be corrected."""
+    corrected = rate.corrected
+    return f"{corrected.value:.0%} [{corrected.low:.0%}, {corrected.high:.0%}]" if corrected else ""
 
 
 def case_mark(case: CaseResult) -> str:
@@ -127,18 +136,14 @@ def case_mark(case: CaseResult) -> str:
     return marks.get(case.change, "" if case.passes else "fails")
 
 
-def figures(suite: SuiteReport) -> list[tuple[str, str]]:
-    """Return the figures of the run, each with its label."""
-    cost = format_usd(nano_usd(suite.cost_usd))
+def figures(suite: SuiteReport) -> Iterator[tuple[str, str]]:
+    """Yield the figures of the run, each with its label."""
+    yield "Cases", f"{len(suite.cases)} × {suite.repeats}"
+    yield "Cost", format_usd(nano_usd(suite.cost_usd))
     if suite.judges_cost_usd:
-        cost += f", of which {format_usd(nano_usd(suite.judges_cost_usd))} for judges"
-    cases = str(len(suite.cases)) + (f" × {suite.repeats}" if suite.repeats > 1 else "")
-    return [
-        ("Cases", cases),
-        ("Cost", cost),
-        ("Median latency", f"{suite.median_seconds:.3f} s"),
-        ("p95 latency", f"{suite.p95_seconds:.3f} s"),
-    ]
+        yield "Cost of judges", format_usd(nano_usd(suite.judges_cost_usd))
+    yield "Median latency", f"{suite.median_seconds:.3f} s"
+    yield "p95 latency", f"{suite.p95_seconds:.3f} s"
 
 
 def notes(suite: SuiteReport) -> Iterator[str]:
@@ -149,7 +154,7 @@ def notes(suite: SuiteReport) -> Iterator[str]:
         yield "Excluded from the rates: " + ", ".join(f"{count} × {error}" for error, count in suite.excluded.items())
     yield from (comparison.sentence for comparison in suite.baseline_comparisons)
     if not suite.baseline_comparisons:
-        yield "No model was called; the baseline answered"
+        yield "No model was called: the service ran on its baseline"
     if suite.kind == "replay":
         yield "A replay is exact: any case that gets worse is a regression"
     if suite.detectable_effect:
@@ -170,7 +175,11 @@ def _markdown_blocks(suite: SuiteReport) -> Iterator[str]:
     ):
         if table.rows:
             yield f"<details><summary>{title}</summary>\n\n{_markdown_table(table)}\n\n</details>"
-    yield "\n".join(f"- {_escaped(note)}" for note in notes(suite))
+    yield "\n".join(f"- {_escaped(sentence)}" for sentence in (_figures_line(suite), *notes(suite)))
+
+
+def _figures_line(suite: SuiteReport) -> str:
+    return ", ".join(f"{label}: {value}" for label, value in figures(suite))
 
 
 def _markdown_table(table: TextTable) -> str:
