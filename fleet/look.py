@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from chassis.config.constraints import FILE as CONSTRAINTS
-from chassis.config.constraints import load_constraints
+from chassis.config.constraints import CONSTRAINTS_FILE, load_constraints
 from chassis.config.ownership import load_ownership
 from chassis.config.project import find_project
 from chassis.errors import ConfigError
@@ -128,7 +127,9 @@ def signatures(looking: Looking) -> Facts:
 def spending(root: Path) -> Budget | None:
     """Return what `constraints.toml` allows for a month, which it also tells in the form of another release."""
     try:
-        return Budget(float(tomllib.loads((root / CONSTRAINTS).read_text(encoding="utf-8"))["cost"]["per_month_usd"]))
+        return Budget(
+            float(tomllib.loads((root / CONSTRAINTS_FILE).read_text(encoding="utf-8"))["cost"]["per_month_usd"])
+        )
     except (KeyError, OSError, TypeError, ValueError):
         return None
 

@@ -98,7 +98,7 @@ def test_status_names_every_file_that_is_amiss(project: Path, capsys: pytest.Cap
     constraints = project / "constraints.toml"
     constraints.write_text(constraints.read_text().replace("due_hours", "due_days"))
     status = told(capsys, "status", "--offline", code=1)
-    unknown = "constraints.toml: desk.due_days: the key means nothing here (value 8). Did you mean due_hours?"
+    unknown = "constraints.toml: review.due_days: unknown key (value 8). Did you mean due_hours?"
     assert status["misfits"] == [unknown]
 
 

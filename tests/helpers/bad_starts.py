@@ -50,21 +50,21 @@ BAD_STARTS = (
     ),
     BadStart(
         "a key too many",
-        "constraints.toml: latency.deadline: the key means nothing here (value 20). Remove it or mend its name",
+        "constraints.toml: latency.deadline: unknown key (value 20). Remove it or correct its name",
         file=CONSTRAINTS,
         old="deadline_seconds = 20",
         new="deadline_seconds = 20\ndeadline = 20",
     ),
     BadStart(
         "a misspelt key",
-        "constraints.toml: latency.deadline: the key means nothing here (value 20). Did you mean deadline_seconds?",
+        "constraints.toml: latency.deadline: unknown key (value 20). Did you mean deadline_seconds?",
         file=CONSTRAINTS,
         old="deadline_seconds = 20",
         new="deadline = 20",
     ),
     BadStart(
         "a misspelt section",
-        "constraints.toml: qualty: the key means nothing here. Did you mean quality?",
+        "constraints.toml: qualty: unknown key. Did you mean quality?",
         file=CONSTRAINTS,
         old="[quality]",
         new="[qualty]",
@@ -100,7 +100,7 @@ BAD_STARTS = (
     BadStart("no ownership.toml", "ownership.toml: there is no such file. Create it in", file="ownership.toml"),
     BadStart(
         "a role of a team that does not exist",
-        "roles.system.accountable is 'nobody', no team here. Add [teams.nobody] or write one of: ai, platform",
+        "roles.system.accountable is 'nobody', which is no team. Add [teams.nobody] or write one of: ai, platform",
         file="ownership.toml",
         old='accountable = "ai"',
         new='accountable = "nobody"',
@@ -113,7 +113,7 @@ BAD_STARTS = (
     ),
     BadStart(
         "a task that cannot be found",
-        "pyproject.toml: tool.chassis.task = 'acme_help.job:TASK': there is no module 'acme_help.job'. Mend the path",
+        "pyproject.toml: tool.chassis.task = 'acme_help.job:TASK': there is no module 'acme_help.job'. Correct",
         file="pyproject.toml",
         old="acme_help.task:TASK",
         new="acme_help.job:TASK",

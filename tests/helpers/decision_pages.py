@@ -17,15 +17,14 @@ from pydantic.fields import FieldInfo
 CONSTRAINTS = """\
 # constraints.toml, key by key
 
-Every number that must hold in production, once. The service does not start with a key too many, a key too few or a
-value that cannot be meant, and says which. What has no default has to be there. Sums are US dollars; days and months
-are UTC.
+The limits and rules that hold in production. The service refuses to start if a key is missing, unknown or out of range,
+and the error names the key. A key without a default is required. Money is in US dollars; days and months are UTC.
 """
 OWNERSHIP = """\
 # ownership.toml, signoffs/ and waivers.toml, key by key
 
-Who answers for what, who agreed to what until when, and what is let pass for a while. After a change of
-`ownership.toml`, `uv run chassis sync` writes the files that follow from it.
+Who owns the service, who approved what until when, and which checks are waived for a while. After a change of
+`ownership.toml`, `uv run chassis sync` updates the files that are generated from it.
 """
 BOUNDS = {
     "exclusiveMinimum": "more than {}",

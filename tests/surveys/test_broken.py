@@ -24,7 +24,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     ),
     "of another template": (
         lambda root: (root / "pyproject.toml").write_text('[project]\nname = "x"\n', encoding="utf-8"),
-        "no pyproject.toml with [tool.chassis] lies here or above",
+        "no pyproject.toml with [tool.chassis] here or in a folder above",
     ),
     "no record": (
         lambda root: (root / ".copier-answers.yml").write_text("a: [", encoding="utf-8"),

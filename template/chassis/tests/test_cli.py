@@ -102,9 +102,13 @@ def test_ask_shows_where_a_person_will_answer(capsys: pytest.CaptureFixture[str]
         (
             ["ask", '{"txt": "ping"}'],
             2,
-            "the question: txt: the key means nothing here (value 'ping'). Did you mean text?\n",
+            "the question: txt: unknown key (value 'ping'). Did you mean text?\n",
         ),
-        (["ask", "{"], 2, "the question: not valid JSON (EOF while parsing an object at line 1 column 1). Mend it\n"),
+        (
+            ["ask", "{"],
+            2,
+            "the question: not valid JSON (EOF while parsing an object at line 1 column 1). Correct the JSON\n",
+        ),
         (
             ["ask", "pay 4111 1111 1111 1111"],
             1,
@@ -146,7 +150,7 @@ def test_outside_of_a_project_commands_say_so(
 
     assert run("budget") == 2
 
-    assert "no pyproject.toml with [tool.chassis] lies here or above" in capsys.readouterr().err
+    assert "no pyproject.toml with [tool.chassis] here or in a folder above" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("project")

@@ -114,11 +114,11 @@ def test_cases_are_read_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ('{"id": "x", "input": {"txt": "p"}, "expected": 1}', "line 2: input.txt: the key means nothing here"),
+        ('{"id": "x", "input": {"txt": "p"}, "expected": 1}', "line 2: input.txt: unknown key"),
         ('{"id": "x", "input": {}, "expected": 1}', "line 2: input.text: the key is missing. Add it"),
         ('{"id": "x", "input": {"text": ""}, "expected": 1}', "line 2: input.text: the value is ''"),
         ('{"id": "x", "input": {"text": "p"}}', "line 2: expected: the key is missing. Add it"),
-        ('{"id": "x", "input": {"text": "p"}, "expected": 1, "tag": 1}', "line 2: tag: the key means nothing here"),
+        ('{"id": "x", "input": {"text": "p"}, "expected": 1, "tag": 1}', "line 2: tag: unknown key"),
         ('{"id": "x", "input": {"text": "p"}, "expected": 1, "split": "test"}', "line 2: split: the value is 'test'"),
         ('{"id": "", "input": {"text": "p"}, "expected": 1}', "line 2: id: the value is ''"),
         ('{"id": "x", ', "line 2: not valid JSON"),

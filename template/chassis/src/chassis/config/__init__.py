@@ -1,1 +1,1 @@
-"""The files of decisions and the environment, each read into one type."""
+"""Reads each configuration file, and the environment, into one type."""

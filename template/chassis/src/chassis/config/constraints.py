@@ -1,6 +1,9 @@
-"""The sections of `constraints.toml` that say how good the service has to be: how fast, how reliable, how right."""
+"""`constraints.toml`, typed: one class for each section, in the order of the file.
 
-from collections.abc import Mapping
+The docstring of each class and the text below each field also make the reference page and the JSON schema of the file.
+"""
+
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -10,210 +13,213 @@ from pydantic import Field, model_validator
 from chassis.config.toml_file import Section, load_toml
 from chassis.contract import SensitiveKind
 
-type Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class Latency(Section):
-    """How long a caller waits."""
-
-    deadline_seconds: float = Field(gt=0, le=600)
-    """Seconds for a whole call: every retry, fallback and tool loop draws from it."""
-    p95_seconds: float = Field(gt=0, le=600)
-    """95 of 100 answers come within so many seconds; `make evals` fails if they certainly do not."""
-
-
-class Reliability(Section):
-    """How often it may fail its callers; `chassis sync` makes the objectives of the alerts from it."""
-
-    availability: float = Field(gt=0, lt=1)
-    """This share of requests gets no server error (5xx). Nothing reaches 1, and nobody could change anything then."""
-    without_fallback: float = Field(gt=0, lt=1)
-    """This share of calls gets the first model's answer, or a person's if it was unsure; the rest is fallbacks."""
-
-
-class Quality(Section):
-    """How good is good enough."""
-
-    confidence_floor: Fraction
-    """A draft less sure than this goes to the baseline, then to a person."""
-    accuracy_floor: Fraction
-    """`make evals` fails below this share of right cases."""
-    max_regression: Fraction
-    """The drop from the accepted run that a live run has to rule out, or it is undecided; `on_inconclusive` of its
-    suite says whether that fails. A proven drop of a point or more always does."""
-
+CONSTRAINTS_FILE = "constraints.toml"
 
 type RiskTier = Literal["experiment", "standard", "critical"]
-
-
-class Risk(Section):
-    """How much depends on it."""
-
-    tier: RiskTier
-    """`experiment`: few know of it. `standard`: people rely on it. `critical`: harm is done when it is wrong. It
-    decides which sign-offs and which level of `chassis ready` a release needs, and how far off `review_by` may lie."""
-
-
-class Success(Section):
-    """What it is for, and when to stop."""
-
-    metric: str = Field(min_length=5, max_length=200)
-    """What is counted, in words."""
-    target: float
-    """The value to reach."""
-    review_on: date
-    """When people look whether it was reached; from that day on `chassis ready` asks."""
-    stop_when: str = Field(min_length=5, max_length=200)
-    """At what point it is switched off for good."""
-
-
-class Tool(Section):
-    """A function that a model may call. One that is not declared here is never offered to a model."""
-
-    destination: str
-    """The key under `[destinations]` that says what may be sent where it runs."""
-    side_effects: bool
-    """Whether a call changes anything outside; then somebody signs for the risk."""
-    hosts: frozenset[str] = frozenset()
-    """The hosts it reaches, such as `orders.example.com`."""
-
-
-class FallbackRules(Section):
-    """What happens instead. `baseline` goes on to the desk when the baseline is not sure either."""
-
-    low_confidence: Literal["baseline", "review"]
-    """When the model's draft is less sure than `quality.confidence_floor`."""
-    models_failed: Literal["baseline", "review", "error"]
-    """When no model of the chain gave a usable answer in time."""
-    budget_exhausted: Literal["cheaper", "baseline", "review", "error"]
-    """When the next request could break a ceiling of `[cost]`. `cheaper` leaves out the dearest models of the chain
-    until the rest fits; if none fits, it means `baseline`."""
-    database_down: Literal["baseline", "error"]
-    """Without the database no money can be held, so no model is asked, and no question can be laid on the desk."""
-
-
-class ReviewRules(Section):
-    """How fast people answer."""
-
-    due_hours: float = Field(gt=0)
-    """Within how many hours a person answers a referral."""
-
-
-FILE = "constraints.toml"
-
 type DataClass = Literal["public", "internal", "confidential", "personal"]
 type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
+type Fraction = Annotated[float, Field(ge=0, le=1)]
+type Dollars = Annotated[float, Field(ge=0)]
+
 VENDOR_URLS: dict[Provider, str] = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
     "google": "https://generativelanguage.googleapis.com",
 }
-"""Where the vendors listen, as their SDKs have it."""
+"""The base URLs of the vendors, as in their SDKs."""
 
-type Dollars = Annotated[float, Field(ge=0)]
+
+class Risk(Section):
+    """How much depends on the service."""
+
+    tier: RiskTier
+    """`experiment`: few people know of it. `standard`: people rely on it. `critical`: its mistakes cause harm. The tier
+    decides which sign-offs a release needs, which level of `chassis ready` it has to reach, and how far ahead
+    `review_by` in `ownership.toml` may be."""
+
+
+class Success(Section):
+    """What the service is for, and when to stop it."""
+
+    metric: str = Field(min_length=5, max_length=200)
+    """What is measured, in words."""
+    target: float
+    """The value to reach."""
+    review_on: date
+    """The day on which people check whether the target was reached. From then on `chassis ready` reports it."""
+    stop_when: str = Field(min_length=5, max_length=200)
+    """The condition under which the service is switched off for good."""
+
+
+class Latency(Section):
+    """How long a caller may have to wait."""
+
+    deadline_seconds: float = Field(gt=0, le=600)
+    """The deadline of a call, in seconds. Every retry, fallback and tool loop uses up part of it."""
+    p95_seconds: float = Field(gt=0, le=600)
+    """The time within which 95 % of answers arrive, in seconds. `make evals` fails if they certainly do not."""
+
+
+class Reliability(Section):
+    """Service level objectives, which `chassis sync` writes into the alert rules."""
+
+    availability: float = Field(gt=0, lt=1)
+    """The share of requests without a server error (5xx). It is less than 1, because no service never fails."""
+    without_fallback: float = Field(gt=0, lt=1)
+    """The share of calls that the first model answers, or that go to a person because it was unsure. All other calls
+    are fallbacks."""
+
+
+class Quality(Section):
+    """How good an answer has to be."""
+
+    confidence_floor: Fraction
+    """The lowest confidence at which a draft becomes the answer. Below it, `fallback.low_confidence` applies."""
+    accuracy_floor: Fraction
+    """The lowest share of correct cases. `make evals` fails below it."""
+    max_regression: Fraction
+    """The largest loss of accuracy since the accepted run. A live run that cannot rule out a larger loss is
+    inconclusive, and `on_inconclusive` of its suite decides whether that fails. A proven loss of one percentage point
+    or more always fails."""
 
 
 class Cost(Section):
-    """Ceilings in US dollars, held before anything is sent. Days and months are UTC."""
+    """Budget limits in US dollars, reserved before a request is sent. Days and months are UTC."""
 
     mean_usd: Dollars
-    """The only one that is no ceiling: `make evals` fails if an answer costs more than this on average."""
+    """The mean cost of an answer. Not a budget limit: `make evals` fails if an answer costs more on average."""
     per_request_usd: Dollars
-    """For one call, all its model requests together."""
+    """The limit of one call, all its model requests together."""
     per_caller_day_usd: Dollars
-    """For one caller in a day, in all replicas together."""
+    """The limit of one caller per day, over all replicas."""
     per_day_usd: Dollars
-    """For everybody in a day."""
+    """The limit of all callers together per day."""
     per_month_usd: Dollars
-    """For everybody in a month; the procurement's sign-off covers it."""
+    """The limit of all callers together per month. The procurement sign-off covers it."""
 
 
 class Limits(Section):
-    """How much one caller, or all together, may ask for."""
+    """How much load one caller, or all callers together, may cause."""
 
     max_body_bytes: int = Field(gt=0)
-    """A larger request body is refused with 413."""
+    """The largest request body, in bytes. A larger one is refused with 413."""
     calls_per_minute: int = Field(gt=0)
-    """How often one caller may ask one process in any minute; beyond that 429 and `Retry-After`."""
+    """How many calls one caller may make to one process in any 60 seconds. More are refused with 429 and
+    `Retry-After`."""
     concurrent_calls: int = Field(gt=0)
-    """How many calls are worked on at once."""
+    """How many calls one process works on at the same time."""
     queued_calls: int = Field(ge=0)
-    """How many more wait for a place; beyond that they are refused with 503 and `Retry-After`."""
+    """How many more calls wait for their turn. If the queue is full, calls are refused with 503 and `Retry-After`."""
     model_requests_per_call: int = Field(gt=0)
-    """Where a looping agent stops."""
+    """How many model requests one call may make, which stops a looping agent."""
     concurrent_requests_per_model: int = Field(gt=0)
-    """How many requests one model is sent at once, so that a slow one cannot tie up every call."""
+    """How many requests are sent to one model at the same time, so that a slow model cannot block every call."""
     queued_requests_per_model: int = Field(ge=0)
-    """How many more wait for it; beyond that the next model is asked."""
+    """How many more requests wait for that model. If the queue is full, the next model is asked."""
     retries_per_model: int = Field(ge=0, le=3)
-    """How often a request that never arrived, or came too soon, is sent to the same model again."""
+    """How often a request that never reached a model, or came too soon, is sent to the same model again."""
 
 
 class Cache(Section):
-    """Whether a model's reply is used twice."""
+    """Whether a model's reply is used more than once."""
 
     ttl_seconds: int = Field(ge=0)
-    """How long a model's reply may be used again for the same caller and the same request; 0 turns the cache off."""
+    """How long a reply may be reused for the same request of the same caller, in seconds. 0 turns the cache off."""
 
 
 class Data(Section):
     """What callers send."""
 
     data_class: DataClass = Field(alias="class")
-    """The class of what callers send."""
+    """The class of the data that callers send."""
     refuse: frozenset[SensitiveKind]
-    """A question that contains one of these is refused with 422."""
+    """Kinds of sensitive values that callers may not send. A question that contains one is refused with 422."""
 
 
 class Destination(Section):
-    """A place outside this process that a model listens at, and what may be sent there."""
+    """A place outside this process that receives data, and what may be sent there."""
 
     classes: frozenset[DataClass]
     """The classes of data that may be sent there."""
     redact: frozenset[SensitiveKind]
-    """What is replaced by a placeholder before anything is sent there."""
+    """Kinds of sensitive values that are replaced by placeholders before anything is sent there."""
     region: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]*$")
-    """Where it is processed, such as `eu`, as the contract says; left out, nobody knows; `chassis ready` asks."""
+    """Where the data is processed according to the contract, such as `eu`. Without it, `chassis ready` asks."""
     retention_days: int | None = Field(default=None, ge=0)
-    """How long it is kept there, as the contract says; 0 is not at all; left out, nobody knows."""
+    """How many days the data is kept there according to the contract; 0 means that it is not kept. Without it,
+    `chassis ready` asks."""
 
 
 class ModelConfig(Section):
-    """One model of the chain; they are asked in the order of the file."""
+    """One model. Models are asked in the order of the file: if one fails, the next one is asked."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
-    """What logs, answers and budgets call it."""
+    """The name of the model in logs, answers and budgets."""
     provider: Provider
-    """Who runs it; `openai-compatible` is an endpoint of your own, `local` what `make local-model` runs."""
+    """Who runs the model. `openai-compatible` is an endpoint of your own; `local` is what `make local-model` starts."""
     model: str = Field(min_length=1)
-    """The vendor's id of the model, dated where the vendor offers it."""
+    """The vendor's id of the model; a dated one where the vendor offers it."""
     destination: str
-    """The key under `[destinations]` that says what may be sent."""
+    """The section under `[destinations]` that says what may be sent to the model."""
     max_output_tokens: int = Field(gt=0)
-    """The cap sent with every request; reasoning tokens count."""
+    """The output limit sent with every request, in tokens. Reasoning tokens count."""
     base_url: str | None = None
-    """Only for `openai-compatible`: where it listens, ending in `/v1`."""
+    """The URL of the endpoint, ending in `/v1`. Only for `openai-compatible`."""
     private_network: bool = False
-    """Whether the name in `base_url` leads into a private network; a model that says no is never asked there."""
+    """Whether the host of `base_url` may have an address in a private network. Otherwise nothing is sent there."""
     input_usd_per_million: Dollars | None = None
-    """Of tokens that it reads. Both prices, if genai-prices does not know the model; 0 for a model of your own."""
+    """The price of a million input tokens in US dollars. Give both prices if genai-prices does not know the model; 0
+    for a model of your own."""
     output_usd_per_million: Dollars | None = None
-    """Of tokens that it writes, reasoning included."""
+    """The price of a million output tokens in US dollars. Reasoning tokens count."""
 
     @property
     def url(self) -> str | None:
-        """Return where it listens; None for a model of this machine, of which only the environment knows."""
+        """Return the URL of the endpoint, or None for a local model, whose URL is in the environment."""
         return VENDOR_URLS.get(self.provider, self.base_url)
 
     @model_validator(mode="after")
-    def _belongs_together(self) -> Self:
+    def _check_combinations(self) -> Self:
         if (self.input_usd_per_million is None) != (self.output_usd_per_million is None):
-            raise ValueError("one price without the other; give both input_usd_per_million and output_usd_per_million")
+            raise ValueError("only one price is given; give both input_usd_per_million and output_usd_per_million")
         if (self.provider == "openai-compatible") != (self.base_url is not None):
             raise ValueError("base_url and provider = 'openai-compatible' go together; give both or neither")
         if self.private_network and self.base_url is None:
-            raise ValueError("private means nothing without base_url; remove it")
+            raise ValueError("private_network has no effect without base_url; remove it")
         return self
+
+
+class Tool(Section):
+    """A function that a model may call. A function without such a section is never offered to a model."""
+
+    destination: str
+    """The section under `[destinations]` that says what may be sent where the tool runs."""
+    side_effects: bool
+    """Whether a call changes anything outside this process. If so, the risk sign-off is needed."""
+    hosts: frozenset[str] = frozenset()
+    """The hosts that the tool connects to, such as `orders.example.com`."""
+
+
+class FallbackRules(Section):
+    """What happens when a call does not go as planned. If the baseline is not confident enough, a person answers."""
+
+    low_confidence: Literal["baseline", "review"]
+    """When the confidence of the model's draft is below `quality.confidence_floor`."""
+    models_failed: Literal["baseline", "review", "error"]
+    """When no model gave a usable answer in time."""
+    budget_exhausted: Literal["cheaper", "baseline", "review", "error"]
+    """When the next request could exceed a limit of `[cost]`. `cheaper` skips the most expensive models until the
+    request fits; if none fits, it means `baseline`."""
+    database_down: Literal["baseline", "error"]
+    """When the database is unavailable. Then no budget can be reserved, so no model is asked, and no question can be
+    added to the review queue."""
+
+
+class ReviewRules(Section):
+    """How soon people answer the questions in the review queue."""
+
+    due_hours: float = Field(gt=0)
+    """How many hours a person has to answer a referral."""
 
 
 class Constraints(Section):
@@ -235,29 +241,38 @@ class Constraints(Section):
     review: ReviewRules
 
     @model_validator(mode="after")
-    def _destinations_allow_the_data(self) -> Self:
-        names = [link.name for link in self.models]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"the model {twice!r} appears twice; give each model its own name")
-        senders = [(f"the model {link.name!r}", link.destination) for link in self.models]
-        senders += [(f"the tool {name!r}", tool.destination) for name, tool in self.tools.items()]
-        for where, destination in senders:
+    def _check_model_names(self) -> Self:
+        names = [model.name for model in self.models]
+        if duplicate := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"the model {duplicate!r} appears twice; give each model its own name")
+        return self
+
+    @model_validator(mode="after")
+    def _check_destinations(self) -> Self:
+        for kind, name, destination in self._senders():
             if destination not in self.destinations:
                 raise ValueError(
-                    f"{where} has the unknown destination {destination!r}; add [destinations.{destination}]"
+                    f"the {kind} {name!r} has the unknown destination {destination!r}; add [destinations.{destination}]"
                 )
             if self.data.data_class not in self.destinations[destination].classes:
                 raise ValueError(
-                    f"{where} may not receive {self.data.data_class!r} data; "
-                    f"allow it in destinations.{destination}.classes or remove the {where.split()[1]}"
+                    f"the {kind} {name!r} may not receive {self.data.data_class!r} data; "
+                    f"allow it in destinations.{destination}.classes or remove the {kind}"
                 )
         return self
+
+    def _senders(self) -> Iterator[tuple[str, str, str]]:
+        """Yield everything that sends data to a destination: `model` or `tool`, its name, the destination."""
+        for model in self.models:
+            yield "model", model.name, model.destination
+        for name, tool in self.tools.items():
+            yield "tool", name, tool.destination
 
 
 def load_constraints(root: Path) -> Constraints:
     """Read and check `constraints.toml` of the project at `root`.
 
     Raises:
-        ConfigError: The file is missing, is not TOML, or says something that cannot be meant.
+        ConfigError: The file is missing or is not TOML, or a key is missing, unknown or out of range.
     """
-    return load_toml(root / FILE, Constraints)
+    return load_toml(root / CONSTRAINTS_FILE, Constraints)

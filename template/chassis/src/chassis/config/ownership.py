@@ -1,7 +1,7 @@
-"""`ownership.toml`, typed: for every part of the system's life exactly one team that answers for it.
+"""`ownership.toml`, typed: one accountable team for every role in the life of the service.
 
-Decided here: a deputy is always another team, so that a holiday or a reorganisation empties no role. Only while the
-file names a single team, as in a small company, every deputy is left out.
+A deputy is always a different team, so that no role is left without an owner during a holiday or a reorganization. Only
+a file with a single team has no deputies.
 """
 
 from collections.abc import Iterator
@@ -15,103 +15,104 @@ from chassis.config.constraints import RiskTier
 from chassis.config.toml_file import Section, load_toml
 from chassis.errors import ConfigError
 
-FILE = "ownership.toml"
-MAX_REVIEW: dict[RiskTier, timedelta] = {
+OWNERSHIP_FILE = "ownership.toml"
+MAX_REVIEW_PERIOD: dict[RiskTier, timedelta] = {
     "experiment": timedelta(days=365),
     "standard": timedelta(days=365),
     "critical": timedelta(days=183),
 }
 
 type TeamId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-type Pattern = Annotated[str, Field(pattern=r"^(/|\*)[^\s#!\[\]]*$")]
+type PathPattern = Annotated[str, Field(pattern=r"^(/|\*)[^\s#!\[\]]*$")]
 
 
 class Team(Section):
-    """Those who can own something."""
+    """A team that can be accountable for a role."""
 
     handle: str = Field(pattern=r"^@[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*$")
-    """How the forge calls it: `@company/team`, on GitLab also `@group/subgroup/team`, or `@person`."""
+    """The team's handle on the forge: `@company/team`, on GitLab also `@group/subgroup/team`, or `@person`."""
     email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
-    """Where people reach it; needed as soon as it is accountable for a role."""
+    """Where people reach the team. Required if the team is accountable for a role."""
 
 
 class Role(Section):
-    """One part of the system's life."""
+    """One responsibility."""
 
     accountable: str
-    """The one team that answers for this."""
+    """The one team that answers for the role."""
     deputy: str | None = None
-    """Another team that stands in."""
-    paths: tuple[Pattern, ...] = ()
-    """Patterns of CODEOWNERS, from the root (`/evals/`) or anywhere (`*`, `*.md`)."""
+    """Another team that stands in for it."""
+    paths: tuple[PathPattern, ...] = ()
+    """CODEOWNERS patterns of the files that belong to the role: from the root (`/evals/`) or anywhere (`*`, `*.md`)."""
     review_by: date | None = None
-    """When to ask again whether this is still the right team; `chassis sync` says so from that day on. It may lie at
-    most a year ahead, in the tier `critical` half a year, so that nobody writes 2099."""
+    """The day on which to check whether this is still the right team. From then on `chassis sync` prints a reminder. At
+    most a year ahead, in the tier `critical` half a year."""
 
 
 class Roles(Section):
-    """Every part of a system's life that someone has to own. One team may hold many."""
+    """The responsibilities that need an owner. One team may have several."""
 
     system: Role
-    """Everything that no other role covers; the contact on every referral."""
+    """Everything that no other role covers. Its team is the contact on every referral."""
     model_quality: Role
     """Are the answers good enough, and is a model still worth its price?"""
     evaluation_data: Role
     """Do the cases still show what callers ask?"""
     prompts: Role
-    """What are the models told?"""
+    """What do the prompts say?"""
     data_protection: Role
-    """What may be sent where, and what is kept? Gives the privacy sign-off."""
+    """Which data may be sent where, and what is stored? Gives the privacy sign-off."""
     user_experience: Role
-    """Do callers get what they came for?"""
+    """Do callers get what they need?"""
     cost: Role
-    """May it cost this much? Called when money runs out."""
+    """How much may it cost? Gets the alerts on budgets."""
     reliability: Role
-    """Does it answer in time, and who is called when it does not?"""
+    """Does it answer in time, and who is on call?"""
     security: Role
-    """Who may call it, and what could they do? Gives the security sign-off, and reads what `SECURITY.md` asks for."""
+    """Who may call it, and what could they do? Gives the security sign-off and reads reports as `SECURITY.md` says."""
     vendor: Role
-    """Contracts with those who run the models. Gives the procurement sign-off."""
+    """Contracts with the vendors of models. Gives the procurement sign-off."""
     legal: Role
-    """Which laws apply, and who said so? Gives the legal sign-off."""
+    """Which laws apply? Gives the legal sign-off."""
     integrations: Role
     """The systems that call it and that it calls."""
     risk_acceptance: Role
-    """Who signs for what is left? Gives the risk sign-off."""
+    """Who accepts the remaining risk? Gives the risk sign-off."""
 
 
 class Ownership(Section):
     """The whole file."""
 
     lifecycle: Literal["experimental", "production", "deprecated"]
-    """Where in its life the system is."""
+    """The stage of the system's life, as the service catalog shows it."""
     teams: dict[TeamId, Team] = Field(min_length=1)
     roles: Roles
 
     @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        for complaint in self._complaints():
-            raise ValueError(complaint)
+    def _check_roles(self) -> Self:
+        if problem := next(self._problems(), None):
+            raise ValueError(problem)
         return self
 
-    def _complaints(self) -> Iterator[str]:
-        owner_of: dict[str, str] = {}
+    def _problems(self) -> Iterator[str]:
+        """Yield each mistake and its remedy, separated by a semicolon."""
+        role_of: dict[str, str] = {}
         for name, role in self.roles:
-            yield from self._complaints_about(name, role)
+            yield from self._problems_of(name, role)
             for path in role.paths:
-                if path in owner_of:
-                    yield f"{path!r} is in roles.{owner_of[path]}.paths and in roles.{name}.paths; keep it in one"
-                owner_of[path] = name
+                if path in role_of:
+                    yield f"{path!r} is in roles.{role_of[path]}.paths and in roles.{name}.paths; keep it in one"
+                role_of[path] = name
 
-    def _complaints_about(self, name: str, role: Role) -> Iterator[str]:
-        known = ", ".join(sorted(self.teams))
+    def _problems_of(self, name: str, role: Role) -> Iterator[str]:
+        teams = ", ".join(sorted(self.teams))
         for key, team in (("accountable", role.accountable), ("deputy", role.deputy)):
             if team is not None and team not in self.teams:
-                yield f"roles.{name}.{key} is {team!r}, no team here; add [teams.{team}] or write one of: {known}"
+                yield f"roles.{name}.{key} is {team!r}, which is no team; add [teams.{team}] or write one of: {teams}"
         if role.deputy == role.accountable:
             yield f"roles.{name}.deputy is {role.deputy!r}, as is accountable; name another team, or none if alone"
         if role.deputy is None and len(self.teams) > 1:
-            yield f"roles.{name}.deputy is missing although there are several teams; add one of: {known}"
+            yield f"roles.{name}.deputy is missing although there are several teams; add one of: {teams}"
         if self.accountable(role).email is None:
             yield f"teams.{role.accountable}.email is missing although the team is accountable for {name!r}; add it"
 
@@ -122,31 +123,31 @@ class Ownership(Section):
 
     @property
     def contact(self) -> str:
-        """Return the address of the team that is accountable for the system."""
+        """Return the email address of the owner."""
         return str(self.owner.email)
 
     def accountable(self, role: Role) -> Team:
-        """Return the team that answers for a role; it has an address."""
+        """Return the team that answers for a role. It has an email address."""
         return self.teams[role.accountable]
 
     def deputy(self, role: Role) -> Team | None:
-        """Return the team that stands in, if there is another one."""
+        """Return the team that stands in for the accountable one, if there is one."""
         return self.teams[role.deputy] if role.deputy else None
 
     def due_reviews(self, today: date) -> list[str]:
-        """Return the roles whose `review_by` has come."""
+        """Return the names of the roles whose `review_by` is today or in the past."""
         return [name for name, role in self.roles if role.review_by is not None and role.review_by <= today]
 
     def check_reviews(self, today: date, tier: RiskTier) -> None:
-        """Refuse a `review_by` that lies so far off that nobody will ever be asked.
+        """Check that no `review_by` is too far in the future.
 
         Raises:
-            ConfigError: It names the role, the date and the latest one possible.
+            ConfigError: One is. The error names the role, the date and the latest date allowed.
         """
-        latest = today + MAX_REVIEW[tier]
+        latest = today + MAX_REVIEW_PERIOD[tier]
         for name, role in self.roles:
             if role.review_by is not None and role.review_by > latest:
-                where = f"{FILE}: roles.{name}.review_by"
+                where = f"{OWNERSHIP_FILE}: roles.{name}.review_by"
                 raise ConfigError(where, f"the value is {role.review_by}", f"Write {latest} or an earlier day")
 
 
@@ -154,6 +155,6 @@ def load_ownership(root: Path) -> Ownership:
     """Read and check `ownership.toml` of the project at `root`.
 
     Raises:
-        ConfigError: The file is missing, is not TOML, or leaves a role without exactly one owner.
+        ConfigError: The file is missing or is not TOML, or a role does not have exactly one owner.
     """
-    return load_toml(root / FILE, Ownership)
+    return load_toml(root / OWNERSHIP_FILE, Ownership)

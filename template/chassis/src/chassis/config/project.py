@@ -1,4 +1,4 @@
-"""Where the team's repository is and where it keeps its task, from `[tool.chassis]` in `pyproject.toml`."""
+"""Finds the team's repository and its task, which `[tool.chassis]` in `pyproject.toml` names."""
 
 import importlib
 import sys
@@ -13,7 +13,7 @@ from chassis.errors import ConfigError
 type Forge = Literal["github", "gitlab"]
 
 FORGES: tuple[Forge, ...] = get_args(Forge.__value__)
-REMEDY = 'Write [tool.chassis] with a line such as task = "acme_help.task:TASK"'
+TASK_REMEDY = 'Write [tool.chassis] with a line such as task = "acme_help.task:TASK"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Project:
 
     Args:
         root: The folder of its `pyproject.toml`.
-        name: The project's name there, such as `acme-help`.
-        version: The project's version there.
-        task_path: Module and name of its `Task`, such as `acme_help.task:TASK`.
+        name: The project's name, such as `acme-help`.
+        version: The project's version.
+        task_path: The module and name of its `Task`, such as `acme_help.task:TASK`.
         description: What the service does, in one sentence.
-        forge: Where the repository lives, which decides who reads its owners and runs its checks.
-        repository: Its address there, if `project.urls` says it.
+        forge: The platform that hosts the repository.
+        repository: The URL of the repository, if `project.urls` has it.
     """
 
     root: Path
@@ -39,11 +39,11 @@ class Project:
     repository: str | None = None
 
     def load_task(self) -> Task[Any, Any]:
-        """Import the team's task, from what is installed or else from the repository itself.
+        """Import the team's task: the installed package, or else the one in the repository.
 
         Raises:
-            ConfigError: There is no such module or name, it is no `Task`, or its file is not Python. What the
-                team's code raises passes.
+            ConfigError: There is no such module or name, it is not a `Task`, or its file is not valid Python. Errors
+                that the team's code raises while it is imported pass through.
         """
         module_name, _, name = self.task_path.partition(":")
         where = f"pyproject.toml: tool.chassis.task = {self.task_path!r}"
@@ -52,24 +52,24 @@ class Project:
             module = importlib.import_module(module_name)
         except SyntaxError as error:
             where = f"{Path(error.filename or module_name).name}, line {error.lineno}"
-            raise ConfigError(where, f"not valid Python ({error.msg})", "Mend the line") from None
+            raise ConfigError(where, f"not valid Python ({error.msg})", "Correct that line") from None
         except ModuleNotFoundError as error:
             if error.name is None or not module_name.startswith(error.name):
                 raise
             raise ConfigError(
-                where, f"there is no module {module_name!r}", "Mend the path, or run `make setup`"
+                where, f"there is no module {module_name!r}", "Correct the path, or run `make setup`"
             ) from None
         task = getattr(module, name or "TASK", None)
         if not isinstance(task, Task):
-            raise ConfigError(where, f"{name!r} in {module_name} is no chassis.Task", REMEDY)
+            raise ConfigError(where, f"{name!r} in {module_name} is not a chassis.Task", TASK_REMEDY)
         return cast("Task[Any, Any]", task)
 
 
 def find_project(start: Path | None = None) -> Project:
-    """Return the project whose folder, or one of whose sub-folders, is `start` (default: the working directory).
+    """Return the project that contains the folder `start`, by default the working directory.
 
     Raises:
-        ConfigError: No `pyproject.toml` with `[tool.chassis]` lies there or above.
+        ConfigError: Neither the folder nor one above it has a `pyproject.toml` with `[tool.chassis]`.
     """
     start = (start or Path.cwd()).resolve()
     for root in (start, *start.parents):
@@ -80,20 +80,18 @@ def find_project(start: Path | None = None) -> Project:
         if chassis := content.get("tool", {}).get("chassis"):
             return _project(root, content.get("project", {}), chassis)
     raise ConfigError(
-        str(start), "no pyproject.toml with [tool.chassis] lies here or above", "Run this inside your project"
+        str(start), "no pyproject.toml with [tool.chassis] here or in a folder above", "Run this inside your project"
     )
 
 
-def _project(root: Path, described: dict[str, Any], chassis: dict[str, Any]) -> Project:
+def _project(root: Path, metadata: dict[str, Any], chassis: dict[str, Any]) -> Project:
     if "task" not in chassis:
-        raise ConfigError("pyproject.toml: tool.chassis.task", "the key is missing", REMEDY)
+        raise ConfigError("pyproject.toml: tool.chassis.task", "the key is missing", TASK_REMEDY)
     forge = chassis.get("forge", "github")
     if forge not in FORGES:
         raise ConfigError(
             "pyproject.toml: tool.chassis.forge", f"the value is {forge!r}", f"Write one of: {', '.join(FORGES)}"
         )
-    name, version = described.get("name", root.name), described.get("version", "0")
-    urls = {label.lower(): address for label, address in described.get("urls", {}).items()}
-    return Project(
-        root, name, version, chassis["task"], described.get("description", ""), forge, urls.get("repository")
-    )
+    name, version = metadata.get("name", root.name), metadata.get("version", "0")
+    urls = {label.lower(): address for label, address in metadata.get("urls", {}).items()}
+    return Project(root, name, version, chassis["task"], metadata.get("description", ""), forge, urls.get("repository"))

@@ -1,4 +1,4 @@
-"""What differs between one installation and the next, and every secret: read from the environment and `.env`."""
+"""Settings of one installation, and all secrets, from the environment and `.env`."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,32 +11,32 @@ from chassis.errors import ConfigError
 
 
 class Settings(BaseSettings):
-    """The environment, typed; it wins over `.env`, and a variable that is empty counts as not set."""
+    """The environment variables, typed. They override `.env`, and an empty variable counts as not set."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
     chassis_env: Literal["development", "production"] = "development"
-    """`production` logs JSON and never creates a key of its own."""
+    """In `production` the service logs JSON and never creates an API key by itself."""
     database_url: str = Field(default="sqlite:///var/service.db", repr=False)
-    """Where the ledger, the desk, the cache and the API keys live; a relative path starts at the project."""
+    """The database of budgets, review queue, reply cache and API keys. A relative path starts in the project."""
     models_off: bool = False
-    """Takes every model out for as long as the process lives, whatever `chassis models` says."""
+    """Turns the kill switch on for this process, regardless of `chassis models`."""
     openai_api_key: SecretStr | None = None
     anthropic_api_key: SecretStr | None = None
     gemini_api_key: SecretStr | None = None
     openai_compatible_api_key: SecretStr | None = None
     local_model_url: str | None = None
-    """Where `make local-model` listens; it writes this into `.env`."""
+    """The URL of the local model; `make local-model` writes it into `.env`."""
 
 
 def load_settings(root: Path) -> Settings:
     """Read the settings of the project at `root`.
 
     Raises:
-        ConfigError: A variable says something that cannot be meant.
+        ConfigError: A variable has an invalid value.
     """
     try:
-        load_dotenv(root / ".env")  # into the environment, because OpenTelemetry looks for its variables only there
+        load_dotenv(root / ".env")  # into the environment, because OpenTelemetry reads its variables only from there
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]

@@ -1,4 +1,4 @@
-"""Reads a file of decisions into its type, and says in one sentence what does not fit."""
+"""Reads a TOML file into its type, and turns what does not fit into one error for people."""
 
 import tomllib
 from collections.abc import Sequence
@@ -11,50 +11,51 @@ from pydantic_core import ErrorDetails
 from chassis.errors import ConfigError
 
 SIMILARITY_CUTOFF = 0.4
-"""How alike two names must be, from 0 to 1, for the one to be a slip for the other: `p95` is one for `p95_seconds`."""
+"""How similar two names must be, from 0 to 1, for one to be a typo of the other; `p95` counts as `p95_seconds`."""
 
 
 class Section(BaseModel):
-    """A table of a file; an unknown key is an error, not a setting without effect."""
+    """A table of a TOML file. Unknown keys are errors, because a misspelt key would otherwise have no effect."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def load_toml[S: Section](path: Path, section: type[S]) -> S:
-    """Read one TOML file of decisions into its type.
+    """Read a TOML file into its type.
 
     Raises:
-        ConfigError: The file is missing, is not TOML, or does not fit the type; it names file, key and value.
+        ConfigError: The file is missing, is not TOML or does not fit the type. The error names file, key and value.
     """
     try:
         return section.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise ConfigError(path.name, "there is no such file", f"Create it in {path.parent}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(path.name, f"not valid TOML ({error})", "Mend the line it names") from None
+        raise ConfigError(path.name, f"not valid TOML ({error})", "Correct that line") from None
     except ValidationError as error:
         raise config_error_from(path.name, error) from None
 
 
 def config_error_from(where: str, error: ValidationError) -> ConfigError:
-    """Return the first thing that does not fit a type as one sentence for people; `where` is the file.
+    """Return an error that explains the first problem; `where` is the name of the file.
 
-    A misspelt key is told as such, although Pydantic finds first that the right one is missing.
+    A misspelt key causes two problems, and Pydantic lists the less helpful one first: the correct key is missing. So
+    look for an unknown key with a similar name.
     """
     details = error.errors()
-    told, meant = _misspelt(details) or (details[0], None)
-    key = _dotted(told["loc"])
-    return ConfigError(f"{where}: {key}" if key else where, _problem(told), _remedy(told, meant))
+    problem, suggestion = _misspelt_key(details) or (details[0], None)
+    key = _dotted(problem["loc"])
+    return ConfigError(f"{where}: {key}" if key else where, _problem(problem), _remedy(problem, suggestion))
 
 
-def _misspelt(details: Sequence[ErrorDetails]) -> tuple[ErrorDetails, str] | None:
-    """Return an unknown key of a table in which a key of nearly that name is missing, and the latter's name."""
-    for unknown in (each for each in details if each["type"] == "extra_forbidden"):
+def _misspelt_key(details: Sequence[ErrorDetails]) -> tuple[ErrorDetails, str] | None:
+    """Return an unknown key and the similar name of a key that is missing in the same table."""
+    for unknown in (detail for detail in details if detail["type"] == "extra_forbidden"):
         *table, name = unknown["loc"]
-        missing = [each["loc"] for each in details if each["type"] == "missing"]
-        names = [str(key) for *beside, key in missing if beside == table]
-        for meant in get_close_matches(str(name), names, n=1, cutoff=SIMILARITY_CUTOFF):
-            return unknown, meant
+        missing = [detail["loc"] for detail in details if detail["type"] == "missing"]
+        candidates = [str(key) for *other_table, key in missing if other_table == table]
+        for suggestion in get_close_matches(str(name), candidates, n=1, cutoff=SIMILARITY_CUTOFF):
+            return unknown, suggestion
     return None
 
 
@@ -63,31 +64,31 @@ def _dotted(location: Sequence[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 
-def _problem(told: ErrorDetails) -> str:
-    match told["type"]:
+def _problem(detail: ErrorDetails) -> str:
+    match detail["type"]:
         case "missing":
             return "the key is missing"
         case "extra_forbidden":
-            value = "" if isinstance(told["input"], dict) else f" (value {told['input']!r})"
-            return f"the key means nothing here{value}"
+            value = "" if isinstance(detail["input"], dict) else f" (value {detail['input']!r})"
+            return f"unknown key{value}"
         case "json_invalid":
-            return f"not valid JSON ({told['msg'].removeprefix('Invalid JSON: ')})"
-        case "value_error":
-            return told["msg"].removeprefix("Value error, ").partition("; ")[0]
+            return f"not valid JSON ({detail['msg'].removeprefix('Invalid JSON: ')})"
+        case "value_error":  # our own validators write `problem; remedy`
+            return detail["msg"].removeprefix("Value error, ").partition("; ")[0]
         case _:
-            return f"the value is {told['input']!r}"
+            return f"the value is {detail['input']!r}"
 
 
-def _remedy(told: ErrorDetails, meant: str | None) -> str:
-    match told["type"]:
+def _remedy(detail: ErrorDetails, suggestion: str | None) -> str:
+    match detail["type"]:
         case "missing":
             return "Add it"
         case "extra_forbidden":
-            return f"Did you mean {meant}?" if meant else "Remove it or mend its name"
+            return f"Did you mean {suggestion}?" if suggestion else "Remove it or correct its name"
         case "json_invalid":
-            return "Mend it"
+            return "Correct the JSON"
         case "value_error":
-            remedy = told["msg"].partition("; ")[2] or "mend it"
+            remedy = detail["msg"].partition("; ")[2] or "correct it"
             return remedy[0].upper() + remedy[1:]
         case _:
-            return told["msg"]
+            return detail["msg"]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
-from chassis.config.constraints import FILE
+from chassis.config.constraints import CONSTRAINTS_FILE
 from chassis.errors import ConfigError
 
 STANDARD_SERVICE_TIERS = ("auto", "default", "standard", "standard_only", "flex")
@@ -52,7 +52,7 @@ def check_tools(offered: Sequence[ToolDefinition], declared: Collection[str]) ->
     for tool in offered:
         if tool.name not in declared:
             raise ConfigError(
-                f"{FILE}: tools",
+                f"{CONSTRAINTS_FILE}: tools",
                 f"the task offers the model the tool {tool.name!r}, which is not declared",
                 f"Add [tools.{tool.name}] with destination and side_effects",
             )

@@ -10,7 +10,7 @@ from httpx2 import AsyncClient
 from pydantic import SecretStr
 from pydantic_ai.models import Model
 
-from chassis.config.constraints import FILE, ModelConfig, Provider
+from chassis.config.constraints import CONSTRAINTS_FILE, ModelConfig, Provider
 from chassis.config.settings import Settings
 from chassis.errors import ConfigError
 from chassis.guard.egress import Endpoint, VendorModel, create_client
@@ -45,7 +45,7 @@ def connect(config: ModelConfig, settings: Settings, timeout: float) -> VendorMo
         model = MODEL_FACTORIES[config.provider](config.model, key.get_secret_value(), base_url, client)
     except ImportError:
         raise ConfigError(
-            f"{FILE}: the model {config.name!r}",
+            f"{CONSTRAINTS_FILE}: the model {config.name!r}",
             f"the SDK of provider {config.provider!r} is not installed",
             f"Run `uv add 'ai-service-chassis[{config.provider}]'`",
         ) from None

@@ -14,7 +14,7 @@ from genai_prices import calc_price
 from genai_prices.types import ModelPrice, PriceCalculation, TieredPrices, calc_unit_price
 from pydantic_ai.usage import RequestUsage
 
-from chassis.config.constraints import FILE, ModelConfig
+from chassis.config.constraints import CONSTRAINTS_FILE, ModelConfig
 from chassis.errors import ConfigError
 from chassis.usd import NANO_PER_USD, NanoUsd
 
@@ -53,7 +53,7 @@ def find_price(config: ModelConfig) -> Price:
         price(RequestUsage(input_tokens=1, output_tokens=1))
     except LookupError:
         raise ConfigError(
-            f"{FILE}: the model {config.name!r}",
+            f"{CONSTRAINTS_FILE}: the model {config.name!r}",
             f"genai-prices knows no price for {config.provider}:{config.model}",
             "Correct the model's id, or add input_usd_per_million and output_usd_per_million",
         ) from None

@@ -5,7 +5,7 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from chassis.config.constraints import FILE, Constraints, Data, DataClass, ModelConfig
+from chassis.config.constraints import CONSTRAINTS_FILE, Constraints, Data, DataClass, ModelConfig
 from chassis.contract import Json, Recognizer
 from chassis.errors import ConfigError, InputNotAllowed
 from chassis.privacy.finder import Finder
@@ -34,7 +34,7 @@ def check_destination(config: ModelConfig, constraints: Constraints) -> None:
     Raises:
         ConfigError: The destination or the class is unknown, or the destination does not allow the class.
     """
-    where, data_class = f"{FILE}: the model {config.name!r}", constraints.data.data_class
+    where, data_class = f"{CONSTRAINTS_FILE}: the model {config.name!r}", constraints.data.data_class
     destination = constraints.destinations.get(config.destination)
     if destination is None:
         raise ConfigError(
@@ -42,7 +42,7 @@ def check_destination(config: ModelConfig, constraints: Constraints) -> None:
         )
     if data_class not in get_args(DataClass.__value__):
         known = ", ".join(get_args(DataClass.__value__))
-        raise ConfigError(f"{FILE}: data.class", f"the class {data_class!r} is unknown", f"Use one of: {known}")
+        raise ConfigError(f"{CONSTRAINTS_FILE}: data.class", f"the class {data_class!r} is unknown", f"Use one of: {known}")
     if data_class not in destination.classes:
         remedy = f"Allow it in destinations.{config.destination}.classes or remove the model"
         raise ConfigError(where, f"it may not receive {data_class!r} data", remedy)
@@ -60,7 +60,7 @@ def check_recognizers(constraints: Constraints, recognizers: tuple[Recognizer, .
     for key, kinds in kinds_by_key.items():
         if "name" in kinds and not recognizers:
             remedy = "Give the Task a recognizer, or remove 'name' from the list"
-            raise ConfigError(f"{FILE}: {key}", "no recognizer finds a 'name'", remedy)
+            raise ConfigError(f"{CONSTRAINTS_FILE}: {key}", "no recognizer finds a 'name'", remedy)
 
 
 def _texts(value: Json, key: str = "") -> Iterator[str]:

@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from chassis.clock import now
-from chassis.config.ownership import FILE as OWNERSHIP_FILE
+from chassis.config.ownership import OWNERSHIP_FILE
 from chassis.config.project import find_project
 from chassis.errors import ConfigError
 

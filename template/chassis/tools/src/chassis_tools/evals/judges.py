@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, TypeAdapter
 
-from chassis.config.constraints import FILE as CONSTRAINTS
-from chassis.config.constraints import Constraints
+from chassis.config.constraints import CONSTRAINTS_FILE, Constraints
 from chassis.config.toml_file import Section, load_toml
 from chassis.errors import ConfigError
 from chassis_tools.evals.jsonl import json_hash, read_jsonl
@@ -57,7 +56,7 @@ def judge_hash(name: str, judge: Judge, constraints: Constraints) -> str:
         if link.name == judge.model:
             return json_hash([name, judge.failure, PROMPT, link.destination, link.model, link.base_url])
     known = ", ".join(link.name for link in constraints.models) or "none"
-    problem = f"there is no model {judge.model!r} in {CONSTRAINTS}"
+    problem = f"there is no model {judge.model!r} in {CONSTRAINTS_FILE}"
     raise ConfigError(f"{FILE}: judges.{name}.model", problem, f"Choose from: {known}")
 
 

@@ -1,6 +1,6 @@
 """Writes CODEOWNERS for GitHub and GitLab: who has to approve a change to which files."""
 
-from chassis.config.ownership import FILE, Ownership, Role
+from chassis.config.ownership import OWNERSHIP_FILE, Ownership, Role
 from chassis.errors import ConfigError
 from chassis_tools.governance.decisions import Decisions
 
@@ -16,7 +16,7 @@ def github_codeowners(decisions: Decisions) -> str:
     for name, team in decisions.ownership.teams.items():
         if team.handle.count("/") > 1:
             raise ConfigError(
-                f"{FILE}: teams.{name}.handle",
+                f"{OWNERSHIP_FILE}: teams.{name}.handle",
                 f"{team.handle!r} has more than one slash",
                 "On GitHub, write @organization/team or @person",
             )

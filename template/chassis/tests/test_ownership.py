@@ -22,11 +22,15 @@ def test_a_single_team_needs_no_deputy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ('accountable = "ai"', 'accountable = "ia"', "roles.system.accountable is 'ia', no team here. Add [teams.ia]"),
+        (
+            'accountable = "ai"',
+            'accountable = "ia"',
+            "roles.system.accountable is 'ia', which is no team. Add [teams.ia]",
+        ),
         (
             'deputy = "platform"',
             'deputy = "ops"',
-            "roles.system.deputy is 'ops', no team here. Add [teams.ops] or write one of: ai",
+            "roles.system.deputy is 'ops', which is no team. Add [teams.ops] or write one of: ai",
         ),
         ('deputy = "platform"', 'deputy = "ai"', "roles.system.deputy is 'ai', as is accountable. Name another team"),
         ('deputy = "platform"', "", "roles.system.deputy is missing although there are several teams. Add one of: ai"),
@@ -36,7 +40,7 @@ def test_a_single_team_needs_no_deputy(tmp_path: Path) -> None:
             "teams.ai.email is missing although the team is accountable for 'system'. Add it",
         ),
         (SECURITY, "[other]\n", "ownership.toml: roles.security: the key is missing. Add it"),
-        ("[roles.security]", "[roles.secrecy]", "roles.secrecy: the key means nothing here. Did you mean security?"),
+        ("[roles.security]", "[roles.secrecy]", "roles.secrecy: unknown key. Did you mean security?"),
         ('["*.toml"]', '["/src/"]', "'/src/' is in roles.prompts.paths and in roles.cost.paths. Keep it in one"),
         ("@acme/platform", "platform", "ownership.toml: teams.platform.handle: the value is 'platform'"),
         ('"experimental"', '"beta"', "ownership.toml: lifecycle: the value is 'beta'"),
