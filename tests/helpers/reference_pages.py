@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from chassis_tools.governance.derived_files import write_derived_files
 from chassis_tools.readiness.check import Family
 from chassis_tools.readiness.launch_review import CHECKS, TIERS
 from copier import run_copy
+from json_schemas import SCHEMAS, schema_text
 from path_ownership import owner_of
 from sensitive.corpus import load
 from sensitive.measure import form_rows, rows
@@ -161,6 +163,7 @@ WRITERS = {
     "../../template/chassis/docs/ready.md": launch_review,
     "../../template/chassis/docs/constraints.md": decision_pages.constraints,
     "../../template/chassis/docs/ownership.md": decision_pages.ownership,
+    **{f"../../template/chassis/schemas/{name}.json": partial(schema_text, name) for name in SCHEMAS},
 }
 """The function that writes each page."""
 
