@@ -7,16 +7,17 @@ from typing import Any, Literal, Self
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
-from chassis.errors import DatabaseUnavailable
+from chassis.errors import DatabaseProblem, DatabaseUnavailable
 from chassis.store.database import LOCK_TIMEOUT_SECONDS, Connection, Row, Value, migrate
 
 driver: Any = asyncpg
-"""It has no types; what goes in and comes out is typed here."""
-CONNECTIONS = 10
-"""How many one process has at most; on one hot set of accounts more of them would only wait for each other."""
+"""asyncpg has no types; this file gives types to what goes in and comes out."""
+MAX_CONNECTIONS = 10
+"""How many connections one process opens. More would only wait for each other, because all calls update the same few
+accounts."""
 MIGRATION_LOCK = 0x63_68_61_73_73_69_73
-"""The number of the advisory lock that replicas take in turn at their start: `chassis` in ASCII."""
-REASONS = {
+"""The number of the advisory lock under which one replica at a time applies migrations: `chassis` in ASCII."""
+REASONS: dict[str, DatabaseProblem] = {
     "08": "gone",
     "25": "read-only",
     "28": "gone",
@@ -28,34 +29,31 @@ REASONS = {
     "58": "damaged",
     "XX": "damaged",
 }
-"""What is wrong with the server, by the class of its SQLSTATE; any other class is a mistake in the statement."""
+"""What is wrong with the server, by the class of its SQLSTATE. Any other class is a mistake in the statement."""
 
 
 class PostgresDatabase:
     """A database on a PostgreSQL server."""
 
+    dialect: Literal["postgresql"] = "postgresql"
+
     def __init__(self, pool: Any) -> None:
         self._pool = pool
 
-    @property
-    def dialect(self) -> Literal["postgresql"]:
-        """Return which kind of database it is."""
-        return "postgresql"
-
     @classmethod
     async def open(cls, url: str) -> Self:
-        """Connect, and bring the tables up to date; replicas that start at once do so one after the other.
+        """Connect and apply all migrations. Replicas that start at the same time do so one after the other.
 
         Raises:
-            DatabaseUnavailable: The server cannot be reached, does not let us in, or has no such database.
-            ValueError: The URL cannot be meant.
+            DatabaseUnavailable: The server cannot be reached, refuses the login, or has no such database.
+            ValueError: The URL cannot be parsed.
         """
-        with _named_errors():
-            await _bring_up_to_date(url)
-            # The statements of this package leave nothing behind in a session, so there is nothing to reset; asking
-            # the server to would double the round trips.
+        with _translated_errors():
+            await _apply_migrations(url)
+            # By default the pool resets a session when it is returned, with an extra round trip. The statements of
+            # this package change nothing in a session, so there is nothing to reset.
             pool = await driver.create_pool(
-                url, min_size=1, max_size=CONNECTIONS, timeout=LOCK_TIMEOUT_SECONDS, reset=_leave_as_it_is
+                url, min_size=1, max_size=MAX_CONNECTIONS, timeout=LOCK_TIMEOUT_SECONDS, reset=_do_not_reset
             )
         return cls(pool)
 
@@ -71,7 +69,7 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
-        """Run statements together or not at all; each sees what others have committed before it."""
+        """Run several statements as one. Each statement sees what others have committed before it starts."""
         async with self._connection() as connection:
             await connection.execute("BEGIN")
             try:
@@ -82,7 +80,7 @@ class PostgresDatabase:
                 raise
 
     async def close(self) -> None:
-        """Close every connection, after the statements under way."""
+        """Close every connection, after the statements that are running."""
         try:
             async with asyncio.timeout(LOCK_TIMEOUT_SECONDS):
                 await self._pool.close()
@@ -91,12 +89,12 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator["_Statements"]:
-        with _named_errors():
+        with _translated_errors():
             connection = await self._pool.acquire(timeout=LOCK_TIMEOUT_SECONDS)
         try:
             yield _Statements(connection)
         finally:
-            with _named_errors():
+            with _translated_errors():
                 await self._pool.release(connection)
 
 
@@ -107,40 +105,41 @@ class _Statements:
         self._connection = connection
 
     async def fetch(self, sql: str, *values: Value) -> list[Row]:
-        with _named_errors():
+        with _translated_errors():
             return await self._connection.fetch(sql, *values, timeout=LOCK_TIMEOUT_SECONDS)
 
     async def execute(self, sql: str, *values: Value) -> int:
-        with _named_errors():
+        with _translated_errors():
             status: str = await self._connection.execute(sql, *values, timeout=LOCK_TIMEOUT_SECONDS)
-        changed = status.rpartition(" ")[2]
+        changed = status.rpartition(" ")[2]  # such as `UPDATE 3`
         return int(changed) if changed.isdigit() else 0
 
     async def roll_back(self) -> None:
-        """Undo what the transaction did; a connection that cannot even do that is closed, which undoes it too."""
+        """Undo the transaction, if necessary by closing the connection, which undoes it too."""
         try:
             await self.execute("ROLLBACK")
         except DatabaseUnavailable:
             self._connection.terminate()
 
 
-async def _bring_up_to_date(url: str) -> None:
+async def _apply_migrations(url: str) -> None:
     connection = await driver.connect(url, timeout=LOCK_TIMEOUT_SECONDS)
     try:
         async with connection.transaction():
-            # Another replica's migration may take longer than the patience for a statement.
+            # No timeout here: the migration of another replica may take longer than an ordinary statement.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
             await migrate(_Statements(connection))
     finally:
         await connection.close()
 
 
-async def _leave_as_it_is(_connection: object) -> None:
-    """Reset nothing."""
+async def _do_not_reset(_connection: object) -> None:
+    """Leave the session as it is."""
 
 
 @contextmanager
-def _named_errors() -> Generator[None]:
+def _translated_errors() -> Generator[None]:
+    """Raise `DatabaseUnavailable` if the server is the problem. A mistake in a statement stays what it is."""
     try:
         yield
     except TimeoutError as error:
@@ -149,7 +148,7 @@ def _named_errors() -> Generator[None]:
         if reason := REASONS.get(error.sqlstate[:2]):
             raise DatabaseUnavailable(reason) from error
         raise
-    except ValueError:  # a URL or a value that does not fit, although asyncpg calls it an InterfaceError too
+    except ValueError:  # an invalid URL or value; asyncpg's error for it is an InterfaceError too, so this comes first
         raise
     except (OSError, driver.InterfaceError) as error:
         raise DatabaseUnavailable("gone") from error

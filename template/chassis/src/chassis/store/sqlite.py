@@ -1,6 +1,7 @@
-"""One SQLite file, used on the event loop's own thread: statements take microseconds, a thread pool triples that.
+"""An SQLite file, used on the event loop's own thread: a statement takes microseconds, and a thread pool triples that.
 
-Waiting for another process is the exception: it is done in naps, so that everybody else's calls go on meanwhile.
+Waiting for another process that has locked the file may take seconds. So that is done with `asyncio.sleep`, and other
+calls continue in the meantime.
 """
 
 import asyncio
@@ -8,19 +9,19 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal, Self
 
-from chassis.errors import DatabaseUnavailable
+from chassis.errors import DatabaseProblem, DatabaseUnavailable
 from chassis.store.database import LOCK_TIMEOUT_SECONDS, Connection, Row, Value, migrate
 
 BUSY_WAIT_SECONDS = (0.001, 0.02)
-"""Between two tries to get the write lock that another process has; random, so that the unlucky do not stay so."""
-NAMES = tuple(str(number) for number in range(1, 100))
-"""SQLite binds `$1` by the name `1`."""
-REASONS = {
+"""The shortest and longest pause before another try to lock the file. It is random, so that no process always loses."""
+PARAMETER_NAMES = tuple(str(number) for number in range(1, 100))
+"""SQLite binds the parameter `$1` by the name `1`."""
+REASONS: dict[int, DatabaseProblem] = {
     sqlite3.SQLITE_BUSY: "locked by another process",
     sqlite3.SQLITE_LOCKED: "locked by another process",
     sqlite3.SQLITE_FULL: "full",
@@ -30,11 +31,13 @@ REASONS = {
     sqlite3.SQLITE_CORRUPT: "damaged",
     sqlite3.SQLITE_NOTADB: "damaged",
 }
-"""What is wrong with the file, by SQLite's primary result code; any other code is a mistake in the statement."""
+"""What is wrong with the file, by SQLite's primary result code. Any other code is a mistake in the statement."""
 
 
 class SqliteDatabase:
-    """An SQLite file in WAL mode."""
+    """An SQLite file in WAL mode, with one connection."""
+
+    dialect: Literal["sqlite"] = "sqlite"
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path, self._connection = path, connection
@@ -42,19 +45,15 @@ class SqliteDatabase:
         self._lock = asyncio.Lock()
         self._statements = _Statements(connection)
 
-    @property
-    def dialect(self) -> Literal["sqlite"]:
-        """Return which kind of database it is."""
-        return "sqlite"
-
     @classmethod
     async def open(cls, path: Path) -> Self:
-        """Open the file, create it if need be, and bring its tables up to date.
+        """Open the file, create it if necessary, and apply all migrations.
 
         Raises:
-            DatabaseUnavailable: It is locked, full, read-only or no database.
-            sqlite3.Error: There can be no such file.
+            DatabaseUnavailable: The file is locked, full, read-only or not a database.
+            sqlite3.Error: The file cannot be created.
         """
+        # Transactions begin and end explicitly (isolation_level), and waiting is done here, not in SQLite (timeout).
         connection = sqlite3.connect(path, timeout=0, isolation_level=None)
         connection.row_factory = sqlite3.Row
         database = cls(path, connection)
@@ -71,105 +70,119 @@ class SqliteDatabase:
 
     async def fetch(self, sql: str, *values: Value) -> list[Row]:
         """Return the rows that a statement yields."""
-        cursor = await self._begin(sql, values)
-        try:
-            return [dict(row) for row in cursor]
-        except sqlite3.Error as error:
-            raise _named(error) from error
-        finally:
-            self._lock.release()
+        async with self._running(sql, *values) as cursor:
+            with _translated_errors():
+                return _rows(cursor)
 
     async def execute(self, sql: str, *values: Value) -> int:
         """Return how many rows a statement changed."""
-        cursor = await self._begin(sql, values)
-        self._lock.release()
-        return cursor.rowcount
+        async with self._running(sql, *values) as cursor:
+            return cursor.rowcount
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
-        """Run statements together or not at all; the write lock is taken at once."""
-        await self._begin("BEGIN IMMEDIATE")
-        try:
-            yield self._statements
-            await self._statements.execute("COMMIT")
-        finally:
-            if self._connection.in_transaction:
-                self._connection.rollback()
-            self._lock.release()
+        """Run several statements as one. The file is locked for writing from the start (`IMMEDIATE`).
+
+        With SQLite's default, two transactions could both read and then both fail to write.
+        """
+        async with self._running("BEGIN IMMEDIATE"):
+            try:
+                yield self._statements
+                await self._statements.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.rollback()
 
     async def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    async def _begin(self, sql: str, values: tuple[Value, ...] = ()) -> sqlite3.Cursor:
-        """Run a statement and keep the connection for whoever asked; they release `_lock` when they are done."""
+    @asynccontextmanager
+    async def _running(self, sql: str, *values: Value) -> AsyncGenerator[sqlite3.Cursor]:
+        """Run a statement. Until the context ends, no other task of this process can use the connection.
+
+        If another process has locked the file, release the connection before the next try, because other tasks may only
+        want to read, which is possible meanwhile.
+        """
         give_up_at = time.monotonic() + LOCK_TIMEOUT_SECONDS
         while True:
-            await self._enter()
-            try:
-                return self._connection.execute(sql, _by_name(values))
-            except BaseException as error:
-                self._lock.release()
-                if not isinstance(error, sqlite3.Error):
-                    raise
-                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
-                    raise _named(error) from error
-            await asyncio.sleep(random.uniform(*BUSY_WAIT_SECONDS))  # noqa: S311 - nothing secret about it
+            async with self._exclusive():
+                try:
+                    cursor = self._connection.execute(sql, _by_name(values))
+                except sqlite3.Error as error:
+                    if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                        raise _translated(error) from error
+                else:
+                    yield cursor
+                    return
+            await asyncio.sleep(random.uniform(*BUSY_WAIT_SECONDS))  # noqa: S311 - not a secret
 
-    async def _enter(self) -> None:
-        """Wait until no other transaction is open here, and make sure that the file is still the one that was opened.
+    @asynccontextmanager
+    async def _exclusive(self) -> AsyncGenerator[None]:
+        """Have the connection alone, after waiting for other tasks of this process.
 
-        SQLite would go on writing into a deleted file, and the next process would begin a new ledger beside it.
+        Raises:
+            DatabaseUnavailable: The wait was too long, or the file was deleted or replaced since it was opened. SQLite
+                would write into the deleted file, while the next process starts with a new one and a fresh budget.
         """
         if self._file is not None and _identity(self._path) != self._file:
             raise DatabaseUnavailable("gone")
-        if not self._lock.locked():
-            await self._lock.acquire()
-            return
         try:
-            await asyncio.wait_for(self._lock.acquire(), LOCK_TIMEOUT_SECONDS)
+            async with asyncio.timeout(LOCK_TIMEOUT_SECONDS):
+                await self._lock.acquire()
         except TimeoutError as error:
             raise DatabaseUnavailable("too slow") from error
+        try:
+            yield
+        finally:
+            self._lock.release()
 
 
 class _Statements:
-    """The statements of an open transaction; none of them waits, so nothing can come between two of them."""
+    """The statements of an open transaction. None of them waits, so no other task can run between two of them."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     async def fetch(self, sql: str, *values: Value) -> list[Row]:
-        try:
-            return [dict(row) for row in self._connection.execute(sql, _by_name(values))]
-        except sqlite3.Error as error:
-            raise _named(error) from error
+        with _translated_errors():
+            return _rows(self._connection.execute(sql, _by_name(values)))
 
     async def execute(self, sql: str, *values: Value) -> int:
-        try:
+        with _translated_errors():
             return self._connection.execute(sql, _by_name(values)).rowcount
-        except sqlite3.Error as error:
-            raise _named(error) from error
 
 
-def _named(error: sqlite3.Error) -> Exception:
-    """Return what is wrong with the file as an error of ours; a mistake in a statement stays what it is."""
+@contextmanager
+def _translated_errors() -> Generator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translated(error) from error
+
+
+def _translated(error: sqlite3.Error) -> Exception:
+    """Return `DatabaseUnavailable` if the file is the problem. A mistake in a statement stays what it is."""
     reason = REASONS.get(_code(error))
     return DatabaseUnavailable(reason) if reason else error
 
 
 def _code(error: sqlite3.Error) -> int:
-    """Return SQLite's primary result code; errors of the Python module itself have none."""
+    """Return SQLite's primary result code. Errors of the Python module itself have none."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)  # noqa: PTH116 - before every statement, so it counts that this is twice as fast
+        status = os.stat(path)  # noqa: PTH116 - twice as fast, which counts before every statement
     except OSError:
         return None
     return status.st_dev, status.st_ino
 
 
+def _rows(cursor: sqlite3.Cursor) -> list[Row]:
+    return [dict(row) for row in cursor]
+
+
 def _by_name(values: tuple[Value, ...]) -> dict[str, Value]:
-    """SQLite binds `$1` by the name `1`."""
-    return dict(zip(NAMES, values, strict=False))
+    return dict(zip(PARAMETER_NAMES, values, strict=False))
