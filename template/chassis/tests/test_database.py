@@ -1,4 +1,4 @@
-"""The store: the same promises on a file and on a server, and a named error when either cannot keep them."""
+"""The database: SQLite and PostgreSQL behave alike, and each failure is reported by name."""
 
 import asyncio
 import os
@@ -37,8 +37,8 @@ async def database_at(url: str) -> AsyncGenerator[Database]:
         await database.close()
 
 
-def told[T](url: str, story: Callable[[Database], Awaitable[T]]) -> T:
-    """Return how a story ends that is told about the database at `url`."""
+def run_with_database[T](url: str, story: Callable[[Database], Awaitable[T]]) -> T:
+    """Return the result of a story, given the database at `url`."""
 
     async def run() -> T:
         async with database_at(url) as database:
@@ -48,7 +48,7 @@ def told[T](url: str, story: Callable[[Database], Awaitable[T]]) -> T:
 
 
 def test_a_transaction_is_all_or_nothing(store_url: str) -> None:
-    """An error takes back every statement before it."""
+    """An error undoes every statement before it."""
 
     async def story(database: Database) -> int:
         async with database.transaction() as tx:
@@ -63,21 +63,21 @@ def test_a_transaction_is_all_or_nothing(store_url: str) -> None:
             await fail()
         return await database.execute("UPDATE accounts SET reserved = 1")
 
-    assert told(store_url, story) == 1
+    assert run_with_database(store_url, story) == 1
 
 
-def test_a_mistake_in_a_statement_is_not_taken_for_a_bad_database(store_url: str) -> None:
-    """Errors of ours are never hidden behind `DatabaseUnavailable`."""
+def test_a_mistake_in_a_statement_is_not_an_unavailable_database(store_url: str) -> None:
+    """Bugs are never hidden behind `DatabaseUnavailable`."""
 
     async def story(database: Database) -> None:
         await database.fetch("SELECT nonsense")
 
     with pytest.raises((sqlite3.OperationalError, asyncpg.UndefinedColumnError), match="nonsense"):
-        told(store_url, story)
+        run_with_database(store_url, story)
 
 
-def test_replicas_that_start_at_once_make_the_tables_once(store_url: str) -> None:
-    """Eight of them open an empty database at the same moment; every migration is applied exactly once."""
+def test_migrations_are_applied_once(store_url: str) -> None:
+    """Eight replicas open an empty database at the same time, and every migration is applied exactly once."""
 
     async def story() -> list[str]:
         databases = await asyncio.gather(*(open_database(store_url, Path()) for _ in range(8)))
@@ -89,11 +89,11 @@ def test_replicas_that_start_at_once_make_the_tables_once(store_url: str) -> Non
     assert asyncio.run(story()) == ["0001_start.sql"]
 
 
-def test_keys_referrals_and_replies_are_kept(store_url: str) -> None:
-    """Whatever outlives the process is the same on both databases."""
+def test_keys_referrals_and_replies_are_stored(store_url: str) -> None:
+    """What outlives the process behaves the same on both databases."""
 
     async def story(database: Database) -> None:
-        keys, desk, replies = (
+        keys, queue, replies = (
             ApiKeys(database),
             ReviewQueue(database, due_hours=8),
             ReplyCache(database, ttl_seconds=60),
@@ -105,19 +105,19 @@ def test_keys_referrals_and_replies_are_kept(store_url: str) -> None:
         assert not await keys.revoke(listed.id)
         assert await keys.find_caller(key) is None
 
-        ticket = await desk.refer("echo", "alice", "c_1", FallbackReason.LOW_CONFIDENCE, '{"text": "why?"}', None)
-        [waiting] = await desk.open_referrals()
+        ticket = await queue.refer("echo", "alice", "c_1", FallbackReason.LOW_CONFIDENCE, '{"text": "why?"}', None)
+        [waiting] = await queue.open_referrals()
         assert (waiting.id, waiting.question, waiting.draft) == (ticket.referral_id, {"text": "why?"}, None)
-        answered = await desk.answer(ticket.referral_id, '{"text": "so"}', by="bob")
+        answered = await queue.answer(ticket.referral_id, '{"text": "so"}', by="bob")
         assert (answered.answer, answered.answered_by) == ({"text": "so"}, "bob")
-        assert await desk.open_referrals() == []
+        assert await queue.open_referrals() == []
 
-        await replies.keep("k", "gpt", "one")
-        await replies.keep("k", "gpt", "two")
+        await replies.store("k", "gpt", "one")
+        await replies.store("k", "gpt", "two")
         assert await replies.find("k") == ("gpt", "two")
         assert await replies.find("other") is None
 
-    told(store_url, story)
+    run_with_database(store_url, story)
 
 
 @pytest.mark.parametrize(
@@ -125,18 +125,18 @@ def test_keys_referrals_and_replies_are_kept(store_url: str) -> None:
     [
         ("mysql://x", r"DATABASE_URL: the value begins with 'mysql'. Write sqlite:///var/service.db, another path, or"),
         ("sqlite:///file/x.db", "cannot be opened"),
-        ("sqlite:///none", r"none cannot be opened \(The database is damaged\). Name a file that can be written"),
+        ("sqlite:///none", r"none cannot be opened \(The database is damaged\). Name a file that this"),
         ("postgresql://me:secret@/db?host=/nowhere", r"postgresql:///db cannot be opened \(.*\). Start the server, or"),
         (
             "postgresql://me:1/secret@host/db",
             r"postgresql://host/db cannot be opened",
         ),
-        ("postgresql://me:secret#1@host/db", r"postgresql://host/db cannot be opened \(it is no URL that"),
-        ("postgresql://me:secret/db", r"postgresql://me/db cannot be opened \(it is no URL that"),
+        ("postgresql://me:secret#1@host/db", r"postgresql://host/db cannot be opened \(the URL cannot be parsed"),
+        ("postgresql://me:secret/db", r"postgresql://me/db cannot be opened \(the URL cannot be parsed"),
     ],
 )
-def test_a_database_that_cannot_be_opened_is_a_sentence(tmp_path: Path, url: str, sentence: str) -> None:
-    """The variable, what is wrong, and what to write instead; never a password."""
+def test_a_database_that_cannot_be_opened_is_explained(tmp_path: Path, url: str, sentence: str) -> None:
+    """The error names the variable, the problem and the remedy, and never a password."""
     (tmp_path / "file").touch()
     (tmp_path / "none").write_text("no database, but text that is long enough to be read as the head of one " * 10)
 
@@ -147,41 +147,41 @@ def test_a_database_that_cannot_be_opened_is_a_sentence(tmp_path: Path, url: str
 
 
 async def refusal_of(ledger: Ledger) -> tuple[str, float]:
-    """Return why nothing can be held, and how long it took to say so."""
+    """Return why nothing can be reserved, and how many seconds the error took."""
     started = time.monotonic()
     with pytest.raises(DatabaseUnavailable) as refusal:
         await ledger.reserve([DAY], 10)
     return refusal.value.reason, time.monotonic() - started
 
 
-def test_a_locked_file_is_named_and_stops_nobody_else(tmp_path: Path) -> None:
-    """While another process keeps the file locked, holding ends after a while; who only reads does not even wait."""
+def test_a_locked_file_is_reported_and_blocks_no_reader(tmp_path: Path) -> None:
+    """While another process has locked the file, reserving fails after the timeout, and reading works."""
 
     async def story(database: Database) -> tuple[tuple[str, float], int, list[Balance]]:
         ledger = Ledger(database)
         other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        asking = asyncio.create_task(refusal_of(ledger))
-        naps = 0
-        while not asking.done():
+        reserving = asyncio.create_task(refusal_of(ledger))
+        reads = 0
+        while not reserving.done():
             await ledger.balances()
             await asyncio.sleep(0.01)
-            naps += 1
+            reads += 1
         other.execute("ROLLBACK")
         await ledger.reserve([DAY], 10)
         other.close()
-        return asking.result(), naps, await ledger.balances()
+        return reserving.result(), reads, await ledger.balances()
 
-    (reason, seconds), naps, balances = told(f"sqlite:///{tmp_path}/x.db", story)
+    (reason, seconds), reads, balances = run_with_database(f"sqlite:///{tmp_path}/x.db", story)
 
     assert reason == "locked by another process"
     assert LOCK_TIMEOUT_SECONDS <= seconds < LOCK_TIMEOUT_SECONDS + 0.5
-    assert naps > 50
+    assert reads > 50
     assert balances == [Balance(DAY.key, 10, 0)]
 
 
-def test_a_full_file_is_named(tmp_path: Path) -> None:
-    """No room for one more page; the same error as a full disk."""
+def test_a_full_file_is_reported(tmp_path: Path) -> None:
+    """There is no room for one more page. A full disk causes the same error."""
 
     async def story(database: Database) -> tuple[str, float]:
         [pages] = (await database.fetch("PRAGMA page_count"))[0].values()
@@ -191,25 +191,25 @@ def test_a_full_file_is_named(tmp_path: Path) -> None:
         raise AssertionError
 
     with pytest.raises(DatabaseUnavailable, match="The database is full"):
-        told(f"sqlite:///{tmp_path}/x.db", story)
+        run_with_database(f"sqlite:///{tmp_path}/x.db", story)
 
 
-def test_a_file_that_is_gone_is_not_written_to(tmp_path: Path) -> None:
-    """SQLite would go on in the deleted file, and the next process would begin with every budget unspent."""
+def test_a_deleted_file_is_not_written_to(tmp_path: Path) -> None:
+    """SQLite would write into the deleted file, and the next process would start with a fresh budget."""
 
     async def story(database: Database) -> tuple[str, float]:
         (tmp_path / "x.db").unlink()
         return await refusal_of(Ledger(database))
 
-    reason, seconds = told(f"sqlite:///{tmp_path}/x.db", story)
+    reason, seconds = run_with_database(f"sqlite:///{tmp_path}/x.db", story)
 
     assert reason == "gone"
     assert seconds < 0.5
 
 
 @pytest.mark.slow
-def test_a_locked_account_is_named(postgres: Server) -> None:
-    """While somebody else keeps the rows of the accounts locked, holding ends after a while."""
+def test_a_locked_account_is_reported(postgres: Server) -> None:
+    """While another transaction has locked the accounts, reserving fails after the timeout."""
     url = postgres.fresh()
 
     async def story(database: Database) -> tuple[str, float]:
@@ -219,33 +219,33 @@ def test_a_locked_account_is_named(postgres: Server) -> None:
             await tx.execute("UPDATE accounts SET spent = spent")
             return await refusal_of(ledger)
 
-    reason, seconds = told(url, story)
+    reason, seconds = run_with_database(url, story)
 
     assert reason == "too slow"
     assert LOCK_TIMEOUT_SECONDS <= seconds < LOCK_TIMEOUT_SECONDS + 0.5
 
 
 @pytest.mark.slow
-def test_a_full_server_is_named(postgres: Server) -> None:
-    """No connection is left; a full disk is of the same class of errors."""
+def test_a_full_server_is_reported(postgres: Server) -> None:
+    """A full disk; the class of errors also covers too many connections."""
     url = postgres.fresh()
 
     async def story(database: Database) -> None:
         await database.execute("DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$")
 
     with pytest.raises(DatabaseUnavailable, match="The database is full"):
-        told(url, story)
+        run_with_database(url, story)
 
 
 def children_of(process: int) -> list[int]:
-    """Return the processes that a server answers with."""
+    """Return the ids of the processes of a server's sessions."""
     return [int(pid) for pid in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("postgres")
-def test_a_settlement_waits_for_a_server_that_froze() -> None:
-    """While the server does not move nothing can be held; what was held is settled when it moves again."""
+def test_a_settlement_waits_for_a_frozen_server() -> None:
+    """While the server is frozen nothing can be reserved. An earlier reservation is settled once it continues."""
     with started_server() as server:
         url = server.fresh()
 
@@ -266,7 +266,7 @@ def test_a_settlement_waits_for_a_server_that_froze() -> None:
                 await asyncio.sleep(0.05)
             return frozen, await ledger.balances()
 
-        (reason, seconds), balances = told(url, story)
+        (reason, seconds), balances = run_with_database(url, story)
 
     assert reason == "too slow"
     assert seconds < 2 * LOCK_TIMEOUT_SECONDS + 0.5
@@ -275,8 +275,8 @@ def test_a_settlement_waits_for_a_server_that_froze() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("postgres")
-def test_a_hold_that_cannot_be_settled_is_named(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer is not kept from its caller; the hold stays charged, and the log says how much and why."""
+def test_a_reservation_that_cannot_be_settled_is_logged(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller still gets the answer. The reservation stays charged, and the log names it."""
     monkeypatch.setattr("chassis.money.ledger.RETRY_SECONDS", (0.01,))
     with started_server() as server:
         url = server.fresh()
@@ -295,4 +295,4 @@ def test_a_hold_that_cannot_be_settled_is_named(lines: Lines, monkeypatch: pytes
             assert line["reservation_id"] == reservation.id
             return reason
 
-        assert told(url, story) == "gone"
+        assert run_with_database(url, story) == "gone"

@@ -1,4 +1,4 @@
-"""A call while the database cannot be used: what `fallback.database_down` says, never a model unpaid."""
+"""A call while the database is unavailable: `fallback.database_down` applies, and no model is asked."""
 
 import asyncio
 import sqlite3
@@ -18,7 +18,7 @@ from chassis.testing import ScriptedModel, wire_for_tests
 
 
 def ask(folder: Path, rule: str, question: str, model: ScriptedModel) -> Answered[Any] | DatabaseUnavailable:
-    """Ask while another process keeps the database locked, and give up early; return the answer or the refusal."""
+    """Ask while another process has locked the database, with a short timeout. Return the answer or the error."""
 
     async def story() -> Answered[Any] | DatabaseUnavailable:
         async with wire_for_tests(TASK, folder, model, fallback={"database_down": rule}) as wiring:
@@ -37,8 +37,8 @@ def ask(folder: Path, rule: str, question: str, model: ScriptedModel) -> Answere
         return asyncio.run(story())
 
 
-def test_the_caller_is_refused(tmp_path: Path) -> None:
-    """With `refuse` the call ends with 503 and the reason, and nothing was sent."""
+def test_the_caller_gets_an_error(tmp_path: Path) -> None:
+    """With `error` the call ends with 503 and the reason, and no model was asked."""
     model = ScriptedModel("hello")
 
     refused = ask(tmp_path, "error", "hi", model)
@@ -48,8 +48,8 @@ def test_the_caller_is_refused(tmp_path: Path) -> None:
     assert model.requests == []
 
 
-def test_the_baseline_answers_what_it_is_sure_of(tmp_path: Path) -> None:
-    """With `baseline` the caller gets an answer, labelled, and nothing was sent."""
+def test_the_baseline_answers(tmp_path: Path) -> None:
+    """With `baseline` the caller gets an answer, marked as degraded, and no model was asked."""
     model = ScriptedModel("hello")
 
     answered = ask(tmp_path, "baseline", "hi", model)
@@ -63,15 +63,15 @@ def test_the_baseline_answers_what_it_is_sure_of(tmp_path: Path) -> None:
     assert model.requests == []
 
 
-def test_what_the_baseline_is_not_sure_of_is_refused(tmp_path: Path) -> None:
-    """There is no desk without the database either."""
+def test_an_unsure_baseline_is_an_error(tmp_path: Path) -> None:
+    """Without the database there is no review queue either."""
     refused = ask(tmp_path, "baseline", "why?", ScriptedModel("hello"))
 
     assert isinstance(refused, DatabaseUnavailable)
 
 
-def test_a_reply_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> None:
-    """The database is gone once the model was asked: the answer was paid for, and its caller gets it."""
+def test_a_reply_that_cannot_be_cached_is_still_returned(tmp_path: Path) -> None:
+    """The database disappears while the model answers. The answer was paid for, and the caller gets it."""
 
     async def reply(_messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
         (tmp_path / "service.db").unlink()
@@ -87,8 +87,8 @@ def test_a_reply_that_cannot_be_kept_is_given_all_the_same(tmp_path: Path) -> No
     assert outcome.answered_by == "first"
 
 
-def test_a_desk_that_does_not_answer_keeps_nobody_past_the_deadline(tmp_path: Path) -> None:
-    """A database that is too slow for the desk is unavailable, and the caller hears so in time."""
+def test_a_slow_review_queue_does_not_delay_the_caller(tmp_path: Path) -> None:
+    """If the referral cannot be stored before the deadline, the caller gets an error in time."""
 
     async def story() -> tuple[str, float]:
         async with wire_for_tests(TASK, tmp_path, latency={"deadline_seconds": 1}) as wiring:
@@ -103,4 +103,4 @@ def test_a_desk_that_does_not_answer_keeps_nobody_past_the_deadline(tmp_path: Pa
     reason, late = asyncio.run(story())
 
     assert reason == "too slow"
-    assert late < 0.5  # the patience for a statement alone would have been a second more
+    assert late < 0.5  # the timeout of a statement alone is one second longer

@@ -472,7 +472,7 @@ def test_suites_are_chosen_by_name(evaluated: Path) -> None:
     [
         (None, ZeroDivisionError(), ("failed", "ZeroDivisionError")),
         (None, DeadlineExceeded("slow"), ("failed", "DeadlineExceeded")),
-        (None, DatabaseUnavailable("down"), ("outage", "DatabaseUnavailable")),
+        (None, DatabaseUnavailable("gone"), ("outage", "DatabaseUnavailable")),
         (None, ModelsOff("off"), ("skipped", "ModelsOff")),
         (Referred("r", FallbackReason.BUDGET_EXHAUSTED, MOMENT), None, ("skipped", "BudgetExhausted")),
         (Referred("r", FallbackReason.LOW_CONFIDENCE, MOMENT), None, ("ok", None)),

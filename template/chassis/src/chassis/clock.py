@@ -1,13 +1,13 @@
-"""The time of day, in one place, so that a test can name it."""
+"""The current time, and how a time is stored."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """Return the present moment in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def to_timestamp(moment: datetime) -> str:
-    """Return a moment as text that sorts in time order, `2026-11-23T15:04:05.000000+00:00`."""
+    """Return a time as text that sorts in the order of time, such as `2026-11-23T15:04:05.000000+00:00`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

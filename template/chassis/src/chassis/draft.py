@@ -102,7 +102,7 @@ async def _models_after_useless(guard: Guard, call: Call, turns: Sequence[Turn],
     log.warning("model.failed", model=model, error=type(error).__name__)
     for turn in turns:
         turn.mark_unusable(type(error).__name__)
-    await guard.reply_cache.forget(turn.reply_key for turn in turns if turn.reply_key)
+    await guard.reply_cache.delete(turn.reply_key for turn in turns if turn.reply_key)
     rest = guard.after(model)
     if rest is None:
         raise ModelsFailed("No model gave a reply of the right form") from error

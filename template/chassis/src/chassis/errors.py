@@ -1,36 +1,38 @@
-"""Every way a call can stop, and the HTTP status its caller sees.
+"""Every way in which a call can fail, with the HTTP status that the caller gets.
 
 ChassisError
-├── ConfigError                a file or a variable is wrong; the process does not start
-└── CallError                  a caller sees these as problem+json
-    ├── Unauthenticated        401  no key, or a key that nobody issued
-    ├── NotFound               404  no such referral, or another caller's
-    ├── TooLarge               413  the body is over `limits.max_body_bytes`
-    ├── InputNotAllowed             422  the policy forbids to process this input
-    ├── BudgetExhausted        429  no money left to ask a model
-    ├── TooManyCalls           429  more calls in a minute than `limits.calls_per_minute`
-    ├── Overloaded             503  more callers at once than `limits` has places for
-    ├── DatabaseUnavailable       503  the database is locked, full, gone or too slow
-    └── ModelsFailed           503  no model gave a usable reply
-        ├── DeadlineExceeded   503  ... in the time there was
-        ├── TooManyModelRequests  503  ... in `limits.model_requests_per_call` tries
-        └── ModelsOff          503  ... because people have switched them off
+├── ConfigError                    a file, a variable or an argument is invalid
+└── CallError                      a caller gets these as problem+json
+    ├── Unauthenticated            401  the API key is missing or invalid
+    ├── NotFound                   404  there is no such referral, or it belongs to another caller
+    ├── TooLarge                   413  the body is larger than `limits.max_body_bytes`
+    ├── InputNotAllowed            422  the data policy forbids this input
+    ├── BudgetExhausted            429  no budget is left to ask a model
+    ├── TooManyCalls               429  the caller made more than `limits.calls_per_minute`
+    ├── Overloaded                 503  `limits.concurrent_calls` are running and the queue is full
+    ├── DatabaseUnavailable        503  the database is locked, full, gone or too slow
+    └── ModelsFailed               503  no model gave a usable reply
+        ├── DeadlineExceeded       503  ... before the deadline
+        ├── TooManyModelRequests   503  ... within `limits.model_requests_per_call`
+        └── ModelsOff              503  ... because the kill switch is on
 
-What one model did wrong (`guard/failures.py`) is not here: it only makes the next model be asked.
+A failure of a single model is none of these (see `guard/failures.py`): the next model is asked.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+type DatabaseProblem = Literal["locked by another process", "full", "read-only", "damaged", "gone", "too slow"]
 
 
 class ChassisError(Exception):
-    """Everything that the chassis raises on purpose."""
+    """The base class of all errors that the chassis raises."""
 
 
 class ConfigError(ChassisError):
-    """A file or variable says something that cannot be meant.
+    """A file, a variable or an argument is invalid.
 
     Args:
-        where: File and key, such as `constraints.toml: cost.per_day_usd`.
+        where: The file and key, such as `constraints.toml: cost.per_day_usd`.
         problem: What is wrong, with the value.
         remedy: What to write instead.
     """
@@ -44,8 +46,8 @@ class CallError(ChassisError):
     """A call that ends without an outcome.
 
     Args:
-        detail: One sentence for the caller; it never repeats their input.
-        retry_after: Seconds after which trying again makes sense, if known.
+        detail: One sentence for the caller. It must not repeat their input.
+        retry_after: The number of seconds after which the caller may try again, if known.
     """
 
     status: ClassVar[int] = 500
@@ -58,57 +60,57 @@ class CallError(ChassisError):
 
 
 class Unauthenticated(CallError):
-    """No key, or a key that nobody issued."""
+    """The API key is missing or invalid."""
 
-    status, slug, title = 401, "unauthenticated", "A valid API key is needed"
+    status, slug, title = 401, "unauthenticated", "A valid API key is required"
 
 
 class NotFound(CallError):
-    """No such thing, or it is another caller's."""
+    """There is no such referral, or it belongs to another caller."""
 
-    status, slug, title = 404, "not-found", "There is nothing here"
+    status, slug, title = 404, "not-found", "Not found"
 
 
 class TooLarge(CallError):
-    """The request body is over `limits.max_body_bytes`."""
+    """The request body is larger than `limits.max_body_bytes`."""
 
     status, slug, title = 413, "too-large", "The request body is too large"
 
 
 class InputNotAllowed(CallError):
-    """The policy forbids to process this input."""
+    """The data policy forbids this input."""
 
-    status, slug, title = 422, "input-not-allowed", "This input may not be processed"
+    status, slug, title = 422, "input-not-allowed", "This input is not allowed"
 
 
 class BudgetExhausted(CallError):
-    """No money is left to ask a model."""
+    """No budget is left to ask a model."""
 
-    status, slug, title = 429, "budget-exhausted", "The budget is used up"
+    status, slug, title = 429, "budget-exhausted", "The budget is exhausted"
 
 
 class TooManyCalls(CallError):
-    """One caller's calls come faster than `limits.calls_per_minute`."""
+    """The caller made more calls than `limits.calls_per_minute`."""
 
-    status, slug, title = 429, "too-many-calls", "Too many calls in a minute"
+    status, slug, title = 429, "too-many-calls", "Too many calls per minute"
 
 
 class Overloaded(CallError):
-    """More callers at once than `limits.concurrent_calls` and `limits.queued_calls` have places for."""
+    """`limits.concurrent_calls` are running, and `limits.queued_calls` are waiting."""
 
-    status, slug, title = 503, "overloaded", "Too many calls at once"
+    status, slug, title = 503, "overloaded", "The service is overloaded"
 
 
 class DatabaseUnavailable(CallError):
-    """The database cannot be used at present.
+    """The database cannot be used at the moment.
 
     Args:
-        reason: How it is, such as `locked by another process`, `full`, `gone` or `too slow`.
+        reason: What is wrong with it.
     """
 
-    status, slug, title = 503, "database-unavailable", "The database does not answer"
+    status, slug, title = 503, "database-unavailable", "The database is unavailable"
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: DatabaseProblem) -> None:
         super().__init__(f"The database is {reason}", retry_after=1)
         self.reason = reason
 
@@ -124,8 +126,8 @@ class DeadlineExceeded(ModelsFailed):
 
 
 class TooManyModelRequests(ModelsFailed):
-    """The task asked models more often than `limits.model_requests_per_call`."""
+    """The task made more model requests than `limits.model_requests_per_call`."""
 
 
 class ModelsOff(ModelsFailed):
-    """The models are switched off: `chassis models off`, or `MODELS_OFF` in the environment."""
+    """The kill switch is on: by `chassis models off`, or by `MODELS_OFF` in the environment."""

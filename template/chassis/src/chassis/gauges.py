@@ -46,7 +46,7 @@ async def refresh_gauges(sources: GaugeSources, constraints: Constraints, instru
     """Set all gauges. While the database is unavailable only `database_up` changes; the others keep their values."""
     try:
         await refresh_budget_gauges(sources.ledger, constraints, instruments)
-        open_referrals, overdue = await sources.review_queue.waiting()
+        open_referrals, overdue = await sources.review_queue.count_open()
         await sources.kill_switch.is_off()  # which sets its own gauge, but only when somebody calls it
     except DatabaseUnavailable:
         instruments.database_up.set(0)

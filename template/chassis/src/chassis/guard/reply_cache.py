@@ -86,7 +86,7 @@ class UseReplyCache:
                 return self._reuse(cached)
             response = await self.inner.ask(request)
             reply = self.turn.attempts[-1].model, REPLY.dump_json(response).decode()
-            await self.cache.keep(key, *reply)
+            await self.cache.store(key, *reply)
             flight.set_result(reply)
             return response
 

@@ -1,1 +1,1 @@
-"""What outlives the process: one database, and one file for each thing that is kept in it."""
+"""What outlives the process: one database, and one module for each thing that is stored in it."""

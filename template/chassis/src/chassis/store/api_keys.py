@@ -1,6 +1,6 @@
-"""API keys: who may call, kept only as SHA-256, so that a stolen database opens nothing.
+"""API keys. Only their SHA-256 hashes are stored, so that nobody can call the service with a stolen database.
 
-A key holds 192 random bits; a slow password hash would protect nothing more and cost every call its time.
+A key has 192 random bits. A slow password hash, which protects short passwords, would only make every call slower.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ from chassis.store.database import Database, Row
 
 PREFIX = "ck_"
 DEVELOPMENT_CALLER = "developer"
-"""The caller whose key `chassis serve` makes by itself, and shows on the terminal: never in production."""
-CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+"""The caller whose key `chassis serve` creates by itself and shows on the terminal, except in production."""
+CALLER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known of a key after it was shown; times are UTC."""
+    """What is known about a key, except the key itself. Times are UTC."""
 
     id: str
     caller: str
@@ -36,25 +36,25 @@ class ApiKeys:
     """The keys in the database.
 
     Args:
-        database: Where their hashes are.
-        production: Whether keys that were made for developing open nothing.
+        database: Where the hashes are stored.
+        production: Whether to reject development keys.
     """
 
     def __init__(self, database: Database, *, production: bool = False) -> None:
         self._database, self._production = database, production
 
     async def create(self, caller: str) -> str:
-        """Issue a key to `caller` and return it; it cannot be shown again.
+        """Create a key for `caller` and return it. It cannot be shown again.
 
         Raises:
-            ConfigError: The name would be no good in logs and budgets.
+            ConfigError: The name is not usable in logs and budgets, or is reserved for development.
         """
-        if not CALLER.fullmatch(caller):
+        if not CALLER_NAME.fullmatch(caller):
             raise ConfigError(
                 "caller", f"the name is {caller!r}", "Use 1 to 64 letters, digits and . _ @ - such as 'web-shop'"
             )
         if self._production and caller == DEVELOPMENT_CALLER:
-            problem = f"keys of {caller!r} open nothing in production"
+            problem = f"keys of {caller!r} are rejected in production"
             raise ConfigError("caller", problem, "Name the program or the team that calls")
         key, key_id = PREFIX + secrets.token_urlsafe(24), "k_" + secrets.token_hex(6)
         await self._database.execute(
@@ -68,10 +68,9 @@ class ApiKeys:
         return key
 
     async def find_caller(self, key: str) -> str | None:
-        """Return who holds `key`, or None if nobody does (any more).
+        """Return the caller with this key, or None if it was never created, was revoked or is for development only.
 
-        The lookup is by hash: how long it takes says nothing about how much of a guess was right. In production nobody
-        holds a key that was made for developing, whichever way it came into the database.
+        The lookup is by hash, so its duration does not reveal how much of a guessed key is right.
         """
         rows = await self._database.fetch(
             "SELECT caller FROM api_keys WHERE hash = $1 AND revoked_at IS NULL", _hash(key)
@@ -80,14 +79,14 @@ class ApiKeys:
         return None if self._production and caller == DEVELOPMENT_CALLER else caller
 
     async def list_keys(self) -> list[ApiKey]:
-        """Return every key that was ever issued, oldest first."""
+        """Return every key that was ever created, oldest first."""
         rows = await self._database.fetch(
             "SELECT id, caller, created_at, revoked_at FROM api_keys ORDER BY created_at, id"
         )
         return [_api_key(row) for row in rows]
 
     async def revoke(self, key_id: str) -> bool:
-        """End a key at once; return False if no key of that id is in use."""
+        """Revoke a key with immediate effect. Return False if there is no such key or it was revoked before."""
         changed = await self._database.execute(
             "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", key_id, to_timestamp(now())
         )

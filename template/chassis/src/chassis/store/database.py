@@ -1,7 +1,7 @@
-"""What the ledger, the desk, the cache and the keys need of a database: fetch, execute, transaction, close.
+"""What the rest of the chassis needs from a database: fetch, execute, transaction, close.
 
-Statements are written once, in the SQL that SQLite and PostgreSQL share, with `$1`-style parameters. Only holding and
-settling money are written for each of the two (`tills.py`), because they are asked for with every model request.
+Statements are written once, in the SQL that SQLite and PostgreSQL share, with parameters such as `$1`. The exception is
+reserving and settling money, where each has its own (`money/statements.py`), because every model request does both.
 """
 
 from collections.abc import Mapping
@@ -13,16 +13,17 @@ import structlog
 
 type Row = Mapping[str, Any]
 type Value = str | float | None
-"""An `int` is a `float` to a type checker; the databases tell them apart."""
+"""Type checkers accept an `int` as a `float`; the databases keep them apart."""
 
 LOCK_TIMEOUT_SECONDS = 2.0
-"""How long a statement waits for its turn; then the database is called unavailable, and the call goes on without it."""
+"""How long a statement may wait. After that the database counts as unavailable, and the call goes on without it."""
+log = structlog.get_logger()
 
 
 class Connection(Protocol):
     """What both a database and an open transaction can do.
 
-    Every statement may raise `DatabaseUnavailable`. What else is raised is a mistake in the statement.
+    Every statement may raise `DatabaseUnavailable`. Any other error is a mistake in the statement.
     """
 
     async def fetch(self, sql: str, *values: Value) -> list[Row]:
@@ -39,27 +40,31 @@ class Database(Connection, Protocol):
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:
-        """Return which of the two it is."""
+        """The kind of database."""
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
-        """Run statements together or not at all. What must not change in between has to be locked by an update."""
+        """Run several statements as one: all or none take effect.
+
+        A row that was read may change before the end of the transaction, unless an update has locked it first.
+        """
         ...
 
     async def close(self) -> None:
-        """Let go of it; further statements are an error."""
+        """Close all connections. Further statements are errors."""
         ...
 
 
-log = structlog.get_logger()
-
-
 async def migrate(connection: Connection) -> None:
-    """Apply what is missing. The connection is in a transaction that keeps every other replica from doing the same."""
+    """Apply the migrations that are missing.
+
+    Args:
+        connection: A transaction that keeps every other process from migrating at the same time.
+    """
     await connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
-    done = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
+    applied = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
     for script in sorted(files("chassis.store").joinpath("migrations").iterdir(), key=lambda file: file.name):
-        if script.name.endswith(".sql") and script.name not in done:
+        if script.name.endswith(".sql") and script.name not in applied:
             for statement in filter(str.strip, script.read_text(encoding="utf-8").split(";")):
                 await connection.execute(statement)
             await connection.execute("INSERT INTO migrations (name) VALUES ($1)", script.name)

@@ -1,4 +1,4 @@
-"""The cache: a model's reply may be used again for the same request of the same caller, for a while."""
+"""The reply cache: a model's reply may be reused for the same request of the same caller, for a limited time."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -13,7 +13,12 @@ log = structlog.get_logger()
 
 
 class ReplyCache:
-    """Model replies in the database, as text under a key that covers everything that changes a reply."""
+    """Model replies in the database.
+
+    Args:
+        database: Where the replies are stored.
+        ttl_seconds: How long a reply may be reused; 0 turns the cache off.
+    """
 
     def __init__(self, database: Database, ttl_seconds: int) -> None:
         self._database = database
@@ -21,27 +26,31 @@ class ReplyCache:
 
     @property
     def enabled(self) -> bool:
-        """Return False when `cache.ttl_seconds` is 0."""
+        """Return whether replies are cached at all."""
         return bool(self._ttl)
 
     async def find(self, key: str) -> tuple[str, str] | None:
-        """Return the model's name and its reply, unless there is none or it has expired."""
+        """Return the name of the model and its reply, or None if there is no reply or it has expired.
+
+        Args:
+            key: Covers everything that could change the reply.
+        """
         rows = await self._database.fetch(
             "SELECT model, reply FROM replies WHERE key = $1 AND expires_at > $2", key, to_timestamp(now())
         )
         return (rows[0]["model"], rows[0]["reply"]) if rows else None
 
-    async def keep(self, key: str, model: str, reply: str) -> None:
-        """Keep a reply until its time is up, and forget those whose time is.
+    async def store(self, key: str, model: str, reply: str) -> None:
+        """Store a reply, and delete expired ones.
 
-        The reply is there and paid for: a database that cannot keep it must not keep it from the caller.
+        An unavailable database is only logged: the reply has been paid for, and the caller should still get it.
         """
         try:
-            await self._keep(key, model, reply)
+            await self._store(key, model, reply)
         except DatabaseUnavailable as error:
             log.warning("reply_cache.write_failed", reason=error.reason)
 
-    async def _keep(self, key: str, model: str, reply: str) -> None:
+    async def _store(self, key: str, model: str, reply: str) -> None:
         moment = now()
         async with self._database.transaction() as tx:
             await tx.execute("DELETE FROM replies WHERE expires_at <= $1", to_timestamp(moment))
@@ -54,7 +63,7 @@ class ReplyCache:
                 to_timestamp(moment + self._ttl),
             )
 
-    async def forget(self, keys: Iterable[str]) -> None:
-        """Drop replies that turned out to be useless."""
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Delete replies that turned out to be unusable."""
         for key in keys:
             await self._database.execute("DELETE FROM replies WHERE key = $1", key)

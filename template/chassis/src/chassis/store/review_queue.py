@@ -1,4 +1,4 @@
-"""The desk: questions that wait for a person, with everything that person needs to answer."""
+"""The review queue: questions that wait for a person, with everything that the person needs to answer them."""
 
 import json
 import secrets
@@ -20,22 +20,22 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Referral:
-    """One question at the desk.
+    """One question in the review queue. Times are UTC.
 
     Args:
         id: The ticket, `r_` and 16 hexadecimal digits.
-        task: Which task it was asked of.
+        task: The name of the task.
         caller: Who asked.
-        call_id: The call it came from; its trace and log line carry the same.
-        fallback_reason: Why no machine answered.
+        call_id: The id of the call, also in its log line and trace.
+        fallback_reason: Why a person has to answer.
         question: The question as JSON of the task's input type.
-        draft: What a machine would have said, as JSON of the output type, if it said anything.
-        confidence: How sure the machine was of it, from 0 to 1.
-        created_at: When it came in, UTC.
-        due_at: When a person is to have answered, UTC.
-        answer: What the person said, as JSON of the output type, or None while it is open.
+        draft: The rejected draft as JSON of the task's output type, if there was one.
+        confidence: The confidence of the draft, from 0 to 1.
+        created_at: When the question was added to the queue.
+        due_at: When the answer is due.
+        answer: The person's answer as JSON of the task's output type, or None while the referral is open.
         answered_by: Who answered.
-        answered_at: When, UTC.
+        answered_at: When the person answered.
     """
 
     id: str
@@ -54,7 +54,12 @@ class Referral:
 
 
 class ReviewQueue:
-    """The referrals in the database."""
+    """The referrals in the database.
+
+    Args:
+        database: Where the referrals are stored.
+        due_hours: How many hours a person has to answer.
+    """
 
     def __init__(self, database: Database, due_hours: float) -> None:
         self._database = database
@@ -69,9 +74,9 @@ class ReviewQueue:
         question: str,
         draft: Draft[BaseModel] | None,
     ) -> Referred:
-        """Lay a question, as JSON, before a person; with what a machine would have said, if it said anything."""
-        moment = now()
-        referred = Referred("r_" + secrets.token_hex(8), fallback_reason, moment + self._due)
+        """Add a question to the queue: the question as JSON, and the rejected draft if there is one."""
+        created_at = now()
+        referred = Referred("r_" + secrets.token_hex(8), fallback_reason, created_at + self._due)
         await self._database.execute(
             "INSERT INTO referrals"
             " (id, task, caller, call_id, fallback_reason, question, draft, confidence, created_at, due_at)"
@@ -84,24 +89,24 @@ class ReviewQueue:
             question,
             draft.value.model_dump_json() if draft else None,
             draft.confidence if draft else None,
-            to_timestamp(moment),
+            to_timestamp(created_at),
             to_timestamp(referred.due_at),
         )
         log.info("referral.opened", referral_id=referred.referral_id, fallback_reason=fallback_reason.value)
         return referred
 
     async def find(self, referral_id: str) -> Referral | None:
-        """Return a referral, or None if there is none of that id."""
+        """Return the referral with this id, or None if there is none."""
         rows = await self._database.fetch("SELECT * FROM referrals WHERE id = $1", referral_id)
         return _referral(rows[0]) if rows else None
 
     async def open_referrals(self) -> list[Referral]:
-        """Return what waits for a person, the most urgent first."""
+        """Return the referrals that wait for a person, the most urgent first."""
         rows = await self._database.fetch("SELECT * FROM referrals WHERE answered_at IS NULL ORDER BY due_at, id")
         return [_referral(row) for row in rows]
 
-    async def waiting(self) -> tuple[int, int]:
-        """Return how many referrals wait for a person, and how many of them are past their time."""
+    async def count_open(self) -> tuple[int, int]:
+        """Return how many referrals wait for a person, and how many of these are overdue."""
         rows = await self._database.fetch(
             "SELECT COUNT(*) AS waiting, SUM(CASE WHEN due_at < $1 THEN 1 ELSE 0 END) AS overdue"
             " FROM referrals WHERE answered_at IS NULL",
@@ -110,7 +115,12 @@ class ReviewQueue:
         return rows[0]["waiting"], rows[0]["overdue"] or 0
 
     async def answer(self, referral_id: str, answer: str, by: str) -> Referral:
-        """Record a person's answer, JSON of the task's output type. A later answer replaces an earlier one.
+        """Record a person's answer. A later answer replaces an earlier one.
+
+        Args:
+            referral_id: The ticket.
+            answer: The answer as JSON of the task's output type.
+            by: Who answers.
 
         Raises:
             NotFound: There is no such referral.
