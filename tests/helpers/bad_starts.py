@@ -140,7 +140,7 @@ BAD_STARTS = (
     ),
     BadStart(
         "a referral that does not exist",
-        "There is no referral 'r_0'; `uv run chassis review list` shows those that wait",
+        "There is no referral 'r_0'; `uv run chassis review list` lists the open ones",
         exit_code=1,
         command=("review", "show", "r_0"),
     ),

@@ -57,8 +57,8 @@ def test_budget_shows_what_is_spent_reserved_left_and_lost(project: Path, capsys
         for key in (f"day:{today}", f"month:{today[:7]}", f"caller-day:alice:{today}")
     ]
     assert "Forecast to the end of the month: $" in out
-    assert "Lost with their processes: 1 hold, $0.50" in out
-    assert "`uv run chassis budget release` frees them" in out
+    assert "Lost: 1 reservation, $0.50" in out
+    assert "until `uv run chassis budget release`" in out
 
 
 def test_lost_reservations_are_released_by_command_only(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,8 +72,12 @@ def test_lost_reservations_are_released_by_command_only(project: Path, capsys: p
     said = capsys.readouterr().out.splitlines()[-3:]
     run("budget")
 
-    assert said == ["No hold is lost that long.", "Released 1 hold, $0.50.", "No hold is lost that long."]
-    assert "Lost with their processes: 0 holds, $0.00" in capsys.readouterr().out
+    assert said == [
+        "No lost reservation is that old.",
+        "Released 1 reservation, $0.50.",
+        "No lost reservation is that old.",
+    ]
+    assert "Lost: 0 reservations, $0.00" in capsys.readouterr().out
 
 
 def test_a_call_in_progress_cannot_be_released(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +86,10 @@ def test_a_call_in_progress_cannot_be_released(project: Path, capsys: pytest.Cap
 
     assert run("budget", "release", "--older-than", "1") == 2
 
-    assert capsys.readouterr().err == "--older-than: 1 minutes may be a call under way. Give at least 1.2\n"
+    assert (
+        capsys.readouterr().err
+        == "--older-than: a reservation of 1 minutes may belong to a running call. Give at least 1.2\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -117,12 +117,12 @@ def test_ask_shows_where_a_person_will_answer(capsys: pytest.CaptureFixture[str]
         (
             ["review", "show", "r_0"],
             1,
-            "There is no referral 'r_0'; `uv run chassis review list` shows those that wait\n",
+            "There is no referral 'r_0'; `uv run chassis review list` lists the open ones\n",
         ),
         (
             ["review", "answer", "r_0"],
             2,
-            "chassis review answer: it needs one answer. Give ANSWER or --file, not both\n",
+            "chassis review answer: exactly one answer is needed. Give either ANSWER or --file\n",
         ),
         (
             ["local-model"],
@@ -164,11 +164,11 @@ def test_a_person_answers_at_the_desk(capsys: pytest.CaptureFixture[str]) -> Non
 
     assert capsys.readouterr().out == f"{ticket} is answered.\n"
     assert run("review", "list") == 0
-    assert capsys.readouterr().out == "Nothing waits for a person.\n"
+    assert capsys.readouterr().out == "The review queue is empty.\n"
     assert run("review", "show", ticket) == 0
     shown = capsys.readouterr().out
-    assert "answered_by  bob" in shown
-    assert re.search(r"^confidence   0\.10\ncreated_at   \d{4}-\d\d-\d\d \d\d:\d\d UTC$", shown, re.MULTILINE)
+    assert "answered_by      bob" in shown
+    assert re.search(r"^confidence       0\.10\ncreated_at       \d{4}-\d\d-\d\d \d\d:\d\d UTC$", shown, re.MULTILINE)
     assert '"text": "Because."' in shown
 
 

@@ -89,7 +89,7 @@ def test_models_off_on_status(
     run("models", "status")
 
     assert said[0] == said[3] == said[4] == "The models are on."
-    assert said[1].startswith("The models are off; the baseline and the desk answer.")
-    assert said[2].startswith("The models are off since 20")
+    assert said[1].startswith("The models are off. The baseline and people answer")
+    assert said[2].startswith("The models have been off since 20")
     assert said[2].endswith("UTC, by ann: bad words")
     assert capsys.readouterr().out.strip() == "The models are off: MODELS_OFF is set in this environment."

@@ -433,7 +433,7 @@ def test_an_evaluation_bothers_nobody_and_spends_nothing(evaluated: Path, capsys
 
     assert chassis("review", "list") == 0
 
-    assert capsys.readouterr().out == "Nothing waits for a person.\n"
+    assert capsys.readouterr().out == "The review queue is empty.\n"
 
 
 @pytest.mark.parametrize("remove", ["evals/suites.toml", "evals/graders.py"])

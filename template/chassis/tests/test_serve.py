@@ -13,7 +13,7 @@ from serve_process import first_match, process
 from chassis.errors import ConfigError
 from chassis.store.api_keys import DEVELOPMENT_CALLER, ApiKeys
 from chassis.store.opening import open_database
-from chassis.telemetry.spans import FILE, SpanStore
+from chassis.telemetry.spans import TRACES_FILE, SpanStore
 
 
 @pytest.mark.slow
@@ -36,7 +36,7 @@ def test_a_service_that_is_told_to_go_finishes_what_it_began(tmp_path: Path) -> 
 
     assert (ready, draining, answered.status_code, code) == (200, 503, 200, 0)
     assert "service.stopped" in log
-    assert SpanStore(tmp_path / "var" / FILE).find(answered.json()["trace_id"])
+    assert SpanStore(tmp_path / "var" / TRACES_FILE).find(answered.json()["trace_id"])
 
 
 @pytest.mark.slow
@@ -88,7 +88,7 @@ def test_a_key_for_developing_opens_nothing_in_production(store_url: str) -> Non
         try:
             developing, production = ApiKeys(database), ApiKeys(database, production=True)
             key, other = await developing.create(DEVELOPMENT_CALLER), await production.create("billing")
-            with pytest.raises(ConfigError, match="keys of 'developer' open nothing in production"):
+            with pytest.raises(ConfigError, match="keys of 'developer' are rejected in production"):
                 await production.create(DEVELOPMENT_CALLER)
             return [await keys.find_caller(known) for keys in (developing, production) for known in (key, other)]
         finally:

@@ -18,7 +18,7 @@ from chassis.telemetry import names
 from chassis.telemetry.chat import ChatSpan
 from chassis.telemetry.context import current_trace_id, outgoing_headers
 from chassis.telemetry.setup import Telemetry
-from chassis.telemetry.spans import FILE
+from chassis.telemetry.spans import TRACES_FILE
 from chassis.wiring import wire
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -71,7 +71,7 @@ def test_a_collector_gets_everything_by_shutdown(tmp_path: Path, monkeypatch: py
         ("chassis.owner", "@acme/ai"),
     }
     assert collector.metric_names() == {"gen_ai.client.operation.duration"}
-    assert not (tmp_path / FILE).exists()
+    assert not (tmp_path / TRACES_FILE).exists()
 
 
 def test_the_owner_is_the_teams_that_the_file_names(project: Path) -> None:

@@ -13,10 +13,9 @@ from rich.console import Console
 from telemetry_sinks import started
 from typer.testing import CliRunner
 
-from chassis.cli.trace import trace
+from chassis.cli.trace import draw, trace
 from chassis.telemetry import names
-from chassis.telemetry.spans import FILE, SpanStore, StoredSpan
-from chassis.telemetry.trace_tree import draw
+from chassis.telemetry.spans import TRACES_FILE, SpanStore, StoredSpan
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -30,7 +29,7 @@ def recording(store: SpanStore) -> Tracer:
 
 def test_only_the_newest_traces_are_kept(tmp_path: Path) -> None:
     """The file does not grow for ever."""
-    store = SpanStore(tmp_path / FILE, keep=2)
+    store = SpanStore(tmp_path / TRACES_FILE, keep=2)
     tracer = recording(store)
     for number in range(4):
         tracer.start_span(f"call {number}", attributes={names.CALL_ID: f"c_{number}"}).end()
@@ -41,7 +40,7 @@ def test_only_the_newest_traces_are_kept(tmp_path: Path) -> None:
 
 def test_threads_may_store_at_once(tmp_path: Path) -> None:
     """Spans that end in several threads are all kept."""
-    store = SpanStore(tmp_path / FILE)
+    store = SpanStore(tmp_path / TRACES_FILE)
     tracer = recording(store)
 
     def work() -> None:
@@ -147,12 +146,12 @@ def test_the_command_draws_the_newest_call(project: Path) -> None:
 
 def test_the_command_says_why_it_shows_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No trace yet, no such trace, and traces that went elsewhere are three different sentences."""
-    assert run_trace() == (1, "", "There is no trace yet; ask something first: uv run chassis ask '…'\n")
-    SpanStore(project / "var" / FILE).shutdown()
+    assert run_trace() == (1, "", "There is no trace yet; ask a question first: uv run chassis ask '…'\n")
+    SpanStore(project / "var" / TRACES_FILE).shutdown()
     assert run_trace("c_9") == (1, "", "There is no trace of 'c_9' here; only the newest are kept.\n")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
     assert run_trace("c_9") == (
         1,
         "",
-        "Traces are sent to http://collector:4318 and none are kept here; look for the trace id there.\n",
+        "Traces are sent to http://collector:4318 and not stored here; look for the trace id there.\n",
     )

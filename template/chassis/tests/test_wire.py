@@ -24,7 +24,7 @@ from chassis.config.settings import Settings
 from chassis.errors import CallError
 from chassis.guard.model import GuardedModel
 from chassis.guard.vendors import connect
-from chassis.telemetry.spans import FILE
+from chassis.telemetry.spans import TRACES_FILE
 from chassis.testing import wire_for_tests
 
 PLANTED = {
@@ -144,7 +144,7 @@ def test_no_planted_value_leaves_through_the_door(
         with open_door(tmp_path, model_at(upstream.url), data={"refuse": []}, destinations=WITHOUT_NAMES) as door:
             response = door.ask(TEXT.replace(PLANTED["name"], "nobody"), traceparent="")
             assert response.status_code == 200
-        kept = b"".join(file.read_bytes() for file in (tmp_path / "var").glob(f"{FILE}*"))
+        kept = b"".join(file.read_bytes() for file in (tmp_path / "var").glob(f"{TRACES_FILE}*"))
 
     for place in (b"".join(upstream.received), kept, lines.getvalue().encode()):
         assert place

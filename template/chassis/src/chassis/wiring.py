@@ -121,7 +121,7 @@ async def wire(
                 constraints=constraints,
                 task=task,
                 database=database,
-                api_keys=ApiKeys(database, production=settings.chassis_env == "production"),
+                api_keys=ApiKeys(database, production=settings.production),
                 ledger=ledger,
                 kill_switch=kill_switch,
                 review_queue=review_queue,

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from chassis.telemetry.logs import configure_logs
 from chassis.telemetry.setup import Identity, Telemetry, start_telemetry
-from chassis.telemetry.spans import FILE, SpanStore, StoredSpan
+from chassis.telemetry.spans import TRACES_FILE, SpanStore, StoredSpan
 
 
 class Lines(StringIO):
@@ -108,7 +108,7 @@ def started(folder: Path) -> Telemetry:
 
 def stored(folder: Path, identifier: str | None = None) -> list[StoredSpan]:
     """Return a trace that was kept in `folder`, the newest if none is named."""
-    store = SpanStore(folder / FILE)
+    store = SpanStore(folder / TRACES_FILE)
     spans = store.find(identifier) if identifier else store.newest()
     store.shutdown()
     return spans

@@ -1,4 +1,4 @@
-"""`chassis ask`: one question through the whole service, without the web."""
+"""`chassis ask`: one question to the whole service, without HTTP."""
 
 import asyncio
 import sys
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chassis.cli.values import read_typed, show_typed
+from chassis.cli.shared import read_typed, show_typed
 from chassis.config.project import find_project
 from chassis.config.settings import load_settings
+from chassis.telemetry.logs import configure_logs
 from chassis.usd import format_usd, nano_usd
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ CALLER = "cli"
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="Plain text or JSON; - reads it from standard input")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print what a caller would get over HTTP")] = False,
+    question: Annotated[str, typer.Argument(help="Plain text or JSON; - reads it from standard input.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print what a caller would get over HTTP.")] = False,
 ) -> None:
-    """Ask a question, and see who answered, how surely and at what cost."""
+    """Ask a question, and show the answer, who gave it, its confidence and its cost."""
     body = asyncio.run(_ask(sys.stdin.read() if question == "-" else question))
     if as_json:
         typer.echo(body.model_dump_json(indent=2, by_alias=True))
@@ -31,13 +32,12 @@ def ask(
 
 
 async def _ask(text: str) -> "AnsweredBody[Any] | ReferredBody":
-    from chassis.telemetry.logs import configure_logs
     from chassis.web.schemas import body_of
     from chassis.wiring import wire
 
     project = find_project()
     settings = load_settings(project.root)
-    configure_logs(production=settings.chassis_env == "production")
+    configure_logs(production=settings.production)
     async with wire(project, settings=settings) as wiring:
         question = read_typed(wiring.task.takes, text, "the question")
         call = wiring.service.new_call(CALLER)
@@ -47,17 +47,17 @@ async def _ask(text: str) -> "AnsweredBody[Any] | ReferredBody":
 
 def _ticket(body: "ReferredBody") -> str:
     return (
-        f"No machine was sure enough ({body.fallback_reason}); a person answers by {body.due_at:%Y-%m-%d %H:%M} UTC.\n"
+        f"A person will answer by {body.due_at:%Y-%m-%d %H:%M} UTC ({body.fallback_reason}).\n"
         f"The ticket is {body.referral_id}: `uv run chassis review show {body.referral_id}`.\n"
-        f"Over HTTP the answer will be at {body.location}. Whom to ask about it: {body.contact}"
+        f"Over HTTP the answer will be at {body.location}. Contact: {body.contact}"
     )
 
 
 def _facts(body: "AnsweredBody[Any] | ReferredBody") -> list[str]:
-    facts = [f"trace {body.trace_id}"]
-    if body.outcome == "answered":
-        why = f" ({body.fallback_reason})" if body.fallback_reason else ""
-        degraded = [f"degraded{why}"] if body.degraded else []
-        cost = format_usd(nano_usd(body.cost_usd))
-        facts = [f"answered by {body.answered_by}", *degraded, f"confidence {body.confidence:.2f}", cost, *facts]
-    return facts
+    trace = f"trace {body.trace_id}"
+    if body.outcome == "referred":
+        return [trace]
+    reason = f" ({body.fallback_reason})" if body.fallback_reason else ""
+    degraded = [f"degraded{reason}"] if body.degraded else []
+    cost = format_usd(nano_usd(body.cost_usd))
+    return [f"answered by {body.answered_by}", *degraded, f"confidence {body.confidence:.2f}", cost, trace]

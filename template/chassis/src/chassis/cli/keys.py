@@ -1,32 +1,31 @@
 """`chassis keys`: who may call the service."""
 
-import asyncio
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from chassis.cli.database import open_project_database
+from chassis.cli.shared import run_with_database
+from chassis.config.project import find_project
+from chassis.config.settings import load_settings
+from chassis.store.api_keys import ApiKeys
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from chassis.store.api_keys import ApiKeys
-
-app = typer.Typer(help="Issue, list and revoke the keys of callers.", no_args_is_help=True)
+app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 
 
 @app.command()
-def create(caller: Annotated[str, typer.Argument(help="Who will use it; budgets and logs call them so.")]) -> None:
-    """Issue a key and show it, this once."""
+def create(
+    caller: Annotated[str, typer.Argument(help="Who will use the key; budgets and logs use this name.")],
+) -> None:
+    """Create an API key and show it, this once."""
     typer.echo(_with_keys(lambda keys: keys.create(caller)))
 
 
 @app.command(name="list")
 def list_keys() -> None:
-    """Show every key that was issued: for whom, when, and since when it opens nothing."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """List all keys, without the keys themselves."""
     table = Table("id", "caller", "created (UTC)", "revoked (UTC)")
     for key in _with_keys(lambda keys: keys.list_keys()):
         table.add_row(
@@ -40,23 +39,14 @@ def list_keys() -> None:
 
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `chassis keys list` shows it.")]) -> None:
-    """End a key at once."""
+    """Revoke a key with immediate effect."""
     if not _with_keys(lambda keys: keys.revoke(key_id)):
-        typer.echo(f"No key {key_id!r} is in use; `uv run chassis keys list` shows those there are", err=True)
+        typer.echo(f"There is no active key {key_id!r}; `uv run chassis keys list` lists all keys", err=True)
         raise typer.Exit(1)
-    typer.echo(f"The key {key_id} opens nothing any more.")
+    typer.echo(f"The key {key_id} is revoked.")
 
 
-def _with_keys[T](act: "Callable[[ApiKeys], Awaitable[T]]") -> T:
-    from chassis.config.project import find_project
-    from chassis.config.settings import load_settings
-    from chassis.store.api_keys import ApiKeys
-
+def _with_keys[T](act: Callable[[ApiKeys], Awaitable[T]]) -> T:
     project = find_project()
-    production = load_settings(project.root).chassis_env == "production"
-
-    async def run() -> T:
-        async with open_project_database(project) as database:
-            return await act(ApiKeys(database, production=production))
-
-    return asyncio.run(run())
+    production = load_settings(project.root).production
+    return run_with_database(project, lambda database: act(ApiKeys(database, production=production)))

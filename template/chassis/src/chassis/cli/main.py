@@ -1,4 +1,4 @@
-"""Every command in one place. Whatever is slow to import, the task above all, is imported when a command needs it."""
+"""The command `chassis`. A command imports what is slow to import, above all the team's task, only when it runs."""
 
 import sys
 from collections.abc import Sequence
@@ -12,25 +12,25 @@ from chassis.errors import CallError, ChassisError, ConfigError
 
 USE, OPERATE = "Use the service", "Operate the service"
 COMMANDS = "chassis.commands"
-"""The entry-point group through which another package adds subcommands: functions that take the application."""
+"""The entry-point group through which other packages add subcommands. An entry point is a function that takes `app`."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         print(f"chassis {version('ai-service-chassis')}")
         raise typer.Exit
 
 
 Version = Annotated[
-    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version of the chassis")
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version of the chassis.")
 ]
 
 
 @app.callback()
 def chassis(_version: Version = False) -> None:
-    """Use, watch and take care of the service of this repository."""
+    """Use and operate the service of this repository."""
 
 
 app.command(rich_help_panel=USE)(serve.serve)
@@ -45,15 +45,15 @@ for command in entry_points(group=COMMANDS):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 1 it failed, 2 a setting or an argument is wrong, 3 there is no evidence."""
+    """Run one command and exit with 0 (success), 1 (failure), 2 (invalid setting or argument) or 3 (no evidence)."""
     try:
         app(arguments)
     except ConfigError as error:
-        _end(error, code=2)
+        _fail(error, code=2)
     except CallError as error:
-        _end(error, code=1)
+        _fail(error, code=1)
 
 
-def _end(error: ChassisError, code: int) -> None:
+def _fail(error: ChassisError, code: int) -> None:
     print(error, file=sys.stderr)
     sys.exit(code)

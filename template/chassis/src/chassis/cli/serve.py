@@ -1,4 +1,4 @@
-"""`chassis serve`: the service behind HTTP."""
+"""`chassis serve`: the service over HTTP."""
 
 import asyncio
 from typing import Annotated
@@ -23,6 +23,6 @@ async def _serve(host: str, port: int) -> None:
 
     project = find_project()
     settings = load_settings(project.root)
-    configure_logs(production=settings.chassis_env == "production")
+    configure_logs(production=settings.production)
     async with wire(project, settings=settings) as wiring:
         await serve_wired(wiring, host, port, say=typer.echo)

@@ -1,41 +1,117 @@
-"""`chassis trace`: what happened inside a call."""
+"""`chassis trace`: draws the trace of a call as a tree."""
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
-NONE_YET = "There is no trace yet; ask something first: uv run chassis ask '…'"
+from chassis.config.project import find_project
+from chassis.config.settings import load_settings
+from chassis.telemetry import names
+from chassis.usd import format_usd, nano_usd
+
+if TYPE_CHECKING:
+    from chassis.telemetry.spans import StoredSpan
+
+NO_TRACES = "There is no trace yet; ask a question first: uv run chassis ask '…'"
 
 
 def trace(
     identifier: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A call's id or a trace id; the newest call if left out.")
+        str | None, typer.Argument(metavar="[ID]", help="A call id or a trace id; the newest call by default.")
     ] = None,
 ) -> None:
-    """Draw what happened inside a call: every step, how long it took and what it cost."""
-    from rich.console import Console
-
-    from chassis.config.project import find_project
-    from chassis.config.settings import load_settings
+    """Draw the trace of a call: every step, its duration and its cost."""
     from chassis.telemetry.setup import otlp_endpoint
-    from chassis.telemetry.spans import FILE, SpanStore
-    from chassis.telemetry.trace_tree import draw
+    from chassis.telemetry.spans import TRACES_FILE, SpanStore
 
     project = find_project()
-    load_settings(project.root)  # .env may name the endpoint
+    load_settings(project.root)  # .env may set the endpoint
     if endpoint := otlp_endpoint("traces"):
-        _end(f"Traces are sent to {endpoint} and none are kept here; look for the trace id there.")
-    path = project.root / "var" / FILE
+        _fail(f"Traces are sent to {endpoint} and not stored here; look for the trace id there.")
+    path = project.root / "var" / TRACES_FILE
     if not path.exists():
-        _end(NONE_YET)
+        _fail(NO_TRACES)
     store = SpanStore(path)
     spans = store.find(identifier) if identifier else store.newest()
     store.shutdown()
     if not spans:
-        _end(f"There is no trace of {identifier!r} here; only the newest are kept." if identifier else NONE_YET)
+        _fail(f"There is no trace of {identifier!r} here; only the newest are kept." if identifier else NO_TRACES)
     Console().print(draw(spans))
 
 
-def _end(sentence: str) -> None:
+def _fail(sentence: str) -> None:
     typer.echo(sentence, err=True)
     raise typer.Exit(code=1)
+
+
+def draw(spans: "Sequence[StoredSpan]") -> RenderableType:
+    """Return one trace as a table with three columns: the tree of its spans, their durations, their main attributes.
+
+    Args:
+        spans: All spans of one trace in order of time, at least one.
+    """
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True, style="cyan")
+    table.add_column()
+    for branch, span in _tree(spans):
+        name = Text.assemble((branch, "dim"), (span.name, "bold red" if span.failed else "bold"))
+        table.add_row(name, _duration(span), Text(" · ".join(_facts(span)), style="red" if span.failed else ""))
+    started = datetime.fromtimestamp(spans[0].started_ns / 1e9, UTC)
+    return Group(Text(f"trace {spans[0].trace_id}  {started:%Y-%m-%d %H:%M:%S} UTC", style="dim"), table)
+
+
+def _tree(spans: "Sequence[StoredSpan]") -> "Iterator[tuple[str, StoredSpan]]":
+    """Yield each span after its parent, with the branch to draw before it.
+
+    A span whose parent is not in the trace is a root; its parent may belong to another service.
+    """
+    span_ids = {span.span_id for span in spans}
+    children: dict[str | None, list[StoredSpan]] = {}
+    for span in spans:
+        children.setdefault(span.parent_id if span.parent_id in span_ids else None, []).append(span)
+
+    def below(parent: str, trunk: str) -> "Iterator[tuple[str, StoredSpan]]":
+        siblings = children.get(parent, [])
+        for span in siblings:
+            last = span is siblings[-1]
+            yield trunk + ("└── " if last else "├── "), span
+            yield from below(span.span_id, trunk + ("    " if last else "│   "))
+
+    for root in children.get(None, []):
+        yield "", root
+        yield from below(root.span_id, "")
+
+
+def _duration(span: "StoredSpan") -> str:
+    seconds = (span.ended_ns - span.started_ns) / 1e9
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"
+
+
+def _facts(span: "StoredSpan") -> Iterator[str]:
+    """Yield what people want to know first: the outcome, the reason, the cost. What is not set is left out."""
+    attributes = span.attributes
+    if outcome := attributes.get(names.OUTCOME):
+        by = attributes.get(names.ANSWERED_BY)
+        yield f"{outcome} by {by}" if by else outcome
+    if attributes.get(names.CACHED):
+        yield "from the cache"
+    if attributes.get(names.DEGRADED):
+        yield "degraded"
+    if fallback_reason := attributes.get(names.FALLBACK_REASON):
+        yield fallback_reason
+    if (confidence := attributes.get(names.CONFIDENCE)) is not None:
+        yield f"confidence {confidence:.2f}"
+    if (status := attributes.get(names.HTTP_RESPONSE_STATUS_CODE)) is not None:
+        yield f"HTTP {status}"
+    if (tokens := attributes.get(names.USAGE_INPUT_TOKENS)) is not None:
+        yield f"{tokens} tokens in, {attributes.get(names.USAGE_OUTPUT_TOKENS, 0)} out"
+    if (cost := attributes.get(names.COST_USD)) is not None:
+        yield format_usd(nano_usd(cost))
+    if error := attributes.get(names.ERROR_TYPE):
+        yield error

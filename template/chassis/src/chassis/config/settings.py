@@ -28,6 +28,11 @@ class Settings(BaseSettings):
     local_model_url: str | None = None
     """The URL of the local model; `make local-model` writes it into `.env`."""
 
+    @property
+    def production(self) -> bool:
+        """Return whether this is a production installation."""
+        return self.chassis_env == "production"
+
 
 def load_settings(root: Path) -> Settings:
     """Read the settings of the project at `root`.

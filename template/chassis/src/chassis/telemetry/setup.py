@@ -28,7 +28,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from chassis.errors import ConfigError
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments, create_instruments
-from chassis.telemetry.spans import FILE, SpanStore
+from chassis.telemetry.spans import TRACES_FILE, SpanStore
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
@@ -160,7 +160,7 @@ def _span_processor(var: Path) -> BatchSpanProcessor | None:
 
         return BatchSpanProcessor(OTLPSpanExporter())
     try:
-        return BatchSpanProcessor(SpanStore(var / FILE), schedule_delay_millis=LOCAL_DELAY_MILLIS)
+        return BatchSpanProcessor(SpanStore(var / TRACES_FILE), schedule_delay_millis=LOCAL_DELAY_MILLIS)
     except (OSError, sqlite3.Error) as error:
         log.warning("spans.not_stored", folder=str(var), reason=str(error))  # a full or read-only disk stops no service
         return None
