@@ -135,7 +135,7 @@ BAD_STARTS = (
     ),
     BadStart(
         "a port that is in use",
-        "--host 127.0.0.1 --port {port}: another program listens there. Stop it, or name another port",
+        "--host 127.0.0.1 --port {port}: another program uses this port. Stop it, or choose another port",
         command=("serve", "--port", "{port}"),
     ),
     BadStart(

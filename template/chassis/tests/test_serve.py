@@ -49,7 +49,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
 
     assert service.returncode == 2
     assert errors.splitlines()[-1] == (
-        f"--host 127.0.0.1 --port {port}: another program listens there. Stop it, or name another port"
+        f"--host 127.0.0.1 --port {port}: another program uses this port. Stop it, or choose another port"
     )
     assert "Traceback" not in errors
 

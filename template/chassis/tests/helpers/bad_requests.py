@@ -7,12 +7,12 @@ KEY = "<key>"
 """Stands for a valid key."""
 KEYED = ("Authorization", f"Bearer {KEY}")
 JSON = ("Content-Type", "application/json")
-ONE_KEY = "Send the header `Authorization: Bearer <key>` once, with a key that begins with ck_"
-ONLY_JSON = "Send the header `Content-Type: application/json` and a body that is JSON"
-UNREADABLE = "The body cannot be read as JSON; send one JSON object in UTF-8"
-TOO_LARGE = "The body has more than 10000 bytes, which is the limit"
-NO_ADDRESS = "There is no such address; /docs lists those there are"
-NO_METHOD = "Use a method that the header Allow names"
+ONE_KEY = "Send the header `Authorization: Bearer <key>` once, with a key that starts with ck_"
+ONLY_JSON = "Send the header `Content-Type: application/json` and a JSON body"
+UNREADABLE = "The body is not valid JSON; send one JSON object in UTF-8"
+TOO_LARGE = "The body is larger than 10000 bytes"
+NO_ADDRESS = "There is no such path; /docs lists them all"
+NO_METHOD = "Use a method that the header Allow lists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ BAD_REQUESTS = (
         "a key that nobody issued",
         401,
         "unauthenticated",
-        "This key was never issued, or it was revoked",
+        "The API key is invalid or revoked",
         headers=(("Authorization", "Bearer ck_guessed"), JSON),
     ),
     BadRequest(
@@ -116,7 +116,7 @@ BAD_REQUESTS = (
         "an unknown referral",
         404,
         "not-found",
-        "There is no referral of this id for this caller",
+        "There is no referral with this id for this caller",
         b"",
         (KEYED,),
         "GET",

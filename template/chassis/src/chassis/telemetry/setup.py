@@ -41,7 +41,7 @@ FLUSH_SECONDS = 5
 """How long a shutdown waits for a collector that does not answer."""
 LOCAL_DELAY_MILLIS = 200
 """How soon a span can be read from the local file: a person who just asked looks at once."""
-UNTRACED_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Machines ask for these every few seconds, and nobody asks what became of it."""
 
 
@@ -83,7 +83,7 @@ class Telemetry:
             "operation_spans": False,
             "logs": False,
             "auto_configure": False,
-            "exclude": lambda scope: scope.get("path") in UNTRACED_PATHS,
+            "exclude": lambda scope: scope.get("path") in PROBE_PATHS,
         }
 
     def metrics_page(self) -> tuple[bytes, str]:

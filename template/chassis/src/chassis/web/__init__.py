@@ -1,1 +1,1 @@
-"""The HTTP door: who may come in, how much, and what they are told."""
+"""The HTTP interface: authentication, limits, routes and error responses."""

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from chassis.web.calls import calls_router
 from chassis.web.health import health_router
 from chassis.web.middleware import AddCallId, LimitRequests
-from chassis.web.problems import install
+from chassis.web.problems import add_problem_handlers
 from chassis.web.schemas import DescribedAPI
 from chassis.wiring import Wiring
 
@@ -45,7 +45,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         ],
     )
     app.state.draining = False
-    install(app)
+    add_problem_handlers(app)
     app.include_router(calls_router(wiring))
     app.include_router(health_router(wiring))
     _add_docs(app)

@@ -1,4 +1,4 @@
-"""The two addresses a caller uses: ask, and come back for what a person answered."""
+"""The two routes that callers use: ask a question, and fetch the answer of a person."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -21,7 +21,7 @@ from chassis.errors import (
 )
 from chassis.limits import RateLimiter
 from chassis.web.auth import Caller, keyed_route
-from chassis.web.problems import MISTAKE, BodyTooSlow, InvalidInput, MalformedBody, WrongMediaType
+from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, InvalidInput, MalformedBody, WrongMediaType
 from chassis.web.schemas import (
     CALL_ID,
     LOCATION,
@@ -32,18 +32,18 @@ from chassis.web.schemas import (
     ReferredBody,
     Responses,
     body_of,
-    problems,
+    problem_responses,
     specialized,
 )
 from chassis.wiring import Wiring
 
-ALWAYS = (Unauthenticated, BodyTooSlow, TooLarge, InvalidInput, CallError, Overloaded, DatabaseUnavailable)
+COMMON_ERRORS = (Unauthenticated, BodyTooSlow, TooLarge, InvalidInput, CallError, Overloaded, DatabaseUnavailable)
 
 type ReferralId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 def calls_router(wiring: Wiring) -> APIRouter:
-    """Return the routes of the task, typed by it."""
+    """Return the routes, with the types of the task."""
     router = APIRouter(route_class=keyed_route(wiring.api_keys), tags=["Calls"])
     _add_ask(router, wiring)
     _add_referral(router, wiring)
@@ -52,74 +52,73 @@ def calls_router(wiring: Wiring) -> APIRouter:
 
 def _add_ask(router: APIRouter, wiring: Wiring) -> None:
     async def ask(question: BaseModel, caller: Caller, request: Request) -> Response:
-        request.state.journaled = True  # from here on the call's own line says how it ended
+        request.state.in_call_log = True  # from here on, the call's own log line reports errors
         call = wiring.service.new_call(caller, request.state.call_id, request.state.arrived_at)
         try:
             outcome = await wiring.service.answer(question, call)
         except CallError:
             raise
-        except Exception as error:  # the journal has written it down
-            raise CallError(MISTAKE) from error
+        except Exception as error:
+            raise CallError(INTERNAL_ERROR) from error
         body = body_of(outcome, call, wiring)
         if isinstance(body, ReferredBody):
             return _json(202, body, {"Location": body.location})
         return _json(200, body)
 
-    ask.__annotations__["question"] = wiring.task.takes  # FastAPI reads at run time what no type checker can know
+    ask.__annotations__["question"] = wiring.task.takes  # FastAPI reads it at run time; type checkers cannot know it
     router.add_api_route(
         f"/v1/{wiring.task.name}",
         ask,
         methods=["POST"],
         operation_id="ask",
         summary="Ask a question",
-        dependencies=[Depends(_json_only), Depends(_at_most(wiring.constraints.limits.calls_per_minute))],
-        responses=_asked(wiring.task.gives),
+        dependencies=[Depends(_json_only), Depends(_rate_limit(wiring.constraints.limits.calls_per_minute))],
+        responses=_ask_responses(wiring.task.gives),
     )
 
 
-def _asked(gives: type[BaseModel]) -> Responses:
+def _ask_responses(gives: type[BaseModel]) -> Responses:
     return {
-        200: {"model": specialized(AnsweredBody, gives), "description": "An answer", "headers": CALL_ID},
+        200: {"model": specialized(AnsweredBody, gives), "description": "The answer", "headers": CALL_ID},
         202: {
             "model": ReferredBody,
-            "description": "A person answers later",
+            "description": "A person will answer",
             "headers": CALL_ID | LOCATION,
             "links": REFERRAL_LINK,
         },
-        **problems(
-            *ALWAYS, MalformedBody, WrongMediaType, InputNotAllowed, BudgetExhausted, TooManyCalls, ModelsFailed
+        **problem_responses(
+            *COMMON_ERRORS, MalformedBody, WrongMediaType, InputNotAllowed, BudgetExhausted, TooManyCalls, ModelsFailed
         ),
     }
 
 
 async def _json_only(request: Request) -> None:
-    """Refuse other media types by name, instead of as input of a strange form."""
+    """Reject other media types with 415. FastAPI would parse them in its own way and answer 422."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise WrongMediaType("Send the header `Content-Type: application/json` and a body that is JSON")
+        raise WrongMediaType("Send the header `Content-Type: application/json` and a JSON body")
 
 
-def _at_most(per_minute: int) -> Callable[[Caller], Awaitable[None]]:
-    rate = RateLimiter(per_minute)
+def _rate_limit(per_minute: int) -> Callable[[Caller], Awaitable[None]]:
+    rate_limiter = RateLimiter(per_minute)
 
-    async def limited(caller: Caller) -> None:
-        """Refuse whoever comes too often, before anything that costs is done for them."""
-        if (seconds := rate.check(caller)) is not None:
-            raise TooManyCalls(f"{per_minute} calls a minute are the limit; try again later", retry_after=seconds)
+    async def check(caller: Caller) -> None:
+        if (seconds := rate_limiter.check(caller)) is not None:
+            raise TooManyCalls(f"The limit is {per_minute} calls per minute; try again later", retry_after=seconds)
 
-    return limited
+    return check
 
 
 def _add_referral(router: APIRouter, wiring: Wiring) -> None:
     async def referral(referral_id: ReferralId, caller: Caller) -> Response:
-        found = await wiring.review_queue.find(referral_id)
-        if found is None or found.caller != caller:
-            raise NotFound("There is no referral of this id for this caller")
+        referral = await wiring.review_queue.find(referral_id)
+        if referral is None or referral.caller != caller:
+            raise NotFound("There is no referral with this id for this caller")
         body = {
-            "referral_id": found.id,
-            "status": "open" if found.answered_at is None else "answered",
-            "due_at": found.due_at.isoformat(),
-            "answer": found.answer,  # as it was stored: the task's type may have changed since
+            "referral_id": referral.id,
+            "status": "open" if referral.answered_at is None else "answered",
+            "due_at": referral.due_at.isoformat(),
+            "answer": referral.answer,  # as it was stored; the task's type may have changed since
         }
         return JSONResponse(body)
 
@@ -131,8 +130,8 @@ def _add_referral(router: APIRouter, wiring: Wiring) -> None:
         operation_id="referral",
         summary="Fetch a person's answer",
         responses={
-            200: {"model": body_type, "description": "Where it stands", "headers": CALL_ID},
-            **problems(*ALWAYS, NotFound),
+            200: {"model": body_type, "description": "The referral", "headers": CALL_ID},
+            **problem_responses(*COMMON_ERRORS, NotFound),
         },
     )
 

@@ -1,4 +1,7 @@
-"""What those who watch the service ask: does it live, does it take calls, what has it counted."""
+"""The routes that orchestrators and monitoring use: liveness, readiness, metrics. They need no API key.
+
+None of them asks a model, because an orchestrator should not restart the service when a vendor is down.
+"""
 
 import asyncio
 
@@ -8,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from chassis.errors import CallError
 from chassis.store.database import Database
 from chassis.web.problems import NotReady
-from chassis.web.schemas import CALL_ID, ReadyBody, StatusBody, problems
+from chassis.web.schemas import CALL_ID, ReadyBody, StatusBody, problem_responses
 from chassis.wiring import Wiring
 
 DATABASE_TIMEOUT_SECONDS = 2.0
@@ -16,20 +19,24 @@ log = structlog.get_logger()
 
 
 def health_router(wiring: Wiring) -> APIRouter:
-    """Return the routes that need no key. None of them asks a model: a vendor's bad day must not restart a service."""
+    """Return the three routes."""
     router = APIRouter(tags=["Health and metrics"])
 
-    @router.get("/healthz", summary="Liveness probe", responses={200: {"headers": CALL_ID}, **problems(CallError)})
+    @router.get(
+        "/healthz", summary="Liveness probe", responses={200: {"headers": CALL_ID}, **problem_responses(CallError)}
+    )
     async def healthz() -> StatusBody:
         return StatusBody(status="alive")
 
     @router.get(
-        "/readyz", summary="Readiness probe", responses={200: {"headers": CALL_ID}, **problems(CallError, NotReady)}
+        "/readyz",
+        summary="Readiness probe",
+        responses={200: {"headers": CALL_ID}, **problem_responses(CallError, NotReady)},
     )
     async def readyz(request: Request) -> ReadyBody:
         if request.app.state.draining:
             raise NotReady("The service is shutting down")
-        await _reach(wiring.database)
+        await _check(wiring.database)
         if wiring.service.guard is None:
             return ReadyBody(status="ready", models="none")
         return ReadyBody(status="ready", models="off" if await wiring.kill_switch.is_off() else "on")
@@ -40,11 +47,11 @@ def health_router(wiring: Wiring) -> APIRouter:
         response_class=Response,
         responses={
             200: {
-                "description": "Prometheus text",
+                "description": "Metrics in the text format of Prometheus",
                 "headers": CALL_ID,
                 "content": {"text/plain": {"schema": {"type": "string"}}},
             },
-            **problems(CallError),
+            **problem_responses(CallError),
         },
     )
     async def metrics() -> Response:
@@ -54,10 +61,10 @@ def health_router(wiring: Wiring) -> APIRouter:
     return router
 
 
-async def _reach(database: Database) -> None:
+async def _check(database: Database) -> None:
     try:
         async with asyncio.timeout(DATABASE_TIMEOUT_SECONDS):
             await database.fetch("SELECT 1")
     except Exception as error:
         log.warning("database.unreachable", error=type(error).__name__)
-        raise NotReady("The database does not answer") from error
+        raise NotReady("The database is unavailable") from error

@@ -1,4 +1,4 @@
-"""How much may come in: the size of one body, the time it takes, and how many calls at once."""
+"""Middleware for every request: its id, limits on size, time and concurrency, and cancellation on disconnect."""
 
 import asyncio
 import time
@@ -14,124 +14,19 @@ from chassis.call import new_call_id
 from chassis.config.constraints import Constraints
 from chassis.errors import CallError, Overloaded, TooLarge
 from chassis.limits import ConcurrencyLimit, QueueFull
-from chassis.web.problems import MISTAKE, BodyTooSlow, problem, refusal
+from chassis.telemetry.setup import PROBE_PATHS
+from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, problem_response, refusal_response
 
-EXEMPT_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Whoever watches the service gets an answer also when it is full."""
-
-
-class LimitRequests:
-    """Refuses a body over `limits.max_body_bytes`, and a call when there is no place for it, not even to wait.
-
-    The body is read before the call takes its place, so that a slow upload keeps nobody out. A call that waits uses up
-    its own time, and at most half of it: the other half must do for the answer. Whoever hangs up leaves the line.
-    """
-
-    def __init__(self, app: ASGIApp, constraints: Constraints) -> None:
-        self._app = app
-        self._limits = constraints.limits
-        self._longest_upload = constraints.latency.deadline_seconds
-        self._longest_wait = constraints.latency.deadline_seconds / 2
-        self._line = ConcurrencyLimit(self._limits.concurrent_calls, self._limits.queued_calls)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let one request in, or refuse it."""
-        if scope["type"] != "http" or scope["path"] in EXEMPT_PATHS:
-            await self._app(scope, receive, send)
-            return
-        try:
-            body = await self._read_in_time(scope, receive)
-            if body is not None:
-                await while_connected(partial(self._enter, scope, send), body, receive)
-        except (TooLarge, BodyTooSlow, Overloaded) as error:
-            await _refuse(error, scope, receive, send)
-
-    async def _read_in_time(self, scope: Scope, receive: Receive) -> bytes | None:
-        try:
-            async with asyncio.timeout(self._longest_upload):
-                return await self._read(scope, receive)
-        except TimeoutError:
-            raise BodyTooSlow(f"The body took longer than {self._longest_upload:g} s; send it faster") from None
-
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """Return the body, or None if the client hung up before its end."""
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdigit() and int(announced) > self._limits.max_body_bytes:
-            raise self._too_large()
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            body += message.get("body", b"")
-            if len(body) > self._limits.max_body_bytes:
-                raise self._too_large()
-            if not message.get("more_body", False):
-                return bytes(body)
-
-    async def _enter(self, scope: Scope, send: Send, receive: Receive) -> None:
-        scope["state"]["arrived_at"] = time.monotonic()
-        try:
-            async with self._line.acquire(self._longest_wait):
-                await self._app(scope, receive, send)
-        except QueueFull:
-            places = f"{self._limits.concurrent_calls} calls are under way and others wait"
-            raise Overloaded(f"{places}; there is no place for this one", retry_after=1) from None
-
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"The body has more than {self._limits.max_body_bytes} bytes, which is the limit")
-
-
-async def _refuse(error: CallError, scope: Scope, receive: Receive, send: Send) -> None:
-    await refusal(error, scope["state"]["call_id"])(scope, receive, send)
-
-
-HUNG_UP: Message = {"type": "http.disconnect"}
-
-type Work = Callable[[Receive], Coroutine[Any, Any, None]]
-"""What answers a request, given where to receive what is left of it."""
-
-
-async def while_connected(work: Work, body: bytes, receive: Receive) -> None:
-    """Do the work, and cancel it as soon as the caller hangs up. Whatever it shields, such as money, comes to its end.
-
-    Args:
-        work: Answers the request.
-        body: The whole body, which has been received already.
-        receive: Where the next message can only be that the caller has hung up.
-    """
-    hanging_up = asyncio.create_task(_hang_up(receive))
-    unread = [body]
-
-    async def replay() -> Message:
-        if unread:
-            return {"type": "http.request", "body": unread.pop(), "more_body": False}
-        await asyncio.wait({hanging_up})
-        return HUNG_UP
-
-    working = asyncio.create_task(work(replay))
-    try:
-        await asyncio.wait({working, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        if not working.done():
-            working.cancel()
-            await asyncio.wait({working})
-        hanging_up.cancel()
-    if not working.cancelled():
-        working.result()
-
-
-async def _hang_up(receive: Receive) -> None:
-    while (await receive())["type"] != HUNG_UP["type"]:
-        pass  # HTTP has nothing else to say after a body, but a server might
-
-
-HEADER = "X-Call-Id"
+CALL_ID_HEADER = "X-Call-Id"
+DISCONNECTED: Message = {"type": "http.disconnect"}
 log = structlog.get_logger()
+
+type Handler = Callable[[Receive], Coroutine[Any, Any, None]]
+"""Answers a request. Its argument returns what is left of the request."""
 
 
 class AddCallId:
-    """Names each request in `X-Call-Id`, whatever becomes of it."""
+    """Gives each request an id, and sends it back in the header `X-Call-Id`, also with errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -149,9 +44,9 @@ class AddCallId:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
-                headers[HEADER] = call_id
+                headers[CALL_ID_HEADER] = call_id
                 if scope["app"].state.draining:
-                    headers["Connection"] = "close"  # the next request should find another replica
+                    headers["Connection"] = "close"  # so that the next request reaches another replica
             await send(message)
 
         try:
@@ -159,5 +54,107 @@ class AddCallId:
         except Exception as error:
             log.exception("request.failed", call_id=call_id, error=type(error).__name__)
             if not started:
-                response = problem(CallError(MISTAKE), call_id)
+                response = problem_response(CallError(INTERNAL_ERROR), call_id)
                 await response(scope, receive, send_with_id)
+
+
+class LimitRequests:
+    """Refuses a body that is too large or too slow, and a call when too many are running and waiting.
+
+    The body is read before the call counts as running, so that slow uploads do not block other callers. A call may wait
+    for half of its deadline, so that the other half is left for the answer. A waiting call whose caller disconnects
+    leaves the queue.
+    """
+
+    def __init__(self, app: ASGIApp, constraints: Constraints) -> None:
+        self._app = app
+        self._limits = constraints.limits
+        self._max_upload_seconds = constraints.latency.deadline_seconds
+        self._max_wait_seconds = constraints.latency.deadline_seconds / 2
+        self._calls = ConcurrencyLimit(self._limits.concurrent_calls, self._limits.queued_calls)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        # Probes are always answered: a service that is only busy must not look dead.
+        if scope["type"] != "http" or scope["path"] in PROBE_PATHS:
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await self._read_in_time(receive, Headers(scope=scope))
+            if body is not None:
+                await run_while_connected(partial(self._handle, scope, send), body, receive)
+        except (TooLarge, BodyTooSlow, Overloaded) as error:
+            await refusal_response(error, scope["state"]["call_id"])(scope, receive, send)
+
+    async def _read_in_time(self, receive: Receive, headers: Headers) -> bytes | None:
+        try:
+            async with asyncio.timeout(self._max_upload_seconds):
+                return await self._read(receive, headers)
+        except TimeoutError:
+            raise BodyTooSlow(f"The body took longer than {self._max_upload_seconds:g} s; send it faster") from None
+
+    async def _read(self, receive: Receive, headers: Headers) -> bytes | None:
+        """Return the body, or None if the caller disconnected before its end."""
+        announced = headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > self._limits.max_body_bytes:
+            raise self._too_large()
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == DISCONNECTED["type"]:
+                return None
+            body += message.get("body", b"")
+            if len(body) > self._limits.max_body_bytes:  # without a length, or with a wrong one
+                raise self._too_large()
+            if not message.get("more_body", False):
+                return bytes(body)
+
+    async def _handle(self, scope: Scope, send: Send, receive: Receive) -> None:
+        scope["state"]["arrived_at"] = time.monotonic()  # waiting counts against the call's deadline
+        try:
+            async with self._calls.acquire(self._max_wait_seconds):
+                await self._app(scope, receive, send)
+        except QueueFull:
+            running = f"{self._limits.concurrent_calls} calls are running"
+            raise Overloaded(f"{running} and others are waiting; try again later", retry_after=1) from None
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"The body is larger than {self._limits.max_body_bytes} bytes")
+
+
+async def run_while_connected(handle: Handler, body: bytes, receive: Receive) -> None:
+    """Run `handle`, and cancel it if the caller disconnects. What it shields, such as settling money, finishes.
+
+    ASGI tells of a disconnect only to someone who waits in `receive`, and the application does not while it works. So a
+    task of its own waits there from the start, and the application gets the body, which was read before, and the
+    disconnect from `replay` instead.
+
+    Args:
+        handle: Answers the request.
+        body: The whole body.
+        receive: The server's channel, on which nothing but the disconnect can follow.
+    """
+    disconnect = asyncio.create_task(_wait_for_disconnect(receive))
+    unread = [body]
+
+    async def replay() -> Message:
+        if unread:
+            return {"type": "http.request", "body": unread.pop(), "more_body": False}
+        await asyncio.wait({disconnect})
+        return DISCONNECTED
+
+    handling = asyncio.create_task(handle(replay))
+    try:
+        await asyncio.wait({handling, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+    finally:  # also if the server cancels this task
+        if not handling.done():
+            handling.cancel()
+            await asyncio.wait({handling})
+        disconnect.cancel()
+    if not handling.cancelled():
+        handling.result()  # raises what the application raised
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != DISCONNECTED["type"]:
+        pass  # nothing else can follow a body in HTTP, but a server might send something

@@ -1,4 +1,4 @@
-"""Every refusal as problem+json (RFC 9457): a stable type, one sentence, never what the caller sent."""
+"""Error responses as problem+json (RFC 9457). They never repeat what the caller sent, because proxies may log them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,11 @@ from starlette.exceptions import HTTPException
 from chassis.errors import CallError, NotFound, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
-MISTAKE = "The service made a mistake; its owners find it by the call_id"
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+INTERNAL_ERROR = "Internal error; the owners of the service can find it by the call_id"
+FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+MAX_FIELD_PROBLEMS = 20
+"""How many invalid fields a response lists, so that a body with thousands of them does not cause a huge response."""
+log = structlog.get_logger()
 
 
 class MalformedBody(CallError):
@@ -25,33 +28,33 @@ class MalformedBody(CallError):
 
 
 class WrongMethod(CallError):
-    """The address exists, but not for this method."""
+    """The path exists, but not for this method."""
 
-    status, slug, title = 405, "wrong-method", "This address does not take that method"
+    status, slug, title = 405, "wrong-method", "Method not allowed"
 
 
 class BodyTooSlow(CallError):
-    """The body did not arrive in the time that a whole call may take."""
+    """The body did not arrive within the deadline of a call."""
 
-    status, slug, title = 408, "too-slow", "The request body came too slowly"
+    status, slug, title = 408, "too-slow", "The request body took too long"
 
 
 class WrongMediaType(CallError):
-    """The body is labelled as something other than JSON."""
+    """The Content-Type is not JSON."""
 
-    status, slug, title = 415, "wrong-media-type", "The body must be JSON"
+    status, slug, title = 415, "wrong-media-type", "The Content-Type must be JSON"
 
 
 class InvalidInput(CallError):
-    """The body is JSON, but not of the task's input type."""
+    """The body is JSON, but does not fit the task's input type."""
 
-    status, slug, title = 422, "invalid-input", "The input is not of the expected form"
+    status, slug, title = 422, "invalid-input", "The input is invalid"
 
 
 class NotReady(CallError):
-    """The service is about to end, or cut off from its database."""
+    """The service is shutting down, or its database is unavailable."""
 
-    status, slug, title = 503, "not-ready", "The service takes no calls at present"
+    status, slug, title = 503, "not-ready", "The service is not ready"
 
 
 class FieldProblem(BaseModel):
@@ -60,54 +63,49 @@ class FieldProblem(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     field: str
-    """Where it is, such as `body.question`."""
+    """The path of the field, such as `body.question`."""
     message: str
 
 
 class Problem(BaseModel):
-    """The body of every response that is not a success."""
+    """The body of every error response."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     type: str
-    """Never changes for the same kind of problem; branch on this."""
+    """The kind of problem. It never changes for the same kind, so programs should decide by it."""
     title: str
     status: int
     detail: str
     call_id: str
     errors: Sequence[FieldProblem] | None = None
-    """Only with `invalid-input`: what is wrong, field by field."""
+    """Only with `invalid-input`: the invalid fields."""
 
 
-log = structlog.get_logger()
-
-FROM_FRAMEWORK: Mapping[int, tuple[type[CallError], str]] = {
-    400: (MalformedBody, "The body cannot be read as JSON; send one JSON object in UTF-8"),
-    404: (NotFound, "There is no such address; /docs lists those there are"),
-    405: (WrongMethod, "Use a method that the header Allow names"),
+FRAMEWORK_ERRORS: Mapping[int, tuple[type[CallError], str]] = {
+    400: (MalformedBody, "The body is not valid JSON; send one JSON object in UTF-8"),
+    404: (NotFound, "There is no such path; /docs lists them all"),
+    405: (WrongMethod, "Use a method that the header Allow lists"),
 }
-"""What the web framework refuses on its own, by status."""
-
-MOST_ERRORS = 20
-"""A body with thousands of mistakes must not be answered with megabytes."""
+"""The errors that FastAPI raises by itself, by status, and the detail that replaces its own."""
 
 
-def install(app: FastAPI) -> None:
-    """Answer with problem+json whatever is refused on the way of a request."""
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make the application answer every error with problem+json."""
     app.exception_handlers |= {
         CallError: _on_call_error,
         RequestValidationError: _on_invalid_input,
-        HTTPException: _on_framework_refusal,
+        HTTPException: _on_framework_error,
     }
 
 
-def problem(
+def problem_response(
     error: CallError,
     call_id: str,
     headers: Mapping[str, str] | None = None,
     errors: Sequence[FieldProblem] | None = None,
 ) -> Response:
-    """Return the response that tells a caller about `error`."""
+    """Return the response for an error."""
     body = Problem(
         type=f"/problems/{error.slug}",
         title=error.title,
@@ -124,44 +122,49 @@ def problem(
     return Response(body.model_dump_json(exclude_none=True), error.status, all_headers, MEDIA_TYPE)
 
 
-def refusal(error: CallError, call_id: str, **more: Any) -> Response:
-    """Return the response to a request that never became a call, and leave a line for whoever looks its id up."""
+def refusal_response(error: CallError, call_id: str, **details: Any) -> Response:
+    """Return the response for a request that was refused before a call started, and log it.
+
+    Without this line nobody could find the call id of the response in the log.
+    """
     log.info("request.refused", call_id=call_id, status=error.status, problem=error.slug)
-    return problem(error, call_id, **more)
+    return problem_response(error, call_id, **details)
 
 
 async def _on_call_error(request: Request, error: CallError) -> Response:
-    journaled = getattr(request.state, "journaled", False)
-    return (problem if journaled else refusal)(error, request.state.call_id)
+    respond = problem_response if getattr(request.state, "in_call_log", False) else refusal_response
+    return respond(error, request.state.call_id)
 
 
-async def _on_framework_refusal(request: Request, refused: HTTPException) -> Response:
-    kind, detail = FROM_FRAMEWORK[refused.status_code]
-    allowed = (refused.headers or {}).get("Allow")
+async def _on_framework_error(request: Request, error: HTTPException) -> Response:
+    kind, detail = FRAMEWORK_ERRORS[error.status_code]
+    allowed = (error.headers or {}).get("Allow")
     headers = {"Allow": ", ".join(sorted(allowed.split(", ")))} if allowed else {}
-    return refusal(kind(detail), request.state.call_id, headers=headers)
+    return refusal_response(kind(detail), request.state.call_id, headers=headers)
 
 
-async def _on_invalid_input(request: Request, invalid: RequestValidationError) -> Response:
-    details: Sequence[ErrorDetails] = invalid.errors()
+async def _on_invalid_input(request: Request, error: RequestValidationError) -> Response:
+    call_id: str = request.state.call_id
+    details: Sequence[ErrorDetails] = error.errors()
     first = details[0]
     if first["type"] == "json_invalid":
         reason = str(first.get("ctx", {}).get("error")).removesuffix(" at")  # "Unterminated string starting at"
-        error = MalformedBody(f"The body is not JSON: {reason} at character {first['loc'][-1]}")
-        return refusal(error, request.state.call_id)
-    errors = [FieldProblem(field=_field(detail["loc"]), message=_message(detail)) for detail in details[:MOST_ERRORS]]
+        detail = f"The body is not JSON: {reason} at character {first['loc'][-1]}"
+        return refusal_response(MalformedBody(detail), call_id)
+    fields = [FieldProblem(field=_path(item["loc"]), message=_message(item)) for item in details[:MAX_FIELD_PROBLEMS]]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    error = InvalidInput(f"{errors[0].field}: {errors[0].message}{more}")
-    return refusal(error, request.state.call_id, errors=errors)
+    return refusal_response(InvalidInput(f"{fields[0].field}: {fields[0].message}{more}"), call_id, errors=fields)
 
 
-def _field(location: Sequence[int | str]) -> str:
-    """Return `body.lines[0].text`; what a caller made up is only repeated if it looks like a name."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part if NAME.fullmatch(part) else '?'}" for part in location)
+def _path(location: Sequence[int | str]) -> str:
+    """Return `body.lines[0].text`. An unknown field's name comes from the caller: repeat it only if it is harmless."""
+    parts = (
+        f"[{part}]" if isinstance(part, int) else f".{part if FIELD_NAME.fullmatch(part) else '?'}" for part in location
+    )
     return "".join(parts).removeprefix(".")
 
 
 def _message(detail: ErrorDetails) -> str:
-    if detail["type"] == "union_tag_invalid":  # the one message of Pydantic's that quotes the input
+    if detail["type"] == "union_tag_invalid":  # the only message of Pydantic that quotes the input
         return f"The tag must be one of {detail.get('ctx', {}).get('expected_tags')}"
     return detail["msg"].removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""What callers are sent when all went well, as JSON."""
+"""The bodies of successful responses, and what the OpenAPI document says about responses in general."""
 
 from datetime import datetime
 from typing import Any, Literal, assert_never
@@ -18,31 +18,31 @@ REFERRALS = "/v1/referrals"
 
 
 class Body(BaseModel):
-    """A body whose fields are described in /openapi.json as they are here."""
+    """A body whose OpenAPI description is in its docstrings."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class AnsweredBody[A: BaseModel](Body):
-    """The answer, and how it came about."""
+    """An answer."""
 
     outcome: Literal["answered"] = "answered"
     call_id: str
     answer: A
     answered_by: str
-    """The model's name, `baseline`, or `task` if no model was asked."""
+    """The name of the model, `baseline`, or `task` if no model was asked."""
     degraded: bool
-    """True when a model was meant to answer first and something else did."""
+    """Whether a fallback answered instead of the first model."""
     fallback_reason: FallbackReason | None
-    """What went wrong on the way, if anything."""
+    """Why a fallback was needed, if one was."""
     confidence: float
-    """How sure the author of the answer is, from 0 to 1."""
+    """The confidence of the answer, from 0 to 1."""
     cost_usd: float
     trace_id: str | None
 
 
 class ReferredBody(Body):
-    """No machine was sure enough: a person answers later, at `location`."""
+    """A person will answer. The answer can be fetched at `location`."""
 
     outcome: Literal["referred"] = "referred"
     call_id: str
@@ -51,12 +51,12 @@ class ReferredBody(Body):
     due_at: datetime
     location: str
     contact: str
-    """Whom to ask about it."""
+    """The email address for questions about the referral."""
     trace_id: str | None
 
 
 class ReferralBody[A: BaseModel](Body):
-    """Where a referral stands."""
+    """A question for a person, with the answer once there is one."""
 
     referral_id: str
     status: Literal["open", "answered"]
@@ -71,20 +71,20 @@ class StatusBody(Body):
 
 
 class ReadyBody(StatusBody):
-    """The state of a process that takes calls."""
+    """The state of a process that accepts calls."""
 
     models: Literal["on", "off", "none"]
-    """Whether models are asked, are switched off, or none is configured with its key."""
+    """`on`: models are asked. `off`: the kill switch is on. `none`: no model has its API key."""
 
 
 def specialized[B: BaseModel](body: type[B], gives: type[BaseModel]) -> type[B]:
-    """Return `body[gives]`, which no type checker can read because `gives` is only known at run time."""
+    """Return `body[gives]`. Type checkers cannot read that expression, because `gives` is known only at run time."""
     generic: Any = body
     return generic[gives]
 
 
 def body_of(outcome: Outcome[Any], call: Call, wiring: Wiring) -> AnsweredBody[Any] | ReferredBody:
-    """Return what a caller is sent about `outcome`."""
+    """Return the response body for an outcome."""
     match outcome:
         case Answered() as answered:
             return specialized(AnsweredBody, wiring.task.gives)(
@@ -111,55 +111,56 @@ def body_of(outcome: Outcome[Any], call: Call, wiring: Wiring) -> AnsweredBody[A
             assert_never(outcome)
 
 
-REF = "#/components/schemas/"
+type Responses = dict[int | str, dict[str, Any]]
+"""OpenAPI responses by status, as FastAPI takes them."""
+
+SCHEMAS = "#/components/schemas/"
 CALL_ID = {
     "X-Call-Id": {
-        "description": "Names this request in logs and traces",
+        "description": "The id of this request in logs and traces",
         "required": True,
         "schema": {"type": "string"},
     }
 }
-OF_STATUS: dict[int, dict[str, Any]] = {
-    401: {
-        "WWW-Authenticate": {"description": "How to identify oneself", "required": True, "schema": {"type": "string"}}
-    },
-    429: {
-        "Retry-After": {
-            "description": "Seconds after which there is money, or room, again",
-            "schema": {"type": "integer"},
-        }
-    },
-    503: {
-        "Retry-After": {"description": "Seconds after which trying again makes sense", "schema": {"type": "integer"}}
-    },
+LOCATION = {
+    "Location": {"description": "Where the answer can be fetched", "required": True, "schema": {"type": "string"}}
 }
-LOCATION = {"Location": {"description": "Where the answer will be", "required": True, "schema": {"type": "string"}}}
+RETRY_AFTER = {
+    "Retry-After": {
+        "description": "The number of seconds after which to try again",
+        "schema": {"type": "integer"},
+    }
+}
+WWW_AUTHENTICATE = {
+    "WWW-Authenticate": {"description": "How to authenticate", "required": True, "schema": {"type": "string"}}
+}
+STATUS_HEADERS: dict[int, dict[str, Any]] = {401: WWW_AUTHENTICATE, 429: RETRY_AFTER, 503: RETRY_AFTER}
+"""The headers of an error response besides the call id, by status."""
 REFERRAL_LINK = {"referral": {"operationId": "referral", "parameters": {"referral_id": "$response.body#/referral_id"}}}
 
-type Responses = dict[int | str, dict[str, Any]]
 
-
-def problems(*kinds: type[CallError]) -> Responses:
-    """Return the descriptions of the refusals that an operation can meet; kinds of one status share a description."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": f"{REF}{Problem.__name__}"}}}
-    described: Responses = {}
+def problem_responses(*kinds: type[CallError]) -> Responses:
+    """Return the error responses of an operation. Errors with the same status share one description."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMAS}{Problem.__name__}"}}}
+    descriptions: dict[int, list[str]] = {}
     for kind in sorted(kinds, key=lambda kind: kind.status):
-        line = f"{kind.title} (`/problems/{kind.slug}`)"
-        known = described.get(kind.status)
-        described[kind.status] = {
-            "description": f"{known['description']}; {line}" if known else line,
-            "headers": CALL_ID | OF_STATUS.get(kind.status, {}),
+        descriptions.setdefault(kind.status, []).append(f"{kind.title} (`/problems/{kind.slug}`)")
+    return {
+        status: {
+            "description": "; ".join(lines),
+            "headers": CALL_ID | STATUS_HEADERS.get(status, {}),
             "content": content,
         }
-    return described
+        for status, lines in descriptions.items()
+    }
 
 
 class DescribedAPI(FastAPI):
-    """FastAPI, with the schema of a problem among the components; it only adds schemas of media type JSON itself."""
+    """FastAPI with the schema of `Problem` in its OpenAPI document. FastAPI adds only schemas of JSON responses."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         document = super().openapi()
-        schema = Problem.model_json_schema(ref_template=REF + "{model}", mode="serialization")
+        schema = Problem.model_json_schema(ref_template=SCHEMAS + "{model}", mode="serialization")
         document["components"]["schemas"] |= {**schema.pop("$defs"), Problem.__name__: schema}
         return document

@@ -1,4 +1,4 @@
-"""Runs the HTTP application: announce, serve, and on the way out let every call that has begun come to its end."""
+"""Runs the HTTP server. On SIGTERM it finishes the running calls before the process ends."""
 
 import asyncio
 import errno
@@ -20,8 +20,8 @@ from chassis.store.api_keys import DEVELOPMENT_CALLER
 from chassis.web.app import build_app
 from chassis.wiring import Wiring
 
-NOTICE_SECONDS = 2.0
-"""From the first 503 of /readyz to the last connection that is accepted: time for a load balancer to look."""
+DRAIN_NOTICE_SECONDS = 2.0
+"""How long connections are still accepted after /readyz first answered 503: load balancers need time to notice."""
 log = structlog.get_logger()
 
 
@@ -29,13 +29,13 @@ async def serve(wiring: Wiring, host: str, port: int, say: Callable[[str], None]
     """Serve until SIGTERM or Ctrl+C, then drain.
 
     Args:
-        wiring: What is served.
+        wiring: The service.
         host: The address to listen on.
         port: The port to listen on; 0 for any free one.
-        say: Tells a developer the address and, once, their key.
+        say: Shows a developer the address and, the first time, an API key.
 
     Raises:
-        ConfigError: The address cannot be listened on.
+        ConfigError: The process cannot listen on this address.
     """
     with _listener(host, port) as listener:
         address = _address(listener)
@@ -43,12 +43,13 @@ async def serve(wiring: Wiring, host: str, port: int, say: Callable[[str], None]
         app = build_app(wiring)
         config = uvicorn.Config(
             app,
-            log_config=None,  # the chassis has set up one stream of logs for everything
+            log_config=None,  # the chassis has already configured logging, also for libraries
             log_level="warning",
             access_log=False,  # `call.finished` says more
             server_header=False,
             lifespan="off",
             ws="none",
+            # Running calls end by their own deadline; one second more is for the responses.
             timeout_graceful_shutdown=math.ceil(wiring.constraints.latency.deadline_seconds) + 1,
         )
         await DrainingServer(config, app).serve(sockets=[listener])
@@ -56,24 +57,31 @@ async def serve(wiring: Wiring, host: str, port: int, say: Callable[[str], None]
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that tells before it goes: /readyz says 503 while calls are still accepted and finished."""
+    """A server that announces its end: after SIGTERM, /readyz answers 503 while calls are still accepted.
+
+    Without that, a load balancer would send calls to a closed port until its next readiness probe.
+    """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
-        self._notice = NOTICE_SECONDS
+        self._notice = DRAIN_NOTICE_SECONDS
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to go. Uvicorn's own would raise the signal again at the end, before anything is closed or flushed."""
+        """Start to shut down.
+
+        Uvicorn's own method raises the signal again afterwards, which would end the process before the database is
+        closed and the telemetry is sent.
+        """
         if sig == signal.SIGINT:
-            self._notice = 0  # a person at a terminal; pressed twice, it waits for nobody
-            self.force_exit = self.should_exit
+            self._notice = 0  # someone at a terminal does not want to wait for load balancers
+            self.force_exit = self.should_exit  # Ctrl+C for the second time
         self.should_exit = True
 
     @override
     async def main_loop(self) -> None:
-        """Serve until told to go, and a little longer."""
+        """Serve until the shutdown starts and its notice is over. Uvicorn then closes the port and waits for calls."""
         await super().main_loop()
         self._app.state.draining = True
         log.info("service.draining")
@@ -87,10 +95,9 @@ def _listener(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(where, "another program listens there", "Stop it, or name another port") from None
-        raise ConfigError(
-            where, f"cannot be listened on ({error.strerror})", "Name an address of this machine"
-        ) from None
+            raise ConfigError(where, "another program uses this port", "Stop it, or choose another port") from None
+        problem = f"cannot listen on this address ({error.strerror})"
+        raise ConfigError(where, problem, "Choose an address of this machine") from None
 
 
 def _address(listener: socket.socket) -> str:
@@ -101,18 +108,17 @@ def _address(listener: socket.socket) -> str:
 async def _announce(wiring: Wiring, address: str, say: Callable[[str], None]) -> None:
     has_key = any(key.revoked_at is None for key in await wiring.api_keys.list_keys())
     log.info("service.started", address=address, task=wiring.task.name, version=wiring.project.version)
-    developing = wiring.settings.chassis_env == "development"
-    if developing:
-        say(f"{wiring.project.name} listens on {address} and is described at {address}/docs")
+    if not wiring.settings.production:
+        say(f"{wiring.project.name} listens on {address}. Try it at {address}/docs")
     if has_key:
         return
-    if not (developing and _only_here(wiring, address)):
+    if wiring.settings.production or not _is_private(wiring, address):
         log.warning("api_key.missing", remedy="create one with `uv run chassis keys create CALLER`")
     else:
         key = await wiring.api_keys.create(DEVELOPMENT_CALLER)
         say(f"Your development key, shown only this once:  {key}")
 
 
-def _only_here(wiring: Wiring, address: str) -> bool:
-    """Tell whether nobody else could use a key that is made here: others reach neither the service nor its database."""
+def _is_private(wiring: Wiring, address: str) -> bool:
+    """Return whether only this machine can reach the service and its database, so that no one else can use its key."""
     return ipaddress.ip_address(urlsplit(address).hostname or "").is_loopback and wiring.database.dialect == "sqlite"
