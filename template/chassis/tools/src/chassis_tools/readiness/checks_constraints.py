@@ -2,7 +2,7 @@
 
 import re
 
-from chassis.config.constraints import FILE
+from chassis.config.constraints import CONSTRAINTS_FILE
 from chassis.errors import ConfigError
 from chassis_tools.governance.signoff_kinds import SELF_HOSTED
 from chassis_tools.readiness.check import Check, Family, require
@@ -18,7 +18,7 @@ class ConstraintsCheck(Check):
     """A check of the limits and promises."""
 
     family = Family.CONSTRAINTS
-    file = FILE
+    file = CONSTRAINTS_FILE
 
 
 class DecisionsAreValid(ConstraintsCheck, id="CON101", level="experiment"):
@@ -193,7 +193,7 @@ class DataCheck(Check):
     """A check of where data goes and what is removed from it."""
 
     family = Family.DATA
-    file = FILE
+    file = CONSTRAINTS_FILE
 
 
 class RegionsAreKnown(DataCheck, id="DAT101", level="standard"):

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chassis.config.ownership import FILE
+from chassis.config.ownership import OWNERSHIP_FILE
 from chassis.errors import ConfigError
 from chassis_tools.governance.derived_files import out_of_date_files
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
@@ -17,7 +17,7 @@ class OwnershipCheck(Check):
     """A check of roles and teams."""
 
     family = Family.OWNERSHIP
-    file = FILE
+    file = OWNERSHIP_FILE
 
 
 class OwnersConfirmed(OwnershipCheck, id="OWN101", level="standard"):
@@ -110,7 +110,7 @@ class SignoffCheck(Check):
     """A check of one sign-off."""
 
     family = Family.SIGNOFFS
-    file = FILE
+    file = OWNERSHIP_FILE
     kind: ClassVar[str]
 
     @property
