@@ -1,7 +1,4 @@
-"""Makes one AI task safe to run, watch, pay for and hand over.
-
-A team writes a `Task`; everything else here carries it.
-"""
+"""Makes a team's AI task safe to run, observe, pay for and hand over. The team writes a `Task`."""
 
 from chassis.contract import Answered as Answered
 from chassis.contract import Draft as Draft

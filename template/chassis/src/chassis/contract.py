@@ -1,4 +1,4 @@
-"""The nouns of one call: what a task drafts and what its caller gets. Imports nothing of ours."""
+"""The contract between a team's task and the chassis: what the task returns and what its caller gets."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import BaseModel
 
-if TYPE_CHECKING:  # importing pydantic-ai takes a second that `chassis --help` need not pay
+if TYPE_CHECKING:  # importing pydantic-ai takes a second, which `chassis --help` should not
     from pydantic_ai.models import Model
 
 type Json = str | int | float | bool | list[Json] | dict[str, Json] | None
@@ -17,14 +17,14 @@ type Json = str | int | float | bool | list[Json] | dict[str, Json] | None
 
 @dataclass(frozen=True, slots=True)
 class Draft[A]:
-    """What a task or a baseline proposes, before the chassis decides whether a caller may see it.
+    """What a task or a baseline returns. The chassis decides whether it becomes the answer.
 
     Args:
-        value: The answer itself.
-        confidence: How sure the author is, from 0 (a guess) to 1 (certain).
+        value: The proposed answer.
+        confidence: How likely it is to be right, from 0 (a guess) to 1 (certain).
 
     Raises:
-        ValueError: `confidence` lies outside 0 to 1.
+        ValueError: `confidence` is not between 0 and 1.
     """
 
     value: A
@@ -36,7 +36,7 @@ class Draft[A]:
 
 
 class FallbackReason(StrEnum):
-    """Why the model's draft could not simply be handed to the caller."""
+    """Why a fallback was needed instead of the model's answer."""
 
     NO_MODEL = "no_model"
     MODELS_OFF = "models_off"
@@ -52,10 +52,10 @@ class Answered[A]:
 
     Args:
         value: The answer.
-        answered_by: The model's name as in `constraints.toml`, `"baseline"`, or `"task"` if no model was asked.
-        confidence: The draft's confidence, 0 to 1.
-        degraded: True when a model was meant to answer first and something else did.
-        fallback_reason: What went wrong on the way, if anything did.
+        answered_by: The model's name in `constraints.toml`, `"baseline"`, or `"task"` if no model was asked.
+        confidence: The draft's confidence, from 0 to 1.
+        degraded: Whether a fallback answered instead of the first model.
+        fallback_reason: Why a fallback was needed, if one was.
     """
 
     value: A
@@ -67,12 +67,12 @@ class Answered[A]:
 
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """A person answers later.
+    """A person will answer.
 
     Args:
-        referral_id: Where the answer will be found, `GET /v1/referrals/{id}`.
-        fallback_reason: Why no machine answered.
-        due_at: When a person is to have answered, UTC.
+        referral_id: The ticket. The answer will be at `GET /v1/referrals/{id}`.
+        fallback_reason: Why a person has to answer.
+        due_at: When the answer is due, UTC.
     """
 
     referral_id: str
@@ -84,12 +84,12 @@ type Outcome[A] = Answered[A] | Referred
 
 
 type SensitiveKind = Literal["email", "phone", "card", "iban", "national_id", "ip", "secret", "name"]
-"""`name` is found only if the task brings a recognizer: no pattern knows a name."""
+"""Kinds of sensitive values. A `name` is found only by a recognizer of the task, because no pattern matches names."""
 
 
 @dataclass(frozen=True, slots=True)
 class SensitiveMatch:
-    """A sensitive value: what it is, and where it stands in the text, `text[start:end]`."""
+    """A sensitive value, `text[start:end]`, and its kind."""
 
     kind: SensitiveKind
     start: int
@@ -97,30 +97,30 @@ class SensitiveMatch:
 
 
 class Recognizer(Protocol):
-    """Finds what patterns cannot, such as names: any callable from a text to what it found there.
+    """Finds sensitive values that patterns cannot find, such as names.
 
-    It is asked for every text that might leave, so it must be quick, and must work without the network.
+    It is called with every text that may leave the process, so it has to be fast and must not use the network.
     """
 
     def __call__(self, text: str, /) -> Iterable[SensitiveMatch]:
-        """Return the sensitive values in `text`, in any order."""
+        """Return the sensitive values in a text, in any order."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task[Q: BaseModel, A: BaseModel]:
-    """What this service does.
+    """What a service does.
 
     Args:
-        name: The last part of its address, `POST /v1/{name}`: lower-case letters, digits and dashes.
+        name: The last part of its path, `POST /v1/{name}`: lower-case letters, digits and dashes.
         takes: The type of a question.
         gives: The type of an answer.
-        run: Drafts an answer with a guarded model; loops, tools and several requests are all allowed.
-        baseline: Drafts an answer without any model. It answers when no model can, and is what a model must beat.
-        recognizers: Find what no pattern can, such as names, wherever `constraints.toml` says to refuse or redact them.
+        run: Drafts an answer with a guarded model. It may use tools, loops and several requests.
+        baseline: Drafts an answer without a model. It answers when no model can, and a model has to be better than it.
+        recognizers: Find sensitive values that patterns cannot find, such as names.
 
     Raises:
-        ValueError: `name` could not be part of an address.
+        ValueError: `name` contains other characters.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Test doubles for the one seam that tests may fake, the model; everything around it stays real.
+"""What a team's tests use: scripted models, and a whole service around them in which everything else is real.
 
-Installed as a pytest plugin: while tests run, a request to a real vendor is an error, and the log shows no values of
-variables below an exception, which would be prompts and answers.
+It is also a pytest plugin: while tests run, a request to a real model is an error, and tracebacks in the log do
+not show local variables, which may be prompts and answers.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -71,39 +71,42 @@ CONSTRAINTS: dict[str, Any] = {
     },
     "review": {"due_hours": 8},
 }
-"""Constraints with two priced models, for tests to change a key or two of."""
+"""Valid constraints with two models. A test changes the keys that it is about."""
 OWNER = Team(handle="@acme/ai", email="owner@example.com")
-"""Who answers for the services of the tests."""
+"""The owner of the services in tests."""
 
 
 @pytest.fixture(autouse=True)
 def _no_real_model_requests() -> Iterator[None]:
-    """A forgotten double must be an error, never a bill."""
+    """Make a forgotten test double an error instead of a bill."""
     with models.override_allow_model_requests(allow_model_requests=False):
         yield
 
 
 @pytest.fixture(autouse=True)
 def _tracebacks_without_values() -> None:
-    """Log in tests as structlog does by itself, except that it draws all variables of a traceback, for seconds."""
+    """Configure structlog as it is by default, but with plain tracebacks.
+
+    By default it prints all local variables of a traceback, which takes seconds.
+    """
     if not structlog.is_configured():
-        *prepare, _ = structlog.get_config()["processors"]
-        show = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        structlog.configure(processors=[*prepare, show])
+        *processors, _ = structlog.get_config()["processors"]
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.configure(processors=[*processors, renderer])
 
 
 class ScriptedModel(FunctionModel):
-    """A model that says what it is told to, one reply after the other; the last one again and again.
+    """A model that gives prepared replies, one for each request. The last reply is repeated.
 
     Args:
-        replies: A text, a whole response, an error to raise, or a function that makes the response.
+        replies: Each is a text, a whole response, an error to raise, or a function that returns the response.
     """
 
     def __init__(self, *replies: Reply) -> None:
         super().__init__(self._reply, model_name="scripted")
         self._replies = list(replies)
         self.requests: list[list[ModelMessage]] = []
-        """What was sent, oldest first."""
+        """The messages of each request, oldest first."""
 
     async def _reply(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         self.requests.append(messages)
@@ -121,7 +124,7 @@ class ScriptedModel(FunctionModel):
 
 
 def constraints_for_tests(**changes: dict[str, Any] | list[dict[str, Any]]) -> Constraints:
-    """Return `CONSTRAINTS` with some keys of some sections changed; a list replaces the whole section."""
+    """Return `CONSTRAINTS` with changes by section: a dict changes some keys, a list replaces the section."""
     merged = dict(CONSTRAINTS)
     for name, change in changes.items():
         merged[name] = {**merged[name], **change} if isinstance(change, dict) else change
@@ -135,13 +138,13 @@ async def wire_for_tests(
     *scripted: models.Model,
     **changes: dict[str, Any] | list[dict[str, Any]],
 ) -> AsyncGenerator[Wiring]:
-    """Put a service together whose models are doubles and whose every other part is real.
+    """Put a service together in which only the models are test doubles.
 
     Args:
-        task: What it does.
-        root: An empty folder; the database goes there.
-        scripted: The doubles for the models `first` and `second`; none at all means that no key is set.
-        changes: Sections of `constraints.toml` with the keys to change.
+        task: The task of the service.
+        root: An empty folder, where the service creates its database.
+        scripted: Test doubles of the models `first` and `second`. Without any, the service has no model.
+        changes: Changes of the constraints, as in `constraints_for_tests`.
     """
     async with wire(
         Project(root, "sample", "1.0.0", "sample.task:TASK"),

@@ -1,1 +1,1 @@
-"""What the service tells about itself; none of it ever holds a question or an answer."""
+"""Logs, traces and metrics. None of them contains a question or an answer."""

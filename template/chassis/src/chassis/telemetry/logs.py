@@ -1,7 +1,7 @@
-"""One stream of log lines, ours and every library's in the same shape: JSON in production, coloured on a terminal.
+"""Configures logging: all lines, also those of libraries, go to one stream. In production they are JSON.
 
-In production the message of an exception is left out, since libraries quote what they could not digest, and that may be
-somebody's question; its type and the places it passed are kept.
+In production the message of an exception is left out, because libraries quote their input there, which may be a
+caller's question. The type of the exception and its stack frames are logged.
 """
 
 import logging
@@ -18,47 +18,50 @@ from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 from chassis.privacy.secrets import hide_secrets
 from chassis.telemetry.context import current_ids
 
-SPANS_SAY_IT_BETTER = ("httpx", "httpx2")
-"""At INFO these write a line for every request that they send."""
-READ_FIRST = ("timestamp", "level", "event", "call_id", "trace_id", "span_id")
+QUIET_LOGGERS = ("httpx", "httpx2")
+"""At INFO these log every request that they send, which spans already show."""
+LEADING_KEYS = ("timestamp", "level", "event", "call_id", "trace_id", "span_id")
+"""These come first in a JSON line."""
 
 
 def configure_logs(*, production: bool, stream: TextIO | None = None) -> None:
-    """Send every log line of this process to one stream. Calling it again replaces what was configured.
+    """Send every log line of this process to one stream. A second call replaces the first configuration.
 
     Args:
-        production: JSON, one object a line; otherwise for the eyes of a developer.
-        stream: Where to; standard error if not given, because standard output belongs to answers.
+        production: Whether to write JSON, one object per line. Otherwise lines are formatted for a terminal.
+        stream: Where to write. By default standard error, because standard output is for the output of commands.
     """
-    prepare: list[Processor] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_trace,
         structlog.processors.StackInfoRenderer(),
     ]
-    render = _json_renderer() if production else _console_renderer(stream or sys.stderr)
+    render = _json_processors() if production else _console_processors(stream or sys.stderr)
     structlog.configure(
-        processors=[*prepare, *render],
+        processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),
-        cache_logger_on_first_use=False,  # a cached logger would keep an earlier stream
+        cache_logger_on_first_use=False,  # a cached logger would keep writing to an earlier stream
     )
-    handler = _SameStream(stream, level=logging.INFO)  # here too: at DEBUG, vendors' SDKs log whole requests
+    # Lines of libraries arrive through the standard library. The formatter runs the same processors on them. The level
+    # of the handler matters too: at DEBUG, the SDKs of vendors log whole requests, whatever level their loggers have.
+    handler = _StreamHandler(stream, level=logging.INFO)
     handler.setFormatter(
         ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *prepare],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
             processors=[ProcessorFormatter.remove_processors_meta, *render],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.captureWarnings(capture=True)
-    for name in SPANS_SAY_IT_BETTER:
+    for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-class _SameStream(logging.Handler):
-    """Writes the lines of libraries where ours go, under the same lock."""
+class _StreamHandler(logging.Handler):
+    """Writes with structlog's logger, and so under the same lock as the lines of the chassis."""
 
     def __init__(self, stream: TextIO | None, level: int) -> None:
         super().__init__(level)
@@ -67,19 +70,19 @@ class _SameStream(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             structlog.WriteLogger(self._stream or sys.stderr).msg(self.format(record))
-        except Exception:  # noqa: BLE001 - a line that cannot be written stops no request
+        except Exception:  # noqa: BLE001 - a line that cannot be written must not stop a request
             self.handleError(record)
 
 
-def _json_renderer() -> list[Processor]:
-    where = structlog.processors.ExceptionRenderer(_where_it_failed)
-    return [where, _put_first_what_is_read_first, _hiding_secrets(JSONRenderer())]
+def _json_processors() -> list[Processor]:
+    frames = structlog.processors.ExceptionRenderer(_frames_without_messages)
+    return [frames, _put_leading_keys_first, _hiding_secrets(JSONRenderer())]
 
 
-def _console_renderer(stream: TextIO) -> list[Processor]:
+def _console_processors(stream: TextIO) -> list[Processor]:
     colors = stream.isatty() and "NO_COLOR" not in os.environ
-    show = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
-    return [_hiding_secrets(show)]
+    console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+    return [_hiding_secrets(console)]
 
 
 def _add_trace(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
@@ -88,12 +91,12 @@ def _add_trace(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
     return line
 
 
-def _put_first_what_is_read_first(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    return {key: line[key] for key in READ_FIRST if key in line} | dict(line)
+def _put_leading_keys_first(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    return {key: line[key] for key in LEADING_KEYS if key in line} | dict(line)
 
 
 def _hiding_secrets(render: Processor) -> Processor:
-    """Return a processor that looks at the finished line, so that nothing nested in it is overlooked."""
+    """Return a processor that renders the line and hides secrets in the result, so that nested values count too."""
 
     def rendered(logger: WrappedLogger, method: str, line: EventDict) -> str:
         return hide_secrets(str(render(logger, method, line)))
@@ -101,14 +104,15 @@ def _hiding_secrets(render: Processor) -> Processor:
     return rendered
 
 
-def _where_it_failed(exc_info: ExcInfo) -> list[dict[str, Any]]:
+def _frames_without_messages(exc_info: ExcInfo) -> list[dict[str, Any]]:
     return _without_messages(ExceptionDictTransformer(show_locals=False)(exc_info))
 
 
 def _without_messages(stacks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    kept = ("exc_type", "is_cause", "frames")
+    """Return the stacks of an exception and its causes with only the keys that cannot quote a question."""
+    harmless = ("exc_type", "is_cause", "frames")
     return [
-        {key: stack[key] for key in kept}
+        {key: stack[key] for key in harmless}
         | ({"exceptions": [_without_messages(inner) for inner in stack["exceptions"]]} if stack["is_group"] else {})
         for stack in stacks
     ]

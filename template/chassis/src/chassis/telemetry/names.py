@@ -1,19 +1,19 @@
-"""Every name of a span, a metric, an attribute and an event of ours.
+"""The names of all spans, metrics, attributes and events.
 
-They live in one file because the GenAI conventions of OpenTelemetry are being renamed: what follows are the names that
-backends read today (semantic conventions 1.44). Names of our own start with `chassis.`.
+They are in one file because OpenTelemetry still renames its conventions for generative AI. These are the names of
+semantic conventions 1.44, which backends read today. Names that no convention has start with `chassis.`.
 """
 
 from chassis.config.constraints import Provider
 
-# Resource: which service, where
+# Resource attributes
 SERVICE_NAME = "service.name"
 SERVICE_VERSION = "service.version"
 SERVICE_INSTANCE_ID = "service.instance.id"
 DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name"
-OWNER = "chassis.owner"  # the conventions have no word for whoever answers for a service
+OWNER = "chassis.owner"  # the conventions have no name for the team that owns a service
 
-# Attributes of the conventions
+# Span attributes of the conventions
 ERROR_TYPE = "error.type"
 HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
 OPERATION_NAME = "gen_ai.operation.name"
@@ -24,9 +24,9 @@ RESPONSE_MODEL = "gen_ai.response.model"
 RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
 USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
 USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
-TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - a kind of word, not of key
+TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - not a password
 
-# Attributes of our own
+# Our own span attributes
 CALL_ID = "chassis.call.id"
 TASK = "chassis.task"
 CALLER = "chassis.caller"
@@ -46,9 +46,9 @@ PERIOD = "chassis.period"
 
 # Metrics of the conventions
 OPERATION_DURATION = "gen_ai.client.operation.duration"
-TOKEN_USAGE = "gen_ai.client.token.usage"  # noqa: S105 - the same
+TOKEN_USAGE = "gen_ai.client.token.usage"  # noqa: S105 - not a password
 
-# Metrics of our own; the money is in `COST_USD`, as on the spans
+# Our own metrics, and `COST_USD`, which is a metric and a span attribute
 CALL_DURATION = "chassis.call.duration"
 CALLS = "chassis.calls"
 DEGRADED_CALLS = "chassis.calls.degraded"
@@ -67,23 +67,23 @@ REVIEW_OPEN = "chassis.review.open"
 REVIEW_OVERDUE = "chassis.review.overdue"
 DATABASE_UP = "chassis.database.up"
 
-# The one log line of each call
+# The one log event of each call
 CALL_FINISHED = "call.finished"
 
 CHAT = "chat"
-"""The only GenAI operation that goes through the chassis."""
+"""The only GenAI operation of the chassis."""
 
 
 def call_span(task: str) -> str:
-    """Return the name of the span around one call."""
+    """Return the name of a call's span."""
     return f"call {task}"
 
 
 def chat_span(model: str) -> str:
-    """Return the name of the span around one request to one model."""
+    """Return the name of the span of a request to a model."""
     return f"{CHAT} {model}"
 
 
 def provider_name(provider: Provider) -> str:
-    """Return what the conventions call a provider; they let one that they do not know keep its own name."""
+    """Return the conventions' name for a provider. A provider that they do not list keeps its own name."""
     return "gcp.gemini" if provider == "google" else provider

@@ -1,4 +1,4 @@
-"""Keeps the spans of the newest traces in a file of this machine, for services that send them nowhere."""
+"""Stores the newest traces in a local SQLite file, for a service without an OpenTelemetry backend."""
 
 import json
 import sqlite3
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS spans (
 CREATE INDEX IF NOT EXISTS spans_by_trace ON spans (trace_id);
 CREATE INDEX IF NOT EXISTS spans_by_call ON spans (call_id) WHERE call_id IS NOT NULL;
 """
-FORGET = """
+DELETE_OLD = """
 DELETE FROM spans WHERE trace_id NOT IN (
     SELECT trace_id FROM spans GROUP BY trace_id ORDER BY max(rowid) DESC LIMIT ?
 )
@@ -33,17 +33,17 @@ DELETE FROM spans WHERE trace_id NOT IN (
 
 @dataclass(frozen=True, slots=True)
 class StoredSpan:
-    """One span as it was stored.
+    """One span.
 
     Args:
         trace_id: In hexadecimal, as in `traceparent`.
         span_id: In hexadecimal.
-        parent_id: The span around it; it may belong to another service.
-        name: Such as `call help`.
-        started_ns: Nanoseconds since 1970, UTC.
-        ended_ns: Likewise.
-        failed: Whether its status is an error.
-        attributes: By the names in `names.py`.
+        parent_id: The id of the parent span, which may belong to another service.
+        name: The name, such as `call help`.
+        started_ns: The start in nanoseconds since 1970, UTC.
+        ended_ns: The end, likewise.
+        failed: Whether the status is an error.
+        attributes: The attributes, by the names in `names.py`.
     """
 
     trace_id: str
@@ -57,11 +57,11 @@ class StoredSpan:
 
 
 class SpanStore(SpanExporter):
-    """An SQLite file that several threads may write and other processes may read.
+    """Exports spans to an SQLite file. Several threads may export, and other processes may read the file.
 
     Args:
-        path: The file; it is created with its folder if need be.
-        keep: How many traces are kept.
+        path: The file. It is created with its folder if necessary.
+        keep: How many traces to keep.
     """
 
     def __init__(self, path: Path, keep: int = 500) -> None:
@@ -73,18 +73,18 @@ class SpanStore(SpanExporter):
         self._database.executescript(CREATE)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Store these spans, and forget the oldest traces."""
+        """Store spans and delete the oldest traces."""
         with self._lock, self._database as transaction:
             transaction.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, spans))
-            transaction.execute(FORGET, (self._keep,))
+            transaction.execute(DELETE_OLD, (self._keep,))
         return SpanExportResult.SUCCESS
 
     def find(self, identifier: str) -> list[StoredSpan]:
-        """Return the trace with this id, or of the call with this id, in order of time; empty if there is none."""
+        """Return the spans of the trace or the call with this id, in order of time; empty if there are none."""
         return self._trace_where("trace_id = :id OR call_id = :id", id=identifier)
 
     def newest(self) -> list[StoredSpan]:
-        """Return the trace of the newest call; without any call the newest trace; empty if there is none."""
+        """Return the spans of the newest call, or of the newest trace if there was no call; empty if there are none."""
         return self._trace_where("call_id IS NOT NULL") or self._trace_where("TRUE")
 
     def shutdown(self) -> None:
@@ -93,8 +93,8 @@ class SpanStore(SpanExporter):
             self._database.close()
 
     def _trace_where(self, condition: str, **values: str) -> list[StoredSpan]:
-        chosen = f"SELECT trace_id FROM spans WHERE {condition} ORDER BY rowid DESC LIMIT 1"  # noqa: S608 - ours
-        query = f"SELECT * FROM spans WHERE trace_id = ({chosen}) ORDER BY started_ns, rowid"  # noqa: S608
+        newest = f"SELECT trace_id FROM spans WHERE {condition} ORDER BY rowid DESC LIMIT 1"  # noqa: S608 - a constant
+        query = f"SELECT * FROM spans WHERE trace_id = ({newest}) ORDER BY started_ns, rowid"  # noqa: S608
         with self._lock:
             rows = self._database.execute(query, values).fetchall()
         return [StoredSpan(*row[:6], failed=bool(row[6]), attributes=json.loads(row[7])) for row in rows]
