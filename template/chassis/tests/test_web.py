@@ -1,4 +1,4 @@
-"""The HTTP door: who comes in, what they are told, and what nobody is told."""
+"""The HTTP interface: authentication, answers, errors, probes and the pages about it."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from threading import Event
 
 import pytest
 from bad_requests import BAD_REQUESTS, KEY, BadRequest
-from live_server import Door, open_door
+from live_server import LiveService, serve_sample
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from telemetry_sinks import Lines
@@ -20,15 +20,15 @@ from chassis.testing import ScriptedModel
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Generator[Door]:
-    """A service without a model, so the baseline answers."""
-    with open_door(tmp_path_factory.mktemp("door")) as opened:
-        yield opened
+def service(tmp_path_factory: pytest.TempPathFactory) -> Generator[LiveService]:
+    """Serve the sample task without a model, so the baseline answers."""
+    with serve_sample(tmp_path_factory.mktemp("service")) as live:
+        yield live
 
 
-def test_an_answer_says_who_gave_it(door: Door) -> None:
-    """A caller reads the answer, where it comes from, and under which ids it can be found."""
-    response = door.ask("hello")
+def test_an_answer_says_who_gave_it(service: LiveService) -> None:
+    """A caller gets the answer, who gave it, and the ids of the call and its trace."""
+    response = service.ask("hello")
 
     body = response.json()
     assert response.status_code == 200
@@ -45,60 +45,60 @@ def test_an_answer_says_who_gave_it(door: Door) -> None:
     }
 
 
-def test_a_referral_is_answered_by_a_person(door: Door) -> None:
-    """A caller is told where to come back, finds the referral open, and later the person's answer."""
-    response = door.ask("why?")
+def test_a_referral_is_answered_by_a_person(service: LiveService) -> None:
+    """The caller gets a location, finds an open referral there, and later the person's answer."""
+    response = service.ask("why?")
     referred = response.json()
 
     assert (response.status_code, referred["outcome"]) == (202, "referred")
     assert response.headers["Location"] == referred["location"] == f"/v1/referrals/{referred['referral_id']}"
     assert referred["contact"] == "owner@example.com"
 
-    mine = {"Authorization": f"Bearer {door.key}"}
-    first = door.client.get(referred["location"], headers=mine).json()
-    door.run(door.wiring.review_queue.answer(referred["referral_id"], '{"text": "Because."}', by="ann"))
-    second = door.client.get(referred["location"], headers=mine).json()
+    own_key = {"Authorization": f"Bearer {service.key}"}
+    first = service.client.get(referred["location"], headers=own_key).json()
+    service.run(service.wiring.review_queue.answer(referred["referral_id"], '{"text": "Because."}', by="ann"))
+    second = service.client.get(referred["location"], headers=own_key).json()
 
     assert (first["status"], first["answer"]) == ("open", None)
     assert (second["status"], second["answer"]) == ("answered", {"text": "Because."})
 
 
-def test_a_referral_is_its_callers_own(door: Door) -> None:
-    """Another caller with a valid key finds nothing there."""
-    location = door.ask("why?").headers["Location"]
-    other = door.run(door.wiring.api_keys.create("bob"))
+def test_a_referral_is_visible_to_its_caller_only(service: LiveService) -> None:
+    """Another caller with a valid key gets 404."""
+    location = service.ask("why?").headers["Location"]
+    other = service.run(service.wiring.api_keys.create("bob"))
 
-    response = door.client.get(location, headers={"Authorization": f"Bearer {other}"})
+    response = service.client.get(location, headers={"Authorization": f"Bearer {other}"})
 
     assert response.status_code == 404
 
 
-def test_a_revoked_key_opens_nothing(door: Door) -> None:
-    """Revoking works from the next request on, and only once."""
-    key = door.run(door.wiring.api_keys.create("carol"))
-    before = door.ask("hello", key).status_code
-    (key_id,) = [known.id for known in door.run(door.wiring.api_keys.list_keys()) if known.caller == "carol"]
+def test_a_revoked_key_is_rejected(service: LiveService) -> None:
+    """Revoking has effect from the next request on. A second time, there is nothing to revoke."""
+    key = service.run(service.wiring.api_keys.create("carol"))
+    before = service.ask("hello", key).status_code
+    (key_id,) = [listed.id for listed in service.run(service.wiring.api_keys.list_keys()) if listed.caller == "carol"]
 
-    revoked = [door.run(door.wiring.api_keys.revoke(key_id)) for _ in range(2)]
+    revoked = [service.run(service.wiring.api_keys.revoke(key_id)) for _ in range(2)]
 
-    assert (before, revoked, door.ask("hello", key).status_code) == (200, [True, False], 401)
+    assert (before, revoked, service.ask("hello", key).status_code) == (200, [True, False], 401)
 
 
-def test_a_stolen_database_opens_nothing(door: Door) -> None:
-    """No table holds a key, only its hash."""
-    rows = door.run(door.wiring.database.fetch("SELECT * FROM api_keys"))
+def test_keys_are_stored_as_hashes(service: LiveService) -> None:
+    """The database does not contain a key."""
+    rows = service.run(service.wiring.database.fetch("SELECT * FROM api_keys"))
 
     assert rows
-    assert door.key not in json.dumps([dict(row) for row in rows])
+    assert service.key not in json.dumps([dict(row) for row in rows])
 
 
 @pytest.mark.parametrize("bad", BAD_REQUESTS, ids=lambda bad: bad.what)
-def test_bad_input_is_refused_with_one_sentence(door: Door, bad: BadRequest) -> None:
-    """Each bad request gets its status, its stable type and its sentence as problem+json."""
-    response = door.client.request(
+def test_bad_input_is_refused(service: LiveService, bad: BadRequest) -> None:
+    """Each bad request gets its status, type and detail as problem+json."""
+    response = service.client.request(
         bad.method,
         bad.path,
-        headers=[(name, value.replace(KEY, door.key)) for name, value in bad.headers],
+        headers=[(name, value.replace(KEY, service.key)) for name, value in bad.headers],
         content=bad.body if isinstance(bad.body, bytes) else iter(bad.body),
     )
 
@@ -114,20 +114,20 @@ def test_bad_input_is_refused_with_one_sentence(door: Door, bad: BadRequest) -> 
 @pytest.mark.parametrize(
     "body", ['{"text": ["xyzzy"]}', '{"text": {"xyzzy": 1}}', '{"text": "x", "x y": "xyzzy"}', "{xyzzy"]
 )
-def test_a_refusal_never_repeats_what_was_sent(door: Door, body: str) -> None:
-    """What a caller wrote may be a secret, and responses are logged by proxies."""
-    headers = {"Authorization": f"Bearer {door.key}", "Content-Type": "application/json"}
-    response = door.client.post("/v1/echo", content=body, headers=headers)
+def test_an_error_does_not_repeat_the_input(service: LiveService, body: str) -> None:
+    """The input may be secret, and proxies may log responses."""
+    headers = {"Authorization": f"Bearer {service.key}", "Content-Type": "application/json"}
+    response = service.client.post("/v1/echo", content=body, headers=headers)
 
     assert response.status_code in {400, 422}
     assert "xyzzy" not in response.text
 
 
-def test_every_mistake_is_named_but_not_thousands(door: Door) -> None:
-    """The list of mistakes names field and reason, and is never much longer than a person would read."""
-    headers = {"Authorization": f"Bearer {door.key}"}
-    two = door.client.post("/v1/echo", json={"loud": 1}, headers=headers).json()
-    many = door.client.post("/v1/echo", json={f"field{number}": 0 for number in range(500)}, headers=headers).json()
+def test_invalid_fields_are_listed_up_to_a_limit(service: LiveService) -> None:
+    """The response lists each invalid field with the reason, but not hundreds of them."""
+    headers = {"Authorization": f"Bearer {service.key}"}
+    two = service.client.post("/v1/echo", json={"loud": 1}, headers=headers).json()
+    many = service.client.post("/v1/echo", json={f"field{number}": 0 for number in range(500)}, headers=headers).json()
 
     assert two["errors"] == [
         {"field": "body.text", "message": "Field required"},
@@ -139,18 +139,18 @@ def test_every_mistake_is_named_but_not_thousands(door: Door) -> None:
 @pytest.mark.parametrize(
     "header", ["Content-Length: -1", "Content-Length: 2\r\nContent-Length: 3", "Content-Length: 2x"]
 )
-def test_a_request_that_is_not_http_is_refused(door: Door, header: str) -> None:
-    """A length that means nothing is refused before anything of ours reads it."""
-    with socket.create_connection((door.client.base_url.host, door.client.base_url.port or 0)) as connection:
+def test_a_request_that_is_not_http_is_refused(service: LiveService, header: str) -> None:
+    """An invalid Content-Length is refused by the server."""
+    with socket.create_connection((service.client.base_url.host, service.client.base_url.port or 0)) as connection:
         connection.sendall(f"POST /v1/echo HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n{{}}".encode())
         status_line = connection.makefile().readline()
 
     assert status_line.split()[1] == "400"
 
 
-def test_who_watches_needs_no_key(door: Door) -> None:
-    """Liveness, readiness, metrics, the API's description and its page are there for everyone who reaches the port."""
-    pages = {path: door.client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")}
+def test_probes_and_docs_need_no_key(service: LiveService) -> None:
+    """Liveness, readiness, metrics and the API's description are open to everyone who can reach the port."""
+    pages = {path: service.client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")}
 
     assert {path: page.status_code for path, page in pages.items()} == dict.fromkeys(pages, 200)
     assert pages["/healthz"].json() == {"status": "alive"}
@@ -158,9 +158,9 @@ def test_who_watches_needs_no_key(door: Door) -> None:
     assert "chassis_calls" in pages["/metrics"].text
 
 
-def test_the_description_has_the_tasks_own_types(door: Door) -> None:
-    """Whoever generates a client from /openapi.json gets the question, the answer and the problem as types."""
-    description = door.client.get("/openapi.json").json()
+def test_openapi_has_the_types_of_the_task(service: LiveService) -> None:
+    """A client generated from /openapi.json has types for the question, the answer and the problem."""
+    description = service.client.get("/openapi.json").json()
     ask = description["paths"]["/v1/echo"]["post"]
     schemas = description["components"]["schemas"]
 
@@ -173,20 +173,20 @@ def test_the_description_has_the_tasks_own_types(door: Door) -> None:
     }
 
 
-def test_an_incoming_trace_is_continued(door: Door) -> None:
-    """A caller who traces finds our part of the call in their own trace."""
+def test_an_incoming_trace_is_continued(service: LiveService) -> None:
+    """A caller who sends a `traceparent` finds the call in their own trace."""
     trace_id = "0af7651916cd43dd8448eb211c80319c"
 
-    response = door.ask("hello", traceparent=f"00-{trace_id}-b7ad6b7169203331-01")
+    response = service.ask("hello", traceparent=f"00-{trace_id}-b7ad6b7169203331-01")
 
     assert response.json()["trace_id"] == trace_id
 
 
 def test_not_ready_without_a_database(tmp_path: Path, lines: Lines) -> None:
-    """A process that lost its database stays alive, asks for no calls, and logs why those that come anyway fail."""
-    with open_door(tmp_path) as door:
-        door.run(door.wiring.database.close())
-        alive, ready, asked = door.client.get("/healthz"), door.client.get("/readyz"), door.ask("hello")
+    """Without its database the process is alive but not ready, and calls that arrive anyway are logged as failed."""
+    with serve_sample(tmp_path) as service:
+        service.run(service.wiring.database.close())
+        alive, ready, asked = service.client.get("/healthz"), service.client.get("/readyz"), service.ask("hello")
 
     assert (alive.status_code, ready.status_code) == (200, 503)
     assert ready.json()["type"] == "/problems/not-ready"
@@ -194,19 +194,19 @@ def test_not_ready_without_a_database(tmp_path: Path, lines: Lines) -> None:
     assert [line["call_id"] for line in lines.named("request.failed")] == [asked.json()["call_id"]]
 
 
-def test_every_refusal_leaves_a_line(door: Door, lines: Lines) -> None:
-    """Whoever is refused gets a call id that can be looked up, even if nobody knows who they are."""
-    response = door.ask("hello", key="ck_guessed")
+def test_every_refusal_is_logged(service: LiveService, lines: Lines) -> None:
+    """The call id of a refusal can be found in the log, even if the caller is unknown."""
+    response = service.ask("hello", key="ck_guessed")
 
     (line,) = lines.named("request.refused")
     assert (line["call_id"], line["status"]) == (response.headers["X-Call-Id"], 401)
     assert line["problem"] == "unauthenticated"
 
 
-def test_a_mistake_of_the_team_is_told_to_nobody(tmp_path: Path, lines: Lines) -> None:
-    """An error that nobody foresaw is a 500 with an id to look for in the log, and nothing of its message."""
-    with open_door(tmp_path, ScriptedModel(RuntimeError("the password is xyzzy"))) as door:
-        response = door.ask("hello")
+def test_a_bug_of_the_team_is_not_shown_to_the_caller(tmp_path: Path, lines: Lines) -> None:
+    """An unexpected error is a 500 with a call id for the log, and without its message."""
+    with serve_sample(tmp_path, ScriptedModel(RuntimeError("the password is xyzzy"))) as service:
+        response = service.ask("hello")
 
     assert (response.status_code, response.json()["type"]) == (500, "/problems/call-failed")
     assert response.json()["call_id"] == response.headers["X-Call-Id"]
@@ -214,33 +214,33 @@ def test_a_mistake_of_the_team_is_told_to_nobody(tmp_path: Path, lines: Lines) -
     assert [line["call_id"] for line in lines.named("call.finished")] == [response.headers["X-Call-Id"]]
 
 
-def test_the_money_is_used_up(tmp_path: Path) -> None:
-    """Where the rules refuse such calls, a caller is told when there is money again."""
-    with open_door(
+def test_an_exhausted_budget_is_429(tmp_path: Path) -> None:
+    """With `budget_exhausted = "error"`, the caller gets the time until the next budget."""
+    with serve_sample(
         tmp_path, ScriptedModel("Four."), cost={"per_day_usd": 0}, fallback={"budget_exhausted": "error"}
-    ) as door:
-        response = door.ask("2 + 2?")
+    ) as service:
+        response = service.ask("2 + 2?")
 
     assert (response.status_code, response.json()["type"]) == (429, "/problems/budget-exhausted")
     assert 0 < int(response.headers["Retry-After"]) <= 86_400
 
 
 def test_too_many_calls_at_once(tmp_path: Path) -> None:
-    """A full service says so at once and when to come back; who watches it still gets through."""
-    begun, finish = Event(), Event()
+    """A full service refuses calls at once with `Retry-After`, and still answers probes."""
+    started, finish = Event(), Event()
 
     async def slowly(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
-        begun.set()
+        started.set()
         await asyncio.to_thread(finish.wait, 10)
         return ModelResponse([TextPart("Four.")])
 
     with (
-        open_door(tmp_path, ScriptedModel(slowly), limits={"concurrent_calls": 1, "queued_calls": 0}) as door,
+        serve_sample(tmp_path, ScriptedModel(slowly), limits={"concurrent_calls": 1, "queued_calls": 0}) as service,
         ThreadPoolExecutor() as pool,
     ):
-        slow = pool.submit(door.ask, "2 + 2?")
-        assert begun.wait(10)
-        refused, alive = door.ask("hello"), door.client.get("/healthz")
+        slow = pool.submit(service.ask, "2 + 2?")
+        assert started.wait(10)
+        refused, alive = service.ask("hello"), service.client.get("/healthz")
         finish.set()
 
     assert (refused.status_code, refused.json()["type"]) == (503, "/problems/overloaded")
@@ -249,11 +249,11 @@ def test_too_many_calls_at_once(tmp_path: Path) -> None:
     assert slow.result().status_code == 200
 
 
-def test_docs_load_nothing_from_elsewhere(door: Door) -> None:
+def test_docs_load_nothing_from_elsewhere(service: LiveService) -> None:
     """Swagger UI comes from this process, and its policy lets it reach nothing else."""
-    page = door.client.get("/docs")
+    page = service.client.get("/docs")
     addresses = re.findall(r"""(?:src|href)=["']?([^"' >]+)|url: '([^']+)'""", page.text)
-    assets = {src or url: door.client.get("/" + (src or url)) for src, url in addresses}
+    assets = {src or url: service.client.get("/" + (src or url)) for src, url in addresses}
 
     assert set(assets) == {"docs/swagger-ui-bundle.js", "docs/swagger-ui.css", "docs/favicon.png", "openapi.json"}
     assert {asset.status_code for asset in assets.values()} == {200}
@@ -264,9 +264,9 @@ def test_docs_load_nothing_from_elsewhere(door: Door) -> None:
     assert not re.search(r"https?:|\*", policy)
 
 
-def test_docs_run_only_their_own_scripts(door: Door) -> None:
+def test_docs_run_only_their_own_scripts(service: LiveService) -> None:
     """Every script carries the nonce of the response, which is never the same twice."""
-    pages = [door.client.get("/docs") for _ in range(2)]
+    pages = [service.client.get("/docs") for _ in range(2)]
     nonces = [re.findall(r"script-src 'nonce-([^']+)'", page.headers["Content-Security-Policy"]) for page in pages]
 
     assert nonces[0] != nonces[1]
@@ -278,9 +278,9 @@ def test_docs_run_only_their_own_scripts(door: Door) -> None:
         ]
 
 
-def test_a_caller_who_comes_too_often_is_told_when_to_come_back(tmp_path: Path) -> None:
-    """Two calls a minute are let in, the third is not, another caller is; nothing is done for whoever is refused."""
-    with open_door(tmp_path, limits={"calls_per_minute": 2}) as limited:
+def test_the_rate_limit_is_per_caller(tmp_path: Path) -> None:
+    """The third call of a minute is refused before any work, and another caller is still answered."""
+    with serve_sample(tmp_path, limits={"calls_per_minute": 2}) as limited:
         answers = [limited.ask("hello") for _ in range(3)]
         other = limited.ask("hello", limited.run(limited.wiring.api_keys.create("bob")))
         page = limited.client.get("/metrics").text

@@ -14,7 +14,7 @@ from typing import Any
 
 from fault_table import DEADLINE_SECONDS, NOTHING, USAGE, WORST, Fault, Result
 from faulty_vendor import FaultyVendor
-from live_server import Door, open_door_of
+from live_server import LiveService, serve_live
 from pydantic import SecretStr
 from pydantic_ai import Agent
 from pydantic_ai.models import Model, override_allow_model_requests
@@ -80,9 +80,9 @@ def run(fault: Fault, vendor: FaultyVendor, root: Path, lines: Lines) -> Run:
     with open_faulty(fault, vendor, root) as door:
         with _damaged(fault.database, door, root / DATABASE):
             started = time.perf_counter()
-            response = door.ask(fault.question)
+            response = service.ask(fault.question)
             seconds = time.perf_counter() - started
-        balances = door.run(door.wiring.ledger.balances())
+        balances = service.run(service.wiring.ledger.balances())
     month = next((item for item in balances if item.key.startswith("month")), Balance("month", reserved=0, spent=0))
     body: dict[str, Any] = response.json()
     result = Result(
@@ -119,8 +119,8 @@ def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Doo
     def wire_faulty() -> Any:
         return wire(project, task=TASK, constraints=constraints, settings=settings, owner=OWNER)
 
-    with override_allow_model_requests(allow_model_requests=True), open_door_of(wire_faulty) as door:
-        yield door
+    with override_allow_model_requests(allow_model_requests=True), serve_live(wire_faulty) as service:
+        yield service
 
 
 @contextmanager
@@ -135,12 +135,12 @@ def _damaged(how: str | None, door: Door, file: Path) -> Generator[None]:
             yield
             other.rollback()
         case "full":
-            [pages] = door.run(door.wiring.database.fetch("PRAGMA page_count"))[0].values()
-            door.run(door.wiring.database.execute(f"PRAGMA max_page_count = {pages}"))
+            [pages] = service.run(service.wiring.database.fetch("PRAGMA page_count"))[0].values()
+            service.run(service.wiring.database.execute(f"PRAGMA max_page_count = {pages}"))
             with suppress(DatabaseUnavailable):
                 for number in count():
                     fill = "INSERT INTO accounts (key, reserved, spent) VALUES ($1, 0, 0)"
-                    door.run(door.wiring.database.execute(fill, str(number)))
+                    service.run(service.wiring.database.execute(fill, str(number)))
             yield
         case "gone":
             away = file.rename(file.with_suffix(".away"))

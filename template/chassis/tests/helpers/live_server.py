@@ -1,4 +1,4 @@
-"""A service behind a real HTTP server in a thread of its own, for tests to knock at."""
+"""A service behind a real HTTP server, which runs in a thread of its own."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
@@ -20,7 +20,7 @@ from chassis.wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class LiveService:
     """A running service and a client for it."""
 
     wiring: Wiring
@@ -29,7 +29,7 @@ class Door:
     key: str
 
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something with the wiring, in the thread that it belongs to."""
+        """Run a coroutine in the thread of the service, where its wiring belongs."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     def ask(self, text: str, key: str | None = None, **headers: str) -> httpx2.Response:
@@ -38,13 +38,13 @@ class Door:
         return self.client.post("/v1/echo", json={"text": text}, headers=authorization | headers)
 
 
-def open_door(root: Path, *models: Model, **changes: dict[str, Any]) -> AbstractContextManager[Door]:
+def serve_sample(root: Path, *models: Model, **changes: dict[str, Any]) -> AbstractContextManager[LiveService]:
     """Serve the sample task while the context lasts."""
-    return open_door_of(lambda: wire_for_tests(TASK, root, *models, **changes))
+    return serve_live(lambda: wire_for_tests(TASK, root, *models, **changes))
 
 
 @contextmanager
-def open_door_of(wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> Generator[Door]:
+def serve_live(wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> Generator[LiveService]:
     """Serve a service while the context lasts."""
     opened: Future[tuple[Wiring, asyncio.AbstractEventLoop, uvicorn.Server, str]] = Future()
     thread = Thread(target=lambda: asyncio.run(_serve(opened, wire)))
@@ -52,7 +52,7 @@ def open_door_of(wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> Gen
     wiring, loop, server, key = opened.result()
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{_port(server)}", timeout=30) as client:
-            yield Door(wiring, loop, client, key)
+            yield LiveService(wiring, loop, client, key)
     finally:
         server.should_exit = True
         thread.join()

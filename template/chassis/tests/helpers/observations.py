@@ -11,7 +11,7 @@ from socket import getaddrinfo
 from unittest.mock import patch
 
 from constraint_effects import Raw, See, first_model
-from live_server import open_door
+from live_server import serve_sample
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model, override_allow_model_requests
@@ -207,10 +207,10 @@ def statuses(*texts: str, together: bool = False) -> See:
 
     def see(root: Path, raw: Raw) -> object:
         with (
-            open_door(root, ScriptedModel(Crowd().reply), **raw) as door,
+            serve_sample(root, ScriptedModel(Crowd().reply), **raw) as service,
             ThreadPoolExecutor(len(texts) if together else 1) as callers,
         ):
-            return sorted(answer.status_code for answer in callers.map(door.ask, texts))
+            return sorted(answer.status_code for answer in callers.map(service.ask, texts))
 
     return see
 
@@ -218,6 +218,6 @@ def statuses(*texts: str, together: bool = False) -> See:
 def worked_on_at_once(root: Path, raw: Raw) -> object:
     """See how many of two calls run at the same time."""
     crowd = Crowd()
-    with open_door(root, ScriptedModel(crowd.reply), **raw) as door, ThreadPoolExecutor(2) as callers:
-        list(callers.map(door.ask, ("one", "two")))
+    with serve_sample(root, ScriptedModel(crowd.reply), **raw) as service, ThreadPoolExecutor(2) as callers:
+        list(callers.map(service.ask, ("one", "two")))
     return crowd.peak

@@ -1,4 +1,4 @@
-"""Byte by byte: what the vendor, the collector and the log are sent holds no value that was to be kept back."""
+"""No sensitive value leaves the process: the bytes sent to the vendor, the collector and the log are searched."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from live_server import open_door
+from live_server import serve_sample
 from pydantic import BaseModel, SecretStr
 from pydantic_ai import Agent, NativeOutput, PromptedOutput, ToolOutput
 from pydantic_ai.models import Model
@@ -44,29 +44,29 @@ SETTINGS = Settings(openai_compatible_api_key=SecretStr("the vendor's own key"))
 
 
 def find_grace(text: str) -> list[SensitiveMatch]:
-    """Find the one person whom this recognizer knows."""
+    """Recognize one name."""
     at = text.find(PLANTED["name"])
     return [SensitiveMatch("name", at, at + len(PLANTED["name"]))] if at >= 0 else []
 
 
-async def stumble(question: Question, model: Model) -> Draft[Answer]:
-    """Ask, then fail with the question in the message, as code does that nobody thought about."""
+async def fail_with_question(question: Question, model: Model) -> Draft[Answer]:
+    """Ask, then raise an error whose message quotes the question, as careless code does."""
     await TASK.run(question, model)
     raise ValueError(f"cannot work with {question.text}")
 
 
 def task(run: Callable[..., object] = TASK.run) -> Task[Question, Answer]:
-    """Return the sample with a recognizer, and with another function if one is given."""
+    """Return the sample task with a recognizer, and another function if one is given."""
     return Task(name="echo", takes=Question, gives=Answer, run=run, baseline=TASK.baseline, recognizers=(find_grace,))  # ty: ignore[invalid-argument-type]
 
 
 def forms(value: str) -> set[bytes]:
-    """Return the ways in which a value could stand in bytes: plain, in one piece, escaped for an address."""
+    """Return the encodings to search for: plain, without spaces, and escaped for a URL."""
     return {form.encode() for form in (value, value.replace(" ", ""), quote(value), value.replace(" ", "+"))}
 
 
 def model_at(url: str) -> Model:
-    """Connect the first model to this address."""
+    """Connect the first model to a URL."""
     link = ModelConfig(
         name="first",
         provider="openai-compatible",
@@ -94,7 +94,7 @@ ALL = {"vendor": {"classes": ["internal"], "redact": list(PLANTED)}}
         pytest.param(quoting(400), TASK.run, False, id="the vendor refuses"),
         pytest.param(quoting(429), TASK.run, False, id="the vendor is busy"),
         pytest.param(saying(200), TASK.run, False, id="the vendor says nothing"),
-        pytest.param(repeating, stumble, False, id="the task raises"),
+        pytest.param(repeating, fail_with_question, False, id="the task raises"),
     ],
 )
 def test_no_planted_value_leaves(
@@ -105,13 +105,13 @@ def test_no_planted_value_leaves(
     run: Callable[..., object],
     answered: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    """Whatever goes well or wrong, the values stay; the caller gets them back, so they did pass through."""
+    """Whether the call succeeds or fails, no value leaves. The caller gets them back, so they were in the question."""
     with recording(upstream_says) as upstream, collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         asked = asyncio.run(ask(tmp_path, model_at(upstream.url), run))
 
         sent = b"".join(upstream.received)
-        assert b"[NAME_1]" in sent and b"[CARD_1]" in sent  # noqa: PT018 - one promise: the question was sent
+        assert b"[NAME_1]" in sent and b"[CARD_1]" in sent  # noqa: PT018 - together: the question was sent
         assert len(collector.spans()) > 1
         assert lines.named("call.finished")
         for place in (sent, exported(collector), lines.getvalue().encode()):
@@ -120,7 +120,7 @@ def test_no_planted_value_leaves(
 
 
 async def ask(root: Path, model: Model, run: Callable[..., object]) -> str:
-    """Ask the whole question, and return what came of it."""
+    """Ask the question, and return the outcome or the type of the error."""
     async with wire_for_tests(task(run), root, model, data={"refuse": []}, destinations=ALL) as wiring:
         try:
             outcome = await wiring.service.answer(Question(text=TEXT), wiring.service.new_call("alice"))
@@ -130,23 +130,23 @@ async def ask(root: Path, model: Model, run: Callable[..., object]) -> str:
 
 
 def exported(collector: Collector) -> bytes:
-    """Return everything that the collector was sent."""
+    """Return everything that was sent to the collector."""
     return b"".join(request.SerializeToString() for request in [*collector.traces, *collector.metrics])
 
 
 @pytest.mark.usefixtures("real_requests")
 @pytest.mark.parametrize("upstream_says", [repeating, quoting(500)], ids=["answers", "fails"])
-def test_no_planted_value_leaves_through_the_door(
+def test_no_planted_value_leaves_over_http(
     tmp_path: Path, lines: Lines, upstream_says: Callable[[bytes], Reply]
 ) -> None:
-    """The HTTP server in front logs and traces nothing of it either, and neither does the file of local traces."""
+    """Neither the HTTP server's logs and spans nor the local file of traces contain a value."""
     with recording(upstream_says) as upstream:
-        with open_door(tmp_path, model_at(upstream.url), data={"refuse": []}, destinations=WITHOUT_NAMES) as door:
-            response = door.ask(TEXT.replace(PLANTED["name"], "nobody"), traceparent="")
+        with serve_sample(tmp_path, model_at(upstream.url), data={"refuse": []}, destinations=WITHOUT_NAMES) as service:
+            response = service.ask(TEXT.replace(PLANTED["name"], "nobody"), traceparent="")
             assert response.status_code == 200
-        kept = b"".join(file.read_bytes() for file in (tmp_path / "var").glob(f"{TRACES_FILE}*"))
+        stored = b"".join(file.read_bytes() for file in (tmp_path / "var").glob(f"{TRACES_FILE}*"))
 
-    for place in (b"".join(upstream.received), kept, lines.getvalue().encode()):
+    for place in (b"".join(upstream.received), stored, lines.getvalue().encode()):
         assert place
         assert {kind for kind, value in PLANTED.items() if any(form in place for form in forms(value))} == set()
 
@@ -155,7 +155,7 @@ WITHOUT_NAMES = {"vendor": {"classes": ["internal"], "redact": [kind for kind in
 
 
 class Figures(BaseModel):
-    """What a model is to fill in."""
+    """A structured output."""
 
     city: str
     inhabitants: list[int]
@@ -179,7 +179,7 @@ PROMPTS = {
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_the_bound_covers_every_byte_that_is_sent(tmp_path: Path, prompt: str, output: str) -> None:
-    """No vendor's tokenizer makes more tokens than bytes, and the SDK sends no more bytes than were reckoned with."""
+    """A tokenizer never makes more tokens than bytes, and the SDK sends no more bytes than the bound counts."""
 
     async def story(url: str) -> int:
         async with wire_for_tests(TASK, tmp_path, model_at(url)) as wiring:
