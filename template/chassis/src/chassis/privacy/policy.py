@@ -42,7 +42,9 @@ def check_destination(config: ModelConfig, constraints: Constraints) -> None:
         )
     if data_class not in get_args(DataClass.__value__):
         known = ", ".join(get_args(DataClass.__value__))
-        raise ConfigError(f"{CONSTRAINTS_FILE}: data.class", f"the class {data_class!r} is unknown", f"Use one of: {known}")
+        raise ConfigError(
+            f"{CONSTRAINTS_FILE}: data.class", f"the class {data_class!r} is unknown", f"Use one of: {known}"
+        )
     if data_class not in destination.classes:
         remedy = f"Allow it in destinations.{config.destination}.classes or remove the model"
         raise ConfigError(where, f"it may not receive {data_class!r} data", remedy)
