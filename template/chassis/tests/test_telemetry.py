@@ -16,7 +16,7 @@ from chassis.config.project import find_project
 from chassis.errors import ConfigError
 from chassis.telemetry import names
 from chassis.telemetry.chat import ChatSpan
-from chassis.telemetry.context import current_trace_id, outgoing_headers
+from chassis.telemetry.instruments import current_trace_id, outgoing_headers
 from chassis.telemetry.setup import Telemetry
 from chassis.telemetry.spans import TRACES_FILE
 from chassis.wiring import wire

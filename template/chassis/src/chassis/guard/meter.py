@@ -17,8 +17,7 @@ from chassis.guard.failures import UnreadableReply
 from chassis.guard.reply_check import check_reply
 from chassis.guard.request import Request, Step
 from chassis.telemetry.chat import ChatSpan
-from chassis.telemetry.context import outgoing_headers
-from chassis.telemetry.instruments import Instruments
+from chassis.telemetry.instruments import Instruments, outgoing_headers
 from chassis.usd import NanoUsd
 
 SELF_HOSTED = frozenset({"openai-compatible", "local"})

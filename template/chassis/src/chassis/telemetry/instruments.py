@@ -1,4 +1,4 @@
-"""The tracer and the metric instruments that the chassis records with.
+"""The tracer and the metric instruments that the chassis records with, and the trace that is being recorded.
 
 `wiring.py` hands them to every part that records something. None of them come from OpenTelemetry's global providers,
 which a process can set only once: a test may start several services, one after another or side by side.
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from opentelemetry import propagate, trace
 from opentelemetry.metrics import Counter, Histogram, MeterProvider, NoOpMeterProvider, UpDownCounter
 from opentelemetry.metrics import _Gauge as Gauge  # pyright: ignore[reportPrivateUsage] - it has no other name yet
 from opentelemetry.trace import NoOpTracerProvider, Span, SpanKind, Tracer, TracerProvider
@@ -100,3 +101,24 @@ def create_instruments(tracers: TracerProvider, meters: MeterProvider) -> Instru
 
 NO_INSTRUMENTS = create_instruments(NoOpTracerProvider(), NoOpMeterProvider())
 """Instruments that record nothing, for commands that serve no calls."""
+
+
+def current_ids() -> tuple[str, str] | None:
+    """Return the trace id and the span id in hexadecimal, or None outside of any span."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return None
+    return trace.format_trace_id(context.trace_id), trace.format_span_id(context.span_id)
+
+
+def current_trace_id() -> str | None:
+    """Return the trace id in hexadecimal, or None outside of any span."""
+    ids = current_ids()
+    return ids[0] if ids else None
+
+
+def outgoing_headers() -> dict[str, str]:
+    """Return the W3C headers, such as `traceparent`, with which another service continues the trace."""
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    return headers

@@ -16,7 +16,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from chassis.privacy.secrets import hide_secrets
-from chassis.telemetry.context import current_ids
+from chassis.telemetry.instruments import current_ids
 
 QUIET_LOGGERS = ("httpx", "httpx2")
 """At INFO these log every request that they send, which spans already show."""

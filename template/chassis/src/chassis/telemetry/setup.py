@@ -1,9 +1,10 @@
-"""Starts spans and metrics for one service, and makes sure that nothing is lost when it stops.
+"""Starts tracing and metrics for one service, and flushes them when the service stops.
 
-With an OTLP endpoint in the environment both go there. Without one, spans go to a file of this machine (`spans.py`);
-metrics can always be scraped. Each start makes providers of its own, so that a test may start and stop as often as it
-likes; the first of a process also become OpenTelemetry's global ones, so that spans of the team's code and of libraries
-join the same traces.
+If the environment names an OTLP endpoint, spans and metrics are sent there. If not, spans are stored in a local file
+(`spans.py`). Metrics can always be scraped from `/metrics`.
+
+Every start creates providers of its own, so that tests can start several services. The first ones in a process also
+become OpenTelemetry's global providers, so that spans of the team's code and of libraries join the same traces.
 """
 
 import os
@@ -40,20 +41,22 @@ SIGNAL_ENDPOINTS = {"traces": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "metrics": "
 FLUSH_SECONDS = 5
 """How long a shutdown waits for a collector that does not answer."""
 LOCAL_DELAY_MILLIS = 200
-"""How soon a span can be read from the local file: a person who just asked looks at once."""
+"""How soon a span is in the local file. It is short, because people run `chassis trace` right after a call."""
 PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Machines ask for these every few seconds, and nobody asks what became of it."""
+"""Requested every few seconds by orchestrators and monitoring. They are not traced, and never wait for a slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose telemetry it is; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over all of it.
+    """What every span and metric says about its origin.
+
+    `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` in the environment override it.
 
     Args:
-        service: Which service.
+        service: The name of the service.
         version: Its version.
         environment: Where it runs, such as `production`.
-        owner: The handle of the team that answers for it.
+        owner: The handle of the team that is accountable for it.
     """
 
     service: str
@@ -64,7 +67,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """The telemetry of one service while it runs."""
+    """The telemetry of a running service."""
 
     tracers: TracerProvider
     meters: MeterProvider
@@ -72,10 +75,10 @@ class Telemetry:
     registry: CollectorRegistry
 
     def for_fastapi(self) -> "TelemetryConfig":
-        """Return what `FastAPI(telemetry=…)` needs for one server span and one duration per request.
+        """Return the argument `telemetry` of `FastAPI`: one server span and one duration for each request.
 
-        FastAPI continues an incoming `traceparent`. Its log records are off because they hold messages of exceptions,
-        its spans inside the request because they double the cost and show nothing of ours.
+        FastAPI continues an incoming `traceparent`. Its log records are off, because they contain messages of
+        exceptions. Its spans within a request are off, because they double the overhead and show nothing useful.
         """
         return {
             "tracer_provider": self.tracers,
@@ -87,30 +90,31 @@ class Telemetry:
         }
 
     def metrics_page(self) -> tuple[bytes, str]:
-        """Return what `/metrics` answers, and its content type."""
+        """Return the body of `/metrics` and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
     def shutdown(self) -> None:
-        """Send or store what is left, then stop; a collector that does not answer is waited for only so long."""
-        flushing = [Thread(target=provider.shutdown, daemon=True) for provider in (self.tracers, self.meters)]
-        for thread in flushing:
+        """Flush spans and metrics and stop, within `FLUSH_SECONDS` even if the collector does not answer."""
+        # The SDK's own timeouts are longer, and add up. A daemon thread that still waits does not block the exit.
+        threads = [Thread(target=provider.shutdown, daemon=True) for provider in (self.tracers, self.meters)]
+        for thread in threads:
             thread.start()
         deadline = time.monotonic() + FLUSH_SECONDS
-        for thread in flushing:
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def start_telemetry(whose: Identity, var: Path) -> Telemetry:
-    """Begin to record.
+def start_telemetry(identity: Identity, var: Path) -> Telemetry:
+    """Start to record.
 
     Args:
-        whose: What each span and metric says about where it comes from.
-        var: The folder for the local file of traces.
+        identity: What spans and metrics say about their origin.
+        var: The folder of the local file of traces.
 
     Raises:
-        ConfigError: An OTLP variable says something that cannot be meant.
+        ConfigError: An OTLP variable is invalid.
     """
-    resource = _resource(whose)
+    resource = _resource(identity)
     registry = CollectorRegistry()
     readers: list[MetricReader] = [PrometheusMetricReader(registry=registry, scope_info_enabled=False)]
     if otlp_endpoint("metrics"):
@@ -120,38 +124,38 @@ def start_telemetry(whose: Identity, var: Path) -> Telemetry:
     tracers, meters = TracerProvider(resource=resource), MeterProvider(readers, resource)
     if processor := _span_processor(var):
         tracers.add_span_processor(processor)
-    _offer_globally(tracers, meters)
+    _set_global_providers(tracers, meters)
     return Telemetry(tracers, meters, create_instruments(tracers, meters), registry)
 
 
 def otlp_endpoint(signal: str) -> str | None:
-    """Return where the environment sends `traces` or `metrics`, or None if nowhere.
+    """Return the OTLP endpoint in the environment for `traces` or `metrics`, or None if there is none.
 
     Raises:
-        ConfigError: It is no HTTP address, or a protocol is asked for that we do not speak.
+        ConfigError: It is not an HTTP URL, or the protocol is not supported.
     """
     variable = next((name for name in (SIGNAL_ENDPOINTS[signal], ENDPOINT) if os.environ.get(name)), None)
     if variable is None:
         return None
     endpoint = os.environ[variable]
     if not endpoint.startswith(("http://", "https://")):
-        raise ConfigError(variable, f"the value is {endpoint!r}", "Write an address such as http://localhost:4318")
+        raise ConfigError(variable, f"the value is {endpoint!r}", "Write a URL such as http://localhost:4318")
     protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
     if protocol != "http/protobuf":
-        remedy = "Write http/protobuf, and the collector's HTTP address, usually with port 4318"
+        remedy = "Write http/protobuf, and the HTTP endpoint of the collector, which usually has port 4318"
         raise ConfigError("OTEL_EXPORTER_OTLP_PROTOCOL", f"the value is {protocol!r}", remedy)
     return endpoint
 
 
-def _resource(whose: Identity) -> Resource:
-    ours: dict[str, Any] = {
-        names.SERVICE_NAME: whose.service,
-        names.SERVICE_VERSION: whose.version,
+def _resource(identity: Identity) -> Resource:
+    attributes: dict[str, Any] = {
+        names.SERVICE_NAME: identity.service,
+        names.SERVICE_VERSION: identity.version,
         names.SERVICE_INSTANCE_ID: str(uuid4()),
-        names.DEPLOYMENT_ENVIRONMENT_NAME: whose.environment,
-        names.OWNER: whose.owner,
+        names.DEPLOYMENT_ENVIRONMENT_NAME: identity.environment,
+        names.OWNER: identity.owner,
     }
-    return Resource.create(ours).merge(OTELResourceDetector().detect())
+    return Resource.create(attributes).merge(OTELResourceDetector().detect())
 
 
 def _span_processor(var: Path) -> BatchSpanProcessor | None:
@@ -162,11 +166,11 @@ def _span_processor(var: Path) -> BatchSpanProcessor | None:
     try:
         return BatchSpanProcessor(SpanStore(var / TRACES_FILE), schedule_delay_millis=LOCAL_DELAY_MILLIS)
     except (OSError, sqlite3.Error) as error:
-        log.warning("spans.not_stored", folder=str(var), reason=str(error))  # a full or read-only disk stops no service
+        log.warning("spans.not_stored", folder=str(var), reason=str(error))  # without traces the service still works
         return None
 
 
-def _offer_globally(tracers: TracerProvider, meters: MeterProvider) -> None:
+def _set_global_providers(tracers: TracerProvider, meters: MeterProvider) -> None:
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         trace.set_tracer_provider(tracers)
         metrics.set_meter_provider(meters)

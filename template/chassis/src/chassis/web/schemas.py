@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from chassis.call import Call
 from chassis.contract import Answered, FallbackReason, Outcome, Referred
 from chassis.errors import CallError
-from chassis.telemetry.context import current_trace_id
+from chassis.telemetry.instruments import current_trace_id
 from chassis.usd import to_usd
 from chassis.web.problems import MEDIA_TYPE, Problem
 from chassis.wiring import Wiring

@@ -10,7 +10,7 @@ from chassis.call import Call
 from chassis.clock import now
 from chassis.errors import ConfigError, InputNotAllowed
 from chassis.service import Service
-from chassis.telemetry.context import current_trace_id
+from chassis.telemetry.instruments import current_trace_id
 from chassis_tools.evals.cases import Case
 from chassis_tools.evals.environment import EvalEnvironment
 from chassis_tools.evals.jsonl import JsonlWriter, as_dict, json_hash, read_jsonl
