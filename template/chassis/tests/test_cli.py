@@ -1,4 +1,4 @@
-"""The command `chassis`: what it prints, and the exit code that scripts may rely on."""
+"""The command `chassis`: its output and its exit codes."""
 
 import io
 import json
@@ -14,18 +14,18 @@ from cli_runner import run
 
 
 def environment() -> dict[str, str]:
-    """Return this process's environment, with all that it can import."""
+    """Return the environment of this process, with its import path."""
     return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def refer(capsys: pytest.CaptureFixture[str], question: str = "why?") -> str:
-    """Ask what nobody can answer and return the ticket."""
+    """Ask a question that is referred to a person, and return the ticket."""
     run("ask", question, "--json")
     return str(json.loads(capsys.readouterr().out)["referral_id"])
 
 
-def test_help_names_every_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever types `--help` sees all there is, each with what it is for."""
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command has a description."""
     monkeypatch.setenv("COLUMNS", "200")
 
     assert run("--help") == 0
@@ -49,8 +49,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str], monkeypatc
     assert described >= commands
 
 
-def test_help_loads_nothing_heavy(project: Path) -> None:
-    """Help is there at once: no model library, no web framework, not the team's own code."""
+def test_help_imports_nothing_slow(project: Path) -> None:
+    """Neither pydantic-ai nor FastAPI nor the team's own code is imported."""
     code = (
         "import sys\nfrom chassis.cli.main import main\n"
         "try:\n    main(['--help'])\nfinally:\n    print({'pydantic_ai', 'fastapi', 'sample'} & set(sys.modules))"
@@ -66,7 +66,7 @@ def test_help_loads_nothing_heavy(project: Path) -> None:
 @pytest.mark.usefixtures("project")
 @pytest.mark.parametrize("question", ["ping", '{"text": "ping"}'])
 def test_ask_takes_text_or_json(capsys: pytest.CaptureFixture[str], question: str) -> None:
-    """Where a question is one text, the text is enough; the answer comes first, the facts below it."""
+    """If the question type has a single field, plain text is enough. The answer comes first, then the facts."""
     assert run("ask", question) == 0
 
     out = capsys.readouterr().out
@@ -76,7 +76,7 @@ def test_ask_takes_text_or_json(capsys: pytest.CaptureFixture[str], question: st
 
 @pytest.mark.usefixtures("project")
 def test_ask_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dash stands for what is piped in."""
+    """A dash means standard input."""
     monkeypatch.setattr("sys.stdin", io.StringIO("ping\n"))
 
     assert run("ask", "-", "--json") == 0
@@ -85,8 +85,8 @@ def test_ask_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatc
 
 
 @pytest.mark.usefixtures("project")
-def test_ask_shows_where_a_person_will_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    """A referral is no failure: ticket, time, address and contact are printed, and the exit code is 0."""
+def test_ask_prints_the_ticket_of_a_referral(capsys: pytest.CaptureFixture[str]) -> None:
+    """A referral is not a failure: ticket, due time, location and contact are printed, and the exit code is 0."""
     assert run("ask", "why?") == 0
 
     out = capsys.readouterr().out
@@ -131,10 +131,10 @@ def test_ask_shows_where_a_person_will_answer(capsys: pytest.CaptureFixture[str]
         ),
     ],
 )
-def test_what_goes_wrong_is_one_sentence(
+def test_errors_are_explained(
     capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, sentence: str
 ) -> None:
-    """Nobody has to read a traceback to learn what to write instead."""
+    """The error says what to do instead, without a traceback."""
     assert run(*arguments) == code
 
     err = capsys.readouterr().err
@@ -142,10 +142,10 @@ def test_what_goes_wrong_is_one_sentence(
     assert "Traceback" not in err
 
 
-def test_outside_of_a_project_commands_say_so(
+def test_outside_of_a_project_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In any other folder the one sentence is that this is no project."""
+    """The error says that this is not a project."""
     monkeypatch.chdir(tmp_path)
 
     assert run("budget") == 2
@@ -154,8 +154,8 @@ def test_outside_of_a_project_commands_say_so(
 
 
 @pytest.mark.usefixtures("project")
-def test_a_person_answers_at_the_desk(capsys: pytest.CaptureFixture[str]) -> None:
-    """The ticket is listed, shown, answered by name, and then waits no more."""
+def test_a_person_answers_a_referral(capsys: pytest.CaptureFixture[str]) -> None:
+    """A referral is listed, shown and answered, and then is not listed any more."""
     ticket = refer(capsys)
     assert run("review", "list") == 0
     assert ticket in capsys.readouterr().out
@@ -172,8 +172,8 @@ def test_a_person_answers_at_the_desk(capsys: pytest.CaptureFixture[str]) -> Non
     assert '"text": "Because."' in shown
 
 
-def test_an_answer_can_come_from_a_file_and_must_fit(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A caller's program reads the answer, so it has to be of the task's type, wherever it was written."""
+def test_an_answer_from_a_file_is_validated(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer has to fit the task's type, because the caller's program reads it."""
     ticket = refer(capsys)
     file = project / "answer.json"
     file.write_text('{"text": 3}')
@@ -186,8 +186,8 @@ def test_an_answer_can_come_from_a_file_and_must_fit(project: Path, capsys: pyte
 
 
 @pytest.mark.usefixtures("project")
-def test_a_question_cannot_paint_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """Escape codes and markup in a question arrive at the desk as harmless text."""
+def test_a_question_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Escape codes and markup in a question are printed as plain text."""
     refer(capsys, "why \x1b[31m[bold]red?")
 
     assert run("review", "list") == 0
@@ -196,8 +196,8 @@ def test_a_question_cannot_paint_the_terminal(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.usefixtures("project")
-def test_budget_shows_every_ceiling(capsys: pytest.CaptureFixture[str]) -> None:
-    """Day and month are there before anything is spent."""
+def test_budget_shows_every_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    """The day and the month are listed even before anything is spent."""
     assert run("budget") == 0
 
     out = capsys.readouterr().out
@@ -206,8 +206,8 @@ def test_budget_shows_every_ceiling(capsys: pytest.CaptureFixture[str]) -> None:
     assert "$1.00" in out
 
 
-def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever reports a mistake can say of what."""
+def test_version_is_the_version_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` prints the version of the distribution."""
     assert run("--version") == 0
 
     assert capsys.readouterr().out == f"chassis {version('ai-service-chassis')}\n"

@@ -1,4 +1,4 @@
-"""Every line of the process, ours or a library's, has one shape and holds no secret and no question."""
+"""Log lines: one format for the chassis and for libraries, without secrets and without questions."""
 
 import logging
 from io import StringIO
@@ -11,8 +11,8 @@ from telemetry_sinks import Lines, started, stored
 from chassis.telemetry.logs import configure_logs
 
 
-def test_libraries_log_in_the_same_shape(lines: Lines) -> None:
-    """One parser reads every line of the process; below INFO a library says nothing, so no SDK prints a request."""
+def test_libraries_log_in_the_same_format(lines: Lines) -> None:
+    """One parser reads every line. Lines of libraries below INFO are dropped, so that no SDK logs a request."""
     structlog.get_logger().info("service.started")
     logging.getLogger("uvicorn.error").warning("port %s", 8000)
     logging.getLogger("httpx2").info("HTTP Request: POST https://vendor.example/v1/chat")
@@ -27,8 +27,8 @@ def test_libraries_log_in_the_same_shape(lines: Lines) -> None:
     assert ours["timestamp"].endswith("Z")
 
 
-def test_lines_inside_a_span_name_it(tmp_path: Path, lines: Lines) -> None:
-    """From any line one finds its trace, a library's line included."""
+def test_lines_have_the_ids_of_their_span(tmp_path: Path, lines: Lines) -> None:
+    """Every line leads to its trace, also the line of a library."""
     telemetry = started(tmp_path)
     with telemetry.instruments.span("work"):
         structlog.get_logger().info("api_key.created")
@@ -48,8 +48,8 @@ def test_lines_inside_a_span_name_it(tmp_path: Path, lines: Lines) -> None:
         ("eyJ", "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLWhlcmU"),
     ],
 )
-def test_no_key_of_known_shape_gets_into_a_line(lines: Lines, kind: str, secret: str) -> None:
-    """Wherever a key hides, in a value, deep inside one, or in a library's message, the line goes without it."""
+def test_known_keys_are_hidden(lines: Lines, kind: str, secret: str) -> None:
+    """A key is hidden in a value, nested in a value, and in the message of a library."""
     structlog.get_logger().info("api_key.created", key=kind + secret, headers={"nested": [f"x {kind}{secret}"]})
     logging.getLogger("some.library").warning("Authorization: Bearer %s", kind + secret)
     ours, theirs = lines.parsed()
@@ -66,19 +66,19 @@ def test_no_key_of_known_shape_gets_into_a_line(lines: Lines, kind: str, secret:
         ("the bearer of good news", "the bearer of good news"),
     ],
 )
-def test_credentials_in_headers_and_addresses_are_hidden(lines: Lines, text: str, shown: str) -> None:
-    """What is around a credential stays readable."""
+def test_credentials_in_headers_and_urls_are_hidden(lines: Lines, text: str, shown: str) -> None:
+    """The text around a credential stays readable."""
     structlog.get_logger().info("service.started", text=text)
     assert shown == lines.parsed()[0]["text"]
 
 
 def fail(words: str) -> None:
-    """Raise an exception that says and holds these words."""
+    """Raise an exception with this message, which is also a local variable."""
     raise ValueError(words)
 
 
-def test_an_exception_is_places_without_words(lines: Lines) -> None:
-    """A line says what failed and where; neither the message nor a local variable, which may hold a question."""
+def test_an_exception_is_logged_without_its_message(lines: Lines) -> None:
+    """The line has the type and the frames, but no message and no local variables, which may contain a question."""
     try:
         fail("xylophone played")
     except ValueError:
@@ -91,8 +91,8 @@ def test_an_exception_is_places_without_words(lines: Lines) -> None:
     assert "xylophone played" not in lines.getvalue()
 
 
-def test_a_developer_reads_words(lines: Lines) -> None:
-    """In development a line is for eyes, with the whole message of an exception, and without colours in a file."""
+def test_development_logs_are_for_people(lines: Lines) -> None:
+    """In development a line has the whole message of an exception, and no colors in a file."""
     stream = StringIO()
     configure_logs(production=False, stream=stream)
     try:
@@ -107,8 +107,8 @@ def test_a_developer_reads_words(lines: Lines) -> None:
     assert lines.getvalue() == ""
 
 
-def test_a_traceback_in_a_test_shows_no_values(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where nobody has configured logs, structlog would print the variables of each function: prompts and answers."""
+def test_tracebacks_in_tests_show_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a configuration, structlog prints the local variables of each function: prompts and answers."""
     question = "my secret question"
     try:
         fail(f"{len(question)} letters")

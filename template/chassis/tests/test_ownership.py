@@ -1,4 +1,4 @@
-"""Who owns what: one file, and what it may not say."""
+"""`ownership.toml`: valid files and their errors."""
 
 from datetime import date
 from pathlib import Path
@@ -13,7 +13,7 @@ SECURITY = '[roles.security]\naccountable = "ai"\ndeputy = "platform"\n'
 
 
 def test_a_single_team_needs_no_deputy(tmp_path: Path) -> None:
-    """A small company is not made to invent a second team."""
+    """A company with one team does not have to invent a second one."""
     alone = OWNERSHIP.replace('[teams.platform]\nhandle = "@acme/platform"\n', "").replace('deputy = "platform"\n', "")
 
     assert load_ownership(write(tmp_path, alone)).roles.system.deputy is None
@@ -46,8 +46,8 @@ def test_a_single_team_needs_no_deputy(tmp_path: Path) -> None:
         ('"experimental"', '"beta"', "ownership.toml: lifecycle: the value is 'beta'"),
     ],
 )
-def test_a_file_without_clear_owners_is_refused(tmp_path: Path, old: str, new: str, sentence: str) -> None:
-    """Exactly one team answers for each part, and the sentence says which part has none."""
+def test_unclear_ownership_is_refused(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    """The error names the role or the team that is wrong, and the remedy."""
     assert old in OWNERSHIP
 
     with pytest.raises(ConfigError) as refusal:
@@ -56,8 +56,8 @@ def test_a_file_without_clear_owners_is_refused(tmp_path: Path, old: str, new: s
     assert sentence in str(refusal.value)
 
 
-def test_a_review_is_due_from_its_day_on(tmp_path: Path) -> None:
-    """The reminder begins on the day itself and not before."""
+def test_a_review_is_due_on_its_day(tmp_path: Path) -> None:
+    """It is due on the day itself, and not before."""
     ownership = load_ownership(write(tmp_path, OWNERSHIP.replace(SECURITY, SECURITY + "review_by = 2026-06-30\n")))
 
     assert ownership.due_reviews(date(2026, 6, 29)) == []

@@ -1,4 +1,4 @@
-"""`chassis serve` as a process of its own: how it starts, and how it goes."""
+"""`chassis serve` as a process: start, shutdown and development keys."""
 
 import asyncio
 import socket
@@ -17,8 +17,8 @@ from chassis.telemetry.spans import TRACES_FILE, SpanStore
 
 
 @pytest.mark.slow
-def test_a_service_that_is_told_to_go_finishes_what_it_began(tmp_path: Path) -> None:
-    """After SIGTERM /readyz says no, the slow call gets its answer, its trace is kept, and the exit is clean."""
+def test_sigterm_drains_the_service(tmp_path: Path) -> None:
+    """After SIGTERM, /readyz answers 503, the running call is answered, its trace is stored, and the exit code is 0."""
     with process(write_repository(tmp_path), "--port", "0") as service, ThreadPoolExecutor() as pool:
         assert service.stdout
         assert service.stderr
@@ -40,8 +40,8 @@ def test_a_service_that_is_told_to_go_finishes_what_it_began(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
-    """Whoever starts a second service reads which address is taken and what to do, and no traceback."""
+def test_a_port_in_use_is_explained(tmp_path: Path) -> None:
+    """The error names the address and what to do, without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with process(write_repository(tmp_path), "--port", str(port)) as service:
@@ -55,8 +55,8 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_production_makes_no_key(tmp_path: Path) -> None:
-    """In production nobody is let in by accident: no key is made, and a log line says how to make one."""
+def test_production_creates_no_key(tmp_path: Path) -> None:
+    """In production the log says how to create a key."""
     with process(write_repository(tmp_path), "--port", "0", CHASSIS_ENV="production") as service:
         assert service.stderr
         remedy = first_match(service.stderr, r'"event": "api_key.missing".*"remedy": "([^"]+)"')
@@ -68,8 +68,8 @@ def test_production_makes_no_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_where_others_can_come_no_key_is_made(tmp_path: Path) -> None:
-    """A key that makes itself is for one's own machine: not on an address that others reach."""
+def test_no_key_is_created_if_others_can_reach_the_service(tmp_path: Path) -> None:
+    """The development key is only created on a loopback address."""
     with process(write_repository(tmp_path), "--port", "0", "--host", "0.0.0.0") as service:  # noqa: S104 - that is the point
         assert service.stderr
         first_match(service.stderr, r"(key\.missing)")
@@ -80,8 +80,8 @@ def test_where_others_can_come_no_key_is_made(tmp_path: Path) -> None:
     assert "ck_" not in output
 
 
-def test_a_key_for_developing_opens_nothing_in_production(store_url: str) -> None:
-    """Whichever way it came into the database; and nobody can make one there."""
+def test_production_rejects_development_keys(store_url: str) -> None:
+    """A development key in the database is not accepted, and none can be created."""
 
     async def story() -> list[str | None]:
         database = await open_database(store_url, Path())
@@ -90,7 +90,7 @@ def test_a_key_for_developing_opens_nothing_in_production(store_url: str) -> Non
             key, other = await developing.create(DEVELOPMENT_CALLER), await production.create("billing")
             with pytest.raises(ConfigError, match="keys of 'developer' are rejected in production"):
                 await production.create(DEVELOPMENT_CALLER)
-            return [await keys.find_caller(known) for keys in (developing, production) for known in (key, other)]
+            return [await keys.find_caller(each) for keys in (developing, production) for each in (key, other)]
         finally:
             await database.close()
 

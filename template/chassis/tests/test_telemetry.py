@@ -1,4 +1,4 @@
-"""Spans and metrics arrive where they should, whole, and under the names that others know."""
+"""Spans and metrics: they arrive completely, in the right place, and under conventional names."""
 
 import asyncio
 from pathlib import Path
@@ -26,8 +26,8 @@ PARENT_ID = "00f067aa0ba902b7"
 GPT = ModelConfig(name="gpt", provider="google", model="gpt-5.5", destination="vendor", max_output_tokens=800)
 
 
-def test_spans_are_on_disk_after_shutdown(tmp_path: Path) -> None:
-    """Without a collector nothing is lost, and a trace is found by its id and by its call's id."""
+def test_spans_are_stored_at_shutdown(tmp_path: Path) -> None:
+    """Without a collector no span is lost, and a trace is found by its id and by the id of its call."""
     telemetry = started(tmp_path)
     with telemetry.instruments.span("outer", {}), telemetry.instruments.span("inner", {names.CALL_ID: "c_1"}):
         trace_id = current_trace_id()
@@ -53,8 +53,8 @@ def test_telemetry_can_start_again_and_overlap(tmp_path: Path) -> None:
     assert [span.name for span in stored(tmp_path / "second")] == ["to second"]
 
 
-def test_a_collector_gets_everything_by_shutdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an endpoint set, spans and metrics go there with the service's name, and none are kept here."""
+def test_everything_is_sent_to_the_collector_at_shutdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an endpoint, spans and metrics are sent there with the name of the service, and none are stored."""
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         telemetry = started(tmp_path)
@@ -74,8 +74,8 @@ def test_a_collector_gets_everything_by_shutdown(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / TRACES_FILE).exists()
 
 
-def test_the_owner_is_the_teams_that_the_file_names(project: Path) -> None:
-    """Whoever looks at a trace sees whom to call, and a referral the same team's address."""
+def test_the_owner_comes_from_ownership_toml(project: Path) -> None:
+    """Traces have the handle of the accountable team, and referrals its email address."""
 
     async def story() -> tuple[object, str | None]:
         async with wire(find_project(project)) as wiring:
@@ -84,8 +84,8 @@ def test_the_owner_is_the_teams_that_the_file_names(project: Path) -> None:
     assert asyncio.run(story()) == ("@us", "us@example.com")
 
 
-def test_each_signal_may_have_a_collector_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only metrics are sent if only they have an endpoint; the traces stay here."""
+def test_signals_may_have_different_endpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If only metrics have an endpoint, traces are stored locally."""
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"{collector.url}/v1/metrics")
         telemetry = started(tmp_path)
@@ -100,18 +100,18 @@ def test_each_signal_may_have_a_collector_of_its_own(tmp_path: Path, monkeypatch
     ("variable", "value"),
     [("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
 )
-def test_an_endpoint_that_cannot_work_is_refused(
+def test_an_invalid_endpoint_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    """A variable that would lose every span stops the start, and the message says which."""
+    """A variable with which every span would be lost is an error at the start."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318")
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError, match=f"{variable}: the value is '{value}'. Write"):
         started(tmp_path)
 
 
-def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path, lines: Lines) -> None:
-    """Traces are worth a warning, not an outage."""
+def test_the_service_starts_if_traces_cannot_be_stored(tmp_path: Path, lines: Lines) -> None:
+    """Lost traces are logged as a warning."""
     (tmp_path / "var").write_text("not a folder")
     telemetry = started(tmp_path / "var")
     with telemetry.instruments.span("lost"):
@@ -120,8 +120,8 @@ def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path, lines: Li
     assert len(lines.named("spans.not_stored")) == 1
 
 
-def a_web_service(telemetry: Telemetry) -> FastAPI:
-    """Make an application that says what it would send on."""
+def web_app(telemetry: Telemetry) -> FastAPI:
+    """Return an application that answers with its outgoing headers."""
     app = FastAPI(telemetry=telemetry.for_fastapi())
 
     @app.get("/v1/trace")
@@ -136,10 +136,10 @@ def a_web_service(telemetry: Telemetry) -> FastAPI:
 
 
 def ask_web(telemetry: Telemetry, path: str, **headers: str) -> httpx2.Response:
-    """Ask it over HTTP, in this process."""
+    """Send a request to the application, within this process."""
 
     async def ask() -> httpx2.Response:
-        transport = httpx2.ASGITransport(app=a_web_service(telemetry))
+        transport = httpx2.ASGITransport(app=web_app(telemetry))
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.get(path, headers=headers)
 
@@ -147,7 +147,7 @@ def ask_web(telemetry: Telemetry, path: str, **headers: str) -> httpx2.Response:
 
 
 def test_an_incoming_trace_is_continued(tmp_path: Path) -> None:
-    """A caller's `traceparent` is the parent of our server span, and what we send on belongs to the same trace."""
+    """A caller's `traceparent` becomes the parent of the server span, and outgoing headers continue the trace."""
     telemetry = started(tmp_path)
     reply = ask_web(telemetry, "/v1/trace", traceparent=f"00-{TRACE_ID}-{PARENT_ID}-01")
     page = telemetry.metrics_page()[0].decode()
@@ -162,8 +162,8 @@ def test_an_incoming_trace_is_continued(tmp_path: Path) -> None:
     assert "http_server_request_duration_seconds_count" in page
 
 
-def test_probes_leave_no_trace(tmp_path: Path) -> None:
-    """What machines ask every few seconds does not push people's traces out."""
+def test_probes_are_not_traced(tmp_path: Path) -> None:
+    """Frequent probes do not push the traces of calls out of the file."""
     telemetry = started(tmp_path)
     ask_web(telemetry, "/healthz")
     telemetry.shutdown()
@@ -174,7 +174,7 @@ def test_probes_leave_no_trace(tmp_path: Path) -> None:
 def test_sampling_follows_the_standard_variables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, flag: str
 ) -> None:
-    """A sampler or a caller that says no is obeyed."""
+    """A trace that the sampler or the caller excludes is not stored."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
     telemetry = started(tmp_path)
     ask_web(telemetry, "/v1/trace", traceparent=f"00-{TRACE_ID}-{PARENT_ID}-{flag}")
@@ -182,8 +182,8 @@ def test_sampling_follows_the_standard_variables(
     assert stored(tmp_path) == []
 
 
-def test_a_model_request_speaks_the_genai_conventions(tmp_path: Path) -> None:
-    """Any backend that knows the conventions reads model, tokens and finish reason; money has a name of ours."""
+def test_a_model_request_follows_the_genai_conventions(tmp_path: Path) -> None:
+    """Model, tokens and finish reason have the names of the conventions. The cost has a name of our own."""
     telemetry = started(tmp_path)
     usage = RequestUsage(input_tokens=312, output_tokens=45)
     with ChatSpan(telemetry.instruments, GPT, max_tokens=100) as span:
@@ -208,10 +208,10 @@ def test_a_model_request_speaks_the_genai_conventions(tmp_path: Path) -> None:
     assert "gen_ai_client_operation_duration_seconds_count" in page
 
 
-def test_a_failed_model_request_names_its_error_and_nothing_more(
+def test_a_failed_model_request_records_only_the_type_of_the_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The type of an error is recorded; its message, which may quote a question, goes nowhere."""
+    """The message of the error, which may quote a question, is not recorded."""
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         telemetry = started(tmp_path)

@@ -1,4 +1,4 @@
-"""A person finds the trace of a call on this machine, and sees at a glance what happened."""
+"""Local traces and `chassis trace`, which draws them."""
 
 from io import StringIO
 from pathlib import Path
@@ -28,7 +28,7 @@ def recording(store: SpanStore) -> Tracer:
 
 
 def test_only_the_newest_traces_are_kept(tmp_path: Path) -> None:
-    """The file does not grow for ever."""
+    """Older traces are deleted, so that the file does not grow without limit."""
     store = SpanStore(tmp_path / TRACES_FILE, keep=2)
     tracer = recording(store)
     for number in range(4):
@@ -38,8 +38,8 @@ def test_only_the_newest_traces_are_kept(tmp_path: Path) -> None:
     store.shutdown()
 
 
-def test_threads_may_store_at_once(tmp_path: Path) -> None:
-    """Spans that end in several threads are all kept."""
+def test_several_threads_may_export(tmp_path: Path) -> None:
+    """Spans that end in several threads at the same time are all stored."""
     store = SpanStore(tmp_path / TRACES_FILE)
     tracer = recording(store)
 
@@ -58,8 +58,8 @@ def test_threads_may_store_at_once(tmp_path: Path) -> None:
     store.shutdown()
 
 
-def a_span(name: str, parent: str | None, milliseconds: float, **facts: object) -> StoredSpan:
-    """Make a span; its facts go by the names of the constants in `names.py`."""
+def make_span(name: str, parent: str | None, milliseconds: float, **facts: object) -> StoredSpan:
+    """Return a span. Its attributes are given by the names of the constants in `names.py`."""
     started_ns = 1_795_446_245_000_000_000
     attributes = {getattr(names, fact): value for fact, value in facts.items()}
     return StoredSpan(
@@ -75,7 +75,7 @@ def a_span(name: str, parent: str | None, milliseconds: float, **facts: object) 
 
 
 def drawn(*spans: StoredSpan) -> list[str]:
-    """Return the drawing as the lines of a wide terminal."""
+    """Return the lines of the drawing on a wide terminal."""
     console = Console(file=StringIO(), width=120, color_system=None)
     with console.capture() as capture:
         console.print(draw(spans))
@@ -83,7 +83,7 @@ def drawn(*spans: StoredSpan) -> list[str]:
 
 
 def test_a_trace_is_drawn_as_a_tree() -> None:
-    """A person sees at a glance what happened, how long it took, who answered and what it cost."""
+    """Each span shows its duration, and what people want to know first: outcome, reason, cost, tokens or error."""
     assert [
         f"trace {TRACE_ID}  2026-11-23 15:04:05 UTC",
         "POST /v1/help         1.24 s  HTTP 200",
@@ -91,8 +91,8 @@ def test_a_trace_is_drawn_as_a_tree() -> None:
         "    ├── chat gpt    800.0 ms  TimedOut",
         "    └── chat local   12.5 ms  312 tokens in, 45 out · $0.00",
     ] == drawn(
-        a_span("POST /v1/help", "00f067aa0ba902b7", 1240, HTTP_RESPONSE_STATUS_CODE=200),
-        a_span(
+        make_span("POST /v1/help", "00f067aa0ba902b7", 1240, HTTP_RESPONSE_STATUS_CODE=200),
+        make_span(
             "call help",
             "POST /v1/help",
             1230,
@@ -103,21 +103,21 @@ def test_a_trace_is_drawn_as_a_tree() -> None:
             CONFIDENCE=0.83,
             COST_USD=0.000125,
         ),
-        a_span("chat gpt", "call help", 800, ERROR_TYPE="TimedOut"),
-        a_span("chat local", "call help", 12.5, USAGE_INPUT_TOKENS=312, USAGE_OUTPUT_TOKENS=45, COST_USD=0.0),
+        make_span("chat gpt", "call help", 800, ERROR_TYPE="TimedOut"),
+        make_span("chat local", "call help", 12.5, USAGE_INPUT_TOKENS=312, USAGE_OUTPUT_TOKENS=45, COST_USD=0.0),
     )
 
 
-def test_an_answer_from_the_cache_says_so() -> None:
-    """Nobody should wonder why a call was so quick, and cost nothing."""
-    [_, line] = drawn(a_span("call help", None, 2, OUTCOME="answered", ANSWERED_BY="gpt", CACHED=1, COST_USD=0.0))
+def test_a_cached_answer_is_marked() -> None:
+    """The drawing shows why the call was fast and cost nothing."""
+    [_, line] = drawn(make_span("call help", None, 2, OUTCOME="answered", ANSWERED_BY="gpt", CACHED=1, COST_USD=0.0))
 
     assert line == "call help  2.0 ms  answered by gpt · from the cache · $0.00"
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in a repository that was generated from the template."""
+    """Change to the folder of a minimal project."""
     (tmp_path / "pyproject.toml").write_text('[tool.chassis]\ntask = "acme_help.task:TASK"\n')
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -132,7 +132,7 @@ def run_trace(*arguments: str) -> tuple[int, str, str]:
 
 
 def test_the_command_draws_the_newest_call(project: Path) -> None:
-    """`chassis trace` alone shows the call that was just made, even if other requests came after it."""
+    """Without an id, `chassis trace` draws the newest call, even if other requests came after it."""
     telemetry = started(project / "var")
     with telemetry.instruments.span("call help", {names.CALL_ID: "c_1"}):
         pass
@@ -144,8 +144,8 @@ def test_the_command_draws_the_newest_call(project: Path) -> None:
     assert (0, drawing, "") == run_trace("c_1")
 
 
-def test_the_command_says_why_it_shows_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No trace yet, no such trace, and traces that went elsewhere are three different sentences."""
+def test_the_command_explains_why_there_is_no_trace(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no trace yet, there is no such trace, or traces are sent to a collector."""
     assert run_trace() == (1, "", "There is no trace yet; ask a question first: uv run chassis ask '…'\n")
     SpanStore(project / "var" / TRACES_FILE).shutdown()
     assert run_trace("c_9") == (1, "", "There is no trace of 'c_9' here; only the newest are kept.\n")

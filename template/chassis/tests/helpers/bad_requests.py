@@ -1,4 +1,4 @@
-"""Bad requests and what they are told: the service is tested against this table, and the reference is made of it."""
+"""Bad requests and their responses: test cases, and the source of the reference page on errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ ONE_KEY = "Send the header `Authorization: Bearer <key>` once, with a key that s
 ONLY_JSON = "Send the header `Content-Type: application/json` and a JSON body"
 UNREADABLE = "The body is not valid JSON; send one JSON object in UTF-8"
 TOO_LARGE = "The body is larger than 10000 bytes"
-NO_ADDRESS = "There is no such path; /docs lists them all"
-NO_METHOD = "Use a method that the header Allow lists"
+UNKNOWN_PATH = "There is no such path; /docs lists them all"
+WRONG_METHOD = "Use a method that the header Allow lists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class BadRequest:
     """One row of the table.
 
     Args:
-        what: What is bad about it.
+        what: What is wrong with it.
         status: The HTTP status it gets.
         slug: The last part of the problem's type.
-        detail: The sentence that the caller reads.
-        body: What is sent; in pieces, so without a length, if it is a sequence.
-        headers: What is sent before it.
+        detail: The detail of the problem.
+        body: The body. A sequence is sent in pieces, without a length.
+        headers: The headers.
         method: The HTTP method.
-        path: The address.
+        path: The path.
     """
 
     what: str
@@ -44,7 +44,7 @@ BAD_REQUESTS = (
     BadRequest("no key", 401, "unauthenticated", ONE_KEY, headers=(JSON,)),
     BadRequest("no key, and no JSON either", 401, "unauthenticated", ONE_KEY, b"{", headers=(JSON,)),
     BadRequest(
-        "a key that nobody issued",
+        "an unknown key",
         401,
         "unauthenticated",
         "The API key is invalid or revoked",
@@ -107,11 +107,11 @@ BAD_REQUESTS = (
     BadRequest("no Content-Type", 415, "wrong-media-type", ONLY_JSON, headers=(KEYED,)),
     BadRequest("a body that is too large", 413, "too-large", TOO_LARGE, b" " * 10_001),
     BadRequest("the same in pieces, without a length", 413, "too-large", TOO_LARGE, (b" " * 5_000,) * 3),
-    BadRequest("GET instead of POST", 405, "wrong-method", NO_METHOD, b"", (KEYED,), "GET"),
-    BadRequest("TRACE", 405, "wrong-method", NO_METHOD, b"", (), "TRACE"),
-    BadRequest("a method that nobody knows", 405, "wrong-method", NO_METHOD, b"", (), "BREW", "/healthz"),
-    BadRequest("an unknown address", 404, "not-found", NO_ADDRESS, path="/v1/ehco"),
-    BadRequest("a slash too many", 404, "not-found", NO_ADDRESS, path="/v1/echo/"),
+    BadRequest("GET instead of POST", 405, "wrong-method", WRONG_METHOD, b"", (KEYED,), "GET"),
+    BadRequest("TRACE", 405, "wrong-method", WRONG_METHOD, b"", (), "TRACE"),
+    BadRequest("an unknown method", 405, "wrong-method", WRONG_METHOD, b"", (), "BREW", "/healthz"),
+    BadRequest("an unknown path", 404, "not-found", UNKNOWN_PATH, path="/v1/ehco"),
+    BadRequest("a trailing slash", 404, "not-found", UNKNOWN_PATH, path="/v1/echo/"),
     BadRequest(
         "an unknown referral",
         404,

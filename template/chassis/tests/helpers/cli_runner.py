@@ -1,4 +1,4 @@
-"""The command `chassis`, run in the process of the test."""
+"""Runs the command `chassis` in the process of the test."""
 
 import pytest
 
@@ -7,6 +7,6 @@ from chassis.cli.main import main
 
 def run(*arguments: str) -> int:
     """Run one command in the working directory and return its exit code."""
-    with pytest.raises(SystemExit) as ending:
+    with pytest.raises(SystemExit) as exit_info:
         main(arguments)
-    return int(ending.value.code or 0)
+    return int(exit_info.value.code or 0)

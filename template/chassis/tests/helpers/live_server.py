@@ -39,13 +39,13 @@ class LiveService:
 
 
 def serve_sample(root: Path, *models: Model, **changes: dict[str, Any]) -> AbstractContextManager[LiveService]:
-    """Serve the sample task while the context lasts."""
+    """Serve the sample task until the context ends."""
     return serve_live(lambda: wire_for_tests(TASK, root, *models, **changes))
 
 
 @contextmanager
 def serve_live(wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> Generator[LiveService]:
-    """Serve a service while the context lasts."""
+    """Serve a service until the context ends."""
     opened: Future[tuple[Wiring, asyncio.AbstractEventLoop, uvicorn.Server, str]] = Future()
     thread = Thread(target=lambda: asyncio.run(_serve(opened, wire)))
     thread.start()

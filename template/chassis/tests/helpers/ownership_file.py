@@ -1,4 +1,4 @@
-"""Who owns the sample, for tests to change a line or two of."""
+"""A valid `ownership.toml`. A test changes the lines that it is about."""
 
 from pathlib import Path
 
@@ -18,6 +18,6 @@ OWNERSHIP = TEAMS + "".join(ROLE.format(name=name, paths=PATHS.get(name, "[]")) 
 
 
 def write(root: Path, text: str) -> Path:
-    """Write `ownership.toml` and return where."""
+    """Write `ownership.toml` and return its folder."""
     (root / "ownership.toml").write_text(text)
     return root

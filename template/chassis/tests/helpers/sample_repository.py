@@ -1,4 +1,4 @@
-"""A team's repository with everything that `chassis` reads, for tests that start it as a program."""
+"""A small team repository, for tests that run `chassis` as a program."""
 
 from pathlib import Path
 
@@ -76,7 +76,7 @@ due_hours = 1
 
 
 def write_repository(root: Path) -> Path:
-    """Write a service without a model; its task takes as many seconds as the question says."""
+    """Write a service without models. The question says how many seconds its task takes."""
     roles = "".join(f'[roles.{role}]\naccountable = "us"\n' for role in Roles.model_fields)
     owners = f'lifecycle = "experimental"\n[teams.us]\nhandle = "@us"\nemail = "us@example.com"\n{roles}'
     (root / "pyproject.toml").write_text(

@@ -1,4 +1,4 @@
-"""A task with no purpose but to be carried: it says what the model says, and its baseline shouts."""
+"""A sample task: it repeats what the model says, and its baseline repeats the question in capitals."""
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_ai import Agent
@@ -8,7 +8,7 @@ from chassis import Draft, Task
 
 
 class Question(BaseModel):
-    """What the sample is asked."""
+    """The input of the sample task."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -16,19 +16,19 @@ class Question(BaseModel):
 
 
 class Answer(BaseModel):
-    """What the sample answers."""
+    """The output of the sample task."""
 
     text: str
 
 
 async def say(question: Question, model: Model) -> Draft[Answer]:
-    """Say what the model says; a reply that begins with a question mark is an unsure one."""
+    """Repeat the model's reply. If it starts with a question mark, the confidence is low."""
     reply = await Agent(model, instructions="Answer in one sentence.").run(question.text)
     return Draft(Answer(text=reply.output), confidence=0.1 if reply.output.startswith("?") else 0.9)
 
 
 def shout(question: Question) -> Draft[Answer]:
-    """Repeat the question loudly; be unsure of anything that asks why."""
+    """Repeat the question in capitals. If it asks why, the confidence is low."""
     return Draft(Answer(text=question.text.upper()), confidence=0.1 if "why" in question.text.lower() else 0.8)
 
 

@@ -1,4 +1,4 @@
-"""`chassis serve` as a process of its own, for tests that start it, watch it and end it."""
+"""`chassis serve` as a process of its own."""
 
 import os
 import re
@@ -30,5 +30,5 @@ def process(root: Path, *arguments: str, **environment: str) -> Generator[subpro
 
 
 def first_match(stream: Iterable[str], pattern: str) -> str:
-    """Return the group of the first line that fits."""
+    """Return the first group of the first line that matches."""
     return next(match[1] for line in stream if (match := re.search(pattern, line)))

@@ -1,4 +1,4 @@
-"""What the tests of telemetry listen with: a stream for log lines and a collector for OTLP. Both are real."""
+"""Where tests receive telemetry: a stream for log lines, and an OTLP collector."""
 
 import json
 import logging
@@ -21,10 +21,10 @@ from chassis.telemetry.spans import TRACES_FILE, SpanStore, StoredSpan
 
 
 class Lines(StringIO):
-    """A stream that log lines are written to."""
+    """A stream for log lines in JSON."""
 
     def parsed(self) -> list[dict[str, Any]]:
-        """Return every line so far; each must be JSON."""
+        """Return every line so far."""
         return [json.loads(line) for line in self.getvalue().splitlines()]
 
     def named(self, event: str) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ class Lines(StringIO):
 
 @contextmanager
 def production_lines() -> Generator[Lines]:
-    """Configure logs as in production, and put back what was there before."""
+    """Configure logs as in production, and restore the previous configuration afterwards."""
     root, lines = logging.getLogger(), Lines()
     handlers, level = root.handlers[:], root.level
     configure_logs(production=True, stream=lines)
@@ -78,7 +78,7 @@ class Collector:
 
 @contextmanager
 def collecting() -> Generator[Collector]:
-    """Listen on a free port of this machine."""
+    """Run a collector on a free port."""
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -107,7 +107,7 @@ def started(folder: Path) -> Telemetry:
 
 
 def stored(folder: Path, identifier: str | None = None) -> list[StoredSpan]:
-    """Return a trace that was kept in `folder`, the newest if none is named."""
+    """Return a trace that was stored in `folder`, by default the newest."""
     store = SpanStore(folder / TRACES_FILE)
     spans = store.find(identifier) if identifier else store.newest()
     store.shutdown()
