@@ -43,7 +43,7 @@ GATE = {"floor": {"kind": "floor", "evaluator": "right"}, "drop": {"kind": "regr
 type Seen = tuple[object, object]
 """A value of the key, and what is observed with it."""
 
-KEYS: dict[str, tuple[See, Observed, Observed]] = {
+KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "risk.tier": (needed, ("experiment", set()), ("standard", {"security", "procurement"})),
     "success.metric": (VOIDED, (CONSTRAINTS["success"]["metric"], set()), ("Tickets that stay closed", {"risk"})),
     "success.target": (VOIDED, (0.6, set()), (0.7, {"risk"})),
@@ -137,8 +137,8 @@ def table(raw: Raw, path: str) -> Raw:
     """Return a table of the file; if there are several under names that the team chooses, the first."""
     found: Any = raw[path]
     if path == "models":
-        return content[0]
-    return next(iter(content.values())) if path in {"destinations", "tools"} else content
+        return found[0]
+    return next(iter(found.values())) if path in {"destinations", "tools"} else found
 
 
 def with_key(key: str, value: object) -> Raw:

@@ -77,8 +77,8 @@ class Run:
 
 def run(fault: Fault, vendor: FaultyVendor, root: Path, lines: Lines) -> Run:
     """Run one fault."""
-    with open_faulty(fault, vendor, root) as door:
-        with _damaged(fault.database, door, root / DATABASE):
+    with open_faulty(fault, vendor, root) as service:
+        with _damaged(fault.database, service, root / DATABASE):
             started = time.perf_counter()
             response = service.ask(fault.question)
             seconds = time.perf_counter() - started
@@ -96,7 +96,7 @@ def run(fault: Fault, vendor: FaultyVendor, root: Path, lines: Lines) -> Run:
 
 
 @contextmanager
-def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Door]:
+def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[LiveService]:
     """Serve with the models of a fault."""
     first = fault.first if isinstance(fault.first, str) else vendor.url("first", fault.first)
     addresses = {"first": first.format(plain=f"127.0.0.1:{vendor.port}"), "second": vendor.url("second", fault.second)}
@@ -124,7 +124,7 @@ def open_faulty(fault: Fault, vendor: FaultyVendor, root: Path) -> Generator[Doo
 
 
 @contextmanager
-def _damaged(how: str | None, door: Door, file: Path) -> Generator[None]:
+def _damaged(how: str | None, service: LiveService, file: Path) -> Generator[None]:
     """Damage the database, and repair it afterwards."""
     match how:
         case "locked" | "slow":
