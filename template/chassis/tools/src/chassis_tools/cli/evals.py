@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -140,7 +140,7 @@ def _run_and_score(plan: "Plan", mode: "Mode", repeats: int, earlier: "SuiteRun"
 
 
 @contextmanager
-def _progress_bars(suite: str, finished: dict[str, int]) -> "Iterator[Progress]":
+def _progress_bars(suite: str, finished: dict[str, int]) -> "Generator[Progress]":
     """Show a bar for each step of a run, and count in `finished` what each step has done."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars

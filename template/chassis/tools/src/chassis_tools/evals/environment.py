@@ -1,7 +1,7 @@
 """The service as an evaluation runs it: the real pipeline, but with a throw-away review queue and no reply cache."""
 
 import importlib
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,7 +126,7 @@ async def open_environment(
 
 
 @contextmanager
-def _log_to_file(folder: Path) -> Iterator[None]:
+def _log_to_file(folder: Path) -> Generator[None]:
     """Write the log to `log.jsonl` in a folder instead of the screen, where it would hide the report."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:

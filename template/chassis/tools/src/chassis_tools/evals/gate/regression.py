@@ -74,7 +74,7 @@ def _why_incomparable(rule: RegressionRule, before: CaseScores, after: CaseScore
     # A case that an outage excluded was asked; a case that was not asked has been removed.
     asked = {record.case for record in records_of(context.records, rule.evaluator)}
     if missing := sorted(set(before) - asked):
-        return f"{len(missing)} cases of the accepted run have no score now: {join_names(missing)}; {accept}"
+        return f"The accepted run has cases that this run has not: {join_names(missing)}; {accept}"
     evaluators = {score.record.evaluator_hash for scores in (before, after) for score in scores.values()}
     if len(evaluators) > 1:
         return f"The evaluator has changed since the accepted run; {accept}"

@@ -89,7 +89,7 @@ def check_never(rule: NeverRule, context: GateContext) -> Finding:
         sentences.append(f"It happened in {len(hits)} of {len(scores)} cases: {join_names(hits)}")
     if failed:
         errors = failure_counts(context.records, rule.evaluator)
-        sentences.append(f"The service failed in {len(failed)} cases with {errors}: {join_names(failed)}")
+        sentences.append(f"The service failed in {len(failed)} of {len(scores)} with {errors}: {join_names(failed)}")
     return Finding(rule=name, verdict=GateVerdict.FAIL, sentence=". ".join(sentences), cases=(*hits, *failed))
 
 

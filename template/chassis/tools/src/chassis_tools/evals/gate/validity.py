@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from chassis.errors import ConfigError
-from chassis_tools.evals.gate.result import Finding, GateContext, GateVerdict, no_evidence
+from chassis_tools.evals.gate.result import Finding, GateContext, GateVerdict, join_names, no_evidence
 from chassis_tools.evals.gate.scores import COUNTED
 from chassis_tools.evals.judges import FILE as JUDGES
 from chassis_tools.evals.judges import MIN_AGREEMENT
@@ -28,7 +28,7 @@ def find_invalid(context: GateContext) -> Iterator[Finding]:
     excluded = [record for record in records if record.status not in COUNTED]
     if unrecorded := sorted({record.case for record in excluded if record.error == NOT_RECORDED}):
         remedy = f"run `chassis evals record {name}` where the models can be asked"
-        yield no_evidence("recording", f"{len(unrecorded)} cases have no recorded reply; {remedy}", unrecorded)
+        yield no_evidence("recording", f"No reply is recorded for {join_names(unrecorded)}; {remedy}", unrecorded)
     elif shares := _excessive_shares(records, suite.max_excluded):
         errors = Counter(record.error for record in excluded)
         counts = ", ".join(f"{count} × {error}" for error, count in errors.items())
@@ -57,7 +57,7 @@ def require_calibrated_judge(rule: Rule, context: GateContext) -> None:
         ConfigError: The judge was never calibrated, has changed since, or does not agree with people often enough.
     """
     judge = evaluator_of(rule)
-    if rule.severity != "block" or isinstance(rule, JudgeRule) or judge not in context.plan.judges:
+    if rule.severity != "block" or isinstance(rule, JudgeRule) or judge is None or judge not in context.plan.judges:
         return
     problem = _calibration_problem(judge, context) or context.plan.calibrations[judge].problem(MIN_AGREEMENT)
     if problem:
