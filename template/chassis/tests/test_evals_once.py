@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from os import fspath
 from pathlib import Path
@@ -48,7 +48,7 @@ sys.addaudithook(_note_open)  # a hook of the interpreter sees every way to open
 
 
 @contextmanager
-def files_read(root: Path) -> Iterator[Counter[str]]:
+def files_read(root: Path) -> Generator[Counter[str]]:
     """Count how often each file of the project at `root` is opened for reading."""
     _watching.append(Counter())
     opened: Counter[str] = Counter()

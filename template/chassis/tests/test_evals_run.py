@@ -127,7 +127,7 @@ def test_cases_are_read_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
         (PING, "line 2: id: 'ping' is already the id of evals/cases/start.jsonl line 1. Give each case its own id"),
         (
             '{"id": "x", "input": {"text": " PING"}, "expected": 1, "split": "holdout"}',
-            "line 2: input: the question of 'x' is already asked in evals/cases/start.jsonl line 1. Remove one of the two",
+            "line 2: input: the question of 'x' is already asked in evals/cases/start.jsonl line 1",
         ),
     ],
 )
@@ -349,8 +349,9 @@ def test_a_missing_key_is_no_live_run(
 
     assert chassis("evals", *arguments) == 2
 
-    said = f"suites.{arguments[1]}: the run asks models, and none can be asked here. Set OPENAI_API_KEY, or run a replay suite"
-    assert said in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert f"suites.{arguments[1]}: the run asks models, and none can be asked here" in message
+    assert "Set OPENAI_API_KEY, or run a replay suite" in message
 
 
 @pytest.mark.parametrize(

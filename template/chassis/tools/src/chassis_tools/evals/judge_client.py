@@ -120,11 +120,10 @@ def make_judge(name: str, environment: EvalEnvironment) -> JudgeClient:
     judge = plan.judges[name]
     candidates = tuple(each for each in guard.candidates if each.config.name == judge.model) if guard else ()
     if guard is None or not candidates:
-        providers = (model.provider for model in plan.constraints.models if model.name == judge.model)
-        variable = " or ".join(REQUIRED_VARIABLES[provider] for provider in providers)
+        [model] = (model for model in plan.constraints.models if model.name == judge.model)
         remedy = f", or run `chassis evals record {plan.name}`" if environment.mode == "replay" else ""
         problem = f"the model {judge.model!r} cannot be asked here"
-        raise ConfigError(f"{FILE}: judges.{name}.model", problem, f"Set {variable}{remedy}")
+        raise ConfigError(f"{FILE}: judges.{name}.model", problem, f"Set {REQUIRED_VARIABLES[model.provider]}{remedy}")
     return JudgeClient(name, plan.judge_hashes[name], judge, replace(guard, candidates=candidates), environment)
 
 

@@ -42,8 +42,10 @@ class TrialScoring:
             "split": case.split,
             "must_pass": case.must_pass,
         }
-        counts = trial.outcome is not None and trial.status == "ok"
-        return cls(trial, case, outcome_from_json(trial.outcome, task.gives) if counts else None, shared)
+        outcome = None
+        if trial.outcome is not None and trial.status == "ok":
+            outcome = outcome_from_json(trial.outcome, task.gives)
+        return cls(trial, case, outcome, shared)
 
     def record(self, evaluator: Evaluator, value: float | None, status: TrialStatus, error: str | None) -> ScoreRecord:
         """Return the score of one evaluator as a record."""
