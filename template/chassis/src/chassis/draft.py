@@ -86,6 +86,7 @@ async def run_in_thread[T](function: Callable[[], T], name: str) -> T:
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(resolve, set_result)
 
+    # The context goes along, so that the function's log lines and spans belong to the call.
     Thread(target=contextvars.copy_context().run, args=(run,), name=name, daemon=True).start()
     return await result
 
@@ -100,6 +101,7 @@ async def _models_after_useless(guard: Guard, call: Call, turns: Sequence[Turn],
     if model is None or not turns:
         raise error  # no model has replied, so this is a mistake in the team's code
     log.warning("model.failed", model=model, error=type(error).__name__)
+    # Neither the call's answerer nor the cache may count these replies as good ones.
     for turn in turns:
         turn.mark_unusable(type(error).__name__)
     await guard.reply_cache.delete(turn.reply_key for turn in turns if turn.reply_key)

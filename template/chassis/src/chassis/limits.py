@@ -33,6 +33,7 @@ class ConcurrencyLimit:
         Raises:
             QueueFull: There is no slot and no room to wait, or no slot became free in time.
         """
+        # A free slot is taken at once and needs no room in the queue.
         if self._slots.locked() and self._waiting >= self._max_waiting:
             raise QueueFull
         self._waiting += 1

@@ -140,7 +140,9 @@ class Service[Q: BaseModel, A: BaseModel]:
             return await self._refer(question, call, reason, no_answer.draft)
         if draft.confidence < self.constraints.quality.confidence_floor:
             return await self._refer(question, call, reason, no_answer.draft or draft)
-        return Answered(draft.value, "baseline", draft.confidence, bool(self.constraints.models), reason)
+        # Without models in the constraints the baseline is the service, and its answers are not degraded.
+        degraded = bool(self.constraints.models)
+        return Answered(draft.value, "baseline", draft.confidence, degraded, reason)
 
     async def _refer(self, question: Q, call: Call, reason: FallbackReason, draft: Draft[A] | None) -> Outcome[A]:
         try:

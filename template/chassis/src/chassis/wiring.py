@@ -84,9 +84,11 @@ async def wire(
     owner = owner or load_ownership(project.root).owner
     task = task or project.load_task()
     check_recognizers(constraints, task.recognizers)
+    # Also of models without an API key: an unknown price should not come to light only once the key is set.
     prices = {config.name: find_price(config) for config in constraints.models}
     if models is None:
         models = _connect_models(constraints, settings)
+    # The parts are closed in reverse order, so that each still has what it needs: the ledger its database, for example.
     async with AsyncExitStack() as open_parts:
         for model in models.values():
             if isinstance(model, VendorModel):

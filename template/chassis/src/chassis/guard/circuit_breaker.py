@@ -92,6 +92,7 @@ class CircuitBreaker:
                 "circuit_breaker.opened", subject=self.subject, failures=self.failures, open_seconds=round(seconds)
             )
             self._add_to_gauge(1)
+        # Requests that were in progress when it opened may fail later, and must not shorten a longer time.
         self.open_until = max(self.open_until or 0, time.monotonic() + seconds)
 
     def _add_to_gauge(self, amount: int) -> None:

@@ -66,7 +66,7 @@ class Endpoint:
             ForbiddenAddress: No model can be there, or it is private and this endpoint is not.
         """
         ip = ipaddress.ip_address(address.partition("%")[0])  # without the zone of a link-local address
-        ip = getattr(ip, "ipv4_mapped", None) or ip
+        ip = getattr(ip, "ipv4_mapped", None) or ip  # ::ffff:10.0.0.5 is 10.0.0.5
         if ip in METADATA_ADDRESSES or ip.is_link_local or (not ip.is_global and not self.private):
             raise ForbiddenAddress(
                 f"{self.url.host} is at {ip}, a private address; set private_network = true to allow it"
@@ -82,6 +82,7 @@ def create_client(endpoint: Endpoint, timeout: float) -> httpx2.AsyncClient:
 
     async def check_request(request: httpx2.Request) -> None:
         endpoint.check_url(request.url)
+        # Called when a connection is opened; one that is reused was checked then.
         request.extensions["trace"] = _address_checker(endpoint)
 
     async def refuse_redirect(response: httpx2.Response) -> None:

@@ -81,6 +81,7 @@ class Meter:
         name, failure = self.candidate.config.name, type(error).__name__ if error else None
         usage = response.usage if response else RequestUsage()
         served = response.model_name if response else None
+        # No input tokens means that there is no reply, or that the vendor did not report its usage.
         cost = self.candidate.price(usage, served) if usage.input_tokens else self._cost_without_usage(error)
         self.turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
         if failure is not None:

@@ -62,6 +62,7 @@ class Redact:
             return await self.inner.ask(request)
         redactor = _Redactor(self.finder, self.turn.call.placeholders)
         response = await self.inner.ask(redactor.redact_request(request))
+        # In these modes the text of the reply is JSON, in which a restored value has to be escaped.
         is_json = request.parameters.output_mode in {"native", "prompted"}
         return replace(response, parts=[redactor.restore_part(part, is_json=is_json) for part in response.parts])
 
@@ -73,6 +74,7 @@ class _Redactor:
         self._finder, self._placeholders = finder, placeholders
 
     def redact_request(self, request: Request) -> Request:
+        # As JSON, all kinds of parts can be searched in the same way.
         messages = ModelMessagesTypeAdapter.dump_python(request.messages, mode="json")
         return Request(
             ModelMessagesTypeAdapter.validate_python([self._message(message) for message in messages]),

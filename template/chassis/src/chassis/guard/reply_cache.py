@@ -85,6 +85,7 @@ class UseReplyCache:
                 flight.set_result(cached)
                 return self._reuse(cached)
             response = await self.inner.ask(request)
+            # The last attempt is the one that succeeded.
             reply = self.turn.attempts[-1].model, REPLY.dump_json(response).decode()
             await self.cache.store(key, *reply)
             flight.set_result(reply)

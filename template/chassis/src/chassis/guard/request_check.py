@@ -39,6 +39,7 @@ def check_settings(settings: ModelSettings | None) -> None:
     for key, value in (settings or {}).items():
         if value and key in COST_CHANGING_SETTINGS and value not in COST_CHANGING_SETTINGS[key]:
             raise _cost_error(key, "Remove the setting")
+        # A lifetime can be the value itself or be nested in it, depending on the vendor.
         if "cache" in key and any(repr(ttl) in repr(value) for ttl in LONG_CACHE_TTLS):
             raise _cost_error(key, "Remove the setting, or cache for minutes")
 

@@ -146,7 +146,7 @@ def start_of_month(moment: datetime) -> datetime:
 
 def start_of_next_month(moment: datetime) -> datetime:
     """Return the first moment of the next month."""
-    return start_of_month(start_of_month(moment) + timedelta(days=32))
+    return start_of_month(start_of_month(moment) + timedelta(days=32))  # no month is longer than 31 days
 
 
 def _start_of_day(moment: datetime) -> datetime:

@@ -123,4 +123,5 @@ def _cost(rate: Decimal | TieredPrices | None, tokens: int, input_tokens: int) -
 
 
 def _nano_usd(dollars: Decimal) -> NanoUsd:
+    # Rounded up, so that a budget is never exceeded by the fractions of many requests.
     return int((dollars * NANO_PER_USD).to_integral_value(ROUND_CEILING))

@@ -84,7 +84,7 @@ class Finder:
 
     def _recognized(self, text: str) -> Iterator[SensitiveMatch]:
         for recognizer in self.recognizers:
-            for match in recognizer(text):
+            for match in recognizer(text):  # the original text: a recognizer need not know about the blanked one
                 if not 0 <= match.start < match.end <= len(text):
                     raise ValueError(f"{recognizer!r} returned {match}, but the text has {len(text)} characters")
                 if match.kind in self.kinds:
