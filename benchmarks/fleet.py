@@ -1,4 +1,4 @@
-"""How long it takes to look at a whole fleet."""
+"""How long the report on a whole fleet takes."""
 
 import subprocess
 import sys
@@ -16,21 +16,21 @@ QUICK_SIZES = (3,)
 
 
 def measure(effort: Effort) -> Table:
-    """Look at a small fleet and at a large one; a quick round makes only a few clones."""
+    """Measure a small fleet and a large one; a quick round makes only a few clones."""
     sizes = SIZES if effort.rounds > 1 else QUICK_SIZES
     with TemporaryDirectory() as folder:
         template = make_template(Path(folder, "template"))
-        rows = [look(Path(folder, str(size)), template, size, effort.rounds) for size in sizes]
+        rows = [measure_size(Path(folder, str(size)), template, size, effort.rounds) for size in sizes]
     return Table(
-        "Looking at a fleet",
+        "Fleet report",
         f"{python_version()}; clones of three releases and three sets of answers, some neglected; table, JSON and "
         f"page; least of {effort.rounds} rounds",
         rows,
     )
 
 
-def look(folder: Path, template: Path, size: int, rounds: int) -> Row:
-    """Make a fleet and return how long the report on it takes, as somebody waits for it and as the machine works."""
+def measure_size(folder: Path, template: Path, size: int, rounds: int) -> Row:
+    """Make a fleet and return the wall-clock and CPU time of a report on it."""
     fleet = make_fleet(folder, template, size)
     spent = [report(fleet, template, folder) for _ in range(rounds)]
     seconds, cpu = (min(figures) for figures in zip(*spent, strict=True))

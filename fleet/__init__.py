@@ -1,5 +1,5 @@
-"""The fleet: how all repositories that were made from this template stand, in one table.
+"""The fleet report: the state of all repositories generated from this template, in one table.
 
-`look` reads one repository, `survey` many at once; `table` and `page` show what they found. Nothing of a repository is
-imported or run, so that a broken or foreign one is a row that says what is wrong.
+`inspection` reads the repositories into `status`, `render` shows them. No code of a repository is imported or run, so a
+broken or foreign repository is a row that says what is wrong with it.
 """

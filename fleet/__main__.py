@@ -1,4 +1,4 @@
-"""Show how all repositories that were made from this template stand."""
+"""Show the state of all repositories that were generated from this template."""
 
 import argparse
 import json
@@ -11,72 +11,69 @@ from chassis_tools.updates.template_repository import TemplateRepository
 from rich.console import Console
 from rich.progress import track
 
-from fleet.facts import CONCERNS, Facts
-from fleet.page import page
-from fleet.repositories import found, listed
-from fleet.survey import survey
-from fleet.table import drawn
+from fleet.inspection import inspect_all
+from fleet.render import fleet_page, fleet_table
+from fleet.repositories import sources_in, sources_listed
+from fleet.status import CONCERNS, RepositoryStatus
 
 ROOT = Path(__file__).parents[1]
-WIDE = 120
-"""Columns of a table that no terminal shows, such as in the log of a job."""
+LOG_COLUMNS = 120
+"""Width of the table where there is no terminal, such as in the log of a job."""
 
 
 def main() -> None:
-    """Look at every repository, print the table, and write what else was asked for."""
-    options = parsed()
-    places = [
-        *found(options.folders),
-        *listed(options.list or "", options.clones),
-    ]
-    if not places:
-        sys.exit(
-            "No repository was named; give a clone, a folder of clones, or --list with a file of paths and addresses"
-        )
-    looked = survey(places, TemplateRepository(git_dir(options.template)), options.today)
-    watched = track(looked, "looking …", total=len(places), console=Console(stderr=True), transient=True)
-    fleet = sorted(watched, key=worst_first)
-    Console(width=None if sys.stdout.isatty() else WIDE).print(drawn(fleet))
-    if options.json:
-        options.json.write_text(as_json(fleet, options.today), encoding="utf-8")
-    if options.html:
-        options.html.write_text(page(fleet, options.today), encoding="utf-8")
+    """Inspect every repository, print the table, and write the other formats that were asked for."""
+    arguments = parse_arguments()
+    sources = [*sources_in(arguments.folders), *sources_listed(arguments.list or "", arguments.clones)]
+    if not sources:
+        sys.exit("No repository given; name a clone, a folder of clones, or --list with a file of paths and addresses")
+    statuses = inspect_all(sources, TemplateRepository(git_dir(arguments.template)), arguments.today)
+    console = Console(stderr=True)
+    tracked = track(statuses, "Inspecting …", total=len(sources), console=console, transient=True)
+    fleet = sorted(tracked, key=urgency)
+    Console(width=None if sys.stdout.isatty() else LOG_COLUMNS).print(fleet_table(fleet))
+    if arguments.json:
+        arguments.json.write_text(fleet_json(fleet, arguments.today), encoding="utf-8")
+    if arguments.html:
+        arguments.html.write_text(fleet_page(fleet, arguments.today), encoding="utf-8")
 
 
-def worst_first(facts: Facts) -> tuple[object, ...]:
-    """Return what sorts a repository with a worse concern before others."""
-    return (*(concern not in facts.concerns for concern in CONCERNS), facts.name, facts.path)
+def urgency(status: RepositoryStatus) -> tuple[object, ...]:
+    """Return the sort key that puts repositories with the most urgent concern first."""
+    return (*(concern not in status.concerns for concern in CONCERNS), status.name, status.path)
 
 
-def as_json(fleet: list[Facts], today: date) -> str:
-    """Return all facts as JSON."""
-    rows = [asdict(facts) | {"concerns": facts.concerns} for facts in fleet]
-    return json.dumps({"schema": 1, "today": today, "repositories": rows}, indent=2, default=str) + "\n"
+def fleet_json(fleet: list[RepositoryStatus], today: date) -> str:
+    """Return the status of every repository as JSON."""
+    repositories = [asdict(status) | {"concerns": status.concerns} for status in fleet]
+    return json.dumps({"schema": 1, "today": today, "repositories": repositories}, indent=2, default=str) + "\n"
 
 
 def git_dir(clone: Path) -> Path:
-    """Return where the commits of a clone are."""
+    """Return the git directory of a clone, which for a bare one is the clone itself."""
     return clone / ".git" if (clone / ".git").is_dir() else clone
 
 
-def parsed() -> argparse.Namespace:
-    """Return the options of the command line."""
+def parse_arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="fleet", description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, help="a clone, or a folder of clones")
-    parser.add_argument("--list", type=text, metavar="FILE", help="a file with a path or an address a line")
-    parser.add_argument("--clones", type=Path, default=ROOT / "build/fleet", help="where clones of addresses are kept")
+    parser.add_argument("--list", type=file_text, metavar="FILE", help="a file with one path or address per line")
+    parser.add_argument("--clones", type=Path, default=ROOT / "build/fleet", help="folder for clones of addresses")
     parser.add_argument(
-        "--template", type=clone, default=ROOT, help="a clone of the template with its tags; default: this"
+        "--template", type=template_clone, default=ROOT, help="a clone of the template with its tags; default: this one"
     )
-    parser.add_argument("--json", type=output, metavar="FILE", help="write all facts there too")
-    parser.add_argument("--html", type=output, metavar="FILE", help="write a page for people there too")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="also write JSON to this file")
+    parser.add_argument("--html", type=output_file, metavar="FILE", help="also write an HTML page to this file")
     today = datetime.now(UTC).date()
-    parser.add_argument("--today", type=date.fromisoformat, default=today, metavar="DAY", help="judge dates as of then")
+    parser.add_argument(
+        "--today", type=date.fromisoformat, default=today, metavar="DAY", help="judge dates as of this day"
+    )
     return parser.parse_args()
 
 
-def text(name: str) -> str:
-    """Return what a file says, or refuse its name."""
+def file_text(name: str) -> str:
+    """Return the content of a text file, or reject the argument."""
     try:
         return Path(name).read_text(encoding="utf-8")
     except OSError as error:
@@ -85,19 +82,19 @@ def text(name: str) -> str:
         raise argparse.ArgumentTypeError(f"{name} is not UTF-8; save it as UTF-8") from None
 
 
-def clone(name: str) -> Path:
-    """Return the folder of a clone, or refuse its name."""
+def template_clone(name: str) -> Path:
+    """Return the folder of a clone, or reject the argument."""
     path = Path(name)
-    if not any((path / name).exists() for name in (".git", "HEAD")):
-        raise argparse.ArgumentTypeError(f"{name} is no clone; name a clone of the template that has its tags")
+    if not any((path / entry).exists() for entry in (".git", "HEAD")):
+        raise argparse.ArgumentTypeError(f"{name} is not a clone; name a clone of the template that has its tags")
     return path
 
 
-def output(name: str) -> Path:
-    """Return a file that can be written, or refuse its name before anybody waits."""
+def output_file(name: str) -> Path:
+    """Return a path that can be written, or reject the argument before the inspection starts."""
     path = Path(name)
     if not path.absolute().parent.is_dir() or path.is_dir():
-        raise argparse.ArgumentTypeError(f"{name} cannot be written: its folder is missing, or it is one itself")
+        raise argparse.ArgumentTypeError(f"{name} cannot be written: its folder is missing, or it is a folder itself")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Where the repositories are: clones, folders full of clones, and lists of paths and addresses."""
+"""Finds the repositories to inspect: clones, folders of clones, and lists of paths and addresses."""
 
 import re
 import subprocess
@@ -6,24 +6,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ADDRESS = ("http://", "https://", "ssh://", "git://", "file://", "git@")
-SECONDS = 300
+ADDRESS_PREFIXES = ("http://", "https://", "ssh://", "git://", "file://", "git@")
+FETCH_TIMEOUT_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a repository lies.
+class RepositorySource:
+    """Where a repository comes from.
 
     Args:
-        path: Its folder.
-        address: Where it is cloned from before anybody looks at it; none if it is looked at as it lies there.
+        path: The folder of its clone.
+        address: The address that it is cloned from before the inspection; None if the folder is inspected as it is.
     """
 
     path: Path
     address: str | None = None
 
-    def fetched(self) -> str | None:
-        """Clone the repository, or bring its clone up to date; return git's own words if that fails."""
+    def fetch(self) -> str | None:
+        """Clone the repository or update its clone; return an error with git's message if that fails."""
         if self.address is None:
             return None
         command = ["git", "-C", str(self.path), "pull", "--quiet", "--ff-only"]
@@ -31,39 +31,39 @@ class Place:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             command = ["git", "clone", "--quiet", "--depth", "1", self.address, str(self.path)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+            result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=FETCH_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
-            return f"{self.address} did not answer in {SECONDS} seconds"
-        if done.returncode == 0:
+            return f"{self.address} did not respond within {FETCH_TIMEOUT_SECONDS} seconds"
+        if result.returncode == 0:
             return None
-        return f"{self.address} could not be fetched: {' '.join(done.stderr.split()) or 'git said nothing'}"
+        return f"{self.address} could not be fetched: {' '.join(result.stderr.split()) or 'git gave no reason'}"
 
 
-def found(folders: Iterable[Path]) -> Iterator[Place]:
-    """Yield every repository: a clone itself, or each folder in a folder that is none."""
+def sources_in(folders: Iterable[Path]) -> Iterator[RepositorySource]:
+    """Yield every repository: a folder that is a clone itself, otherwise each folder in it."""
     for folder in folders:
         if (folder / ".git").exists() or not folder.is_dir():
-            yield Place(folder)
+            yield RepositorySource(folder)
         else:
-            inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-            yield from map(Place, inside)
+            clones = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+            yield from map(RepositorySource, clones)
 
 
-def listed(text: str, clones: Path) -> Iterator[Place]:
+def sources_listed(text: str, clones: Path) -> Iterator[RepositorySource]:
     """Yield the repository of every line of a list.
 
     Args:
-        text: One path or address a line; empty lines and those that begin with # do not count.
-        clones: Where clones of addresses are kept.
+        text: One path or address per line; empty lines and those that begin with # are ignored.
+        clones: The folder for clones of addresses.
     """
-    for entry in (line.strip() for line in text.splitlines()):
-        if entry.startswith(ADDRESS):
-            host, _, name = entry.removesuffix(".git").rpartition("://")[2].strip("/").rpartition("/")
-            yield Place(clones / _plain(host) / _plain(name), entry)
-        elif entry and not entry.startswith("#"):
-            yield Place(Path(entry).expanduser())
+    for line in (line.strip() for line in text.splitlines()):
+        if line.startswith(ADDRESS_PREFIXES):
+            host, _, name = line.removesuffix(".git").rpartition("://")[2].strip("/").rpartition("/")
+            yield RepositorySource(clones / _folder_name(host) / _folder_name(name), line)
+        elif line and not line.startswith("#"):
+            yield RepositorySource(Path(line).expanduser())
 
 
-def _plain(text: str) -> str:
-    """Return a text as the name of one folder, which leads nowhere else."""
+def _folder_name(text: str) -> str:
+    """Return a text as the name of a single folder, so that no address leads outside the folder for clones."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "here"

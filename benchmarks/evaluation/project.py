@@ -18,7 +18,7 @@ SUITES = """
 kind = "live"
 cases = ["all"]
 evaluators = ["same", "short", "loud"]
-max_concurrency = 50
+at_once = 50
 rules = [{ kind = "floor", evaluator = "same" }, { kind = "regression", evaluator = "same" }, { kind = "latency" }]
 """
 GRADERS = """

@@ -1,7 +1,8 @@
-"""Recorded replies of models, keyed by the hash of the request, so that an evaluation can be repeated offline."""
+"""Replies of models, recorded once under the hash of their request, so that an evaluation can be repeated offline."""
 
 import hashlib
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,23 +17,33 @@ from chassis.guard.request import Request
 from chassis_tools.evals.jsonl import read_jsonl, to_json_line, write_jsonl
 
 FOLDER = "evals/recordings"
-RESPONSE = TypeAdapter(ModelResponse)
+REPLY = TypeAdapter(ModelResponse)
+
+
+@dataclass(slots=True)
+class Playback:
+    """What one trial took from recordings.
+
+    Args:
+        seconds: How long its replies took when they were recorded.
+        missing: Whether a reply was not there.
+    """
+
+    seconds: float = 0.0
+    missing: bool = False
+
+
+playback: ContextVar[Playback] = ContextVar("playback")
+"""That of the running trial."""
 
 
 class NotRecorded(Exception):
-    """There is no recorded reply to a request, and a replay never asks a model."""
+    """There is no recorded reply for a request, and a replay never asks."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedReply:
-    """One line of a recording.
-
-    Args:
-        model: The model's name in `constraints.toml`.
-        key: The hash of the request.
-        seconds: How long the model took.
-        reply: A `ModelResponse` as JSON.
-    """
+    """One line of a recording."""
 
     model: str
     key: str
@@ -42,74 +53,55 @@ class RecordedReply:
 
 @dataclass(slots=True)
 class Recording:
-    """The recorded replies of one suite.
+    """The recording of one suite.
 
     Args:
         path: Its file.
-        replies: The recorded replies, by model and request.
+        known: Its replies, by model and request.
         used: Those that this run needed.
     """
 
     path: Path
-    replies: dict[tuple[str, str], RecordedReply]
+    known: dict[tuple[str, str], RecordedReply]
     used: dict[tuple[str, str], RecordedReply] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, root: Path, suite: str) -> "Recording":
-        """Read the recording of a suite; without a file it is empty."""
+    def of(cls, root: Path, suite: str) -> "Recording":
+        """Read the recording of a suite; one that does not exist is empty."""
         path = root / FOLDER / f"{suite}.jsonl"
-        replies = read_jsonl(path, RecordedReply, f"Remove the file, and run `chassis evals record {suite}`")
-        return cls(path, {(reply.model, reply.key): reply for reply in replies})
+        lines = read_jsonl(path, RecordedReply, f"Remove it, and run `chassis evals record {suite}`")
+        return cls(path, {(line.model, line.key): line for line in lines})
 
     @property
     def models(self) -> set[str]:
-        """Return the names of the models that replied."""
-        return {model for model, _ in self.replies}
+        """Return the names of the models that answered."""
+        return {model for model, _ in self.known}
 
-    def add(self, reply: RecordedReply) -> None:
-        """Add a reply and write it to disk at once: it was paid for, and the run may be stopped."""
-        self.replies[reply.model, reply.key] = reply
+    def keep(self, line: RecordedReply) -> None:
+        """Add a reply, on disk at once: it was paid for, and the run may be stopped."""
+        self.known[line.model, line.key] = line
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(to_json_line(reply))
+            file.write(to_json_line(line))
 
-    def prune(self) -> None:
-        """Keep only the replies that this run needed, sorted so that diffs stay small."""
+    def save(self) -> None:
+        """Keep only what this run needed, in an order that makes for small diffs."""
         write_jsonl(self.path, [self.used[key] for key in sorted(self.used)])
 
 
-@dataclass(slots=True)
-class Playback:
-    """What one trial took from a recording.
-
-    Args:
-        seconds: How long its replies took when they were recorded.
-    """
-
-    seconds: float = 0.0
-
-
 class RecordedModel(WrapperModel):
-    """A model whose replies come from a recording.
+    """A model whose replies are on a tape.
 
     Args:
-        wrapped: The real model.
-        name: Its name in `constraints.toml`.
-        recording: The recorded replies.
-        may_ask: Whether a missing reply is asked for and recorded.
-        playback: Where the recorded seconds are added up.
+        wrapped: The real one.
+        name: What constraints.toml calls it.
+        tape: Where the replies are.
+        may_ask: Whether a reply that is not on the tape is asked for and recorded.
     """
 
-    def __init__(
-        self, wrapped: Model, name: str, recording: Recording, *, may_ask: bool, playback: Playback | None = None
-    ) -> None:
+    def __init__(self, wrapped: Model, name: str, tape: Recording, *, may_ask: bool) -> None:
         super().__init__(wrapped)
-        self._name, self._recording, self._may_ask = name, recording, may_ask
-        self._playback = playback or Playback()
-
-    def for_trial(self, playback: Playback) -> "RecordedModel":
-        """Return the same model for one trial, which adds up its recorded seconds in `playback`."""
-        return RecordedModel(self.wrapped, self._name, self._recording, may_ask=self._may_ask, playback=playback)
+        self._name, self._tape, self._may_ask = name, tape, may_ask
 
     async def request(
         self,
@@ -117,31 +109,29 @@ class RecordedModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """Return the recorded reply.
+        """Return the reply on the tape.
 
         Raises:
-            NotRecorded: There is none, and the model may not be asked.
+            NotRecorded: It is not there, and asking is not allowed.
         """
-        key = (self._name, _request_key(messages, model_settings, model_request_parameters))
-        reply = self._recording.replies.get(key)
-        if reply is not None:
-            self._playback.seconds += reply.seconds
-        elif not self._may_ask:
+        key = (self._name, _key(messages, model_settings, model_request_parameters))
+        line = self._tape.known.get(key)
+        if line is None and not self._may_ask:
+            playback.get().missing = True
             raise NotRecorded(self._name)
-        else:
+        if line is None:
             started = time.monotonic()
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
-            seconds = round(time.monotonic() - started, 3)
-            reply = RecordedReply(*key, seconds, RESPONSE.dump_python(response, mode="json"))
-            self._recording.add(reply)
-        self._recording.used[key] = reply
-        # Not the model's own response: a recording run and its replays then see exactly the same reply.
-        return RESPONSE.validate_python(reply.reply)
+            reply = REPLY.dump_python(response, mode="json")
+            line = RecordedReply(*key, round(time.monotonic() - started, 3), reply)
+            self._tape.keep(line)
+        else:
+            playback.get().seconds += line.seconds
+        self._tape.used[key] = line
+        return REPLY.validate_python(line.reply)
 
 
-def _request_key(
-    messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
-) -> str:
-    # The headers that join a request to its trace differ each time and do not change the reply.
-    stable: Any = {name: value for name, value in (settings or {}).items() if name != "extra_headers"}
-    return hashlib.sha256(Request(messages, stable, parameters).canonical).hexdigest()
+def _key(messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters) -> str:
+    """Return a name for a request; the headers that join it to a trace differ each time and change nothing."""
+    lasting: Any = {name: value for name, value in (settings or {}).items() if name != "extra_headers"}
+    return hashlib.sha256(Request(messages, lasting, parameters).canonical).hexdigest()

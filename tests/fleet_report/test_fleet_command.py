@@ -1,4 +1,4 @@
-"""The command finds repositories, shows them, and changes nothing."""
+"""`python -m fleet` finds repositories, reports on them and changes none of them."""
 
 import json
 import shutil
@@ -9,31 +9,31 @@ from pathlib import Path
 import pytest
 from answer_sets import ROOT
 from chassis_tools.updates.template_repository import TemplateRepository
-from fleet_view import TODAY
+from fleet_inspection import TODAY
 
-from fleet.repositories import Place, found, listed
-from fleet.survey import visit
+from fleet.inspection import inspect_source
+from fleet.repositories import RepositorySource, sources_in, sources_listed
 
 pytestmark = pytest.mark.slow
 
 
-def test_places(service: Path, template: Path, tmp_path: Path) -> None:
-    """A clone is itself, a folder is all that lies in it, and a list may also hold addresses, which are cloned."""
+def test_sources(service: Path, template: Path, tmp_path: Path) -> None:
+    """A clone stands for itself, another folder for all folders in it, and addresses of a list are cloned."""
     for name in ("one", "two", ".hidden"):
         (tmp_path / name).mkdir()
-    assert [place.path.name for place in found([service, tmp_path])] == ["acme-help", "one", "two"]
+    assert [source.path.name for source in sources_in([service, tmp_path])] == ["acme-help", "one", "two"]
 
     text = f"# ours\n\n{service}\nfile://{service}\nfile:///nowhere/x.git\n"
-    path, address, nowhere = listed(text, tmp_path / "clones")
-    assert (path, address.address) == (Place(service), f"file://{service}")
-    for _ in ("cloned", "brought up to date"):
-        assert visit(address, TemplateRepository(template / ".git"), TODAY).service == "acme-help"
-    (trouble,) = visit(nowhere, TemplateRepository(template / ".git"), TODAY).troubles
-    assert trouble.startswith("file:///nowhere/x.git could not be fetched: ")
+    path, address, nowhere = sources_listed(text, tmp_path / "clones")
+    assert (path, address.address) == (RepositorySource(service), f"file://{service}")
+    for _ in ("cloned", "updated"):
+        assert inspect_source(address, TemplateRepository(template / ".git"), TODAY).service == "acme-help"
+    (error,) = inspect_source(nowhere, TemplateRepository(template / ".git"), TODAY).errors
+    assert error.startswith("file:///nowhere/x.git could not be fetched: ")
 
 
 def test_the_command(service: Path, template: Path, tmp_path: Path) -> None:
-    """The command shows every repository, writes JSON and a page that asks nobody for anything, and changes nothing."""
+    """It prints every repository, writes JSON and a page that loads nothing, and writes no other file."""
     shutil.copytree(service, tmp_path / "fleet/a-service")
     (tmp_path / "fleet/<b>").mkdir()
     before = sorted(tmp_path.rglob("*"))
@@ -50,16 +50,17 @@ def test_the_command(service: Path, template: Path, tmp_path: Path) -> None:
     ]
     done = subprocess.run([*command, *outputs], cwd=ROOT, check=True, capture_output=True, text=True)
 
-    assert "2 repositories: 1 unreadable, 1 sign-off due, 1 not ready, 1 behind" in done.stdout
+    assert "2 repositories: 1 unreadable, 1 sign-off due, 1 not ready, 1 out of date" in done.stdout
     rows = json.loads((tmp_path / "fleet.json").read_text(encoding="utf-8"))["repositories"]
     assert [(row["name"], row["version"], row["concerns"]) for row in rows] == [
         ("<b>", None, ["unreadable"]),
-        ("a-service", "1.0.0", ["sign-off due", "not ready", "behind"]),
+        ("a-service", "1.0.0", ["sign-off due", "not ready", "out of date"]),
     ]
     page = (tmp_path / "fleet.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;" in page
     assert "<b></b>" not in page
-    assert "http" not in page.replace(str(tmp_path), "")
+    assert "default-src 'none'" in page
+    assert "http" not in page.replace(str(tmp_path), "").replace("http-equiv", "")
     assert sorted(set(tmp_path.rglob("*")) - set(before)) == [tmp_path / "fleet.html", tmp_path / "fleet.json"]
 
 
@@ -69,19 +70,19 @@ def test_the_command(service: Path, template: Path, tmp_path: Path) -> None:
         ("--list=gone.txt", "argument --list: gone.txt cannot be read: No such file or directory"),
         ("--json=gone/fleet.json", "argument --json: gone/fleet.json cannot be written: its folder is missing"),
         ("--html=tests", "argument --html: tests cannot be written"),
-        ("--template=tests", "argument --template: tests is no clone; name a clone of the template"),
+        ("--template=tests", "argument --template: tests is not a clone; name a clone of the template"),
     ],
 )
-def test_what_cannot_be_read_or_written_is_said_first(option: str, sentence: str) -> None:
-    """Nobody waits for a report that cannot be written."""
+def test_arguments_are_checked_first(option: str, sentence: str) -> None:
+    """A file that cannot be read or written is reported before the inspection starts."""
     command = [sys.executable, "-m", "fleet", ".", option]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 2
     assert sentence in done.stderr
 
 
-def test_nothing_named() -> None:
-    """Without a place the command says what to name."""
+def test_no_repository_is_an_error() -> None:
+    """The message says what to name."""
     done = subprocess.run([sys.executable, "-m", "fleet"], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.strip().startswith("No repository was named; give a clone, a folder of clones, or --list")
+    assert done.stderr.strip().startswith("No repository given; name a clone, a folder of clones, or --list")

@@ -1,4 +1,4 @@
-"""A template with two releases, and a repository of the first to look at."""
+"""A template with two releases, and a repository generated from the first."""
 
 import shutil
 from pathlib import Path
@@ -20,12 +20,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def service(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository of the first release that nobody has touched."""
+    """Return an unchanged repository of the first release."""
     return project_of(template, "1.0.0", tmp_path_factory.mktemp("service") / "acme-help")
 
 
 @pytest.fixture
 def clone(service: Path, tmp_path: Path) -> Path:
-    """Return a copy of that repository to do harm to, in a folder that is a repository too."""
+    """Return a copy of that repository to change, inside a folder that is a repository too."""
     git(tmp_path, "init", "--quiet")
     return shutil.copytree(service, tmp_path / "acme-help")
