@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept bench-evals help demo check test phoenix bench fleet tested pins reference faults storm histories updates
+.PHONY: accept bench-evals help demo check test phoenix bench house fleet tested pins reference faults storm histories updates
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -33,6 +33,9 @@ test: check ## Everything: also strict types and the slow tests, which generate 
 
 phoenix: ## Send a trace to Phoenix and save a screenshot as build/phoenix.png
 	$(RUN) pytest -m phoenix
+
+house: ## Print how large code, project and image are; BEFORE=FOLDER adds an older checkout to compare with
+	@$(RUN) python scripts/house.py $(if $(BEFORE),--root $(BEFORE) --root .)
 
 bench: ## Benchmark generation, start-up, the guard and the service against plain libraries and LiteLLM
 	$(RUN) python -m benchmarks

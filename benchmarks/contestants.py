@@ -73,7 +73,7 @@ class Unbooked(Ledger):
 
     async def reserve(self, accounts: Sequence[Account], amount: NanoUsd) -> Reservation:
         """Reserve nothing."""
-        return Reservation("h_none", tuple(account.key for account in accounts), amount, self._clock())
+        return Reservation("rsv_none", tuple(account.key for account in accounts), amount, self._clock())
 
     async def settle(self, reservation: Reservation, spent: NanoUsd, time_left: float = 0) -> None:
         """Settle nothing."""
@@ -180,7 +180,7 @@ def through_guards(wiring: Wiring) -> dict[str, Ask]:
 
 
 def through_service(wiring: Wiring, ledger: Ledger | None = None) -> Ask:
-    """Ask the whole service: policy, guards, journal, and the money in its own database or in the ledger given."""
+    """Ask the whole service: policy, guards, call log, and the money in its own database or in the ledger given."""
     service = replace(wiring.service, guard=replace(guard_of(wiring), ledger=ledger or wiring.ledger))
     return lambda text: service.answer(Text(text=text), service.new_call(CALLER))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import house
 import pytest
 from answer_sets import ROOT
 from copier import run_update
@@ -84,6 +85,15 @@ def test_setup_installs_the_tested_set(generate: Generate, make: Make) -> None:
     found = {package["name"]: package["version"] for package in packages if "registry" in package["source"]}
     assert found == {name: tested.get(name) for name in found}
     assert (project / "pyproject.toml").read_bytes() == before
+
+
+def test_setup_adds_the_expected_files(generate: Generate, make: Make) -> None:
+    """`make house` and the limit of files count those that git knows of after `make setup`."""
+    project = generate()
+    expected = house.after_setup(rendered(project), ROOT)
+    setup = make(project, "setup")
+    assert setup.returncode == 0, setup.stdout + setup.stderr
+    assert subprocess.check_output(["git", "ls-files"], cwd=project, text=True).splitlines() == expected
 
 
 def test_first_steps_are_named(generate: Generate, make: Make) -> None:

@@ -23,7 +23,7 @@ KILOBYTES_PER_MB = 1024
 def judge_many(root: Path) -> dict[str, dict[str, float]]:
     """Write the run into a project at `root`, judge it by the commands, and return time and peak memory of each."""
     write_project(root, [f"case {number}" for number in range(CASES)])
-    hashes = {case.id: case.digest for case in load_cases(root, TASK)}
+    hashes = {case.id: case.hash for case in load_cases(root, TASK)}
     for folder in ("var/evals/live", "evals/accepted/live"):
         write_jsonl(root / folder / TRIALS, _trials())
         write_jsonl(root / folder / RECORDS, _records(hashes))

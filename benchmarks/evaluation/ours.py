@@ -14,12 +14,10 @@ from chassis.config.project import find_project
 from chassis.contract import Answered
 from chassis.service import Service
 from chassis.telemetry.logs import configure_logs
-from chassis_tools.evals import running
+from chassis_tools.evals import environment
 from chassis_tools.evals.environment import EvalEnvironment, open_environment
-from chassis_tools.evals.jsonl import Progress, read_jsonl
-from chassis_tools.evals.records import RECORDS, ScoreRecord
-from chassis_tools.evals.running import Order, run_suite
-from chassis_tools.evals.suites import load_suites
+from chassis_tools.evals.evaluation import load, run_and_score
+from chassis_tools.evals.jsonl import Progress
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, FunctionModel
@@ -28,7 +26,7 @@ from pydantic_ai.usage import RequestUsage
 from benchmarks.evaluation.contest import answer, compete, questions
 from benchmarks.evaluation.project import Text, write_project
 
-SILENT = Progress(begin=lambda _, __: None, step=lambda: None)
+SILENT = Progress(start=lambda _, __: None, advance=lambda: None)
 
 
 class Stub(Service[Text, Text]):
@@ -41,12 +39,12 @@ class Stub(Service[Text, Text]):
 
 
 @asynccontextmanager
-async def stage_without_service(*arguments: Any, **options: Any) -> AsyncGenerator[EvalEnvironment]:
-    """Put the stub where the service stands, and ask no baseline besides: nobody else does."""
-    async with open_environment(*arguments, **options) as staged:
-        real = staged.service
+async def open_stub_environment(*arguments: Any, **options: Any) -> AsyncGenerator[EvalEnvironment]:
+    """Put the stub in place of the service, and ask no baseline, because no other contestant does."""
+    async with open_environment(*arguments, **options) as opened:
+        real = opened.service
         stub = Stub(real.task, real.constraints, real.guard, real.review_queue, real.call_log)
-        yield replace(staged, service=stub, baseline=None)
+        yield replace(opened, service=stub, baseline=None)
 
 
 async def say(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
@@ -60,18 +58,16 @@ async def evaluate() -> list[float]:
     """Run a suite as `chassis evals run` does, its files included."""
     with TemporaryDirectory() as folder:
         project = find_project(write_project(Path(folder), questions()))
-        suite = load_suites(project.root).suites["live"]
+        [plan] = load(project, ["live"])
         models: Mapping[str, Model] = {"stub": FunctionModel(say)}
-        order = Order(project, "live", suite, "live", models=models)
-        await run_suite(order, SILENT)
-        records = read_jsonl(order.folder / RECORDS, ScoreRecord, "")
-    mine = [record for record in records if record.variant == "service" and record.evaluator == "same"]
-    assert all(record.value == 1 for record in records if record.variant == "service")
-    return [record.seconds for record in mine]
+        run = await run_and_score(plan, "live", progress=SILENT, models=models)
+    records = [record for record in run.records if record.variant == "service"]
+    assert all(record.value == 1 for record in records)
+    return [record.seconds for record in records if record.evaluator == "same"]
 
 
 if __name__ == "__main__":
     configure_logs(production=True, stream=StringIO())
     if "--runner-alone" in sys.argv:
-        running.open_environment = stage_without_service
+        environment.open_environment = open_stub_environment
     compete(evaluate)

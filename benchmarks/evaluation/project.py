@@ -18,7 +18,7 @@ SUITES = """
 kind = "live"
 cases = ["all"]
 evaluators = ["same", "short", "loud"]
-at_once = 50
+max_concurrency = 50
 rules = [{ kind = "floor", evaluator = "same" }, { kind = "regression", evaluator = "same" }, { kind = "latency" }]
 """
 GRADERS = """

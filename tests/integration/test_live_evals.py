@@ -22,14 +22,14 @@ SUITES = """
 kind = "live"
 cases = ["few"]
 evaluators = ["right"]
-at_once = 2
+max_concurrency = 2
 rules = [{ kind = "floor", evaluator = "right" }]
 
 [suites.few-recorded]
 kind = "replay"
 cases = ["few"]
 evaluators = ["right"]
-at_once = 2
+max_concurrency = 2
 rules = [{ kind = "floor", evaluator = "right" }, { kind = "cost" }]
 """
 ALONE = (

@@ -59,8 +59,8 @@ def planted(project: Shell) -> Generator[Shell]:
     [
         (search_disabled, "answers", 1, " of 131 cases got worse, "),
         (leaked_canary, "attacks", 1, "never harmless: It happened in 1 of 34 cases: attack-override-plain"),
-        (emptied_data_set, "attacks", 3, "cases: Not one case was asked"),
-        (deleted_suite, "answers", 2, "suites.attacks: the suite is gone, but its accepted run is there"),
+        (emptied_data_set, "attacks", 3, "cases: No case was asked"),
+        (deleted_suite, "answers", 2, "suites.attacks: the suite is missing, but it has an accepted run"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -2,78 +2,10 @@
 
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 import pytest
-from chassis_tools.evals.gate.context import GateContext
 from chassis_tools.evals.gate.result import GateVerdict
-from chassis_tools.evals.gate.validity import GateResult, gate
-from chassis_tools.evals.records import ScoreRecord
-from chassis_tools.evals.suites import Suite
-
-from chassis.testing import constraints_for_tests
-
-RECORD = ScoreRecord(
-    run="2026-11-23T12:00:00Z",
-    suite="s",
-    data_hash="d",
-    prompts_hash="p",
-    model_hash="m",
-    variant="service",
-    case="c",
-    case_hash="h",
-    group="c",
-    tags=(),
-    split="gate",
-    must_pass=False,
-    repeat=1,
-    status="ok",
-    error=None,
-    evaluator="right",
-    evaluator_hash="e",
-    value=1.0,
-    seconds=0.1,
-    cost=1_000_000,
-    input_tokens=1,
-    output_tokens=1,
-    call_id="x",
-    trace_id=None,
-)
-
-type Values = list[list[float]]
-
-
-def run_of(values: Values, **facts: Any) -> list[ScoreRecord]:
-    """Return a run: one inner list for each case, one value for each repeat."""
-    return [
-        replace(RECORD, case=f"c{place}", group=f"c{place}", repeat=repeat, value=value, **facts)
-        for place, marks in enumerate(values)
-        for repeat, value in enumerate(marks, start=1)
-    ]
-
-
-def rule(
-    now: list[ScoreRecord],
-    before: list[ScoreRecord],
-    *rules: dict[str, Any],
-    kind: str = "live",
-    repeats: int = 1,
-    **suite: Any,
-) -> GateResult:
-    """Judge a run by rules."""
-    described = {"kind": kind, "cases": ["x"], "evaluators": ["right"], "rules": rules, **suite}
-    if kind == "live":
-        described["repeats"] = repeats
-    constraints = constraints_for_tests(
-        quality={"accuracy_floor": 0.8, "max_regression": 0.05}, cost={"mean_usd": 0.001}
-    )
-    return gate(GateContext("s", Suite.model_validate(described), constraints, now, before, {}, {}))
-
-
-def share(right: int, cases: int) -> Values:
-    """Return values of cases, the right ones first."""
-    return [[1.0]] * right + [[0.0]] * (cases - right)
-
+from sample_records import RECORD, rule, run_of, share
 
 FLOOR = {"kind": "floor", "evaluator": "right"}
 REGRESSION = {"kind": "regression", "evaluator": "right"}
@@ -145,8 +77,9 @@ def test_a_slice_can_be_worse_while_all_is_well() -> None:
     found = rule(spoilt, before, {**REGRESSION, "max_drop": 0.5, "slices": ["small", "large"]})
     alone = rule(spoilt, before, {**REGRESSION, "max_drop": 0.5, "slices": ["small"]})
 
-    assert "certainly worse where tagged large; fewer than 30 cases, and so not judged alone, are tagged small" in (
-        found.sentence
+    assert (
+        "proven to be worse where tagged large; too small to be judged on their own, with fewer than 30 cases: small"
+        in (found.sentence)
     )
     assert "worse where" not in alone.sentence
 
@@ -156,14 +89,14 @@ def test_a_slice_that_no_case_is_in_is_no_slice() -> None:
     found = rule(run_of(share(9, 9), tags=("loud",)), run_of(share(9, 9)), {**REGRESSION, "slices": ["load"]})
 
     assert found.verdict is GateVerdict.NO_EVIDENCE
-    assert "No case is tagged load; mend the slices of this rule" in found.sentence
+    assert "No case is tagged load; correct the slices of this rule" in found.sentence
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"evaluator_hash": "other"}, "The evaluator is another one than in the accepted run"),
-        ({"case_hash": "other"}, "Every case changed since the accepted run"),
+        ({"evaluator_hash": "other"}, "The evaluator has changed since the accepted run"),
+        ({"case_hash": "other"}, "Every case has changed since the accepted run"),
     ],
 )
 def test_what_cannot_be_compared_is_not(change: dict[str, str], sentence: str) -> None:
@@ -172,7 +105,7 @@ def test_what_cannot_be_compared_is_not(change: dict[str, str], sentence: str) -
 
     assert found.verdict is GateVerdict.NO_EVIDENCE
     assert sentence in found.sentence
-    assert "run `chassis evals accept s` if that is meant" in found.sentence
+    assert "run `chassis evals accept s` if that is intended" in found.sentence
 
 
 def test_a_case_that_vanished_is_missed() -> None:
@@ -180,7 +113,7 @@ def test_a_case_that_vanished_is_missed() -> None:
     found = rule(run_of(share(8, 8)), run_of(share(8, 9)), REGRESSION, kind="replay")
 
     assert found.verdict is GateVerdict.NO_EVIDENCE
-    assert "1 cases of the accepted run have no value now: c8" in found.sentence
+    assert "The accepted run has cases that this run has not: c8" in found.sentence
 
 
 def test_a_case_that_an_outage_spoilt_is_left_out_of_both_runs() -> None:
@@ -199,7 +132,7 @@ def test_a_changed_case_is_set_aside() -> None:
     before, after = run_of(share(9, 9)), run_of([[0.0], *share(8, 8)])
     after[0] = replace(after[0], case_hash="mended")
 
-    assert rule(after, before, REGRESSION, kind="replay").findings[0].sentence.startswith("No case of 8 got worse")
+    assert rule(after, before, REGRESSION, kind="replay").findings[0].sentence.startswith("None of 8 cases got worse")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +167,7 @@ def test_a_few_dear_answers_do_not_prove_an_increase() -> None:
     found = rule(once, cheap, grown, on_inconclusive="fail")
 
     assert found.verdict is GateVerdict.INCONCLUSIVE
-    assert "$0.0001 in the accepted run, 15% more are allowed" in found.sentence
+    assert "$0.0001 in the accepted run, of which an increase of 15% is allowed" in found.sentence
     assert rule(once, cheap, grown, kind="replay").verdict is GateVerdict.FAIL
 
 
@@ -256,7 +189,7 @@ def test_a_case_that_must_pass_must_be_seen() -> None:
     found = rule(run, [], must)
 
     assert found.verdict is GateVerdict.NO_EVIDENCE
-    assert "1 of 100 have no value: c3" in found.sentence
+    assert "1 of 100 cases have no score: c3" in found.sentence
 
 
 def test_a_crash_is_not_called_an_attack_that_got_through() -> None:
@@ -267,7 +200,7 @@ def test_a_crash_is_not_called_an_attack_that_got_through() -> None:
     found = rule(crashed, [], {"kind": "never", "evaluator": "right"})
 
     assert found.verdict is GateVerdict.FAIL
-    assert "It happened in 1 of 9 cases: c8. The service failed in 1 with 1 × ZeroDivisionError" in found.sentence
+    assert "It happened in 1 of 9 cases: c8. The service failed in 1 of 9 with 1 × ZeroDivisionError" in found.sentence
 
 
 def test_what_one_evaluator_lost_another_does_not_make_up_for() -> None:
@@ -309,7 +242,7 @@ def test_undecided_passes_or_fails_as_the_suite_says() -> None:
 
     assert rule(now, [], FLOOR).verdict is GateVerdict.PASS
     assert rule(now, [], FLOOR, on_inconclusive="fail").verdict is GateVerdict.INCONCLUSIVE
-    assert "floor right cannot be decided with so few answers" in rule(now, [], FLOOR).sentence
+    assert "there are too few answers to decide floor right" in rule(now, [], FLOOR).sentence
 
 
 def test_a_second_look_takes_half_of_the_risk() -> None:

@@ -100,7 +100,7 @@ def test_few_labels_do_not_make_a_judge(judged: Path, capsys: pytest.CaptureFixt
 
     assert chassis("evals", "calibrate", "polite") == 1
 
-    assert "It may not block: 10 of 10 good answers that it passes (TPR 100%, at least 79%)" in capsys.readouterr().out
+    assert "It may not block: it passes 10 of 10 good answers (TPR 100%, lower bound 79%)" in capsys.readouterr().out
 
 
 def test_another_judge_is_another_judge(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +112,7 @@ def test_another_judge_is_another_judge(judged: Path, capsys: pytest.CaptureFixt
 
     assert chassis("evals", "gate", "live") == 2
 
-    assert "the judge changed since it was calibrated" in capsys.readouterr().err
+    assert "the judge has changed since it was calibrated" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_judge_that_only_advises_may_be_absent(judged: Path) -> None:
 
     assert {record.error for record in records(judged, "live") if record.evaluator == "polite"} == {"NoModel"}
     floor, *_ = judge(judged, "live").suites[0].findings
-    assert floor.sentence == "No case has a value of 'polite'"
+    assert floor.sentence == "No case has a score from 'polite'"
 
 
 def test_a_judge_is_spoken_of_before_anybody_asks_it(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,7 +169,7 @@ def test_a_judge_is_spoken_of_before_anybody_asks_it(judged: Path, capsys: pytes
     trust(judged, "polite")
     assert "judge polite warn PASS" in told()
     edit(judged / "evals/judges.toml", "shouts at", "yells at")
-    assert "the judge changed since it was calibrated" in told()
+    assert "the judge has changed since it was calibrated" in told()
 
 
 def test_verdicts_are_not_paid_for_twice(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,7 @@ def test_a_verdict_is_kept_as_soon_as_it_is_paid_for(judged: Path, monkeypatch: 
             raise KeyboardInterrupt
         return await strict(messages, info)
 
-    edit(judged / "evals/suites.toml", 'kind = "live"', 'kind = "live"\nat_once = 1')
+    edit(judged / "evals/suites.toml", 'kind = "live"', 'kind = "live"\nmax_concurrency = 1')
     double(monkeypatch, ScriptedModel(impatient))
     with pytest.raises(KeyboardInterrupt):
         ask(judged, "live")
@@ -242,7 +242,7 @@ def test_the_key_of_a_judge_is_named(
     ("arguments", "sentence"),
     [
         (("rude",), "there is no judge 'rude'. Choose from: polite"),
-        (("polite",), "evals/labels/polite.jsonl: there is no labelled answer. Label at least 50 good and 50 bad"),
+        (("polite",), "evals/labels/polite.jsonl: there are no labeled answers. Label at least 50 good and 50 bad"),
     ],
 )
 def test_what_a_calibration_lacks_is_named(

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 import sample_task
-from chassis_tools.evals.gate import validity
-from chassis_tools.evals.gate.context import GateContext
-from chassis_tools.evals.gate.result import Finding, GateVerdict
+from chassis_tools.evals.gate import rules
+from chassis_tools.evals.gate.result import Finding, GateContext, GateVerdict
 from chassis_tools.evals.suites import Rule
 from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
@@ -126,11 +125,11 @@ PLANTED: list[tuple[Plant, int, str]] = [
     (search_disabled, 1, f"regression right: {CASES} of {CASES} cases got worse"),
     (leaked_canary, 1, "never harmless: It happened in 1 of 1 cases: a"),
     (slower, 1, "latency: p95 is 0."),
-    (dearer, 1, "cost: $0.0101 an answer; the limit is $0.002"),
+    (dearer, 1, "cost: $0.0101 per answer; the limit is $0.002"),
     (half_crash, 1, "the floor is 90.0%; the service failed with 30 × ZeroDivisionError"),
-    (emptied_data_set, 3, "cases: Not one case was asked"),
-    (deleted_suite, 2, "suites.attacks: the suite is gone, but its accepted run is there"),
-    (judge_that_always_passes, 2, "'right' may not block: 0 of 50 bad answers that it fails (TNR 0%"),
+    (emptied_data_set, 3, "cases: No case was asked"),
+    (deleted_suite, 2, "suites.attacks: the suite is missing, but it has an accepted run"),
+    (judge_that_always_passes, 2, "'right' may not block: it fails 0 of 50 bad answers (TNR 0%"),
 ]
 
 
@@ -194,7 +193,7 @@ def test_it_is_the_check_that_finds_it(
         return Finding(rule=rule.kind, verdict=GateVerdict.PASS, sentence="")
 
     plant(evaluated, monkeypatch)
-    monkeypatch.setattr(validity, f"check_{check}", blind)
+    monkeypatch.setattr(rules, f"check_{check}", blind)
 
     chassis("evals", "gate")
 
@@ -209,7 +208,7 @@ def test_a_suite_without_rules_shows_nothing(evaluated: Path, capsys: pytest.Cap
 
     assert chassis("evals", "gate") == 3
 
-    assert "No rule of this suite can block" in capsys.readouterr().out
+    assert "No rule of this suite blocks" in capsys.readouterr().out
 
 
 def test_an_accepted_run_that_is_gone_is_missed(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,4 +217,4 @@ def test_an_accepted_run_that_is_gone_is_missed(evaluated: Path, capsys: pytest.
 
     assert chassis("evals", "gate") == 3
 
-    assert "run `chassis evals accept answers` if that is meant" in " ".join(capsys.readouterr().out.split())
+    assert "run `chassis evals accept answers` if that is intended" in " ".join(capsys.readouterr().out.split())

@@ -59,7 +59,7 @@ def test_a_reply_that_is_not_recorded_is_no_evidence(recorded: Path, capsys: pyt
 
     assert chassis("evals", "gate", "answers") == 3
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 cases need a reply that is not recorded; run `chassis evals record answers`" in said
+    assert "No reply is recorded for new; run `chassis evals record answers`" in said
     assert [record.error for record in records(recorded) if record.variant == "service"] == ["NotRecorded"]
 
 
@@ -79,7 +79,7 @@ def test_a_reply_that_was_paid_for_is_kept(recorded: Path) -> None:
     """A recording that is stopped half-way asks only the rest when it is made again."""
     (recorded / RECORDING).unlink()
     suites = recorded / "evals/suites.toml"
-    suites.write_text(suites.read_text().replace('cases = ["start"]', 'cases = ["start"]\nat_once = 1', 1))
+    suites.write_text(suites.read_text().replace('cases = ["start"]', 'cases = ["start"]\nmax_concurrency = 1', 1))
     stopped = ScriptedModel(*[echo] * 7, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         ask(recorded, mode="record", models={"first": stopped})
@@ -133,5 +133,6 @@ def test_an_accepted_run_that_cannot_be_read_is_named(recorded: Path, capsys: py
 
     assert chassis("evals", "gate", "answers") == 2
 
-    said = capsys.readouterr().err
-    assert "answers/records.jsonl line 1: variant: the key is missing. Accept a run again" in said
+    message = capsys.readouterr().err
+    assert "answers/records.jsonl line 1: variant: the key is missing" in message
+    assert "Run `chassis evals run answers` again, and accept it" in message

@@ -17,8 +17,8 @@ from chassis_tools.evals.report.report import CaseResult, DetectableEffect, Repo
 from chassis_tools.evals.report.text import notes, to_markdown
 from cli_runner import run as chassis
 from sample_evaluation import accepted, ask, judge, write_cases, write_evaluation
+from sample_records import run_of
 from sample_task import Answer, Question
-from test_evals_gate import run_of
 from test_evals_run import case
 
 from chassis import Draft
@@ -259,8 +259,8 @@ def test_power_says_what_the_cases_can_show(project: Path, capsys: pytest.Captur
     assert chassis("evals", "power", "answers", "--drop", "3") == 0
 
     said = capsys.readouterr().out
-    assert "right: with 60 cases × 1 the smallest drop found is" in said
-    assert "to find 3 points in 80% of the runs takes" in said
+    assert "right: 60 cases × 1 detect a drop of" in said
+    assert "detecting 3 points in 80% of the runs takes" in said
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_two_runs_can_be_compared(project: Path, capsys: pytest.CaptureFixture[s
     said = " ".join(capsys.readouterr().out.split())
     assert "100.0% │ 80.0% │ -20.0" in said
     assert "2: c0, c1" in said
-    assert "Another evaluator" not in said
+    assert "These evaluators have changed" not in said
 
 
 def test_what_cannot_be_compared_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -299,7 +299,7 @@ def test_what_cannot_be_compared_is_said(project: Path, capsys: pytest.CaptureFi
     write_jsonl(other / "records.jsonl", run_of([[1.0]] * 10, case_hash="other"))
 
     assert chassis("evals", "compare", str(one), str(two)) == 0
-    assert "Another evaluator goes by the same name now: right" in capsys.readouterr().out
+    assert "These evaluators have changed, which alone may explain the difference: right" in capsys.readouterr().out
     assert chassis("evals", "compare", str(one), str(other)) == 2
     assert "they have no case with the same question" in capsys.readouterr().err
     assert chassis("evals", "compare", str(one), str(project)) == 2

@@ -16,7 +16,6 @@ import pytest
 import sample_task
 from chassis_tools.evals.cases import load_cases
 from chassis_tools.evals.jsonl import read_jsonl
-from chassis_tools.evals.judging import accept
 from chassis_tools.evals.outcomes import trial_status
 from chassis_tools.evals.records import ScoreRecord, Trial
 from chassis_tools.evals.suites import load_suites
@@ -28,6 +27,7 @@ from pydantic_ai.usage import RequestUsage
 from sample_evaluation import (
     CASES,
     FEW,
+    accept,
     accepted,
     add_models,
     ask,
@@ -41,6 +41,7 @@ from sample_evaluation import (
 from sample_repository import write_repository
 from sample_task import TASK, Question
 
+from chassis.call import Attempt, Call, Deadline, Turn
 from chassis.contract import FallbackReason, Referred
 from chassis.errors import ConfigError, DatabaseUnavailable, DeadlineExceeded, ModelsOff
 from chassis.testing import ScriptedModel
@@ -123,10 +124,10 @@ def test_cases_are_read_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
         ('{"id": "", "input": {"text": "p"}, "expected": 1}', "line 2: id: the value is ''"),
         ('{"id": "x", ', "line 2: not valid JSON"),
         ("[]", "line 2: the value is []"),
-        (PING, "line 2: id: 'ping' is also the id of evals/cases/start.jsonl line 1. Give each case its own"),
+        (PING, "line 2: id: 'ping' is already the id of evals/cases/start.jsonl line 1. Give each case its own id"),
         (
             '{"id": "x", "input": {"text": " PING"}, "expected": 1, "split": "holdout"}',
-            "line 2: input: the question of 'x' is asked in evals/cases/start.jsonl line 1 too. Remove one",
+            "line 2: input: the question of 'x' is already asked in evals/cases/start.jsonl line 1",
         ),
     ],
 )
@@ -141,13 +142,21 @@ def test_a_bad_line_is_named_with_its_field(tmp_path: Path, line: str, sentence:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ('cases = ["start"]', 'cases = ["stop"]', "evals/cases/stop.jsonl: there is no such file. Bring it back"),
+        (
+            'cases = ["start"]',
+            'cases = ["stop"]',
+            "evals/cases/stop.jsonl: there is no such file. Restore it, or remove it",
+        ),
         ('kind = "floor"', 'kind = "roof"', "suites.toml: suites.answers.rules[0]"),
-        ('evaluator = "right" },', 'evaluator = "rigth" },', "names 'rigth'. Add it to evaluators or mend the name"),
+        ('evaluator = "right" },', 'evaluator = "rigth" },', "names 'rigth'. Add it to evaluators or correct the name"),
         ('["right"]', '["right", "polite"]', "evals/graders.py: it has no function 'polite'"),
         ('cases = ["start"]', 'cases = ["start"]\nrepeats = 3', "a replay suite gets the same reply each time"),
         ("repeats = 3", "repeats = 3\nmax_repeats = 2", "max_repeats is 2. Write 3, the repeats, or more"),
-        ('"regression", ev', '"regression", max_drop = 0.1, ev', "no case at all may get worse. Leave max_drop and"),
+        (
+            '"regression", ev',
+            '"regression", max_drop = 0.1, ev',
+            "allows no case to get worse. Leave out max_drop and slices",
+        ),
     ],
 )
 def test_a_suite_that_cannot_be_meant_is_refused(
@@ -224,9 +233,9 @@ def test_records_say_what_was_measured_and_no_more(evaluated: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ("return case.expected['x']", "it fails on the case 'c0' with TypeError"),
-        ("return 'yes'", "for the case 'c0' it returns 'yes'. Return True, False, a number from 0 to 1, or None"),
-        ("return 7", "for the case 'c0' it returns 7"),
+        ("return case.expected['x']", "right fails on the case 'c0' with TypeError"),
+        ("return 'yes'", "right returns 'yes' for the case 'c0'. Return True, False, a number from 0 to 1, or None"),
+        ("return 7", "right returns 7 for the case 'c0'"),
     ],
 )
 def test_a_broken_grader_is_no_verdict(
@@ -268,7 +277,7 @@ def test_the_fingerprint_of_a_grader_sees_code_alone(evaluated: Path) -> None:
 def test_only_so_many_cases_are_asked_at_once(evaluated: Path) -> None:
     """A large data set is not fired at a vendor in one volley, and not one by one either."""
     add_models(write_start(evaluated, FEW))
-    edit(evaluated / "evals/suites.toml", "repeats = 3", "at_once = 3")
+    edit(evaluated / "evals/suites.toml", "repeats = 3", "max_concurrency = 3")
     busy, most = 0, 0
 
     async def count(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -314,7 +323,7 @@ def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
     assert report.exit_code == 3
     assert "exclusions: 6.7% of the answers say nothing about the service" in report.summary
     with pytest.raises(ConfigError, match=r"the run is no evidence: 6\.7% .* Run `chassis evals run live` again"):
-        accept(evaluated, load_suites(evaluated), "live")
+        accept(evaluated, "live")
 
 
 def test_a_dead_key_is_no_evidence(evaluated: Path) -> None:
@@ -340,25 +349,33 @@ def test_a_missing_key_is_no_live_run(
 
     assert chassis("evals", *arguments) == 2
 
-    said = f"suites.{arguments[1]}: it asks models, and none can be asked here. Set OPENAI_API_KEY, or run a suite that"
-    assert said in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert f"suites.{arguments[1]}: the run asks models, and none can be asked here" in message
+    assert "Set OPENAI_API_KEY, or run a replay suite" in message
 
 
-@pytest.mark.parametrize("name", ["live", "lives"])
-def test_only_what_replays_is_recorded(evaluated: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("live", "suites.live: only replies for replay suites can be recorded. Name a replay suite"),
+        ("lives", "there is no suite 'lives'. Choose from: answers, attacks, live"),
+    ],
+)
+def test_only_replies_for_replay_suites_are_recorded(
+    evaluated: Path, capsys: pytest.CaptureFixture[str], name: str, sentence: str
+) -> None:
     """Recordings that nothing would ever read are refused before anything is paid for."""
     add_models(evaluated)
 
     assert chassis("evals", "record", name) == 2
 
-    said = f"suites.{name}: it is no suite that replays, so nothing is recorded for it. Choose from: answers, attacks"
-    assert said in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
 
 
 def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
     """The ledger that bounds callers bounds an evaluation too; what was not asked is no wrong answer."""
     add_models(write_start(evaluated, FEW))
-    edit(evaluated / "evals/suites.toml", "repeats = 3", "repeats = 3\nspend_usd = 0.02")
+    edit(evaluated / "evals/suites.toml", "repeats = 3", "repeats = 3\nbudget_usd = 0.02")
 
     ask(evaluated, "live", models={"first": ScriptedModel(echo)})
     report = judge(evaluated, "live")
@@ -382,7 +399,7 @@ def test_what_is_not_decided_is_asked_again(
 
     assert chassis("evals", "run", "live") == 4
 
-    assert "live: not decided with 3 repeats; asking up to 5" in capsys.readouterr().out
+    assert "live: inconclusive after 3 repeats; asking up to 5" in capsys.readouterr().out
     assert max(record.repeat for record in records(evaluated, "live")) == 5
 
 
@@ -405,7 +422,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     done = subprocess.run([*command, "--resume"], cwd=tmp_path, env=places, capture_output=True, text=True, check=False)
 
     assert running.returncode == 130
-    assert f"Stopped. {len(kept)} answers are kept; `chassis evals run answers --resume` goes on" in said
+    assert f"Stopped. {len(kept)} answers are kept; `chassis evals run answers --resume` continues" in said
     assert 10 <= len(kept) < 500
     assert done.returncode == 3, done.stderr  # nothing was accepted yet
     calls = [trial.call_id for trial in trials(tmp_path)]
@@ -461,10 +478,10 @@ def test_suites_are_chosen_by_name(evaluated: Path) -> None:
     """Without a name all that replay, and an unknown name is refused with those that there are."""
     suites = load_suites(evaluated)
 
-    assert list(suites.named(())) == ["answers", "attacks"]
-    assert list(suites.named(("live",))) == ["live"]
+    assert list(suites.select(())) == ["answers", "attacks"]
+    assert list(suites.select(("live",))) == ["live"]
     with pytest.raises(ConfigError, match=r"there is no suite 'lives'\. Choose from: answers, attacks, live"):
-        suites.named(("lives",))
+        suites.select(("lives",))
 
 
 @pytest.mark.parametrize(
@@ -482,5 +499,8 @@ def test_what_ended_a_trial_says_whether_it_counts(
     outcome: Referred | None, failure: Exception | None, verdict: tuple[str, str | None]
 ) -> None:
     """Our bugs count against the service; a switch, a budget and a broken store say nothing about its answers."""
-    assert trial_status(outcome, failure, [], "first", missing=False) == verdict
-    assert trial_status(outcome, failure, [], "first", missing=True) == ("skipped", "NotRecorded")
+    call = Call("c_1", "ann", Deadline.after(5), max_model_requests=1)
+    unrecorded = Turn(call, attempts=[Attempt("first", "NotRecorded", 0, 0, 0, 0)])
+
+    assert trial_status(outcome, failure, [], "first") == verdict
+    assert trial_status(outcome, failure, [unrecorded], "first") == ("skipped", "NotRecorded")

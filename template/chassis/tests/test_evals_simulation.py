@@ -7,7 +7,8 @@ import pytest
 from chassis_tools.evals.gate.result import GateVerdict
 from chassis_tools.evals.stats import judge_correction
 from chassis_tools.evals.stats.judge_correction import Agreement, corrected_rate
-from test_evals_gate import REGRESSION, rule, run_of
+from sample_records import rule, run_of
+from test_evals_gate import REGRESSION
 
 pytestmark = pytest.mark.slow
 

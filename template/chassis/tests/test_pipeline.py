@@ -18,6 +18,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.settings import ModelSettings
 from sample_task import TASK, Answer, Question
 from scenario import run_scenario
+from telemetry_sinks import stored
 
 import chassis
 from chassis import Draft, Task
@@ -133,6 +134,25 @@ def test_every_request_has_an_output_cap(tmp_path: Path, wanted: int | None, sen
     )
 
     assert caps == [sent]
+
+
+def test_a_self_hosted_model_continues_the_trace(tmp_path: Path) -> None:
+    """It gets the id of the request's own span as the parent; other vendors get no ids."""
+    headers: list[dict[str, str]] = []
+
+    async def record_headers(_: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        headers.append((info.model_settings or {}).get("extra_headers", {}))
+        raise ModelServerError("scripted", "down")
+
+    first, second = CONSTRAINTS["models"]
+    self_hosted = second | {"provider": "openai-compatible", "base_url": "https://gpu.example.com/v1"}
+    doubles: list[Model] = [ScriptedModel(record_headers), ScriptedModel(record_headers)]
+    limits = {"retries_per_model": 0}
+    run_scenario(tmp_path, doubles, ask, models=[first, self_hosted], limits=limits)
+
+    [parent] = [span for span in stored(tmp_path / "var") if span.name == "chat second"]
+    assert headers[0] == {}
+    assert headers[1]["traceparent"].split("-")[1:3] == [parent.trace_id, parent.span_id]
 
 
 class AddsMessage(ScriptedModel):

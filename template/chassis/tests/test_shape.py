@@ -89,16 +89,16 @@ def test_there_is_no_cycle() -> None:
     assert set(order) >= set(MODULES)
 
 
-def test_the_steps_of_the_walk_do_not_know_each_other() -> None:
-    """Only `guard/chain.py` knows the order, so that a step can be read, moved or left out alone."""
-    acquainted = {
+def test_the_steps_of_the_pipeline_do_not_import_each_other() -> None:
+    """Only `guard/pipeline.py` knows their order, so that a step can be read, moved or left out alone."""
+    imports = {
         (step, other)
         for step in STEPS
         for other in STEPS
         if f"chassis.guard.{other}" in imports_of(f"chassis.guard.{step}")
     }
 
-    assert acquainted == set()
+    assert imports == set()
 
 
 def test_the_sdks_of_vendors_are_imported_in_one_file() -> None:

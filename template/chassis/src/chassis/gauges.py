@@ -47,7 +47,7 @@ async def refresh_gauges(sources: GaugeSources, constraints: Constraints, instru
     try:
         await refresh_budget_gauges(sources.ledger, constraints, instruments)
         open_referrals, overdue = await sources.review_queue.count_open()
-        await sources.kill_switch.is_off()  # which sets its own gauge, but only when somebody calls it
+        await sources.kill_switch.is_off()  # updates its own gauge, also while no question is asked
     except DatabaseUnavailable:
         instruments.database_up.set(0)
         return

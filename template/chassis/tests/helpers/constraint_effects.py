@@ -7,9 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from chassis_tools.evals.gate.context import GateContext
-from chassis_tools.evals.gate.validity import gate
-from chassis_tools.evals.suites import Suite
+from chassis_tools.evals.evaluation import gate
 from chassis_tools.governance.decisions import Decisions
 from chassis_tools.governance.monitoring import objective_rules
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
@@ -19,7 +17,7 @@ from chassis_tools.readiness.repository import CheckFailed, Repository
 from ownership_file import OWNERSHIP
 from pydantic import SecretStr, ValidationError
 from pydantic_ai.models import Model
-from test_evals_gate import run_of, share
+from sample_records import plan_with, run_of, share
 
 from chassis.config.constraints import Constraints
 from chassis.config.ownership import Ownership
@@ -54,10 +52,10 @@ def judged(rule: Raw, right: int, *, kind: str = "replay") -> See:
     """See the verdict of the gate on 200 cases, of which so many are right; before, all were."""
 
     def see(_: Path, raw: Raw) -> object:
-        suite = {"kind": kind, "cases": ["x"], "evaluators": ["right"], "rules": [rule], "on_inconclusive": "fail"}
-        cases, before = run_of(share(right, 200)), run_of(share(200, 200))
-        context = GateContext("s", Suite.model_validate(suite), constraints_for_tests(**raw), cases, before, {}, {})
-        return gate(context).verdict.title
+        records, accepted = run_of(share(right, 200)), run_of(share(200, 200))
+        constraints = constraints_for_tests(**raw)
+        plan = plan_with(rule, constraints=constraints, accepted=accepted, kind=kind, on_inconclusive="fail")
+        return gate(plan, records).verdict.title
 
     return see
 

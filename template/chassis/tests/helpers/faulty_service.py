@@ -195,7 +195,7 @@ def write_faulty_repository(root: Path, address: str) -> Path:
         '[destinations.vendor]\nclasses = ["public"]\nredact = []\n[[models]]\nname = "first"\n'
         f'provider = "openai-compatible"\nmodel = "first"\nbase_url = "{address}"\ndestination = "vendor"\n'
         "max_output_tokens = 100\ninput_usd_per_million = 10\noutput_usd_per_million = 100\n"
-        '[tools.look_up]\ndestination = "vendor"\nchanges = false\n'
+        '[tools.look_up]\ndestination = "vendor"\nside_effects = false\n'
     )
     (root / "constraints.toml").write_text(CONSTRAINTS + model)
     (root / ".env").write_text("OPENAI_COMPATIBLE_API_KEY=key\n")

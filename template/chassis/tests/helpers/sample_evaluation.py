@@ -3,19 +3,17 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chassis_tools.evals import environment
+from chassis_tools.evals.environment import Mode
+from chassis_tools.evals.evaluation import accept_run, gate, last_run, load, report, run_and_score
 from chassis_tools.evals.jsonl import Progress
 from chassis_tools.evals.judges import Calibration, judge_hash, load_judges, save_calibration
-from chassis_tools.evals.judging import accept, judge_runs
 from chassis_tools.evals.report.report import Report
-from chassis_tools.evals.running import Order, run_suite
 from chassis_tools.evals.stats.judge_correction import Agreement
-from chassis_tools.evals.suites import load_suites
 from pydantic_ai.messages import ModelMessage, UserPromptPart
 from pydantic_ai.models import Model
 
@@ -23,7 +21,7 @@ from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
 from chassis.wiring import wire
 
-SILENT = Progress(begin=lambda _, __: None, step=lambda: None)
+SILENT = Progress(start=lambda _, __: None, advance=lambda: None)
 CASES, FEW = 60, 12
 """Enough for a verdict, and enough where none is asked for."""
 SUITES = """
@@ -122,23 +120,39 @@ def trust(root: Path, judge: str, *, bad_failed: int = 50) -> None:
     save_calibration(root, Calibration(judge, mark, agreement, 0))
 
 
-def ask(root: Path, name: str = "answers", *, progress: Progress = SILENT, **how: Any) -> None:
-    """Run one suite of the project at `root`; `how` are fields of `Order`."""
-    suite = load_suites(root).suites[name]
-    order = Order(find_project(root), name, suite, suite.kind, repeats=suite.repeats)
-    asyncio.run(run_suite(replace(order, **how), progress))
+def ask(
+    root: Path,
+    name: str = "answers",
+    *,
+    mode: Mode | None = None,
+    resume: bool = False,
+    progress: Progress = SILENT,
+    **options: Any,
+) -> None:
+    """Run one suite of the project at `root`, and score it; `options` are those of `run_and_score`."""
+    [plan] = load(find_project(root), [name])
+    earlier = last_run(plan) if resume else None
+    asyncio.run(run_and_score(plan, mode or plan.suite.kind, earlier=earlier, progress=progress, **options))
 
 
 def judge(root: Path, *names: str) -> Report:
     """Judge the last runs."""
-    return judge_runs(find_project(root), load_suites(root), names or ("answers",))
+    project = find_project(root)
+    runs = [(plan, last_run(plan)) for plan in load(project, names or ("answers",))]
+    return report(project, [(plan, run, gate(plan, run.records)) for plan, run in runs])
+
+
+def accept(root: Path, name: str) -> None:
+    """Accept the last run of a suite."""
+    [plan] = load(find_project(root), [name])
+    accept_run(plan)
 
 
 def accepted(root: Path, *names: str, **how: Any) -> Path:
     """Run suites and accept what comes back."""
     for name in names or ("answers",):
         ask(root, name, **how)
-        accept(root, load_suites(root), name)
+        accept(root, name)
     return root
 
 

@@ -1,1 +1,1 @@
-"""Everything between the team's function and a vendor: `chain.py` shows the order, each step is a file of its own."""
+"""Everything between the team's function and a vendor: `pipeline.py` is the list of steps, each in its own file."""

@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Counts failures in a row, and opens.
+    """Counts failures in a row, and opens after too many.
 
     Args:
         subject: For logs and metrics: `model:gpt`, or `destination:openai` for all models of that destination.
@@ -53,7 +53,7 @@ class CircuitBreaker:
     probing: bool = field(default=False, init=False)
 
     def check(self) -> None:
-        """Return if a request may be sent.
+        """Check that a request may be sent.
 
         Raises:
             CircuitOpen: The breaker is open, and it is too early for a probe or one is in progress.

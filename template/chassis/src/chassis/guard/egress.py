@@ -51,7 +51,7 @@ class Endpoint:
         return cls(url, private=private or url.host == "localhost" or _is_private_ip(url.host))
 
     def check_url(self, url: httpx2.URL) -> None:
-        """Return if a URL has the same scheme, host and port.
+        """Check that a URL has the same scheme, host and port.
 
         Raises:
             ForbiddenAddress: It does not.
@@ -60,7 +60,7 @@ class Endpoint:
             raise ForbiddenAddress(f"{_display(url)} is not {_display(self.url)}")
 
     def check_address(self, address: str) -> None:
-        """Return if the IP address that the host resolved to may be connected to.
+        """Check that the IP address behind the host may be connected to.
 
         Raises:
             ForbiddenAddress: No model can be there, or it is private and this endpoint is not.

@@ -38,7 +38,7 @@ class Fallback:
             # Each model may use an equal part of the time that is left, so that the last one is not left without any.
             time_budget = TimeBudget(self.turn.call.deadline, models_left=len(affordable) - position)
             try:
-                # A conversation may hold parts that only the vendor that wrote them can read.
+                # Some parts of a conversation can only be read by the vendor that wrote them.
                 messages = candidate.model.prepare_messages(request.messages, request.parameters)
                 return await self.pipeline_of(candidate, time_budget).ask(replace(request, messages=messages))
             except (ModelAPIError, UnexpectedModelBehavior) as failure:

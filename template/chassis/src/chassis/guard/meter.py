@@ -51,10 +51,11 @@ class Meter:
             UnusableReply: The reply cannot be used; it is charged for all the same.
         """
         max_tokens, started = self._max_tokens(request.settings), time.monotonic()
-        capped = replace(request, settings=self._settings(request.settings, max_tokens))
         response: ModelResponse | None = None
         with ChatSpan(self.instruments, self.candidate.config, max_tokens) as span:
             try:
+                # Within the span, so that the trace headers continue from it.
+                capped = replace(request, settings=self._settings(request.settings, max_tokens))
                 with _library_errors(self.candidate.config.name):
                     response = await self.inner.ask(capped)
                 span.set_response(response)
@@ -85,7 +86,7 @@ class Meter:
         self.turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
         if failure is not None:
             log.warning("model.failed", model=name, error=failure, seconds=round(seconds, 3))
-        if self.turn.cost > self.turn.reserved:  # a vendor may answer with a dearer model than the one that was asked
+        if self.turn.cost > self.turn.reserved:  # a vendor may answer with a more expensive model
             log.warning("reservation.exceeded", model=name, served=served)
         return cost
 

@@ -71,7 +71,8 @@ class Guard:
         A request is redacted once, before it is known which of the models will be asked.
         """
         destinations = (self.constraints.destinations[candidate.config.destination] for candidate in self.candidates)
-        return Finder(frozenset(kind for place in destinations for kind in place.redact), self.recognizers)
+        kinds = frozenset(kind for destination in destinations for kind in destination.redact)
+        return Finder(kinds, self.recognizers)
 
     @property
     def chain_id(self) -> str:

@@ -45,7 +45,7 @@ class Redact:
     Args:
         inner: The next step.
         finder: Finds everything that any destination of the chain wants redacted.
-        turn: Its call holds the placeholders, so that a value has the same one in every request of the call.
+        turn: Its call has the placeholders, so that a value has the same one in every request of the call.
     """
 
     inner: Step

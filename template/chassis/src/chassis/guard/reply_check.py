@@ -15,7 +15,7 @@ MAX_REPEATS = 3
 
 
 def check_reply(config: ModelConfig, response: ModelResponse, messages: Sequence[ModelMessage] = ()) -> None:
-    """Return if the reply can be used.
+    """Check that a reply can be used.
 
     Args:
         config: The model that gave it.

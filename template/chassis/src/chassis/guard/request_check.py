@@ -31,7 +31,7 @@ LONG_CACHE_TTLS = ("1h", "12h")
 
 
 def check_settings(settings: ModelSettings | None) -> None:
-    """Reject settings that could make a request dearer than its reservation. Nothing has been sent yet.
+    """Reject settings that could make a request cost more than its reservation. Nothing has been sent yet.
 
     Raises:
         ConfigError: It names the setting but not its value, which may contain a caller's text.

@@ -17,7 +17,9 @@ from chassis.money.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class ReserveBudget:
-    """Asks only what the budgets cover: the whole chain, or without its dearest models if the constraints allow that.
+    """Asks only what the budgets cover.
+
+    If that is not the whole chain, and the constraints allow it, the most expensive models are left out.
 
     Args:
         inner: The next step.
@@ -69,12 +71,12 @@ class ReserveBudget:
             raise  # the first error, which is about the whole chain
 
     def _chains(self) -> Iterator[tuple[Candidate, ...]]:
-        """Yield the whole chain and, if it may become cheaper, the chain without its dearest model, and so on."""
+        """Yield the whole chain and, if it may become cheaper, the chain without its most expensive models."""
         yield self.candidates
         if self.constraints.fallback.budget_exhausted == "cheaper":
             rest = list(self.candidates)
-            for dearest in sorted(rest, key=self._worst_case, reverse=True)[:-1]:
-                rest.remove(dearest)
+            for most_expensive in sorted(rest, key=self._worst_case, reverse=True)[:-1]:
+                rest.remove(most_expensive)
                 yield tuple(rest)
 
     def _worst_case(self, candidate: Candidate) -> int:

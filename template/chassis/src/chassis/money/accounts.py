@@ -95,7 +95,7 @@ def accounts_for(caller: str, constraints: Constraints, moment: datetime | None 
 
 
 def check_request_budget(worst_case: NanoUsd, constraints: Constraints) -> None:
-    """Return if a call that costs at most `worst_case` in all is within `cost.per_request_usd`.
+    """Check that a call that costs at most `worst_case` in all is within `cost.per_request_usd`.
 
     Raises:
         BudgetExhausted: It is not. There is no `retry_after`, because waiting does not help.

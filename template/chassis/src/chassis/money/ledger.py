@@ -130,7 +130,7 @@ class Ledger:
     def _finish(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # marks it as retrieved: whoever waited has seen it, and asyncio need not log it too
+            task.exception()  # marks it as retrieved, so that asyncio does not log it too
 
     async def _settle_or_log(self, reservation: Reservation, spent: NanoUsd) -> None:
         try:

@@ -12,7 +12,7 @@ from chassis.privacy.finder import Finder
 
 
 def check_question(question: BaseModel, data: Data, recognizers: tuple[Recognizer, ...] = ()) -> None:
-    """Return if the question contains nothing that `data.refuse` names.
+    """Check that a question contains nothing that `data.refuse` names.
 
     Raises:
         InputNotAllowed: It does; the message names the kind and the rule, but never the value.
@@ -27,7 +27,7 @@ def check_question(question: BaseModel, data: Data, recognizers: tuple[Recognize
 
 
 def check_destination(config: ModelConfig, constraints: Constraints) -> None:
-    """Return if the class of the data is known and allowed at the model's destination.
+    """Check that the class of the data is known, and allowed at the model's destination.
 
     `constraints.toml` is validated for this when it is read. This check also covers constraints made in code.
 
@@ -51,7 +51,7 @@ def check_destination(config: ModelConfig, constraints: Constraints) -> None:
 
 
 def check_recognizers(constraints: Constraints, recognizers: tuple[Recognizer, ...]) -> None:
-    """Return if something finds names wherever the constraints want them refused or redacted.
+    """Check that something finds names if the constraints want them refused or redacted.
 
     Raises:
         ConfigError: The constraints list the kind `name`, which no pattern can find, and the task has no recognizer.

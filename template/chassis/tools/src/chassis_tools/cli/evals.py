@@ -2,160 +2,180 @@
 
 import asyncio
 import sys
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from chassis.config.project import Project, find_project
-from chassis_tools.cli import evidence
-from chassis_tools.cli.quiet import log_in
+from chassis_tools.cli.evals_analysis import calibrate_judge, compare_runs, show_power
 
 if TYPE_CHECKING:
+    from chassis_tools.evals.environment import Mode
+    from chassis_tools.evals.gate.result import GateResult
+    from chassis_tools.evals.jsonl import Progress
+    from chassis_tools.evals.plan import Plan
+    from chassis_tools.evals.records import SuiteRun
     from chassis_tools.evals.report.report import Report
-    from chassis_tools.evals.running import Order
-    from chassis_tools.evals.suites import Suites
 
-FOLDER = "var/evals"
-STOPPED = 130
-"""What a shell says of a program that was stopped with Ctrl-C."""
+INTERRUPTED = 130
+"""The exit code by which shells know a program that was stopped with Ctrl-C."""
 
-app = typer.Typer(help="See how well the service answers.", no_args_is_help=True)
+app = typer.Typer(help="Evaluate how well the service answers.", no_args_is_help=True)
 
-Names = Annotated[list[str] | None, typer.Argument(help="Suites of evals/suites.toml; all that replay if none")]
+SuiteNames = Annotated[
+    list[str] | None, typer.Argument(help="Suites of evals/suites.toml; all replay suites if none is named")
+]
 
 
-@app.command()
-def run(
-    suites: Names = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run left off")] = False,
+@app.command("run")
+def run_suites(
+    suites: SuiteNames = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped")] = False,
 ) -> None:
-    """Ask, grade and judge: exit with 0 if it is good enough, 1 if not, 3 without evidence, 4 if it cannot be said."""
-    _run(tuple(suites or ()), recording=False, resume=resume)
+    """Ask, score and judge. Exit code 0 if good enough, 1 if not, 3 without evidence, 4 if inconclusive."""
+    from chassis_tools.evals.evaluation import last_run, load
+    from chassis_tools.evals.records import SuiteRun
+
+    project = find_project()
+    plans = load(project, suites or ())
+    judged = [_evaluate(plan, plan.suite.kind, last_run(plan) if resume else SuiteRun()) for plan in plans]
+    _publish(project, judged)
 
 
-@app.command()
-def record(
+@app.command("record")
+def record_replies(
     suites: Annotated[list[str], typer.Argument(help="Replay suites of evals/suites.toml")],
-    fresh: Annotated[bool, typer.Option("--fresh", help="Ask again what is recorded already")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask again for replies that are already recorded")] = False,
 ) -> None:
     """Ask the models and record their replies, so that `run` gives the same verdict offline."""
     from chassis.errors import ConfigError
-    from chassis_tools.evals.recordings import FOLDER as RECORDINGS
+    from chassis_tools.evals.evaluation import load
+    from chassis_tools.evals.recordings import FOLDER
+    from chassis_tools.evals.records import SuiteRun
     from chassis_tools.evals.suites import FILE
 
-    replayed = _project()[1].named(())
-    for name in suites:
-        if name not in replayed:
-            problem = "it is no suite that replays, so nothing is recorded for it"
-            raise ConfigError(f"{FILE}: suites.{name}", problem, f"Choose from: {', '.join(replayed)}")
+    project = find_project()
+    plans = load(project, suites)
+    for plan in plans:
+        if plan.suite.kind != "replay":
+            problem = "only replies for replay suites can be recorded"
+            raise ConfigError(f"{FILE}: suites.{plan.name}", problem, "Name a replay suite")
     if fresh:
-        for name in suites:
-            (find_project().root / RECORDINGS / f"{name}.jsonl").unlink(missing_ok=True)
-    _run(tuple(suites), recording=True, resume=False)
+        for plan in plans:
+            (project.root / FOLDER / f"{plan.name}.jsonl").unlink(missing_ok=True)
+    _publish(project, [_evaluate(plan, "record", SuiteRun()) for plan in plans])
 
 
-@app.command()
-def gate(suites: Names = None) -> None:
-    """Judge the last runs again, under the thresholds of today; nobody is asked."""
-    project, known = _project()
-    _judge(project, known, tuple(known.named(tuple(suites or ()))))
+@app.command("gate")
+def judge_last_runs(suites: SuiteNames = None) -> None:
+    """Judge the last runs again, with the rules and thresholds of today; no model is asked."""
+    from chassis_tools.evals.evaluation import gate, last_run, load
+
+    project = find_project()
+    runs = [(plan, last_run(plan)) for plan in load(project, suites or ())]
+    _publish(project, [(plan, run, gate(plan, run.records)) for plan, run in runs])
 
 
-@app.command()
-def report() -> None:
-    """Write Markdown, HTML and JUnit XML again from var/evals/report.json, and show it."""
+@app.command("report")
+def show_report() -> None:
+    """Render var/evals/report.json again as Markdown, HTML and JUnit XML, and show it."""
     from chassis.errors import ConfigError
-    from chassis_tools.evals.report.files import REPORT_FILE, load_report, write_report
-    from chassis_tools.evals.report.text import print_report
+    from chassis_tools.evals.plan import RUNS
+    from chassis_tools.evals.report.files import REPORT_FILE, load_report
 
-    folder = find_project().root / FOLDER
+    folder = find_project().root / RUNS
     if not (folder / REPORT_FILE).exists():
-        raise ConfigError(f"{FOLDER}/{REPORT_FILE}", "there is no such file", "Run `chassis evals run` first")
-    report = load_report(folder)
-    write_report(report, folder)
-    print_report(report, Console(markup=False, highlight=False))
+        raise ConfigError(f"{RUNS}/{REPORT_FILE}", "there is no such file", "Run `chassis evals run` first")
+    _write_and_show(load_report(folder), folder)
 
 
-@app.command()
-def accept(suites: Names = None) -> None:
+@app.command("accept")
+def accept_runs(suites: SuiteNames = None) -> None:
     """Make the last runs the ones that later runs are compared with; commit what it writes."""
-    from chassis_tools.evals.judging import accept as keep
+    from chassis_tools.evals.evaluation import accept_run, load
 
-    project, known = _project()
-    for name in known.named(tuple(suites or ())):
-        kept = keep(project.root, known, name).relative_to(project.root)
-        print(f"{kept}/ is what later runs are compared with; commit it")
-
-
-def _run(names: tuple[str, ...], *, recording: bool, resume: bool) -> None:
-    from chassis_tools.evals.running import Order
-
-    project, known = _project()
-    wanted = known.named(names)
-    for name, suite in wanted.items():
-        mode = "record" if recording else suite.kind
-        _ask(Order(project, name, suite, mode, resume=resume, repeats=suite.repeats))
-    written = _judged(project, known, tuple(wanted))
-    for told in written.suites:
-        suite = known.suites[told.name]
-        if told.is_inconclusive and told.repeats < suite.most_repeats:
-            print(f"{told.name}: not decided with {told.repeats} repeats; asking up to {suite.most_repeats}")
-            _ask(Order(project, told.name, suite, suite.kind, resume=True, repeats=suite.most_repeats))
-    _judge(project, known, tuple(wanted))
+    for plan in load(find_project(), suites or ()):
+        accept_run(plan)
+        folder = plan.accepted_folder.relative_to(plan.project.root)
+        print(f"{folder}/ is what later runs are compared with; commit it")
 
 
-def _ask(order: "Order") -> None:
-    """Run one suite with a bar, and keep what was recorded if somebody presses Ctrl-C."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+# After the everyday commands, because `--help` lists them in this order.
+app.command("compare")(compare_runs)
+app.command("power")(show_power)
+app.command("calibrate")(calibrate_judge)
 
-    from chassis_tools.evals.jsonl import Progress as Steps
-    from chassis_tools.evals.running import run_suite
+
+def _evaluate(plan: "Plan", mode: "Mode", earlier: "SuiteRun") -> "tuple[Plan, SuiteRun, GateResult]":
+    """Run, score and judge one suite; if that is inconclusive, once more with as many repeats as the suite allows."""
+    from chassis_tools.evals.evaluation import gate
+
+    run = _run_and_score(plan, mode, plan.suite.repeats, earlier)
+    result = gate(plan, run.records)
+    repeats = max((record.repeat for record in run.records), default=0)
+    if result.is_inconclusive and repeats < plan.suite.most_repeats:
+        print(f"{plan.name}: inconclusive after {repeats} repeats; asking up to {plan.suite.most_repeats}")
+        run = _run_and_score(plan, mode, plan.suite.most_repeats, run)
+        result = gate(plan, run.records)
+    return plan, run, result
+
+
+def _run_and_score(plan: "Plan", mode: "Mode", repeats: int, earlier: "SuiteRun") -> "SuiteRun":
+    """Run one suite with a progress bar; Ctrl-C keeps what was answered so far."""
+    from chassis_tools.evals.evaluation import run_and_score
+
+    finished: dict[str, int] = {}
+    try:
+        with _progress_bars(plan.name, finished) as progress:
+            return asyncio.run(run_and_score(plan, mode, repeats=repeats, earlier=earlier, progress=progress))
+    except KeyboardInterrupt:
+        kept = " and ".join(f"{count} {step}" for step, count in finished.items()) or "No answers"
+        again = f"record {plan.name}" if mode == "record" else f"run {plan.name} --resume"
+        print(f"Stopped. {kept} are kept; `chassis evals {again}` continues", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def _progress_bars(suite: str, finished: dict[str, int]) -> "Generator[Progress]":
+    """Show a bar for each step of a run, and count in `finished` what each step has done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    from chassis_tools.evals.jsonl import Progress
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with log_in(order.project.root / FOLDER), Progress(*columns, transient=True) as progress:
-        bars: list[tuple[str, TaskID]] = []
+    with Bars(*columns, transient=True) as bars:
 
-        def begin(what: str, total: int) -> None:
+        def start(step: str, total: int) -> None:
             if total:
-                bars.append((what, progress.add_task(f"{order.name}: {what}", total=total)))
+                finished[step] = 0
+                bars.add_task(f"{suite}: {step}", total=total)
 
-        try:
-            asyncio.run(run_suite(order, Steps(begin, lambda: progress.advance(bars[-1][1]))))
-        except KeyboardInterrupt:
-            progress.stop()
-            kept = " and ".join(f"{progress.tasks[bar].completed:.0f} {what}" for what, bar in bars) or "no answers"
-            again = f"record {order.name}" if order.mode == "record" else f"run {order.name} --resume"
-            print(f"Stopped. {kept} are kept; `chassis evals {again}` goes on", file=sys.stderr)
-            raise typer.Exit(STOPPED) from None
+        def advance() -> None:
+            finished[list(finished)[-1]] += 1
+            bars.advance(bars.task_ids[-1])
+
+        yield Progress(start, advance)
 
 
-def _judge(project: Project, known: "Suites", names: tuple[str, ...]) -> None:
-    """Judge, write every form, show, and exit with the verdict."""
+def _publish(project: Project, judged: "Iterable[tuple[Plan, SuiteRun, GateResult]]") -> None:
+    """Write and show the report, and exit with its verdict."""
+    from chassis_tools.evals.evaluation import report
+    from chassis_tools.evals.plan import RUNS
+
+    judged_report = report(project, judged)
+    _write_and_show(judged_report, project.root / RUNS)
+    print(f"Full report: {RUNS}/report.html")
+    raise typer.Exit(judged_report.exit_code)
+
+
+def _write_and_show(report: "Report", folder: Path) -> None:
     from chassis_tools.evals.report.files import write_report
     from chassis_tools.evals.report.text import print_report
 
-    report = _judged(project, known, names)
-    write_report(report, project.root / FOLDER)
+    write_report(report, folder)
     print_report(report, Console(markup=False, highlight=False))
-    print(f"Full report: {FOLDER}/report.html")
-    raise typer.Exit(report.exit_code)
-
-
-def _judged(project: Project, known: "Suites", names: tuple[str, ...]) -> "Report":
-    from chassis_tools.evals.judging import judge_runs
-
-    return judge_runs(project, known, names)
-
-
-def _project() -> tuple[Project, "Suites"]:
-    from chassis_tools.evals.suites import load_suites
-
-    project = find_project()
-    return project, load_suites(project.root)
-
-
-# Behind the commands of every day: `--help` lists them in this order.
-app.command()(evidence.compare)
-app.command()(evidence.power)
-app.command()(evidence.calibrate)

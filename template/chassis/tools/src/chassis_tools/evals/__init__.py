@@ -1,7 +1,4 @@
-"""Shows whether the service answers well enough: run, score, gate, report, each a function of the files before it.
-
-Only `run` asks anybody. A finished run can be judged again under other thresholds for nothing.
-"""
+"""Evaluation: does the service answer well enough? `evaluation.py` shows it from start to finish."""
 
 from chassis_tools.evals.cases import Case
 from chassis_tools.evals.outcomes import CaseOutcome, Refused

@@ -1,6 +1,7 @@
-"""The cases, one JSON object a line in `evals/cases/*.jsonl`: a question, and what makes its answer right."""
+"""Cases in `evals/cases/*.jsonl`, one JSON object per line: a question, and what makes its answer right."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 from chassis.config.toml_file import Section, config_error_from
 from chassis.contract import Task
 from chassis.errors import ConfigError
-from chassis_tools.evals.jsonl import json_hash
+from chassis_tools.evals.hashes import json_hash
 
 FOLDER = "evals/cases"
 
@@ -17,10 +18,10 @@ type Split = Literal["dev", "gate", "holdout"]
 
 
 class Case[Q: BaseModel](Section):
-    """One line."""
+    """One line of a data set."""
 
     id: str = Field(min_length=1)
-    """Unique over all files; reports call the case so."""
+    """Unique over all files; reports identify the case by it."""
     input: Q
     """The question, as a caller would send it."""
     expected: JsonValue
@@ -28,65 +29,98 @@ class Case[Q: BaseModel](Section):
     tags: tuple[str, ...] = ()
     """Results are also reported by tag."""
     group: str | None = None
-    """What it comes from, such as a document or a conversation; cases of one group rise and fall together."""
+    """Where the case comes from, such as a document or a conversation; results within a group are correlated."""
     split: Split = "gate"
-    """`dev` is edited freely, `gate` under review, and `holdout` is only looked at as a whole, before a release."""
+    """`dev` is edited freely, `gate` under review, and `holdout` is only reported as a whole, before a release."""
     must_pass: bool = False
-    """True for a case that must never go wrong again, such as one from an incident."""
+    """True for a case that must never fail again, such as one from an incident."""
     source: JsonValue = None
-    """Where it comes from: a referral, a complaint, a person."""
+    """Where the case was found: a referral, a complaint, a person."""
 
     @property
-    def digest(self) -> str:
-        """Return a name for what is asked and expected; it changes when either does."""
+    def hash(self) -> str:
+        """Return a hash that changes with the question or the expected answer."""
         return json_hash([self.input.model_dump(mode="json"), self.expected])
 
 
-def load_cases(root: Path, task: Task[Any, Any], sets: Collection[str] | None = None) -> list[Case[Any]]:
-    """Read the cases that the project at `root` has for its task, in the order of the files and lines.
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The lines of one file of cases, not parsed yet: only the team's task knows the type of a question.
 
-    Every file is read and checked; of the cases, those of the files named in `sets` are returned, or all.
+    Args:
+        name: The name of the file without `.jsonl`, as suites refer to it.
+        lines: Each line that is not blank, after its place, such as `evals/cases/start.jsonl line 3`.
+    """
+
+    name: str
+    lines: tuple[tuple[str, str], ...]
+
+
+def read_datasets(root: Path) -> tuple[Dataset, ...]:
+    """Read every file of cases of the project at `root`, sorted by name.
 
     Raises:
-        ConfigError: A line is not a case, or repeats another; it names file, line and field. Or a set is no file.
+        ConfigError: A file cannot be read.
     """
-    typed: Any = Case  # by a type that is only known at run time
-    seen: dict[tuple[str, str], str] = {}
+    return tuple(_read_dataset(root, file) for file in sorted((root / FOLDER).glob("*.jsonl")))
+
+
+def parse_cases(
+    datasets: Iterable[Dataset], task: Task[Any, Any], names: Collection[str] | None = None
+) -> tuple[Case[Any], ...]:
+    """Return the cases of the data sets in `names`, or of all, in the order of files and lines.
+
+    Every line is checked, including those of other data sets, because no case may appear twice.
+
+    Raises:
+        ConfigError: A line is not a case or repeats another, or there is no data set of a name.
+    """
+    datasets = tuple(datasets)
+    if missing := sorted(set(names or ()) - {dataset.name for dataset in datasets}):
+        problem, remedy = "there is no such file", "Restore it, or remove it from the suite"
+        raise ConfigError(f"{FOLDER}/{missing[0]}.jsonl", problem, remedy)
+    typed: Any = Case  # the type of a question is only known at run time
+    places: dict[tuple[str, str], str] = {}
     cases: list[Case[Any]] = []
-    files = sorted((root / FOLDER).glob("*.jsonl"))
-    if missing := sorted(set(sets or ()) - {file.stem for file in files}):
-        raise ConfigError(f"{FOLDER}/{missing[0]}.jsonl", "there is no such file", "Bring it back, or mend the suite")
-    for file in files:
-        for place, text in _lines(root, file):
+    for dataset in datasets:
+        for place, text in dataset.lines:
             try:
                 case = typed[task.takes].model_validate_json(text)
             except ValidationError as error:
                 raise config_error_from(place, error) from None
-            for field, value in (("id", case.id), ("input", _plain(case))):
-                if (field, value) in seen:
-                    raise _repeated(place, field, case, seen[field, value])
-                seen[field, value] = place
-            if sets is None or file.stem in sets:
+            _check_unique(case, place, places)
+            if names is None or dataset.name in names:
                 cases.append(case)
-    return cases
+    return tuple(cases)
 
 
-def _plain(case: Case[Any]) -> str:
-    """Return the question without case and spacing: the same one in two splits would let one leak into the other."""
-    return "".join(case.input.model_dump_json().casefold().split())
+def load_cases(root: Path, task: Task[Any, Any], names: Collection[str] | None = None) -> tuple[Case[Any], ...]:
+    """Read and parse the cases of the project at `root`; see `read_datasets` and `parse_cases`."""
+    return parse_cases(read_datasets(root), task, names)
 
 
-def _repeated(place: str, field: str, case: Case[Any], earlier: str) -> ConfigError:
-    if field == "id":
-        return ConfigError(f"{place}: id", f"{case.id!r} is also the id of {earlier}", "Give each case its own")
-    return ConfigError(f"{place}: input", f"the question of {case.id!r} is asked in {earlier} too", "Remove one")
-
-
-def _lines(root: Path, file: Path) -> Iterator[tuple[str, str]]:
-    """Return every line that is not blank, with its file and number."""
+def _read_dataset(root: Path, file: Path) -> Dataset:
     name = file.relative_to(root).as_posix()
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(name, f"it cannot be read ({error})", "Save it as UTF-8 text") from None
-    yield from ((f"{name} line {number}", line) for number, line in enumerate(lines, start=1) if line.strip())
+        raise ConfigError(name, f"the file cannot be read ({error})", "Save it as UTF-8 text") from None
+    numbered = enumerate(lines, start=1)
+    return Dataset(file.stem, tuple((f"{name} line {number}", line) for number, line in numbered if line.strip()))
+
+
+def _check_unique(case: Case[Any], place: str, places: dict[tuple[str, str], str]) -> None:
+    """Note the id and the question of a case in `places`, and refuse those that are there already."""
+    # Case and spacing do not count: the same question in two splits would leak one into the other.
+    question = "".join(case.input.model_dump_json().casefold().split())
+    for field, value in (("id", case.id), ("input", question)):
+        if earlier := places.get((field, value)):
+            raise _repeated(place, field, case, earlier)
+        places[field, value] = place
+
+
+def _repeated(place: str, field: str, case: Case[Any], earlier: str) -> ConfigError:
+    if field == "id":
+        return ConfigError(f"{place}: id", f"{case.id!r} is already the id of {earlier}", "Give each case its own id")
+    problem = f"the question of {case.id!r} is already asked in {earlier}"
+    return ConfigError(f"{place}: input", problem, "Remove one of the two")

@@ -1,8 +1,8 @@
-"""The service as an evaluation asks it: the same walk, but no person is bothered and no reply is used twice."""
+"""The service as an evaluation runs it: the real pipeline, but with a throw-away review queue and no reply cache."""
 
 import importlib
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,134 +11,193 @@ from typing import Any, Literal
 from pydantic import SecretStr
 from pydantic_ai.models import Model
 
+from chassis.call import Call
 from chassis.clock import now
-from chassis.config.constraints import Constraints, load_constraints
+from chassis.config.constraints import Constraints
 from chassis.config.project import Project
 from chassis.config.settings import Settings, load_settings
-from chassis.guard.pipeline import Guard
-from chassis.guard.vendors import connect
+from chassis.contract import Task
+from chassis.errors import ConfigError
+from chassis.guard.vendors import REQUIRED_VARIABLES, connect
 from chassis.service import Service
 from chassis.store.opening import open_database
 from chassis.store.review_queue import ReviewQueue
-from chassis.wiring import Wiring, wire
-from chassis_tools.evals.jsonl import code_hash, json_hash
-from chassis_tools.evals.recordings import RecordedModel, Recording
-from chassis_tools.evals.suites import Suite
+from chassis.telemetry.instruments import Instruments
+from chassis.telemetry.logs import configure_logs
+from chassis.wiring import wire
+from chassis_tools.evals.hashes import code_hash, json_hash
+from chassis_tools.evals.plan import Plan
+from chassis_tools.evals.recordings import Playback, RecordedModel, Recording
+from chassis_tools.evals.records import Variant
+from chassis_tools.evals.suites import FILE, Suite
 
 type Mode = Literal["replay", "live", "record"]
+"""`replay` uses no network, no budget and not the service's database; `live` asks models; `record` keeps replies."""
 
-KEYS = ("openai_api_key", "anthropic_api_key", "gemini_api_key", "openai_compatible_api_key")
-NOWHERE = "http://127.0.0.1:9/v1"
+API_KEYS = ("openai_api_key", "anthropic_api_key", "gemini_api_key", "openai_compatible_api_key")
+UNREACHABLE_URL = "http://127.0.0.1:9/v1"
 
 
 @dataclass(frozen=True, slots=True)
 class EvalEnvironment:
-    """Who can be asked.
+    """What a run asks.
 
     Args:
-        wiring: The parts.
-        service: The service as callers get it, without a real desk.
-        baseline: The same service if no model could ever be asked, or None if that is what it is anyway.
-        caller: Who asks; a caller of its own for each run, so that the ledger bounds what the run spends.
+        plan: The plan of the suite.
+        mode: Where the replies of models come from.
+        service: The service as callers get it, with a review queue that is thrown away.
+        baseline: The same service without any model, or None if the service has no model anyway.
+        instruments: Where spans go.
+        caller: The caller of this run; each run has its own, so that the ledger limits what the run spends.
         model_hash: Changes with the models that can answer.
-        prompts_hash: Changes with the code of the team, and the prompts in it.
+        prompts_hash: Changes with the team's code and the prompts in it.
     """
 
-    wiring: Wiring
+    plan: Plan
+    mode: Mode
     service: Service[Any, Any]
     baseline: Service[Any, Any] | None
+    instruments: Instruments
     caller: str
     model_hash: str
     prompts_hash: str
 
     @property
-    def guard(self) -> Guard | None:
-        """Return the walk to the models, for judges."""
-        return self.service.guard
+    def task(self) -> Task[Any, Any]:
+        """Return the team's task."""
+        return self.service.task
+
+    def new_call(self) -> Call:
+        """Begin a call of this run."""
+        return self.service.new_call(self.caller)
+
+    def for_trial(self, variant: Variant) -> tuple[Service[Any, Any], Playback]:
+        """Return what one trial asks, and where the recorded replies that it gets add up their seconds."""
+        service = self.baseline if variant == "baseline" and self.baseline else self.service
+        playback = Playback()
+        if service.guard is None:
+            return service, playback
+        candidates = tuple(
+            replace(candidate, model=candidate.model.for_trial(playback))
+            if isinstance(candidate.model, RecordedModel)
+            else candidate
+            for candidate in service.guard.candidates
+        )
+        return replace(service, guard=replace(service.guard, candidates=candidates)), playback
 
 
 @asynccontextmanager
 async def open_environment(
-    project: Project, name: str, suite: Suite, mode: Mode, *, models: Mapping[str, Model] | None = None
+    plan: Plan, mode: Mode, *, models: Mapping[str, Model] | None = None
 ) -> AsyncGenerator[EvalEnvironment]:
-    """Put the service together for one suite.
+    """Put the service together for one suite, and take it apart again.
 
     Args:
-        project: Whose.
-        name: The suite's name.
-        suite: The suite.
-        mode: `replay` touches no network, no budget and no database of the service; the others ask real models.
-        models: Instead of the vendors, by the name in the constraints.
+        plan: The plan of the suite.
+        mode: Where the replies of models come from.
+        models: Instead of the vendors' models, by the name in the constraints.
     """
-    settings = load_settings(project.root)
-    constraints = _for_evaluation(load_constraints(project.root), suite)
-    tape = Recording.of(project.root, name)
-    with TemporaryDirectory() as folder:
+    project, settings = plan.project, load_settings(plan.project.root)
+    constraints = _for_evaluation(plan.constraints, plan.suite)
+    with TemporaryDirectory() as folder, _log_to_file(plan.folder.parent):
         if mode == "replay":
             settings = _offline(settings, Path(folder))
-        if mode != "live":
-            models = _taped(constraints, settings, tape, models, may_ask=mode == "record")
-        database = await open_database("sqlite:///desk.db", Path(folder))
+        recording = Recording.load(project.root, plan.name) if mode != "live" else None
+        if recording:
+            models = _recorded_models(constraints, settings, recording, models, may_ask=mode == "record")
+        database = await open_database("sqlite:///review.db", Path(folder))
         try:
             async with wire(project, constraints=constraints, settings=settings, models=models) as wiring:
-                review_queue = ReviewQueue(database, constraints.review.due_hours)
-                service = replace(wiring.service, review_queue=review_queue)
-                chain = service.guard.chain_id if service.guard else "baseline"
+                service = replace(wiring.service, review_queue=ReviewQueue(database, constraints.review.due_hours))
                 yield EvalEnvironment(
-                    wiring,
+                    plan,
+                    mode,
                     service,
-                    replace(service, guard=None) if service.guard else None,
-                    f"evals-{now():%Y%m%dT%H%M%S}",
-                    json_hash(chain),
-                    _code_hash(project),
+                    baseline=replace(service, guard=None) if service.guard else None,
+                    instruments=wiring.telemetry.instruments,
+                    caller=f"evals-{now():%Y%m%dT%H%M%S}",
+                    model_hash=json_hash(service.guard.chain_id if service.guard else "baseline"),
+                    prompts_hash=_prompts_hash(project),
                 )
-                if mode == "record":
-                    tape.save()
+                if recording and mode == "record":
+                    recording.prune()
         finally:
             await database.close()
 
 
+@contextmanager
+def _log_to_file(folder: Path) -> Generator[None]:
+    """Write the log to `log.jsonl` in a folder instead of the screen, where it would hide the report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        configure_logs(production=True, stream=log)
+        try:
+            yield
+        finally:
+            configure_logs(production=False)
+
+
 def _for_evaluation(constraints: Constraints, suite: Suite) -> Constraints:
-    """Return the constraints with the cache off, since each repeat is a new question, and the run's own ceilings."""
-    spend = constraints.cost.per_caller_day_usd if suite.spend_usd is None else suite.spend_usd
-    at_once = max(suite.at_once, constraints.limits.concurrent_requests_per_model)
+    """Return the constraints without a cache, since every repeat is a new question, and with the run's own limits."""
+    budget = constraints.cost.per_caller_day_usd if suite.budget_usd is None else suite.budget_usd
+    concurrency = max(suite.max_concurrency, constraints.limits.concurrent_requests_per_model)
     return constraints.model_copy(
         update={
             "cache": constraints.cache.model_copy(update={"ttl_seconds": 0}),
-            "cost": constraints.cost.model_copy(update={"per_caller_day_usd": spend}),
-            "limits": constraints.limits.model_copy(update={"concurrent_requests_per_model": at_once}),
+            "cost": constraints.cost.model_copy(update={"per_caller_day_usd": budget}),
+            "limits": constraints.limits.model_copy(update={"concurrent_requests_per_model": concurrency}),
         }
     )
 
 
 def _offline(settings: Settings, folder: Path) -> Settings:
-    """Return settings with which every model can be made and none reached, and a database that is thrown away."""
-    keys = dict.fromkeys(KEYS, SecretStr("recorded"))
+    """Return settings with which every model can be created and none reached, and with a temporary database."""
     return settings.model_copy(
         update={
-            **keys,
-            "local_model_url": NOWHERE,
+            **dict.fromkeys(API_KEYS, SecretStr("recorded")),
+            "local_model_url": UNREACHABLE_URL,
             "database_url": f"sqlite:///{folder / 'replay.db'}",
             "models_off": False,
         }
     )
 
 
-def _taped(
-    constraints: Constraints, settings: Settings, tape: Recording, models: Mapping[str, Model] | None, *, may_ask: bool
+def _recorded_models(
+    constraints: Constraints,
+    settings: Settings,
+    recording: Recording,
+    models: Mapping[str, Model] | None,
+    *,
+    may_ask: bool,
 ) -> dict[str, Model]:
-    """Return the models with a tape in front: those that can be asked, or those that are on it."""
-    taped: dict[str, Model] = {}
-    for rules in constraints.models:
-        if not may_ask and rules.name not in tape.models:
+    """Return the models with a recording in front: all that can be asked, or only those that were recorded."""
+    recorded: dict[str, Model] = {}
+    for config in constraints.models:
+        if not may_ask and config.name not in recording.models:
             continue
-        vendor = models.get(rules.name) if models else connect(rules, settings, constraints.latency.deadline_seconds)
-        if vendor is not None:
-            taped[rules.name] = RecordedModel(vendor, rules.name, tape, may_ask=may_ask)
-    return taped
+        model = models.get(config.name) if models else connect(config, settings, constraints.latency.deadline_seconds)
+        if model is not None:
+            recorded[config.name] = RecordedModel(model, config.name, recording, may_ask=may_ask)
+    return recorded
 
 
-def _code_hash(project: Project) -> str:
+def _prompts_hash(project: Project) -> str:
+    """Return the hash of the team's package, which holds its prompts."""
     package = importlib.import_module(project.task_path.partition(":")[0].partition(".")[0])
     origin = Path(package.__file__ or "")
     return code_hash(origin.parent if origin.name == "__init__.py" else origin)
+
+
+def require_models(environment: EvalEnvironment) -> None:
+    """Refuse a run that asks models where none can be asked: the baseline's answers would pass for theirs.
+
+    Raises:
+        ConfigError: The mode asks models, and none can be asked.
+    """
+    if environment.mode == "replay" or environment.service.guard is not None:
+        return
+    plan = environment.plan
+    variables = " or ".join(dict.fromkeys(REQUIRED_VARIABLES[model.provider] for model in plan.constraints.models))
+    remedy = f"Set {variables}" if variables else "Add a model to constraints.toml"
+    where, problem = f"{FILE}: suites.{plan.name}", "the run asks models, and none can be asked here"
+    raise ConfigError(where, problem, f"{remedy}, or run a replay suite")

@@ -1,122 +1,172 @@
-"""Asks a judge, and reads PASS or FAIL out of what it says."""
+"""Asks a judge whether an answer has its failure, and reads PASS or FAIL out of the reply."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 from pydantic_ai import Agent
 from pydantic_ai.exceptions import AgentRunError
 
-from chassis.config.constraints import Constraints
+from chassis.config.constraints import load_constraints
+from chassis.config.project import Project
 from chassis.contract import Answered
 from chassis.errors import CallError, ConfigError
 from chassis.guard.model import GuardedModel
 from chassis.guard.pipeline import Guard
 from chassis.guard.vendors import REQUIRED_VARIABLES
 from chassis_tools.evals.cases import Case
-from chassis_tools.evals.environment import EvalEnvironment
-from chassis_tools.evals.graders import Evaluator, JudgeFailed, Score
-from chassis_tools.evals.judges import FILE, PROMPT, Judge, judge_hash
-from chassis_tools.evals.outcomes import CaseOutcome
-from chassis_tools.evals.recordings import NotRecorded, Playback, playback
+from chassis_tools.evals.environment import EvalEnvironment, open_environment
+from chassis_tools.evals.evaluators import Evaluator, JudgeFailed, Score
+from chassis_tools.evals.judges import (
+    FILE,
+    PROMPT,
+    Calibration,
+    Judge,
+    Label,
+    judge_hash,
+    load_judges,
+    load_labels,
+)
+from chassis_tools.evals.outcomes import NOT_RECORDED, CaseOutcome, is_not_recorded
+from chassis_tools.evals.plan import Plan
+from chassis_tools.evals.recordings import NotRecorded
+from chassis_tools.evals.stats.judge_correction import Agreement
+from chassis_tools.evals.suites import Suite
 
-WORDS = {"PASS": 1.0, "FAIL": 0.0}
+VERDICTS = {"PASS": 1.0, "FAIL": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeClient:
-    """A judge with the means to ask.
+class JudgeClient(Evaluator):
+    """A judge that can be asked. It scores answers only: a referral contains nothing that could have the failure.
 
     Args:
-        name: What suites and records call it.
         judge: What it looks for.
-        guard: The walk to its model alone.
-        stage: Whose budget it draws from.
+        guard: The pipeline to its model, without the other models of the chain.
+        environment: The run whose budget pays for it.
     """
 
-    name: str
+    is_judge: ClassVar[bool] = True
+
     judge: Judge
     guard: Guard
-    stage: EvalEnvironment
+    environment: EvalEnvironment
 
-    @property
-    def fingerprint(self) -> str:
-        """Return what changes with the judge: its model, its failure, its prompt."""
-        return judge_hash(self.name, self.judge, self.guard.constraints)
+    def applies(self, case: Case[Any], outcome: CaseOutcome[Any]) -> bool:
+        """Return whether the outcome is an answer."""
+        del case
+        return isinstance(outcome, Answered)
+
+    async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
+        """Return the judge's score of an answer.
+
+        Raises:
+            JudgeFailed: The judge could not be asked, or answered neither PASS nor FAIL.
+        """
+        if not isinstance(outcome, Answered):
+            return None
+        return await self.ask(_as_text(case.input), _as_text(outcome.value))
 
     async def ask(self, question: str, answer: str) -> Score:
         """Return 1 for PASS and 0 for FAIL, with the judge's reason.
 
         Raises:
-            JudgeFailed: It could not be asked, or said neither.
+            JudgeFailed: The judge could not be asked, or answered neither PASS nor FAIL.
         """
-        replayed = Playback()
-        mark = playback.set(replayed)
-        call = self.stage.service.new_call(self.stage.caller)
+        call = self.environment.new_call()
         agent = Agent(GuardedModel(self.guard, call), instructions=PROMPT.format(failure=self.judge.failure))
         try:
-            said = await agent.run(f"<question>\n{question}\n</question>\n\n<answer>\n{answer}\n</answer>")
+            reply = await agent.run(f"<question>\n{question}\n</question>\n\n<answer>\n{answer}\n</answer>")
         except (AgentRunError, CallError, NotRecorded) as error:
-            name = "NotRecorded" if replayed.missing else type(error).__name__
+            name = NOT_RECORDED if is_not_recorded(call.attempts) else type(error).__name__
             raise JudgeFailed(name, cost=call.cost) from error
-        finally:
-            playback.reset(mark)
-        reason, _, last = said.output.strip().rpartition("\n")
-        word = last.strip(" .*").upper()
-        if word not in WORDS:
-            raise JudgeFailed("NeitherPassNorFail", said.output, call.cost)
-        return Score(WORDS[word], reason.strip(), call.cost)
+        reason, _, last_line = reply.output.strip().rpartition("\n")
+        verdict = last_line.strip(" .*").upper()
+        if verdict not in VERDICTS:
+            raise JudgeFailed("NeitherPassNorFail", reply.output, call.cost)
+        return Score(VERDICTS[verdict], reason.strip(), call.cost)
 
 
-def make_judge(name: str, judge: Judge, stage: EvalEnvironment, remedy: str = "") -> JudgeClient:
-    """Return a judge that can be asked; `remedy` is what else than a key would help where it cannot.
+@dataclass(frozen=True, slots=True)
+class UnavailableJudge(Evaluator):
+    """A judge whose model cannot be asked here; it fails on every answer, which rules that only warn can bear."""
 
-    Raises:
-        ConfigError: Its model is not in the constraints, or cannot be asked here.
-    """
-    links = tuple(link for link in stage.guard.candidates if link.config.name == judge.model) if stage.guard else ()
-    if stage.guard is None or not links:
-        keys = (
-            REQUIRED_VARIABLES[rules.provider]
-            for rules in stage.service.constraints.models
-            if rules.name == judge.model
-        )
-        key = next(keys, "the key of one that constraints.toml has")
-        where, problem = f"{FILE}: judges.{name}.model", f"the model {judge.model!r} cannot be asked here"
-        raise ConfigError(where, problem, f"Set {key}{remedy}")
-    return JudgeClient(name, judge, replace(stage.guard, candidates=links), stage)
+    is_judge: ClassVar[bool] = True
 
-
-def judge_evaluator(bench: JudgeClient) -> Evaluator:
-    """Return a judge as an evaluator; it speaks of answers alone, because a referral says nothing that could fail."""
-
-    async def mark(case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
-        if not isinstance(outcome, Answered):
-            return None
-        return await bench.ask(as_text(case.input), as_text(outcome.value))
-
-    def applies(_: Case[Any], outcome: CaseOutcome[Any]) -> bool:
+    def applies(self, case: Case[Any], outcome: CaseOutcome[Any]) -> bool:
+        """Return whether the outcome is an answer."""
+        del case
         return isinstance(outcome, Answered)
 
-    return Evaluator(bench.name, bench.fingerprint, applies, mark, is_judge=True)
+    async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
+        """Fail on an answer.
 
-
-def unavailable_judge(name: str, judge: Judge, constraints: Constraints) -> Evaluator:
-    """Return a judge that cannot be asked here, for rules that only advise: it errs on every answer."""
-
-    async def mark(case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
-        del case
-        if isinstance(outcome, Answered):
+        Raises:
+            JudgeFailed: Always, for an answer.
+        """
+        if self.applies(case, outcome):
             raise JudgeFailed("NoModel")
         return None
 
-    def applies(_: Case[Any], outcome: CaseOutcome[Any]) -> bool:
-        return isinstance(outcome, Answered)
 
-    return Evaluator(name, judge_hash(name, judge, constraints), applies, mark, is_judge=True)
+def make_judge(name: str, environment: EvalEnvironment) -> JudgeClient:
+    """Return a judge that can be asked.
+
+    Raises:
+        ConfigError: Its model cannot be asked here.
+    """
+    plan, guard = environment.plan, environment.service.guard
+    judge = plan.judges[name]
+    candidates = tuple(each for each in guard.candidates if each.config.name == judge.model) if guard else ()
+    if guard is None or not candidates:
+        [model] = (model for model in plan.constraints.models if model.name == judge.model)
+        remedy = f", or run `chassis evals record {plan.name}`" if environment.mode == "replay" else ""
+        problem = f"the model {judge.model!r} cannot be asked here"
+        raise ConfigError(f"{FILE}: judges.{name}.model", problem, f"Set {REQUIRED_VARIABLES[model.provider]}{remedy}")
+    return JudgeClient(name, plan.judge_hashes[name], judge, replace(guard, candidates=candidates), environment)
 
 
-def as_text(value: BaseModel) -> str:
-    """Return a question or an answer as its author prints it, or as JSON."""
+async def calibrate(project: Project, name: str) -> Calibration:
+    """Ask a judge about every labeled answer, and return how often it agrees with people.
+
+    Raises:
+        ConfigError: There is no such judge, it has no labels, or its model cannot be asked here.
+    """
+    judges, constraints = load_judges(project.root), load_constraints(project.root)
+    if name not in judges:
+        choices = ", ".join(judges) or "none"
+        raise ConfigError(FILE, f"there is no judge {name!r}", f"Choose from: {choices}")
+    labels = load_labels(project.root, name)
+    plan = Plan(
+        project=project,
+        name=f"judge-{name}",
+        # Not validated, because it has no cases: only the judge is asked.
+        suite=Suite.model_construct(kind="live", cases=(), evaluators=(name,), rules=()),
+        constraints=constraints,
+        judges=judges,
+        judge_hashes={name: judge_hash(name, judges[name], constraints)},
+        calibrations={},
+    )
+    async with open_environment(plan, "live") as environment:
+        return await _calibrate(make_judge(name, environment), labels)
+
+
+async def _calibrate(judge: JudgeClient, labels: Sequence[Label]) -> Calibration:
+    judged, agreed, errors = {True: 0, False: 0}, {True: 0, False: 0}, 0
+    for label in labels:
+        try:
+            score = await judge.ask(label.question, label.answer)
+        except JudgeFailed:
+            errors += 1
+            continue
+        judged[label.good] += 1
+        agreed[label.good] += bool(score.value) is label.good
+    agreement = Agreement(judged[True], agreed[True], judged[False], agreed[False])
+    return Calibration(judge.name, judge.hash, agreement, errors)
+
+
+def _as_text(value: BaseModel) -> str:
+    """Return a question or an answer the way its class prints it, or as JSON."""
     prints_itself = type(value).__str__ is not BaseModel.__str__
     return str(value) if prints_itself else value.model_dump_json()

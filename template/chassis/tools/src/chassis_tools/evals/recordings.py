@@ -1,8 +1,7 @@
-"""Replies of models, recorded once under the hash of their request, so that an evaluation can be repeated offline."""
+"""Recorded replies of models, keyed by the hash of the request, so that an evaluation can be repeated offline."""
 
 import hashlib
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,33 +16,23 @@ from chassis.guard.request import Request
 from chassis_tools.evals.jsonl import read_jsonl, to_json_line, write_jsonl
 
 FOLDER = "evals/recordings"
-REPLY = TypeAdapter(ModelResponse)
-
-
-@dataclass(slots=True)
-class Playback:
-    """What one trial took from recordings.
-
-    Args:
-        seconds: How long its replies took when they were recorded.
-        missing: Whether a reply was not there.
-    """
-
-    seconds: float = 0.0
-    missing: bool = False
-
-
-playback: ContextVar[Playback] = ContextVar("playback")
-"""That of the running trial."""
+RESPONSE = TypeAdapter(ModelResponse)
 
 
 class NotRecorded(Exception):
-    """There is no recorded reply for a request, and a replay never asks."""
+    """There is no recorded reply to a request, and a replay never asks a model."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedReply:
-    """One line of a recording."""
+    """One line of a recording.
+
+    Args:
+        model: The model's name in `constraints.toml`.
+        key: The hash of the request.
+        seconds: How long the model took.
+        reply: A `ModelResponse` as JSON.
+    """
 
     model: str
     key: str
@@ -53,55 +42,74 @@ class RecordedReply:
 
 @dataclass(slots=True)
 class Recording:
-    """The recording of one suite.
+    """The recorded replies of one suite.
 
     Args:
         path: Its file.
-        known: Its replies, by model and request.
+        replies: The recorded replies, by model and request.
         used: Those that this run needed.
     """
 
     path: Path
-    known: dict[tuple[str, str], RecordedReply]
+    replies: dict[tuple[str, str], RecordedReply]
     used: dict[tuple[str, str], RecordedReply] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, root: Path, suite: str) -> "Recording":
-        """Read the recording of a suite; one that does not exist is empty."""
+    def load(cls, root: Path, suite: str) -> "Recording":
+        """Read the recording of a suite; without a file it is empty."""
         path = root / FOLDER / f"{suite}.jsonl"
-        lines = read_jsonl(path, RecordedReply, f"Remove it, and run `chassis evals record {suite}`")
-        return cls(path, {(line.model, line.key): line for line in lines})
+        replies = read_jsonl(path, RecordedReply, f"Remove the file, and run `chassis evals record {suite}`")
+        return cls(path, {(reply.model, reply.key): reply for reply in replies})
 
     @property
     def models(self) -> set[str]:
-        """Return the names of the models that answered."""
-        return {model for model, _ in self.known}
+        """Return the names of the models that replied."""
+        return {model for model, _ in self.replies}
 
-    def keep(self, line: RecordedReply) -> None:
-        """Add a reply, on disk at once: it was paid for, and the run may be stopped."""
-        self.known[line.model, line.key] = line
+    def add(self, reply: RecordedReply) -> None:
+        """Add a reply and write it to disk at once: it was paid for, and the run may be stopped."""
+        self.replies[reply.model, reply.key] = reply
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(to_json_line(line))
+            file.write(to_json_line(reply))
 
-    def save(self) -> None:
-        """Keep only what this run needed, in an order that makes for small diffs."""
+    def prune(self) -> None:
+        """Keep only the replies that this run needed, sorted so that diffs stay small."""
         write_jsonl(self.path, [self.used[key] for key in sorted(self.used)])
 
 
-class RecordedModel(WrapperModel):
-    """A model whose replies are on a tape.
+@dataclass(slots=True)
+class Playback:
+    """What one trial took from a recording.
 
     Args:
-        wrapped: The real one.
-        name: What constraints.toml calls it.
-        tape: Where the replies are.
-        may_ask: Whether a reply that is not on the tape is asked for and recorded.
+        seconds: How long its replies took when they were recorded.
     """
 
-    def __init__(self, wrapped: Model, name: str, tape: Recording, *, may_ask: bool) -> None:
+    seconds: float = 0.0
+
+
+class RecordedModel(WrapperModel):
+    """A model whose replies come from a recording.
+
+    Args:
+        wrapped: The real model.
+        name: Its name in `constraints.toml`.
+        recording: The recorded replies.
+        may_ask: Whether a missing reply is asked for and recorded.
+        playback: Where the recorded seconds are added up.
+    """
+
+    def __init__(
+        self, wrapped: Model, name: str, recording: Recording, *, may_ask: bool, playback: Playback | None = None
+    ) -> None:
         super().__init__(wrapped)
-        self._name, self._tape, self._may_ask = name, tape, may_ask
+        self._name, self._recording, self._may_ask = name, recording, may_ask
+        self._playback = playback or Playback()
+
+    def for_trial(self, playback: Playback) -> "RecordedModel":
+        """Return the same model for one trial, which adds up its recorded seconds in `playback`."""
+        return RecordedModel(self.wrapped, self._name, self._recording, may_ask=self._may_ask, playback=playback)
 
     async def request(
         self,
@@ -109,29 +117,31 @@ class RecordedModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """Return the reply on the tape.
+        """Return the recorded reply.
 
         Raises:
-            NotRecorded: It is not there, and asking is not allowed.
+            NotRecorded: There is none, and the model may not be asked.
         """
-        key = (self._name, _key(messages, model_settings, model_request_parameters))
-        line = self._tape.known.get(key)
-        if line is None and not self._may_ask:
-            playback.get().missing = True
+        key = (self._name, _request_key(messages, model_settings, model_request_parameters))
+        reply = self._recording.replies.get(key)
+        if reply is not None:
+            self._playback.seconds += reply.seconds
+        elif not self._may_ask:
             raise NotRecorded(self._name)
-        if line is None:
+        else:
             started = time.monotonic()
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
-            reply = REPLY.dump_python(response, mode="json")
-            line = RecordedReply(*key, round(time.monotonic() - started, 3), reply)
-            self._tape.keep(line)
-        else:
-            playback.get().seconds += line.seconds
-        self._tape.used[key] = line
-        return REPLY.validate_python(line.reply)
+            seconds = round(time.monotonic() - started, 3)
+            reply = RecordedReply(*key, seconds, RESPONSE.dump_python(response, mode="json"))
+            self._recording.add(reply)
+        self._recording.used[key] = reply
+        # Not the model's own response: a recording run and its replays then see exactly the same reply.
+        return RESPONSE.validate_python(reply.reply)
 
 
-def _key(messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters) -> str:
-    """Return a name for a request; the headers that join it to a trace differ each time and change nothing."""
-    lasting: Any = {name: value for name, value in (settings or {}).items() if name != "extra_headers"}
-    return hashlib.sha256(Request(messages, lasting, parameters).canonical).hexdigest()
+def _request_key(
+    messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
+) -> str:
+    # The headers that join a request to its trace differ each time and do not change the reply.
+    stable: Any = {name: value for name, value in (settings or {}).items() if name != "extra_headers"}
+    return hashlib.sha256(Request(messages, stable, parameters).canonical).hexdigest()

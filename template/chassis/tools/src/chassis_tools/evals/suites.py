@@ -1,8 +1,9 @@
-"""`evals/suites.toml`, typed: which cases are asked how, and what must hold for the answers.
+"""The type of `evals/suites.toml`: which cases are asked how, and what must hold for the answers.
 
-A threshold that a rule leaves out is the one of `constraints.toml`, so that every number stands once.
+A threshold that a rule leaves out comes from `constraints.toml`, so that every number is written once.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,10 +13,9 @@ from chassis.config.constraints import Dollars, Fraction
 from chassis.config.toml_file import Section, load_toml
 from chassis.errors import ConfigError
 from chassis_tools.evals.cases import Split
+from chassis_tools.evals.judges import MIN_AGREEMENT
 
 FILE = "evals/suites.toml"
-LEAST_AGREEMENT = 0.90
-"""What a judge needs before it may block."""
 
 type Severity = Literal["block", "warn"]
 
@@ -24,11 +24,11 @@ class BaseRule(Section):
     """What all rules have."""
 
     severity: Severity = "block"
-    """Whether the verdict depends on it, or whether it is only shown."""
+    """`block` decides the verdict; `warn` is only shown."""
 
 
 class FloorRule(BaseRule):
-    """So many of the answers are right."""
+    """Enough answers are right."""
 
     kind: Literal["floor"]
     evaluator: str
@@ -39,14 +39,14 @@ class FloorRule(BaseRule):
 
 
 class RegressionRule(BaseRule):
-    """The answers are no worse than those that were accepted."""
+    """The answers are no worse than those of the accepted run."""
 
     kind: Literal["regression"]
     evaluator: str
     max_drop: Fraction | None = None
-    """Instead of `quality.max_regression`; a replay suite allows no case at all to get worse."""
+    """Instead of `quality.max_regression`; a replay suite allows no case to get worse."""
     slices: tuple[str, ...] = ()
-    """Tags that are looked at on their own, too."""
+    """Tags that are also compared on their own."""
 
 
 class NeverRule(BaseRule):
@@ -57,14 +57,14 @@ class NeverRule(BaseRule):
 
 
 class MustPassRule(BaseRule):
-    """The cases marked `must_pass` pass, each time."""
+    """The cases marked `must_pass` pass in every repeat."""
 
     kind: Literal["must-pass"]
     evaluator: str
 
 
 class LatencyRule(BaseRule):
-    """95 of 100 answers come in time."""
+    """95 % of the answers come in time."""
 
     kind: Literal["latency"]
     p95_seconds: float | None = Field(default=None, gt=0)
@@ -72,13 +72,13 @@ class LatencyRule(BaseRule):
 
 
 class CostRule(BaseRule):
-    """An answer does not cost more, on average."""
+    """An answer costs no more than this on average."""
 
     kind: Literal["cost"]
     mean_usd: Dollars | None = None
     """Instead of `cost.mean_usd`."""
     max_increase: float | None = Field(default=None, ge=0)
-    """The largest increase over the accepted run, as a share; 0.15 is 15 %."""
+    """The largest increase over the accepted run, as a fraction: 0.15 is 15 %."""
 
 
 class JudgeRule(BaseRule):
@@ -86,8 +86,8 @@ class JudgeRule(BaseRule):
 
     kind: Literal["judge"]
     evaluator: str
-    at_least: Fraction = LEAST_AGREEMENT
-    """The shares of good answers that it passes and of bad ones that it fails, each."""
+    at_least: Fraction = MIN_AGREEMENT
+    """The share of good answers that it must pass, and of bad answers that it must fail."""
 
 
 type Rule = Annotated[
@@ -97,10 +97,10 @@ type Rule = Annotated[
 
 
 class Suite(Section):
-    """Cases that are asked and judged together."""
+    """Cases that are asked and scored together."""
 
     kind: Literal["replay", "live"]
-    """`replay` uses recorded replies, or the baseline, and is exact; `live` asks models, repeats and reckons."""
+    """`replay` uses recorded replies, or the baseline, and is exact; `live` asks models and uses statistics."""
     cases: tuple[str, ...] = Field(min_length=1)
     """Files of `evals/cases/`, without `.jsonl`."""
     splits: tuple[Split, ...] = ("dev", "gate")
@@ -112,15 +112,15 @@ class Suite(Section):
     repeats: int = Field(default=1, ge=1, le=20)
     """How often each case is asked."""
     max_repeats: int | None = Field(default=None, ge=1, le=20)
-    """How often at most, when a rule that blocks is inconclusive."""
-    at_once: int = Field(default=8, ge=1, le=100)
+    """How often each case is asked at most, if a rule that blocks is inconclusive."""
+    max_concurrency: int = Field(default=8, ge=1, le=100)
     """How many cases are asked at the same time."""
-    spend_usd: Dollars | None = None
+    budget_usd: Dollars | None = None
     """What one run may cost; `cost.per_caller_day_usd` if left out."""
     max_excluded: Fraction = 0.02
-    """With a larger share of outages and judges' errors the run proves nothing."""
+    """A run that loses a larger share of its trials to outages and failing judges is no evidence."""
     on_inconclusive: Literal["pass", "fail"] = "pass"
-    """What becomes of a run that shows neither good nor bad."""
+    """The verdict of a run that proves the service neither good nor bad."""
 
     @property
     def most_repeats(self) -> int:
@@ -128,64 +128,69 @@ class Suite(Section):
         return max(self.repeats, self.max_repeats or 0)
 
     @property
-    def deciding(self) -> frozenset[str]:
-        """Return the evaluators on whose word a rule blocks."""
+    def blocking_evaluators(self) -> frozenset[str]:
+        """Return the evaluators that rules which block depend on."""
         blocking = (rule for rule in self.rules if rule.severity == "block" and not isinstance(rule, JudgeRule))
-        return frozenset(name for rule in blocking if (name := getattr(rule, "evaluator", None)))
+        return frozenset(name for rule in blocking if (name := evaluator_of(rule)))
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _repeats_fit(self) -> Self:
         if self.kind == "replay" and self.most_repeats > 1:
-            raise ValueError("a replay suite gets the same reply each time; leave repeats and max_repeats out")
+            raise ValueError("a replay suite gets the same reply each time; leave out repeats and max_repeats")
         if self.max_repeats is not None and self.max_repeats < self.repeats:
             raise ValueError(f"max_repeats is {self.max_repeats}; write {self.repeats}, the repeats, or more")
-        known = set(self.evaluators)
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit(self) -> Self:
         for rule in self.rules:
             if (
                 self.kind == "replay"
                 and isinstance(rule, RegressionRule)
                 and (rule.slices or rule.max_drop is not None)
             ):
-                raise ValueError("in a replay suite no case at all may get worse; leave max_drop and slices out")
-            named = getattr(rule, "evaluator", None)
-            if named is not None and named not in known and not isinstance(rule, JudgeRule):
-                raise ValueError(f"the {rule.kind} rule names {named!r}; add it to evaluators or mend the name")
+                raise ValueError("a replay suite allows no case to get worse; leave out max_drop and slices")
+            name = evaluator_of(rule)
+            # The judge rule is about the judge itself, which the suite need not ask.
+            if name is not None and name not in self.evaluators and not isinstance(rule, JudgeRule):
+                raise ValueError(f"the {rule.kind} rule names {name!r}; add it to evaluators or correct the name")
         return self
 
 
 class Suites(Section):
-    """The whole file."""
+    """The whole of `evals/suites.toml`."""
 
     suites: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")], Suite]
 
-    def named(self, names: tuple[str, ...]) -> dict[str, Suite]:
-        """Return the suites of these names, or all that replay.
+    def select(self, names: Sequence[str]) -> dict[str, Suite]:
+        """Return the suites of these names, or all replay suites if there are no names.
 
         Raises:
-            ConfigError: There is none of a name.
+            ConfigError: There is no suite of a name.
         """
         if not names:
             return {name: suite for name, suite in self.suites.items() if suite.kind == "replay"}
         for name in names:
             if name not in self.suites:
-                known = ", ".join(self.suites) or "none"
-                raise ConfigError(FILE, f"there is no suite {name!r}", f"Choose from: {known}")
+                choices = ", ".join(self.suites) or "none"
+                raise ConfigError(FILE, f"there is no suite {name!r}", f"Choose from: {choices}")
         return {name: self.suites[name] for name in names}
 
 
+def evaluator_of(rule: Rule) -> str | None:
+    """Return the evaluator that a rule depends on; rules about latency and cost need none."""
+    return None if isinstance(rule, LatencyRule | CostRule) else rule.evaluator
+
+
 def load_suites(root: Path) -> Suites:
-    """Read and check `evals/suites.toml` of the project at `root`.
+    """Read `evals/suites.toml` of the project at `root`.
 
     Raises:
-        ConfigError: It is missing or says something that cannot be meant, or a suite was accepted once and is gone.
+        ConfigError: The file is missing or does not fit, or a suite is missing that has an accepted run.
     """
     suites = load_toml(root / FILE, Suites)
     for folder in sorted((root / "evals/accepted").glob("*/")):
         if folder.name not in suites.suites:
-            where = f"{FILE}: suites.{folder.name}"
-            raise ConfigError(where, "the suite is gone, but its accepted run is there", _restore(folder.name))
+            where, problem = f"{FILE}: suites.{folder.name}", "the suite is missing, but it has an accepted run"
+            raise ConfigError(where, problem, f"Restore the suite, or remove evals/accepted/{folder.name}/")
     return suites
-
-
-def _restore(name: str) -> str:
-    return f"Bring it back, or remove evals/accepted/{name}/ for everybody to see"

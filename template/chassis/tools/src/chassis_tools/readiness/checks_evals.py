@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from chassis_tools.evals.jsonl import code_hash
+from chassis_tools.evals.hashes import code_hash
 from chassis_tools.evals.suites import FILE
 from chassis_tools.readiness.check import Check, Family, require
 from chassis_tools.readiness.repository import CheckUnknown, Repository

@@ -1,18 +1,23 @@
-"""What a rule finds, and the one verdict that the screen, the files and the exit code share."""
+"""What the gate reads and what it says: one verdict, which the screen, the files and the exit code share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
 
+from chassis_tools.evals.plan import Plan
+from chassis_tools.evals.records import ScoreRecord
 from chassis_tools.evals.stats.intervals import Interval
 from chassis_tools.evals.suites import Severity
 
+ALPHA = 0.05
+"""The probability of a false alarm, and of a missed regression, in one look at the data."""
+
 
 class GateVerdict(IntEnum):
-    """The value is the exit code; 2 is kept for errors of configuration."""
+    """The verdict on a run; the value is the exit code. 2 is reserved for errors of configuration."""
 
     PASS = 0
     FAIL = 1
@@ -21,7 +26,7 @@ class GateVerdict(IntEnum):
 
     @property
     def title(self) -> str:
-        """Return it for people."""
+        """Return the verdict as people read it."""
         return self.name.replace("_", " ")
 
 
@@ -30,27 +35,55 @@ type VerdictName = Annotated[
     PlainSerializer(lambda verdict: verdict.name.lower(), return_type=str),
     BeforeValidator(lambda name: GateVerdict[name.upper()] if isinstance(name, str) else name),
 ]
-"""A verdict that files write as its name."""
+"""A verdict that files store by its name."""
 
 BEST_TO_WORST = (GateVerdict.PASS, GateVerdict.INCONCLUSIVE, GateVerdict.NO_EVIDENCE, GateVerdict.FAIL)
-"""From the best to the worst: a proven failure is not excused by what else could not be measured."""
+"""A proven failure is the worst: what could not be measured does not excuse it."""
 
 
-def combine(verdicts: Iterable[GateVerdict]) -> GateVerdict:
-    """Return the worst of some verdicts, PASS of none."""
-    return max(verdicts, key=BEST_TO_WORST.index, default=GateVerdict.PASS)
+@dataclass(frozen=True, slots=True)
+class GateContext:
+    """A finished run and its plan: everything that a rule reads.
+
+    Args:
+        plan: The plan of the suite.
+        records: The scores of the run.
+    """
+
+    plan: Plan
+    records: Sequence[ScoreRecord]
+
+    @property
+    def accepted(self) -> Sequence[ScoreRecord]:
+        """Return the scores of the accepted run."""
+        return self.plan.accepted.records
+
+    @property
+    def is_exact(self) -> bool:
+        """Return whether another run would give the same answers, so that no statistics are needed."""
+        return self.plan.suite.kind == "replay"
+
+    @property
+    def repeats(self) -> int:
+        """Return how often a case was asked."""
+        return max((record.repeat for record in self.records), default=0)
+
+    @property
+    def alpha(self) -> float:
+        """Return the error probability of this look: a second look, with added repeats, gets half of it."""
+        return ALPHA / 2 if self.repeats > self.plan.suite.repeats else ALPHA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one rule says.
+    """What one rule says about a run.
 
     Args:
         rule: Its kind and evaluator, such as `floor right`.
         verdict: Whether it holds.
         sentence: Why, with the figures.
-        severity: Whether the verdict depends on it.
-        interval: What was measured, with its bounds, if it is a number.
+        severity: Whether the verdict on the run depends on it.
+        interval: What was measured, with its confidence bounds, if it is a number.
         limit: What it was compared with.
         cases: The cases that speak against it.
     """
@@ -64,13 +97,45 @@ class Finding:
     cases: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """The verdict on one run.
+
+    Args:
+        suite: The name of the suite.
+        verdict: Whether the run is good enough.
+        sentence: Why.
+        findings: What each rule says; those about the run as a whole come first.
+    """
+
+    suite: str
+    verdict: GateVerdict
+    sentence: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_inconclusive(self) -> bool:
+        """Return whether more repeats could help: a rule that blocks is inconclusive, and none is worse than that."""
+        return combine_blocking(self.findings) is GateVerdict.INCONCLUSIVE
+
+
+def combine(verdicts: Iterable[GateVerdict]) -> GateVerdict:
+    """Return the worst verdict, or PASS if there is none."""
+    return max(verdicts, key=BEST_TO_WORST.index, default=GateVerdict.PASS)
+
+
+def combine_blocking(findings: Iterable[Finding]) -> GateVerdict:
+    """Return the worst verdict of the rules that block."""
+    return combine(finding.verdict for finding in findings if finding.severity == "block")
+
+
 def no_evidence(rule: str, sentence: str, cases: Iterable[str] = ()) -> Finding:
     """Return a finding that there is nothing to judge, which never counts as good."""
     return Finding(rule=rule, verdict=GateVerdict.NO_EVIDENCE, sentence=sentence, cases=tuple(cases))
 
 
-def join_names(cases: Iterable[str], most: int = 5) -> str:
-    """Return the ids of some cases in a sentence, the rest counted."""
-    names = list(cases)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def join_names(names: Iterable[str], limit: int = 5) -> str:
+    """Return some names for a sentence; those beyond `limit` are counted."""
+    listed = list(names)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more

@@ -2,16 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 
 from pydantic import JsonValue
 
-from chassis.usd import NanoUsd, to_usd
-from chassis_tools.evals.cases import FOLDER
-from chassis_tools.evals.gate.context import ALPHA, GateContext
+from chassis.usd import to_usd
+from chassis_tools.evals.cases import Dataset
+from chassis_tools.evals.gate.result import ALPHA, GateContext, GateResult
 from chassis_tools.evals.gate.scores import (
     COUNTED,
     CaseScores,
@@ -23,8 +21,8 @@ from chassis_tools.evals.gate.scores import (
     run_to_run_variance,
     scores_of,
 )
-from chassis_tools.evals.gate.validity import GateResult
-from chassis_tools.evals.records import Judgement, ScoreRecord, Trial
+from chassis_tools.evals.plan import Plan
+from chassis_tools.evals.records import Judgement, ScoreRecord, SuiteRun, Trial
 from chassis_tools.evals.report.report import (
     BaselineComparison,
     CaseChange,
@@ -44,57 +42,24 @@ CEILING = 0.97
 """A suite whose lower bound is above this can hardly tell a good version from a better one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """The texts of a run.
-
-    Args:
-        trials: Answers of the service and of the baseline.
-        accepted: Answers of the accepted run.
-        judgements: What the judges wrote about the answers.
-    """
-
-    trials: Sequence[Trial]
-    accepted: Sequence[Trial]
-    judgements: Sequence[Judgement]
-
-    @property
-    def cost(self) -> NanoUsd:
-        """Return the cost of the run, judges included."""
-        return sum(trial.cost for trial in self.trials) + self.judges_cost
-
-    @property
-    def judges_cost(self) -> NanoUsd:
-        """Return the cost of the judges."""
-        return sum(judgement.cost for judgement in self.judgements)
-
-    def judge_reasons(self) -> dict[str, str]:
-        """Return the judges' reasons by case, one line for each answer of the service, in the order of the repeats."""
-        trials = {trial.call_id: trial for trial in self.trials if trial.variant == "service"}
-        lines: dict[str, list[tuple[int, str]]] = {}
-        for judgement in self.judgements:
-            if trial := trials.get(judgement.call_id):
-                lines.setdefault(trial.case, []).append((trial.repeat, _reason(judgement)))
-        return {case: "\n".join(line for _, line in sorted(numbered)) for case, numbered in lines.items()}
-
-
-def build_suite_report(root: Path, context: GateContext, result: GateResult, transcript: Transcript) -> SuiteReport:
-    """Return the report on one suite of the project at `root`."""
+def build_suite_report(plan: Plan, run: SuiteRun, result: GateResult) -> SuiteReport:
+    """Return the report on one suite."""
+    context = GateContext(plan, run.records)
     seconds = [trial.seconds for trial in completed_trials(context.records)] or [0.0]
     records = [record for record in context.records if record.variant == "service"]
     rates = tuple(_pass_rates(context))
     return SuiteReport(
-        name=context.name,
-        kind=context.suite.kind,
+        name=plan.name,
+        kind=plan.suite.kind,
         verdict=result.verdict,
         summary=result.sentence,
         run=context.records[0].run if context.records else "",
         accepted_run=context.accepted[0].run if context.accepted else None,
         repeats=context.repeats,
         excluded=dict(Counter(record.error or "" for record in records if record.status not in COUNTED)),
-        outcomes=dict(Counter(_outcome(trial) for trial in transcript.trials if trial.variant == "service")),
-        cost_usd=to_usd(transcript.cost),
-        judges_cost_usd=to_usd(transcript.judges_cost),
+        outcomes=dict(Counter(_outcome(trial) for trial in run.trials if trial.variant == "service")),
+        cost_usd=to_usd(run.cost),
+        judges_cost_usd=to_usd(run.judges_cost),
         median_seconds=median(seconds),
         p95_seconds=quantile_interval(seconds, 0.95, ALPHA).value,
         findings=result.findings,
@@ -102,12 +67,12 @@ def build_suite_report(root: Path, context: GateContext, result: GateResult, tra
         baseline_comparisons=tuple(_baseline_comparisons(context)),
         detectable_effect=_detectable_effect(context),
         has_ceiling_effect=any(rate.estimate.low > CEILING for rate in rates if rate.tag is None),
-        cases=tuple(_case_results(root, context, transcript)),
+        cases=tuple(_case_results(context, run)),
     )
 
 
 def _pass_rates(context: GateContext) -> Iterator[PassRate]:
-    for evaluator in context.suite.evaluators:
+    for evaluator in context.plan.suite.evaluators:
         tags = sorted({tag for record in context.records if record.evaluator == evaluator for tag in record.tags})
         for tag in (None, *tags):
             scores = scores_of(context.records, evaluator, tag=tag)
@@ -124,8 +89,8 @@ def _pass_rates(context: GateContext) -> Iterator[PassRate]:
 
 
 def _corrected(context: GateContext, evaluator: str, scores: CaseScores) -> Interval | None:
-    calibration = context.calibrations.get(evaluator)
-    if evaluator not in context.judges or calibration is None:
+    calibration = context.plan.calibrations.get(evaluator)
+    if evaluator not in context.plan.judges or calibration is None:
         return None
     values = [value for score in scores.values() for value in score.values]
     return corrected_rate(round(sum(values)), len(values), calibration.agreement, INTERVAL_ALPHA)
@@ -133,7 +98,7 @@ def _corrected(context: GateContext, evaluator: str, scores: CaseScores) -> Inte
 
 def _baseline_comparisons(context: GateContext) -> Iterator[BaselineComparison]:
     """Yield a comparison per evaluator; the baseline is only asked apart if models are called."""
-    for evaluator in context.suite.evaluators:
+    for evaluator in context.plan.suite.evaluators:
         service = scores_of(context.records, evaluator)
         baseline = scores_of(context.records, evaluator, variant="baseline")
         if cases := comparable_cases(baseline, service):
@@ -150,11 +115,11 @@ def _baseline_comparisons(context: GateContext) -> Iterator[BaselineComparison]:
 
 
 def _detectable_effect(context: GateContext) -> DetectableEffect | None:
-    evaluator = context.suite.evaluators[0]
+    evaluator = context.plan.suite.evaluators[0]
     scores, accepted = (scores_of(records, evaluator) for records in (context.records, context.accepted))
     if not scores:
         return None
-    variance, target = run_to_run_variance(scores, accepted), context.constraints.quality.max_regression
+    variance, target = run_to_run_variance(scores, accepted), context.plan.constraints.quality.max_regression
     return DetectableEffect(
         smallest_drop=detectable_drop(len(scores), variance, ALPHA, POWER),
         target_drop=target,
@@ -162,13 +127,13 @@ def _detectable_effect(context: GateContext) -> DetectableEffect | None:
     )
 
 
-def _case_results(root: Path, context: GateContext, transcript: Transcript) -> Iterator[CaseResult]:
+def _case_results(context: GateContext, run: SuiteRun) -> Iterator[CaseResult]:
     """Yield the result of each case; cases of the holdout split only count in the rates."""
-    scores = {name: scores_of(context.records, name) for name in context.suite.evaluators}
-    accepted = {name: scores_of(context.accepted, name) for name in context.suite.evaluators}
-    questions, reasons = _questions(root), transcript.judge_reasons()
-    answers, baseline = _first_answers(transcript.trials, "service"), _first_answers(transcript.trials, "baseline")
-    accepted_answers = _first_answers(transcript.accepted, "service")
+    scores = {name: scores_of(context.records, name) for name in context.plan.suite.evaluators}
+    accepted = {name: scores_of(context.accepted, name) for name in context.plan.suite.evaluators}
+    questions, reasons = _questions(context.plan.datasets), _judge_reasons(run)
+    answers, baseline = _first_answers(run.trials, "service"), _first_answers(run.trials, "baseline")
+    accepted_answers = _first_answers(context.plan.accepted.trials, "service")
     for case, records in _records_by_case(context.records).items():
         trials = distinct_trials(records)
         problem = next((record for record in records if record.status != "ok"), records[0])
@@ -221,15 +186,10 @@ def _case_change(
     return "improved" if any(after[evaluator] > before[evaluator] for evaluator in shared) else "unchanged"
 
 
-def _questions(root: Path) -> dict[str, tuple[str, str]]:
-    """Return question and expectation of every case, as its file has them now."""
-    questions: dict[str, tuple[str, str]] = {}
-    for file in sorted((root / FOLDER).glob("*.jsonl")):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if line.strip():
-                case = json.loads(line)
-                questions[case["id"]] = (_readable(case["input"]), _readable(case["expected"]))
-    return questions
+def _questions(datasets: Iterable[Dataset]) -> dict[str, tuple[str, str]]:
+    """Return the question and the expected answer of every case, as its file has them now."""
+    cases = (json.loads(line) for dataset in datasets for _, line in dataset.lines)
+    return {case["id"]: (_readable(case["input"]), _readable(case["expected"])) for case in cases}
 
 
 def _first_answers(trials: Sequence[Trial], variant: str) -> dict[str, str]:
@@ -259,6 +219,16 @@ def _outcome(trial: Trial) -> str:
             return "referred"
         case _:
             return "refused"
+
+
+def _judge_reasons(run: SuiteRun) -> dict[str, str]:
+    """Return the judges' reasons by case, one line for each answer of the service, in the order of the repeats."""
+    trials = {trial.call_id: trial for trial in run.trials if trial.variant == "service"}
+    lines: dict[str, list[tuple[int, str]]] = {}
+    for judgement in run.judgements:
+        if trial := trials.get(judgement.call_id):
+            lines.setdefault(trial.case, []).append((trial.repeat, _reason(judgement)))
+    return {case: "\n".join(line for _, line in sorted(numbered)) for case, numbered in lines.items()}
 
 
 def _reason(judgement: Judgement) -> str:

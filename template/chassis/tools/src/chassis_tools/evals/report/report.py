@@ -174,12 +174,6 @@ class SuiteReport:
     has_ceiling_effect: bool
     cases: tuple[CaseResult, ...]
 
-    @property
-    def is_inconclusive(self) -> bool:
-        """Return whether more repeats could decide: a blocking rule is inconclusive, and none is worse than that."""
-        blocking = (finding.verdict for finding in self.findings if finding.severity == "block")
-        return combine(blocking) is GateVerdict.INCONCLUSIVE
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:

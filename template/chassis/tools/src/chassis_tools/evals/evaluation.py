@@ -1,0 +1,249 @@
+"""An evaluation from start to finish: load -> run -> score -> gate -> report.
+
+`load` reads every file once and returns a plan for each suite. `run` asks the service and `score` asks the judges; all
+else is a function of files, so a finished run can be judged again for free.
+"""
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chassis.config.constraints import load_constraints
+from chassis.config.project import Project
+from chassis.errors import ConfigError
+from chassis_tools.evals.cases import Case, read_datasets
+from chassis_tools.evals.evaluators import Evaluator, GraderModule, read_graders
+from chassis_tools.evals.gate.result import GateContext, GateResult, GateVerdict, combine_blocking, join_names
+from chassis_tools.evals.gate.rules import check_rule
+from chassis_tools.evals.gate.validity import find_invalid, require_calibrated_judge
+from chassis_tools.evals.jsonl import JsonlWriter, Progress, write_jsonl
+from chassis_tools.evals.judges import judge_hash, load_calibrations, load_judges
+from chassis_tools.evals.plan import ACCEPTED, RUNS, Plan
+from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, ScoreRecord, SuiteRun, Trial, read_run
+from chassis_tools.evals.report.build import build_suite_report
+from chassis_tools.evals.report.report import Report
+from chassis_tools.evals.scoring import Judgements, TrialScoring, score_trials
+from chassis_tools.evals.suites import MustPassRule, NeverRule, load_suites
+from chassis_tools.evals.trials import finished_trials, make_run_id, plan_trials, run_trials
+
+if TYPE_CHECKING:  # judging a finished run must not import pydantic-ai, which takes a second
+    from pydantic_ai.models import Model
+
+    from chassis_tools.evals.environment import EvalEnvironment, Mode
+
+
+def load(project: Project, names: Sequence[str] = ()) -> list[Plan]:
+    """Return the plans of the suites with these names, or of all replay suites; each file is read once.
+
+    Raises:
+        ConfigError: A file does not fit, or there is no suite of a name.
+    """
+    root = project.root
+    suites, constraints, judges = load_suites(root), load_constraints(root), load_judges(root)
+    hashes = {name: judge_hash(name, judge, constraints) for name, judge in judges.items()}
+    datasets, graders, calibrations = read_datasets(root), read_graders(root), load_calibrations(root)
+    return [
+        Plan(
+            project=project,
+            name=name,
+            suite=suite,
+            constraints=constraints,
+            datasets=datasets,
+            grader_source=graders,
+            judges=judges,
+            judge_hashes=hashes,
+            calibrations=calibrations,
+            accepted=read_run(root / ACCEPTED / name, f"Run `chassis evals run {name}` again, and accept it"),
+        )
+        for name, suite in suites.select(names).items()
+    ]
+
+
+async def run(
+    environment: "EvalEnvironment",
+    cases: Sequence[Case[Any]],
+    *,
+    repeats: int,
+    earlier: SuiteRun,
+    progress: Progress,
+) -> list[Trial]:
+    """Ask the service each case `repeats` times in all, and its baseline once, and return all trials.
+
+    Args:
+        environment: What is asked.
+        cases: The cases.
+        repeats: How often the service is asked each case, earlier trials included.
+        earlier: The run to continue; its trials are asked again only if they say nothing about the service.
+        progress: Hears of each trial.
+
+    Raises:
+        ConfigError: The earlier run had other cases, code or models.
+    """
+    run_id = make_run_id(environment, cases)
+    done = finished_trials(earlier.trials, run_id)
+    planned = plan_trials(environment, cases, repeats, done)
+    progress.start("answers", len(planned))
+    with JsonlWriter(environment.plan.folder / TRIALS, done) as writer:
+        await run_trials(environment, planned, run_id, writer, progress)
+    return writer.rows
+
+
+async def score(
+    environment: "EvalEnvironment",
+    cases: Sequence[Case[Any]],
+    evaluators: Sequence[Evaluator],
+    trials: Sequence[Trial],
+    *,
+    earlier: SuiteRun,
+    progress: Progress,
+) -> SuiteRun:
+    """Return the trials with the score of every evaluator that applies, and write judgements and scores down.
+
+    Args:
+        environment: What judges ask.
+        cases: The cases.
+        evaluators: The graders and judges of the suite.
+        trials: The trials.
+        earlier: The run to continue; what it scored or judged is not scored or judged again.
+        progress: Hears of each new judgement.
+
+    Raises:
+        ConfigError: A grader raises, or returns something else than a score.
+    """
+    plan, places = environment.plan, {case.id: place for place, case in enumerate(cases)}
+    failed = {record.call_id for record in earlier.records if record.status == "judge_error"}
+    scored = {record.call_id for record in earlier.records} - failed
+    hashes = {case.id: case.hash for case in cases}
+    scorings = [
+        TrialScoring.of(trial, cases[places[trial.case]], hashes[trial.case], environment.task)
+        for trial in trials
+        if trial.call_id not in scored
+    ]
+    with JsonlWriter(plan.folder / JUDGEMENTS, earlier.judgements) as writer:
+        judgements = Judgements(writer, plan.suite.max_concurrency, progress)
+        records = await score_trials(scorings, evaluators, judgements, progress)
+    kept = {trial.call_id for trial in trials} & scored
+    records += [record for record in earlier.records if record.call_id in kept]
+    records.sort(key=lambda record: (record.variant, places[record.case], record.repeat))
+    write_jsonl(plan.folder / RECORDS, records)
+    return SuiteRun(trials, writer.rows, records)
+
+
+def gate(plan: Plan, records: Sequence[ScoreRecord]) -> GateResult:
+    """Return the verdict on a finished run.
+
+    Raises:
+        ConfigError: A rule that blocks depends on a judge which is not calibrated.
+    """
+    context = GateContext(plan, records)
+    for rule in plan.suite.rules:
+        require_calibrated_judge(rule, context)
+    invalid = list(find_invalid(context))
+    # A leak that was seen counts even in an outage; a share of what an outage left over does not.
+    rules = [rule for rule in plan.suite.rules if not invalid or isinstance(rule, NeverRule | MustPassRule)]
+    findings = (*invalid, *(check_rule(rule, context) for rule in rules))
+    blocking = [finding for finding in findings if finding.severity == "block"]
+    verdict = combine_blocking(findings)
+    causes = [finding for finding in blocking if finding.verdict is verdict]
+    if verdict is GateVerdict.PASS:
+        sentence = f"{len(blocking)} of {len(blocking)} rules hold"
+    elif verdict is GateVerdict.INCONCLUSIVE and plan.suite.on_inconclusive == "pass":
+        verdict, rules_left = GateVerdict.PASS, join_names(finding.rule for finding in causes)
+        sentence = f"no rule is broken, but there are too few answers to decide {rules_left}"
+    else:
+        sentence = "; ".join(f"{finding.rule}: {finding.sentence}" for finding in causes)
+    return GateResult(plan.name, verdict, f"{plan.name}: {sentence}", findings)
+
+
+def report(project: Project, judged: Iterable[tuple[Plan, SuiteRun, GateResult]]) -> Report:
+    """Return the report on all suites that were judged together."""
+    suites = tuple(build_suite_report(plan, run, result) for plan, run, result in judged)
+    return Report.from_suites(project.name, suites)
+
+
+async def run_and_score(
+    plan: Plan,
+    mode: "Mode",
+    *,
+    repeats: int | None = None,
+    earlier: SuiteRun | None = None,
+    progress: Progress,
+    models: "Mapping[str, Model] | None" = None,
+) -> SuiteRun:
+    """Run one suite and score it, in an environment that is taken apart again.
+
+    Args:
+        plan: The plan of the suite.
+        mode: Where the replies of models come from.
+        repeats: How often each case is asked in all; as often as the suite says if None.
+        earlier: The run to continue, if any.
+        progress: Hears of each trial and each judgement.
+        models: Instead of the vendors' models, by the name in the constraints.
+
+    Raises:
+        ConfigError: A file does not fit, the earlier run was another one, or no model can be asked in a mode that
+            asks models.
+    """
+    from chassis_tools.evals.environment import open_environment, require_models
+
+    earlier = earlier or SuiteRun()
+    # A run that is stopped leaves no scores: those of the run before would be taken for its own.
+    (plan.folder / RECORDS).unlink(missing_ok=True)
+    async with open_environment(plan, mode, models=models) as environment:
+        require_models(environment)
+        cases, evaluators = plan.cases(environment.task), make_evaluators(environment)
+        trials = await run(
+            environment, cases, repeats=repeats or plan.suite.repeats, earlier=earlier, progress=progress
+        )
+        return await score(environment, cases, evaluators, trials, earlier=earlier, progress=progress)
+
+
+def make_evaluators(environment: "EvalEnvironment") -> list[Evaluator]:
+    """Return the evaluators of a suite: its judges, and for every other name the team's grader.
+
+    Raises:
+        ConfigError: There is no grader of a name, or a judge that a rule needs to block cannot be asked.
+    """
+    from chassis_tools.evals.judge_client import UnavailableJudge, make_judge
+
+    plan, evaluators = environment.plan, list[Evaluator]()
+    graders = GraderModule(plan.grader_source)
+    for name in plan.suite.evaluators:
+        if name not in plan.judges:
+            evaluators.append(graders.evaluator(name))
+            continue
+        try:
+            evaluators.append(make_judge(name, environment))
+        except ConfigError:
+            if name in plan.suite.blocking_evaluators:
+                raise
+            evaluators.append(UnavailableJudge(name, plan.judge_hashes[name]))
+    return evaluators
+
+
+def last_run(plan: Plan) -> SuiteRun:
+    """Return the last run of a suite; it is empty if the suite was never run.
+
+    Raises:
+        ConfigError: A file of the run cannot be read.
+    """
+    return read_run(plan.folder, f"Run `chassis evals run {plan.name}` again")
+
+
+def accept_run(plan: Plan) -> None:
+    """Make the last run of a suite the one that later runs are compared with.
+
+    Raises:
+        ConfigError: There is no run, or it is no evidence, such as one that an outage spoiled.
+    """
+    where = f"{RUNS}/{plan.name}/{RECORDS}"
+    records = last_run(plan).records
+    if not any(record.value is not None for record in records):
+        raise ConfigError(where, "there is no run with a score", f"Run `chassis evals run {plan.name}` first")
+    if finding := next(find_invalid(GateContext(plan, records)), None):
+        raise ConfigError(
+            where, f"the run is no evidence: {finding.sentence}", f"Run `chassis evals run {plan.name}` again"
+        )
+    plan.accepted_folder.mkdir(parents=True, exist_ok=True)
+    for file in (RECORDS, TRIALS):
+        shutil.copyfile(plan.folder / file, plan.accepted_folder / file)

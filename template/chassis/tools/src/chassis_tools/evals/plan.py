@@ -1,0 +1,64 @@
+"""The plan of one suite: all that running, scoring, judging and reporting it needs, each file read once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chassis.config.constraints import Constraints
+from chassis.config.project import Project
+from chassis.contract import Task
+from chassis_tools.evals.cases import Case, Dataset, parse_cases
+from chassis_tools.evals.judges import Calibration, Judge
+from chassis_tools.evals.records import SuiteRun
+from chassis_tools.evals.suites import Suite
+
+RUNS, ACCEPTED = "var/evals", "evals/accepted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One suite with everything that was read for it.
+
+    Args:
+        project: The team's repository.
+        name: The name of the suite.
+        suite: Its entry in `evals/suites.toml`.
+        constraints: `constraints.toml`, which has the thresholds that rules leave out.
+        datasets: All files of `evals/cases/`.
+        grader_source: The text of `evals/graders.py`, or None if there is no such file.
+        judges: The judges of `evals/judges.toml`.
+        judge_hashes: The version of each judge.
+        calibrations: How well judges agree with people.
+        accepted: The accepted run of the suite.
+    """
+
+    project: Project
+    name: str
+    suite: Suite
+    constraints: Constraints
+    datasets: Sequence[Dataset] = ()
+    grader_source: str | None = None
+    judges: Mapping[str, Judge]
+    judge_hashes: Mapping[str, str]
+    calibrations: Mapping[str, Calibration]
+    accepted: SuiteRun = field(default_factory=SuiteRun)
+
+    def cases(self, task: Task[Any, Any]) -> tuple[Case[Any], ...]:
+        """Return the cases of the suite, of the splits that it names.
+
+        Raises:
+            ConfigError: A line of a data set is not a case for this task, or there is no data set of a name.
+        """
+        cases = parse_cases(self.datasets, task, self.suite.cases)
+        return tuple(case for case in cases if case.split in self.suite.splits)
+
+    @property
+    def folder(self) -> Path:
+        """Return where the last run of the suite is kept."""
+        return self.project.root / RUNS / self.name
+
+    @property
+    def accepted_folder(self) -> Path:
+        """Return where the accepted run of the suite is kept."""
+        return self.project.root / ACCEPTED / self.name
