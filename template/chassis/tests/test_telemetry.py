@@ -162,6 +162,27 @@ def test_an_incoming_trace_is_continued(tmp_path: Path) -> None:
     assert "http_server_request_duration_seconds_count" in page
 
 
+@pytest.mark.parametrize("propagators", ["tracecontext,baggage", "baggage"])
+def test_only_the_traceparent_of_a_caller_is_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, propagators: str
+) -> None:
+    """The other headers of a caller's tracing, and all others, stay here: they may contain an address or an account."""
+    monkeypatch.setenv("OTEL_PROPAGATORS", propagators)
+    telemetry = started(tmp_path)
+    others = {
+        "tracestate": "vendor=jane@example.com",
+        "baggage": "user=jane%40example.com,card=4111111111111111",
+        "b3": f"{TRACE_ID}-{PARENT_ID}-1",
+        "uber-trace-id": f"{TRACE_ID}:{PARENT_ID}:0:1",
+        "cookie": "session=jane",
+        "x-request-id": "jane",
+    }
+    reply = ask_web(telemetry, "/v1/trace", traceparent=f"00-{TRACE_ID}-{PARENT_ID}-01", **others)
+    telemetry.shutdown()
+    assert list(reply.json()) == ["traceparent"]
+    assert reply.json()["traceparent"].split("-")[1] == TRACE_ID
+
+
 def test_probes_are_not_traced(tmp_path: Path) -> None:
     """Frequent probes do not push the traces of calls out of the file."""
     telemetry = started(tmp_path)

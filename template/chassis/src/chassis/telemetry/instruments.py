@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.metrics import Counter, Histogram, MeterProvider, NoOpMeterProvider, UpDownCounter
 from opentelemetry.metrics import _Gauge as Gauge  # pyright: ignore[reportPrivateUsage] - it has no other name yet
 from opentelemetry.trace import NoOpTracerProvider, Span, SpanKind, Tracer, TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
 from chassis.telemetry import names
@@ -118,7 +119,10 @@ def current_trace_id() -> str | None:
 
 
 def outgoing_headers() -> dict[str, str]:
-    """Return the W3C headers, such as `traceparent`, with which another service continues the trace."""
+    """Return the W3C header `traceparent`, with which another service continues the trace, or nothing outside of one.
+
+    A caller's `tracestate` and `baggage` may contain anything, and are not passed on.
+    """
     headers: dict[str, str] = {}
-    propagate.inject(headers)
-    return headers
+    TraceContextTextMapPropagator().inject(headers)
+    return {name: value for name, value in headers.items() if name == "traceparent"}
