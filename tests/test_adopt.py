@@ -1,4 +1,4 @@
-"""The chassis comes to repositories that were there before it: three commands, and no file that existed is touched."""
+"""Existing repositories adopt the chassis with three commands, and none of their files is changed on the way."""
 
 import re
 import subprocess
@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from adopt_steps import follow, told_to_write
+from adopt_steps import add_printed_lines, printed_lines
 from answer_sets import ROOT
 from chassis.config.project import find_project
 from cli_runner import run
 from copier import run_update
-from existing_repositories import KINDS, repository
+from existing_repositories import KINDS, existing_repository
 from generated_project import commit, git
 from shell import Shell, newcomer
-from template_releases import append, begin, release
+from template_releases import append_line, tag_release, template_repository
 
 pytestmark = pytest.mark.slow
 PAGE = ROOT / "docs/how-to/adopt.md"
@@ -28,24 +28,24 @@ EXPECTED = {
     ),
     "everything": ((".pre-commit-config.yaml",), ("pyproject.toml", "Makefile", ".pre-commit-config.yaml")),
 }
-"""For each kind what stays the team's of the chassis' paths, and which files somebody is told to change."""
-FUNCTION = {"everything": "from triage.core.classify import looks_urgent"}
-"""How the function is imported; from the script in the root, if nothing else is said."""
+"""For each kind of repository, the chassis paths that stay the team's, and the files that lack lines."""
+IMPORTS = {"everything": "from triage.core.classify import looks_urgent"}
+"""How the existing function is imported, if not from the script in the root."""
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a template with two releases that differ in every file where repositories and the chassis can meet."""
-    source = begin(tmp_path_factory.mktemp("adoption") / "template")
-    release(source, "1.0.0")
+    """Return a template with two releases that differ in every file that an existing repository may have as well."""
+    source = template_repository(tmp_path_factory.mktemp("adoption") / "template")
+    tag_release(source, "1.0.0")
     for path in (".github/workflows/check.yml", ".pre-commit-config.yaml", "Dockerfile", "chassis/README.md"):
-        append(source / "template" / path, "# of the next release")
-    release(source, "1.1.0")
+        append_line(source / "template" / path, "# of the next release")
+    tag_release(source, "1.1.0")
     return source
 
 
-def of_the_page(source: Path) -> list[str]:
-    """Return the commands of the page, with answers for nobody's asking, and a release that is not the newest."""
+def commands_of_the_page(source: Path) -> list[str]:
+    """Return the commands of the how-to page, with answers to all questions, for a release that is not the newest."""
     answers = " ".join(f"--data {name}={value}" for name, value in ANSWERS.items())
     commands = re.findall(r"^\$ (.*)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     copier = f"{sys.executable} -m copier"
@@ -59,56 +59,56 @@ def of_the_page(source: Path) -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_adoption(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """Nothing that existed changes, all checks pass, its function is the task, and later updates do not conflict."""
-    project = repository(kind, tmp_path / kind)
+    """No existing file changes, all checks pass, the existing function becomes the task, and an update succeeds."""
+    project = existing_repository(kind, tmp_path / kind)
     (tmp_path / "home").mkdir()
     shell = Shell(project, newcomer(tmp_path / "home"))
     before = {path: (project / path).read_bytes() for path in git(project, "ls-files").split()}
 
-    copy, ask, prove = of_the_page(source)
+    copy, adopt, check = commands_of_the_page(source)
     shell.runs("sh", "-c", copy)
-    told = shell.runs("sh", "-c", ask)
-    kept, changes = EXPECTED[kind]
-    assert tuple(re.findall(r"^(\S+) stays yours", told, re.MULTILINE)) == kept
-    assert tuple(file for file, _ in told_to_write(told)) == changes
+    output = shell.runs("sh", "-c", adopt)
+    kept_paths, changed_files = EXPECTED[kind]
+    assert tuple(re.findall(r"^(\S+) stays yours", output, re.MULTILINE)) == kept_paths
+    assert tuple(file for file, _ in printed_lines(output)) == changed_files
     assert {path: (project / path).read_bytes() for path in before} == before
 
-    follow(project, told)
-    told = shell.runs("sh", "-c", ask)
-    assert "Nothing is left to write. Next: " in told
-    proof = told.partition(" Next: ")[2].strip()
-    assert (proof == prove) == (kind != "everything")
+    add_printed_lines(project, output)
+    output = shell.runs("sh", "-c", adopt)
+    assert "Nothing is missing. Run: " in output
+    next_command = output.partition("Nothing is missing. Run: ")[2].strip()
+    assert (next_command == check) == (kind != "everything")
     git(project, "add", "--all")
-    shell.runs("sh", "-c", proof)
+    shell.runs("sh", "-c", next_command)
     assert "test_app.py" in shell.runs("sh", "chassis/uv", "run", "--frozen", "pytest", "--collect-only", "-q")
     commit(project, "Adopt the chassis")
-    _import_its_function(project, FUNCTION.get(kind, "from app import looks_urgent"))
+    _call_existing_function(project, IMPORTS.get(kind, "from app import looks_urgent"))
     shell.runs("sh", "chassis/uv", "run", "--frozen", "ruff", "check", "--quiet", "--fix", "src/acme_triage")
     commit(project, "Ours")
 
-    theirs = {path: (project / path).read_bytes() for path in (*before, *kept) if (project / path).exists()}
+    files = {path: (project / path).read_bytes() for path in (*before, *kept_paths) if (project / path).exists()}
     run_update(project, defaults=True, overwrite=True, quiet=True, vcs_ref="1.1.0")
     assert git(project, "ls-files", "--unmerged") == ""
-    assert {path: (project / path).read_bytes() for path in theirs} == theirs
+    assert {path: (project / path).read_bytes() for path in files} == files
     assert "of the next release" in (project / "chassis/README.md").read_text(encoding="utf-8")
     monkeypatch.chdir(project)
     assert run("status") == 0
 
 
-def _import_its_function(project: Path, line: str) -> None:
-    """Take the one step of the how-to: import the function and call it."""
+def _call_existing_function(project: Path, import_line: str) -> None:
+    """Take the last step of the page: import the function and call it in the task."""
     task = project / "src/acme_triage/task.py"
     text = task.read_text(encoding="utf-8")
-    text = text.replace("from pydantic import", f"{line}\nfrom pydantic import", 1)
-    ours, count = re.subn(
+    text = text.replace("from pydantic import", f"{import_line}\nfrom pydantic import", 1)
+    text, count = re.subn(
         r"urgent = not SIGNALS(?:.*\n)+?(?=    return)", "urgent = looks_urgent(question.text)\n", text
     )
     assert count == 1
-    task.write_text(ours, encoding="utf-8")
+    task.write_text(text, encoding="utf-8")
     code = (
-        "from chassis.project import find_project; from chassis.cli.typed import read_typed\n"
-        "task = find_project().load_task()\nquestion = read_typed(task.takes, 'An outage', 'it')\n"
-        "print(task.baseline(question).value.urgent)"
+        "from chassis.config.project import find_project\n"
+        "task = find_project().load_task()\n"
+        "print(task.baseline(task.takes(text='An outage')).value.urgent)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"

@@ -12,9 +12,9 @@ import house
 import pytest
 from answer_sets import ROOT
 from copier import run_update
-from former_releases import FORMER, NOW, releases
+from former_releases import CURRENT, FORMER_RELEASES, template_with_releases
 from generated_project import Generate, rendered
-from update_matrix import CASES, edit, start
+from update_matrix import CASES, apply_edits, generate_former
 
 pytestmark = pytest.mark.slow
 
@@ -109,10 +109,10 @@ def test_an_edited_service_passes_its_own_checks_after_an_update(
     tmp_path: Path, make: Make, offline: tuple[str, ...]
 ) -> None:
     """From a former release, with the standard edits, to this working tree: setting up is all there is to do."""
-    source = releases(tmp_path / "template")
-    project = start(source, FORMER[-1], tmp_path / "project")
-    edit(project, CASES[1])
-    run_update(project, defaults=True, overwrite=True, quiet=True, vcs_ref=NOW)
+    source = template_with_releases(tmp_path / "template")
+    project = generate_former(source, FORMER_RELEASES[-1], tmp_path / "project")
+    apply_edits(project, CASES[1])
+    run_update(project, defaults=True, overwrite=True, quiet=True, vcs_ref=CURRENT)
     setup = make(project, "setup")
     assert setup.returncode == 0, setup.stdout + setup.stderr
     check = make(project, "check", prefix=offline)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from answer_sets import ROOT
 from chassis_tools.updates.template_repository import RELEASE_TAG, TemplateRepository
-from former_releases import FORMER, LINT, NOW, releases, swap
+from former_releases import CURRENT, FORMER_RELEASES, RETIRED_WORKFLOW, substitute, template_with_releases
 from generated_project import commit, git
 from retired_paths import broken_promises
 
@@ -14,22 +14,22 @@ from retired_paths import broken_promises
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the template with four releases; the third drops a workflow that the second had."""
-    return releases(tmp_path_factory.mktemp("retirement") / "template")
+    return template_with_releases(tmp_path_factory.mktemp("retirement") / "template")
 
 
 def after_change(source: Path, path: str, old: str, new: str) -> list[str]:
     """Change the newest release, and return which promises it breaks to the release with the workflow."""
-    git(source, "checkout", "--quiet", "--detach", NOW)
-    swap(source / path, old, new)
+    git(source, "checkout", "--quiet", "--detach", CURRENT)
+    substitute(source / path, old, new)
     commit(source, "A mutation")
     head = git(source, "rev-parse", "HEAD").strip()
-    return list(broken_promises(TemplateRepository(source / ".git"), FORMER[1], head))
+    return list(broken_promises(TemplateRepository(source / ".git"), FORMER_RELEASES[1], head))
 
 
 def test_the_working_tree_breaks_no_promise(source: Path) -> None:
     """The workflow of the former release is retired, and a module inside `chassis/` may be removed."""
     template = TemplateRepository(source / ".git")
-    assert [list(broken_promises(template, version, NOW)) for version in FORMER] == [[], [], []]
+    assert [list(broken_promises(template, version, CURRENT)) for version in FORMER_RELEASES] == [[], [], []]
 
 
 def test_no_release_breaks_a_promise() -> None:
@@ -45,15 +45,15 @@ def test_no_release_breaks_a_promise() -> None:
     [
         (
             "template/chassis/paths.txt",
-            rf"\nretired {LINT}\n",
+            rf"\nretired {RETIRED_WORKFLOW}\n",
             "\n",
-            f"{LINT} was removed but is not listed as retired in chassis/paths.txt",
+            f"{RETIRED_WORKFLOW} was removed but is not listed as retired in chassis/paths.txt",
         ),
         (
             "copier.yml",
-            rf"\n  - /{LINT}\n",
+            rf"\n  - /{RETIRED_WORKFLOW}\n",
             "\n",
-            f"{LINT} is retired but not excluded in copier.yml, so an update would delete it",
+            f"{RETIRED_WORKFLOW} is retired but not excluded in copier.yml, so an update would delete it",
         ),
         (
             "template/chassis/paths.txt",

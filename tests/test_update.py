@@ -1,4 +1,4 @@
-"""An update replaces the chassis and touches nothing of the team's."""
+"""`copier update` replaces the chassis and does not touch the team's files."""
 
 import os
 import subprocess
@@ -8,40 +8,33 @@ from pathlib import Path
 import pytest
 from copier import run_update
 from copier.errors import UserMessageError
-from generated_project import commit, copy_template, generate_into, git, rendered
+from generated_project import commit, generate_into, git, rendered
+from template_releases import append_line, tag_release, template_repository
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def releases(tmp_path: Path) -> Path:
-    """Return the template with two releases: in the second, every kind of file is changed, added or gone."""
-    (tmp_path / "releases").mkdir()
-    source = copy_template(tmp_path / "releases")
+def template_with_two_releases(tmp_path: Path) -> Path:
+    """Return the template with two releases: the second changes, adds and removes files of every owner."""
+    source = template_repository(tmp_path / "releases/template")
     (source / "template/chassis/retired.txt").write_text("of the first release\n", encoding="utf-8")
-    release(source, "1.0.0")
+    tag_release(source, "1.0.0")
 
     (source / "template/chassis/retired.txt").unlink()
     (source / "template/chassis/new.txt").write_text("of the second release\n", encoding="utf-8")
     page = "{{ shape_answer }}/documents/service.md"
     for changed in ("chassis/README.md", "README.md.jinja", "constraints.toml.jinja", page):
-        with (source / "template" / changed).open("a", encoding="utf-8") as file:
-            file.write("\n# changed by the second release\n")
-    (source / "template/added.md").write_text("A file that a team would get today.\n", encoding="utf-8")
-    release(source, "2.0.0")
+        append_line(source / "template" / changed, "\n# changed by the second release")
+    (source / "template/added.md").write_text("A starter file that only new repositories get.\n", encoding="utf-8")
+    tag_release(source, "2.0.0")
     return source
 
 
-def release(source: Path, version: str) -> None:
-    """Commit the template and tag it."""
-    if not (source / ".git").exists():
-        git(source, "init", "--quiet", "--initial-branch", "main")
-    commit(source, version)
-    git(source, "tag", version)
-
-
 @pytest.fixture
-def project(releases: Path, tmp_path: Path) -> Path:
-    """Return a project of the first release that its team has worked in: files edited, deleted and added."""
-    project = generate_into(tmp_path / "project", releases, {}, vcs_ref="1.0.0")
+def project(template_with_two_releases: Path, tmp_path: Path) -> Path:
+    """Return a project of the first release, in which the team has edited, deleted and added files."""
+    project = generate_into(tmp_path / "project", template_with_two_releases, {}, vcs_ref="1.0.0")
     git(project, "init", "--quiet", "--initial-branch", "main")
     commit(project, "As generated")
     (project / "README.md").write_text("# Ours now\n", encoding="utf-8")
@@ -53,9 +46,8 @@ def project(releases: Path, tmp_path: Path) -> Path:
     return project
 
 
-@pytest.mark.slow
 def test_update(project: Path) -> None:
-    """The team's edits and deletions stay, the chassis is the new one, and nothing is left to merge."""
+    """The team's edits and deletions stay, the chassis is the new one, and there is no conflict."""
     before = {path: (project / path).read_bytes() for path in git(project, "ls-files").split()}
 
     run_update(project, defaults=True, overwrite=True, quiet=True, vcs_ref="2.0.0")
@@ -69,15 +61,14 @@ def test_update(project: Path) -> None:
     ]
     assert "second release" in (project / "chassis/README.md").read_text(encoding="utf-8")
     assert "_commit: 2.0.0" in (project / ".copier-answers.yml").read_text(encoding="utf-8")
-    kept = {path: content for path, content in before.items() if not path.startswith(("chassis/", ".copier"))}
-    assert {path: (project / path).read_bytes() for path in kept} == kept
+    team_files = {path: content for path, content in before.items() if not path.startswith(("chassis/", ".copier"))}
+    assert {path: (project / path).read_bytes() for path in team_files} == team_files
     assert not (project / ".env.example").exists()
     assert not (project / "added.md").exists()
 
 
-@pytest.mark.slow
-def test_unfinished_work_is_left_alone(project: Path) -> None:
-    """While something is edited, deleted or new and not committed, an update does not begin, and touches nothing."""
+def test_uncommitted_changes_prevent_an_update(project: Path) -> None:
+    """While a file is edited, deleted or new and not committed, an update does not start."""
     (project / "README.md").write_text("# Half a sentence\n", encoding="utf-8")
     (project / "Makefile").unlink()
     (project / "idea.py").write_text("# new\n", encoding="utf-8")
@@ -87,33 +78,34 @@ def test_unfinished_work_is_left_alone(project: Path) -> None:
     assert rendered(project) == before
 
 
-@pytest.mark.slow
-def test_what_an_update_makes_stale_is_named(releases: Path, project: Path) -> None:
-    """A newer chassis derives other files: the check names them and the command, and the command mends them."""
+def test_derived_files_after_an_update(template_with_two_releases: Path, project: Path) -> None:
+    """If a newer chassis generates a derived file differently, `chassis sync --check` names it."""
     assert chassis(project, "sync").returncode == 0
     commit(project, "Derived")
-    source = releases / "template/chassis/tools/src/chassis_tools/governance/catalog.py"
-    source.write_text(source.read_text(encoding="utf-8").replace("Who to ask", "Whom to ask"), encoding="utf-8")
-    release(releases, "3.0.0")
+    source = template_with_two_releases / "template/chassis/tools/src/chassis_tools/governance/catalog.py"
+    text = source.read_text(encoding="utf-8")
+    assert "title: Contact" in text
+    source.write_text(text.replace("title: Contact", "title: Owner"), encoding="utf-8")
+    tag_release(template_with_two_releases, "3.0.0")
 
     run_update(project, defaults=True, overwrite=True, quiet=True, vcs_ref="3.0.0")
 
-    stale = chassis(project, "sync", "--check")
-    assert (stale.returncode, stale.stderr) == (1, "catalog-info.yaml is out of date; run `uv run chassis sync`\n")
+    check = chassis(project, "sync", "--check")
+    assert (check.returncode, check.stderr) == (1, "catalog-info.yaml is out of date; run `uv run chassis sync`\n")
     assert chassis(project, "sync").stdout == "catalog-info.yaml written\n"
     assert chassis(project, "sync", "--check").returncode == 0
+
+
+def test_other_answers_change_no_file(project: Path) -> None:
+    """New answers are recorded; the files that they were used for already belong to the team."""
+    run_update(project, {"owner_team": "@acme/new"}, defaults=True, overwrite=True, quiet=True, vcs_ref="1.0.0")
+    assert git(project, "status", "--porcelain").split() == ["M", ".copier-answers.yml"]
 
 
 def chassis(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the project's own chassis, without installing it."""
     code = "from chassis.cli.main import main; main()"
-    places = os.environ | {"PYTHONPATH": str(project / "chassis/src")}
+    sources = os.pathsep.join((str(project / "chassis/src"), str(project / "chassis/tools/src")))
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, cwd=project, env=places, check=False, capture_output=True, text=True)
-
-
-@pytest.mark.slow
-def test_other_answers(project: Path) -> None:
-    """New answers are recorded and change no file: for the team's own they were only a beginning."""
-    run_update(project, {"owner_team": "@acme/new"}, defaults=True, overwrite=True, quiet=True, vcs_ref="1.0.0")
-    assert git(project, "status", "--porcelain").split() == ["M", ".copier-answers.yml"]
+    environment = os.environ | {"PYTHONPATH": sources}
+    return subprocess.run(command, cwd=project, env=environment, check=False, capture_output=True, text=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fleet_inspection import TODAY, inspect
-from template_releases import append
+from template_releases import append_line
 
 from benchmarks.clones import rewrite, sign_procurement
 from fleet.status import MonthlyBudget, RepositoryStatus, UnconfirmedOwner, WaiverStatus
@@ -37,11 +37,11 @@ def test_unchanged_repository(service: Path, template: Path) -> None:
 
 def test_drift(clone: Path, template: Path) -> None:
     """Edited, deleted and added chassis files are listed apart; the team's own files are no drift."""
-    append(clone / "chassis/tasks.mk", "ours:")
+    append_line(clone / "chassis/tasks.mk", "ours:")
     (clone / "chassis/ruff.toml").unlink()
     (clone / "chassis/own.py").write_text("", encoding="utf-8")
     subprocess.run(["git", "add", "--all"], cwd=clone, check=True)
-    append(clone / "README.md", "Ours.")
+    append_line(clone / "README.md", "Ours.")
     drift = inspect(clone, template).drift
     assert drift is not None
     assert (drift.edited, drift.missing, drift.added) == (

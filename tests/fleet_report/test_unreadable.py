@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fleet_inspection import inspect
-from template_releases import append
+from template_releases import append_line
 
 from fleet.status import MonthlyBudget
 
@@ -34,13 +34,13 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda root: (root / ".copier-answers.yml").write_text("_src_path: x\n_commit: 9.9.9\n", encoding="utf-8"),
         "it has no release 9.9.9",
     ),
-    "invalid TOML": (lambda root: append(root / "constraints.toml", "= oops"), "constraints.toml: not valid TOML"),
+    "invalid TOML": (lambda root: append_line(root / "constraints.toml", "= oops"), "constraints.toml: not valid TOML"),
     "binary data": (
         lambda root: (root / "ownership.toml").write_bytes(b"\xff\xfe\x00"),
         "ownership.toml: not valid TOML",
     ),
     "an unknown key": (
-        lambda root: append(root / "constraints.toml", "[old]"),
+        lambda root: append_line(root / "constraints.toml", "[old]"),
         "constraints.toml: old: unknown key",
     ),
     "a folder for a file": (
@@ -61,7 +61,7 @@ def test_what_cannot_be_read_becomes_an_error(clone: Path, template: Path, damag
 
 def test_an_error_hides_nothing_else(clone: Path, template: Path) -> None:
     """Without constraints.toml, release and drift are still known."""
-    append(clone / "constraints.toml", "= oops")
+    append_line(clone / "constraints.toml", "= oops")
     status = inspect(clone, template)
     assert (status.budget, status.blocking_signoffs) == (None, None)
     assert (status.version, status.commits_behind) == ("1.0.0", 1)
@@ -69,6 +69,6 @@ def test_an_error_hides_nothing_else(clone: Path, template: Path) -> None:
 
 def test_the_budget_is_read_from_constraints_of_another_release(clone: Path, template: Path) -> None:
     """An unknown key makes the file invalid, but not the budget in it."""
-    append(clone / "constraints.toml", "[of_long_ago]")
+    append_line(clone / "constraints.toml", "[of_long_ago]")
     status = inspect(clone, template)
     assert (status.budget, status.blocking_signoffs) == (MonthlyBudget(300), None)

@@ -1,4 +1,4 @@
-"""Repositories that were there before the chassis, as people really have them."""
+"""Existing repositories that adopt the chassis, as they are found in practice."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -92,12 +92,12 @@ repos:
         language: system
         entry: sh -c 'for file; do case $file in chassis/*) exit 1 ;; esac; done' sh
 """
-"""A hook that does not like the chassis, as a formatter with other rules would not."""
+"""A hook that fails on files of the chassis, as a formatter with other rules would."""
 WORKFLOW = "name: {}\non: push\njobs: {{}}\n"
 
 
 def _proof_of_concept(root: Path) -> None:
-    """(a) A script that calls a vendor's library, a page for a demo, one test."""
+    """Write a script that calls a vendor's SDK, a demo page, and one test."""
     _write(root, "app.py", APP)
     _write(root, "page.py", PAGE)
     _write(root, "tests/test_app.py", TEST.format("app"))
@@ -106,7 +106,7 @@ def _proof_of_concept(root: Path) -> None:
 
 
 def _from_cookiecutter(root: Path) -> None:
-    """(b) The same in a repository that cruft keeps up to date, with another generator's files around it."""
+    """Write the same in a repository that cruft updates, with files of another generator."""
     _proof_of_concept(root)
     _write(root, ".cruft.json", '{"template": "https://git.example/cookiecutter-data", "commit": "0f1e2d"}\n')
     _write(root, "Makefile", "train:\n\techo train\n")
@@ -116,7 +116,7 @@ def _from_cookiecutter(root: Path) -> None:
 
 
 def _with_workflows(root: Path) -> None:
-    """(c) A repository with its own pyproject.toml, workflows, hooks and image, some where the chassis has one too."""
+    """Write a repository with its own pyproject.toml, workflows, hooks and image, some at paths of chassis files."""
     _proof_of_concept(root)
     _write(root, "pyproject.toml", PYPROJECT)
     _write(root, ".github/workflows/check.yml", WORKFLOW.format("our check"))
@@ -128,7 +128,7 @@ def _with_workflows(root: Path) -> None:
 
 
 def _with_everything(root: Path) -> None:
-    """A package in src/ with rules, targets and hooks that get in the chassis' way, and a README that is no UTF-8."""
+    """Write a package with rules, targets and hooks that conflict with the chassis, and a README in Latin-1."""
     _write(root, "src/triage/__init__.py", "__version__ = '0.3'\n")
     _write(root, "src/triage/core/__init__.py", "")
     _write(root, "src/triage/core/classify.py", APP)
@@ -149,8 +149,8 @@ KINDS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def repository(kind: str, root: Path) -> Path:
-    """Write one of them and commit it."""
+def existing_repository(kind: str, root: Path) -> Path:
+    """Write a repository of one kind and commit it."""
     root.mkdir()
     KINDS[kind](root)
     git(root, "init", "--quiet", "--initial-branch", "main")

@@ -1,4 +1,4 @@
-"""Releases of the template, as tags in a copy of it; the repository itself is never tagged by tests."""
+"""Releases of the template as tags in a copy of it, and repositories generated from them."""
 
 from pathlib import Path
 
@@ -8,22 +8,22 @@ from chassis_tools.governance.derived_files import write_derived_files
 from generated_project import commit, copy_template, generate_into, git
 
 
-def begin(folder: Path) -> Path:
-    """Copy the template as it lies in the working tree into a new repository."""
+def template_repository(folder: Path) -> Path:
+    """Copy the template from the working tree into a new git repository, without a commit."""
     folder.mkdir(parents=True)
     copy_template(folder)
     git(folder, "init", "--quiet", "--initial-branch", "main")
     return folder
 
 
-def release(source: Path, version: str) -> None:
+def tag_release(source: Path, version: str) -> None:
     """Commit the template and tag it."""
     commit(source, version)
     git(source, "tag", version)
 
 
-def project_of(source: Path, version: str, folder: Path, **answers: object) -> Path:
-    """Generate a repository from a release, derive what follows, and commit it as its team would."""
+def generate_repository(source: Path, version: str, folder: Path, **answers: object) -> Path:
+    """Generate a repository from a release, write its derived files, and commit everything."""
     generate_into(folder, source, answers, vcs_ref=version)
     write_derived_files(load_decisions(find_project(folder)))
     git(folder, "init", "--quiet", "--initial-branch", "main")
@@ -33,7 +33,7 @@ def project_of(source: Path, version: str, folder: Path, **answers: object) -> P
     return folder
 
 
-def append(file: Path, text: str) -> None:
-    """Add a line to a file."""
+def append_line(file: Path, text: str) -> None:
+    """Append a line to a file."""
     with file.open("a", encoding="utf-8") as opened:
         opened.write(f"{text}\n")
