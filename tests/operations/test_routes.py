@@ -1,4 +1,4 @@
-"""An alert reaches the team that answers for it, and one edit of `ownership.toml` is enough when teams change."""
+"""Each alert is routed to the accountable team, and when teams change, one edit of `ownership.toml` is enough."""
 
 import re
 import shutil
@@ -27,14 +27,14 @@ def project(generate: Generate) -> Path:
 
 
 def receiver(project: Path, **labels: str) -> str:
-    """Return whom Alertmanager would tell."""
+    """Return the receiver to which Alertmanager routes an alert."""
     command = ["amtool", "config", "routes", "test", f"--config.file={project / 'ops/alertmanager.yaml'}"]
     pairs = [f"{name}={value}" for name, value in labels.items()]
     return subprocess.run([*command, *pairs], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_alertmanager_accepts_it(project: Path) -> None:
-    """Its own checker reads the file, and a mistake in it would be told."""
+    """`amtool` accepts the file, and would report a mistake in it."""
     file = project / "ops/alertmanager.yaml"
     command = ["amtool", "check-config", str(file)]
     subprocess.run(command, check=True, capture_output=True)
@@ -44,19 +44,19 @@ def test_alertmanager_accepts_it(project: Path) -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_each_alert_reaches_the_accountable_team(project: Path, alert: str) -> None:
-    """The label `role` of the rule is all that decides."""
+    """The label `role` of the rule decides."""
     labels = ALERTS[alert] | {"alertname": alert, "job": "acme-help"}
     assert receiver(project, **labels) == labels["role"].replace("_", "-")
 
 
-def test_what_nobody_expected_reaches_the_system_owner(project: Path) -> None:
-    """An alert without a role, or from elsewhere, is not lost."""
+def test_other_alerts_reach_the_system_owner(project: Path) -> None:
+    """An alert without a role, or of another job, is not lost."""
     assert receiver(project, alertname="Strange", job="acme-help") == "system"
     assert receiver(project, alertname="Strange", job="other", role="cost") == "system"
 
 
-def test_one_edit_moves_a_team(project: Path) -> None:
-    """The cost team is renamed: routes, receivers, mail and owners of code follow, and no rule has to change."""
+def test_renaming_a_team(project: Path) -> None:
+    """Routes, receivers, email and code owners follow, and no rule has to change."""
     ownership = project / "ownership.toml"
     text = ownership.read_text(encoding="utf-8").replace('"cost"', '"finops"').replace("[teams.cost]", "[teams.finops]")
     ownership.write_text(text.replace("@acme/cost", "@acme/finops").replace("cost@acme", "finops@acme"))
@@ -70,8 +70,8 @@ def test_one_edit_moves_a_team(project: Path) -> None:
     assert "@acme/cost" not in owners
 
 
-def test_a_role_can_change_hands(project: Path) -> None:
-    """One line names another team, and that team is called."""
+def test_giving_a_role_to_another_team(project: Path) -> None:
+    """After one changed line, alerts of the role reach the other team."""
     ownership = project / "ownership.toml"
     text = ownership.read_text(encoding="utf-8")
     ownership.write_text(text.replace('[roles.cost]\naccountable = "cost"', '[roles.cost]\naccountable = "vendor"'))
@@ -80,12 +80,12 @@ def test_a_role_can_change_hands(project: Path) -> None:
 
 
 @pytest.mark.parametrize("cause", ["ServiceDown", "DatabaseDown", "KillSwitchOn"])
-def test_a_cause_silences_only_alerts_that_there_are(project: Path, cause: str) -> None:
-    """What is held back because its cause is known exists, and is not the cause itself."""
+def test_inhibited_alerts_exist(project: Path, cause: str) -> None:
+    """Every inhibit rule matches alerts that exist, and never its own cause."""
     rules = yaml.safe_load((project / "ops/alertmanager.yaml").read_text(encoding="utf-8"))["inhibit_rules"]
     [rule] = [rule for rule in rules if rule["source_matchers"] == [f'alertname="{cause}"']]
     effects = re.compile(rule["target_matchers"][0].partition("=~")[2].strip('"'))
-    silenced = {alert for alert in ALERTS if effects.fullmatch(alert)}
+    inhibited = {alert for alert in ALERTS if effects.fullmatch(alert)}
     assert cause in ALERTS
-    assert silenced
-    assert cause not in silenced
+    assert inhibited
+    assert cause not in inhibited

@@ -1,4 +1,4 @@
-"""A generated project that is set up once, and a forge for each test."""
+"""A generated project, set up once, and a simulated forge for each test."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -11,7 +11,7 @@ from shell import Shell, newcomer
 
 @pytest.fixture(scope="session")
 def pushed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """Return a project that its team has set up and committed."""
+    """Return a project that is set up and committed."""
     folder = tmp_path_factory.mktemp("pushed")
     (folder / "home").mkdir()
     project = Shell(generate_into(folder / "acme-help", template, {}), newcomer(folder / "home"))
@@ -23,7 +23,7 @@ def pushed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 @pytest.fixture
 def github(pushed: Shell, tmp_path: Path) -> Generator[Forge]:
-    """Return the forge of that project, whose files are put back afterwards."""
+    """Return the simulated forge of that project, and restore the project's files afterwards."""
     revision = git(pushed.folder, "rev-parse", "HEAD").strip()
     yield forge(pushed, tmp_path)
     restore(pushed, revision)

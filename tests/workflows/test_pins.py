@@ -1,4 +1,4 @@
-"""All pins stand in `pins.toml`, and every workflow says the same."""
+"""All pins are in `pins.toml`, and every workflow uses them."""
 
 import re
 import subprocess
@@ -14,14 +14,14 @@ PINS: Pins = tomllib.loads((ROOT / "pins.toml").read_text(encoding="utf-8"))
 USES = "      - uses: actions/checkout/sub@main\n"
 
 
-def test_the_workflows_say_what_the_file_says() -> None:
+def test_the_workflows_are_up_to_date() -> None:
     """`make pins` would change nothing."""
     done = run(ROOT, "--check")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_no_pin_is_dead() -> None:
-    """Each pin is used by a workflow."""
+def test_every_pin_is_used() -> None:
+    """Each pin is in at least one workflow."""
     used: set[tuple[str, str]] = set()
     for file in workflow_files(ROOT):
         with_pins(file.read_text(encoding="utf-8"), PINS, used)
@@ -29,8 +29,8 @@ def test_no_pin_is_dead() -> None:
 
 
 @pytest.mark.parametrize("name", PINS["actions"])
-def test_an_action_is_a_commit(name: str) -> None:
-    """A tag may be moved by whoever steals an account; the commit may not."""
+def test_an_action_is_pinned_to_a_commit(name: str) -> None:
+    """Anyone who takes over an account can move a tag, but not a commit."""
     pin = PINS["actions"][name]
     assert re.fullmatch(r"[0-9a-f]{40}", pin["commit"])
     assert re.fullmatch(r"v\d+\.\d+\.\d+", pin["tag"])
@@ -45,21 +45,21 @@ def test_an_action_is_a_commit(name: str) -> None:
         ("uv=1 # pin: uv\n", f"uv={PINS['tools']['uv']} # pin: uv\n"),
     ],
 )
-def test_every_form_is_written(before: str, after: str) -> None:
-    """An action, a runner and a tool get the value of the file, and a second time changes nothing."""
+def test_every_kind_of_pin_is_written(before: str, after: str) -> None:
+    """An action, a runner and a tool get the value of the file; writing it again changes nothing."""
     assert with_pins(before, PINS) == after
     assert with_pins(after, PINS) == after
 
 
 @pytest.mark.parametrize("line", ["uses: evil/action@v1\n", "runs-on: windows-2025\n", "x=1 # pin: nothing\n"])
-def test_what_has_no_pin_is_refused(line: str) -> None:
-    """The sentence says where to add it."""
+def test_a_missing_pin_is_an_error(line: str) -> None:
+    """The message says where to add it."""
     with pytest.raises(NotPinned, match=r"has no pin; add it to \[\w+\] in pins\.toml"):
         with_pins(line, PINS)
 
 
-def test_a_workflow_that_differs_is_found(tmp_path: Path) -> None:
-    """`--check` names the file and the command that mends it."""
+def test_an_outdated_workflow_is_reported(tmp_path: Path) -> None:
+    """`--check` names the file and the command that updates it."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / ".github/workflows").mkdir(parents=True)
     for file in ("pins.toml", "scripts/pins.py", ".github/workflows/check.yml"):

@@ -1,4 +1,4 @@
-"""No workflow says what it must not: linted at the strictest, valid, with the least grants; and each rule bites."""
+"""The workflows pass strict linters and schemas and grant minimal permissions; every rule detects a violation."""
 
 import re
 import shutil
@@ -14,10 +14,10 @@ from generated_project import git
 from typer.testing import CliRunner
 from workflow_linters import findings
 
-OURS, THEIRS = ROOT / ".github", ROOT / "template/.github"
+TEMPLATE_GITHUB, PROJECT_GITHUB = ROOT / ".github", ROOT / "template/.github"
 READ = {"contents": "read"}
 REPORT = READ | {"issues": "write"}
-GRANTS: dict[str, dict[str, str]] = {
+PERMISSIONS: dict[str, dict[str, str]] = {
     "check.check": READ,
     "container.build": READ,
     "container.publish": READ | {"packages": "write", "id-token": "write", "attestations": "write"},
@@ -37,12 +37,12 @@ GRANTS: dict[str, dict[str, str]] = {
     "template-update.try": READ,
     "template-update.propose": REPORT,
 }
-"""What each job of a generated repository may do, and it is all of it."""
+"""The permissions of each job of a generated repository."""
 
-BROKEN = [
+VIOLATIONS = [
     ("check.yml", r"@[0-9a-f]{40} # v", "@v", "unpinned-uses"),
     ("check.yml", r"^permissions: \{\}\n", "", "excessive-permissions"),
-    ("check.yml", r"contents: read", "contents: write", "grants"),
+    ("check.yml", r"contents: read", "contents: write", "permissions"),
     ("check.yml", r"  pull_request:\n", "  pull_request_target:\n", "dangerous-triggers"),
     ("check.yml", r"          persist-credentials: false\n", "          clean: true\n", "artipacked"),
     ("check.yml", r"^concurrency:\n(  .*\n)+", "", "concurrency-limits"),
@@ -57,7 +57,7 @@ BROKEN = [
         "evals.yml",
         r"pull-requests: write.*\n",
         "pull-requests: write # to write\n      issues: write # too\n",
-        "grants",
+        "permissions",
     ),
     ("evals.yml", r"merge-multiple", "merge-many", "unknown-action-input"),
     ("evals.yml", r"timeout-minutes: 5", "timeout-minutes: five", "schema"),
@@ -66,80 +66,82 @@ BROKEN = [
     ("../dependabot.yml", r"    cooldown:\n      default-days: 7\n    groups", "    groups", "dependabot-cooldown"),
     ("template-update.yml", r"          permission-\S+: write\n", "", "github-app"),
 ]
-"""A file, what is replaced in it by what, and the rule that must find it."""
+"""A file, a pattern in it, its replacement, and the rule that must detect the violation."""
 
 
 @pytest.fixture
 def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Return a repository that holds the workflows."""
-    shutil.copytree(getattr(request, "param", THEIRS), tmp_path / ".github")
+    """Return a repository that contains the workflows."""
+    shutil.copytree(getattr(request, "param", PROJECT_GITHUB), tmp_path / ".github")
     git(tmp_path, "init", "--quiet")
     return tmp_path
 
 
-@pytest.mark.parametrize("repository", [OURS, THEIRS], ids=["ours", "theirs"], indirect=True)
-def test_nothing_is_found(repository: Path) -> None:
-    """Neither zizmor, nor actionlint with shellcheck, nor GitHub's schema has anything to say."""
+@pytest.mark.parametrize("repository", [TEMPLATE_GITHUB, PROJECT_GITHUB], ids=["template", "project"], indirect=True)
+def test_linters_find_nothing(repository: Path) -> None:
+    """Neither zizmor, nor actionlint with shellcheck, nor GitHub's schema reports anything."""
     assert findings(repository) == {}
-    assert in_schema(repository) == ""
+    assert schema_errors(repository) == ""
 
 
-def test_grants(repository: Path) -> None:
-    """Each job has what the table says, and the workflow as a whole has nothing."""
-    assert grants(repository) == GRANTS
+def test_permissions(repository: Path) -> None:
+    """Each job has the permissions of the table and no others."""
+    assert permissions(repository) == PERMISSIONS
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("file", "part", "instead", "rule"), BROKEN)
-def test_each_rule_bites(repository: Path, file: str, part: str, instead: str, rule: str) -> None:
-    """A workflow that lacks what we promise is found, by the rule that is about it."""
+@pytest.mark.parametrize(("file", "pattern", "replacement", "rule"), VIOLATIONS)
+def test_a_violation_is_detected(repository: Path, file: str, pattern: str, replacement: str, rule: str) -> None:
+    """Each violation is detected by the rule that covers it."""
     workflow = repository / ".github/workflows" / file
     text = workflow.read_text(encoding="utf-8")
-    worse, count = re.subn(part, instead, text, flags=re.MULTILINE)
+    violating, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
     assert count
-    workflow.write_text(worse, encoding="utf-8")
-    if rule == "grants":
-        assert grants(repository) != GRANTS
+    workflow.write_text(violating, encoding="utf-8")
+    if rule == "permissions":
+        assert permissions(repository) != PERMISSIONS
     elif rule == "schema":
-        assert in_schema(repository) != ""
+        assert schema_errors(repository) != ""
     else:
         assert rule in findings(repository)
 
 
 def test_dependabot_leaves_the_chassis_alone() -> None:
-    """What an update replaces nobody else moves, and whatever is proposed is a week old."""
-    config: dict[str, Any] = yaml.safe_load((THEIRS / "dependabot.yml").read_text(encoding="utf-8"))
+    """It ignores the workflows of the chassis, and proposes only releases that are a week old."""
+    config: dict[str, Any] = yaml.safe_load((PROJECT_GITHUB / "dependabot.yml").read_text(encoding="utf-8"))
     packages, actions = config["updates"]
-    assert actions["exclude-paths"] == [f".github/workflows/{file.name}" for file in sorted(THEIRS.glob("*/*.yml"))]
+    assert actions["exclude-paths"] == [
+        f".github/workflows/{file.name}" for file in sorted(PROJECT_GITHUB.glob("*/*.yml"))
+    ]
     assert packages["cooldown"] == actions["cooldown"] == {"default-days": 7}
 
 
 def test_every_command_exists() -> None:
-    """What a workflow asks of the chassis, the chassis can do."""
-    files = [*(THEIRS / "workflows").glob("*.yml"), *(ROOT / "template/chassis/ci").iterdir()]
+    """The workflows use only commands that `chassis` has."""
+    files = [*(PROJECT_GITHUB / "workflows").glob("*.yml"), *(ROOT / "template/chassis/ci").iterdir()]
     text = "".join(file.read_text(encoding="utf-8") for file in files)
-    asked = set(re.findall(r"run --frozen chassis ([a-z-]+(?: [a-z]+)?)", text))
-    assert {"evals run", "ready", "signoffs check", "update"} <= asked
-    for command in sorted(asked):
+    commands = set(re.findall(r"run --frozen chassis ([a-z-]+(?: [a-z]+)?)", text))
+    assert {"evals run", "ready", "signoffs check", "update"} <= commands
+    for command in sorted(commands):
         assert CliRunner().invoke(app, [*command.split(), "--help"]).exit_code == 0, command
 
 
-def grants(repository: Path) -> dict[str, dict[str, str]]:
-    """Return what each job may do, by the names of its workflow and its own."""
-    granted: dict[str, dict[str, str]] = {}
+def permissions(repository: Path) -> dict[str, dict[str, str]]:
+    """Return the permissions of each job, by the names of its workflow and the job."""
+    by_job: dict[str, dict[str, str]] = {}
     for file in sorted((repository / ".github/workflows").glob("*.yml")):
         workflow: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
-        granted |= {f"{file.stem}.{name}": job["permissions"] for name, job in workflow["jobs"].items()}
-    return granted
+        by_job |= {f"{file.stem}.{name}": job["permissions"] for name, job in workflow["jobs"].items()}
+    return by_job
 
 
-def in_schema(repository: Path) -> str:
-    """Return what GitHub's own schema has against the workflows, which is nothing if they are valid."""
+def schema_errors(repository: Path) -> str:
+    """Return the violations of GitHub's schemas; empty if the workflows are valid."""
     kinds = {"github-workflows": "workflows/*.yml", "dependabot": "dependabot.yml"}
     files = {kind: sorted(map(str, (repository / ".github").glob(pattern))) for kind, pattern in kinds.items()}
-    judge = ("check-jsonschema", "--builtin-schema")
+    validate = ("check-jsonschema", "--builtin-schema")
     done = [
-        subprocess.run([*judge, f"vendor.{kind}", *named], capture_output=True, text=True, check=False)
+        subprocess.run([*validate, f"vendor.{kind}", *named], capture_output=True, text=True, check=False)
         for kind, named in files.items()
         if named
     ]
