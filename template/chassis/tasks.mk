@@ -15,7 +15,7 @@ setup: uv.lock .env ## Install everything; can be repeated safely
 	@if [ -d .git ]; then $(RUN) pre-commit install || echo 'The git hooks were not installed; make check runs them anyway.'; fi
 
 adopt: ## After `copier copy` into an existing repository: show which lines are missing
-	@$(UV) tool run --quiet --from ./chassis chassis adopt
+	@$(UV) tool run --quiet --from ./chassis --with ./chassis/tools chassis adopt
 
 check: .venv ## Run everything that must pass before a merge: format, lint, types, sign-offs, tests, hooks
 	$(RUN) ruff format --check .
