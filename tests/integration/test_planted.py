@@ -1,4 +1,4 @@
-"""Regressions planted in a generated project as somebody would plant them: `chassis evals run` turns red and says why.
+"""Regressions planted in a generated project: `chassis evals run` fails, and says why.
 
 All eight kinds are in the chassis' own test_evals_planted.py, with a test that removes each check.
 """
@@ -72,3 +72,11 @@ def test_it_turns_red(planted: Shell, plant: Callable[[Path], None], suite: str,
 
     assert done.returncode == code, done.stdout + done.stderr
     assert sentence in " ".join((done.stdout + done.stderr).split())
+
+
+def test_the_floors_are_printed(project: Shell) -> None:
+    """The script that comes with the cases shows what each confidence floor would do to them."""
+    done = project.tries(".venv/bin/python", "evals/floors.py")
+
+    assert done.returncode == 0, done.stderr
+    assert "In 97.5% of pairs the answerable question has the higher confidence." in " ".join(done.stdout.split())

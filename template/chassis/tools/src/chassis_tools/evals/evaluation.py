@@ -12,7 +12,7 @@ from chassis.config.constraints import load_constraints
 from chassis.config.project import Project
 from chassis.errors import ConfigError
 from chassis_tools.evals.cases import Case, read_datasets
-from chassis_tools.evals.evaluators import Evaluator, GraderModule, read_graders
+from chassis_tools.evals.evaluators import Evaluator, Graders, read_graders
 from chassis_tools.evals.gate.result import GateContext, GateResult, GateVerdict, combine_blocking, join_names
 from chassis_tools.evals.gate.rules import check_rule
 from chassis_tools.evals.gate.validity import find_invalid, require_calibrated_judge
@@ -204,21 +204,14 @@ def make_evaluators(environment: "EvalEnvironment") -> list[Evaluator]:
     Raises:
         ConfigError: There is no grader of a name, or a judge that a rule needs to block cannot be asked.
     """
-    from chassis_tools.evals.judge_client import UnavailableJudge, make_judge
+    from chassis_tools.evals.judge_client import make_judge
 
-    plan, evaluators = environment.plan, list[Evaluator]()
-    graders = GraderModule(plan.grader_source)
-    for name in plan.suite.evaluators:
-        if name not in plan.judges:
-            evaluators.append(graders.evaluator(name))
-            continue
-        try:
-            evaluators.append(make_judge(name, environment))
-        except ConfigError:
-            if name in plan.suite.blocking_evaluators:
-                raise
-            evaluators.append(UnavailableJudge(name, plan.judge_hashes[name]))
-    return evaluators
+    plan = environment.plan
+    graders, blocking = Graders.execute(plan.grader_source), plan.suite.blocking_evaluators
+    return [
+        make_judge(name, environment, required=name in blocking) if name in plan.judges else graders.evaluator(name)
+        for name in plan.suite.evaluators
+    ]
 
 
 def last_run(plan: Plan) -> SuiteRun:

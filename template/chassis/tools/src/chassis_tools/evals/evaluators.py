@@ -1,8 +1,8 @@
-"""Evaluators: the team's own functions in `evals/graders.py`, and the interface that judges share with them."""
+"""Evaluators: the team's functions in `evals/graders.py`, and the interface that judges share with them."""
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -55,21 +55,17 @@ class Evaluator(ABC):
 
     Args:
         name: Its name in suites and records.
-        hash: Changes with the evaluator, because scores of two versions cannot be compared.
+        hash: Changes with the evaluator, because the scores of two versions cannot be compared.
     """
 
     name: str
     hash: str
     is_judge: ClassVar[bool] = False
-    """Whether it asks a model, which costs money and can raise `JudgeFailed`."""
-
-    @abstractmethod
-    def applies(self, case: Case[Any], outcome: CaseOutcome[Any]) -> bool:
-        """Return whether it scores such an outcome of this case at all."""
+    """A judge asks a model about each answer, which costs money and can raise `JudgeFailed`."""
 
     @abstractmethod
     async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
-        """Return the score, or None if it does not apply."""
+        """Return the score of an outcome, or None if the evaluator does not apply to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +74,12 @@ class GraderEvaluator(Evaluator):
 
     grader: Grader
 
-    def applies(self, case: Case[Any], outcome: CaseOutcome[Any]) -> bool:
-        """Return whether the function returns anything but None."""
-        return self._value(case, outcome) is not None
-
     async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
         """Return what the function returns.
 
         Raises:
-            ConfigError: It raises, or returns something else than a score.
+            ConfigError: The function raises, or returns something else than a score.
         """
-        value = self._value(case, outcome)
-        return None if value is None else Score(value)
-
-    def _value(self, case: Case[Any], outcome: CaseOutcome[Any]) -> float | None:
         try:
             value = self.grader(case, outcome)
         except Exception as error:
@@ -102,28 +90,29 @@ class GraderEvaluator(Evaluator):
         if not isinstance(value, bool | int | float) or not 0 <= value <= 1:
             problem = f"{self.name} returns {value!r} for the case {case.id!r}"
             raise ConfigError(FILE, problem, "Return True, False, a number from 0 to 1, or None if it does not apply")
-        return float(value)
+        return Score(float(value))
 
 
-class GraderModule:
-    """The functions of `evals/graders.py`; the file is read and executed once.
+@dataclass(frozen=True, slots=True)
+class Graders:
+    """The content of `evals/graders.py`.
 
     Args:
-        source: The text of the file, or None if there is none.
+        source: Its text, or None if there is no such file.
+        functions: Its functions, by name.
     """
 
-    def __init__(self, source: str | None) -> None:
-        self._source = source
-        self._module = ModuleType("evals_graders")
-        # Some decorators, such as dataclass, look the module of a class up by its name.
-        sys.modules[self._module.__name__] = self._module
-        if source is not None:
-            exec(compile(source, FILE, "exec"), self._module.__dict__)  # noqa: S102  it is the team's own code
+    source: str | None
+    functions: Mapping[str, object]
 
     @classmethod
-    def load(cls, root: Path) -> "GraderModule":
-        """Read and execute the graders of the project at `root`."""
-        return cls(read_graders(root))
+    def execute(cls, source: str | None) -> "Graders":
+        """Execute the text of `evals/graders.py`."""
+        module = ModuleType("evals_graders")
+        # Some decorators, such as dataclass, look up the module of a class by its name.
+        sys.modules[module.__name__] = module
+        exec(compile(source or "", FILE, "exec"), vars(module))  # noqa: S102  it is the team's own code
+        return cls(source, vars(module))
 
     def function(self, name: str) -> Grader:
         """Return the function `name(case, outcome)`.
@@ -131,26 +120,27 @@ class GraderModule:
         Raises:
             ConfigError: There is no such file or function.
         """
-        remedy = f"Write `def {name}(case, outcome) -> bool` in it"
-        if self._source is None:
-            raise ConfigError(FILE, "there is no such file", remedy)
-        grader = getattr(self._module, name, None)
+        grader = self.functions.get(name)
         if not callable(grader):
-            raise ConfigError(FILE, f"it has no function {name!r}", remedy)
+            problem = "there is no such file" if self.source is None else f"it has no function {name!r}"
+            raise ConfigError(FILE, problem, f"Write `def {name}(case, outcome) -> bool` in it")
         return grader
 
     def evaluator(self, name: str) -> GraderEvaluator:
-        """Return the function `name(case, outcome)` as an evaluator.
+        """Return the function `name(case, outcome)` as an evaluator; see `function`."""
+        return GraderEvaluator(name, source_hash(name, self.source or ""), self.function(name))
 
-        Raises:
-            ConfigError: There is no such file or function.
-        """
-        return GraderEvaluator(name, source_hash(name, self._source or ""), self.function(name))
+
+def load_grader(root: Path, name: str) -> Grader:
+    """Return the function `name(case, outcome)` of `evals/graders.py` of the project at `root`, for scripts.
+
+    Raises:
+        ConfigError: There is no such file or function.
+    """
+    return Graders.execute(read_graders(root)).function(name)
 
 
 def read_graders(root: Path) -> str | None:
     """Return the text of `evals/graders.py` of the project at `root`, or None if there is no such file."""
-    try:
-        return (root / FILE).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
+    path = root / FILE
+    return path.read_text(encoding="utf-8") if path.exists() else None

@@ -18,16 +18,7 @@ from chassis.guard.vendors import REQUIRED_VARIABLES
 from chassis_tools.evals.cases import Case
 from chassis_tools.evals.environment import EvalEnvironment, open_environment
 from chassis_tools.evals.evaluators import Evaluator, JudgeFailed, Score
-from chassis_tools.evals.judges import (
-    FILE,
-    PROMPT,
-    Calibration,
-    Judge,
-    Label,
-    judge_hash,
-    load_judges,
-    load_labels,
-)
+from chassis_tools.evals.judges import FILE, PROMPT, Calibration, Label, judge_hash, load_judges, load_labels
 from chassis_tools.evals.outcomes import NOT_RECORDED, CaseOutcome, is_not_recorded
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.recordings import NotRecorded
@@ -39,31 +30,20 @@ VERDICTS = {"PASS": 1.0, "FAIL": 0.0}
 
 @dataclass(frozen=True, slots=True)
 class JudgeClient(Evaluator):
-    """A judge that can be asked. It scores answers only: a referral contains nothing that could have the failure.
+    """A judge as an evaluator. It scores answers only: a referral contains nothing that could have the failure.
 
     Args:
-        judge: What it looks for.
-        guard: The pipeline to its model, without the other models of the chain.
         environment: The run whose budget pays for it.
+        guard: The pipeline to its model alone, or None if the model cannot be asked here.
     """
 
     is_judge: ClassVar[bool] = True
 
-    judge: Judge
-    guard: Guard
     environment: EvalEnvironment
-
-    def applies(self, case: Case[Any], outcome: CaseOutcome[Any]) -> bool:
-        """Return whether the outcome is an answer."""
-        del case
-        return isinstance(outcome, Answered)
+    guard: Guard | None
 
     async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
-        """Return the judge's score of an answer.
-
-        Raises:
-            JudgeFailed: The judge could not be asked, or answered neither PASS nor FAIL.
-        """
+        """Return the score of an answer; see `ask`."""
         if not isinstance(outcome, Answered):
             return None
         return await self.ask(_as_text(case.input), _as_text(outcome.value))
@@ -74,8 +54,11 @@ class JudgeClient(Evaluator):
         Raises:
             JudgeFailed: The judge could not be asked, or answered neither PASS nor FAIL.
         """
+        if self.guard is None:
+            raise JudgeFailed("NoModel")
         call = self.environment.new_call()
-        agent = Agent(GuardedModel(self.guard, call), instructions=PROMPT.format(failure=self.judge.failure))
+        failure = self.environment.plan.judges[self.name].failure
+        agent = Agent(GuardedModel(self.guard, call), instructions=PROMPT.format(failure=failure))
         try:
             reply = await agent.run(f"<question>\n{question}\n</question>\n\n<answer>\n{answer}\n</answer>")
         except (AgentRunError, CallError, NotRecorded) as error:
@@ -88,43 +71,25 @@ class JudgeClient(Evaluator):
         return Score(VERDICTS[verdict], reason.strip(), call.cost)
 
 
-@dataclass(frozen=True, slots=True)
-class UnavailableJudge(Evaluator):
-    """A judge whose model cannot be asked here; it fails on every answer, which rules that only warn can bear."""
-
-    is_judge: ClassVar[bool] = True
-
-    def applies(self, case: Case[Any], outcome: CaseOutcome[Any]) -> bool:
-        """Return whether the outcome is an answer."""
-        del case
-        return isinstance(outcome, Answered)
-
-    async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
-        """Fail on an answer.
-
-        Raises:
-            JudgeFailed: Always, for an answer.
-        """
-        if self.applies(case, outcome):
-            raise JudgeFailed("NoModel")
-        return None
-
-
-def make_judge(name: str, environment: EvalEnvironment) -> JudgeClient:
-    """Return a judge that can be asked.
+def make_judge(name: str, environment: EvalEnvironment, *, required: bool) -> JudgeClient:
+    """Return a judge; one that is not required may be one that cannot be asked, and fails on every answer.
 
     Raises:
-        ConfigError: Its model cannot be asked here.
+        ConfigError: The judge is required, and its model cannot be asked here.
     """
     plan, guard = environment.plan, environment.service.guard
-    judge = plan.judges[name]
-    candidates = tuple(each for each in guard.candidates if each.config.name == judge.model) if guard else ()
-    if guard is None or not candidates:
-        [model] = (model for model in plan.constraints.models if model.name == judge.model)
+    model = plan.judges[name].model
+    candidates = tuple(each for each in guard.candidates if each.config.name == model) if guard else ()
+    if guard and candidates:
+        guard = replace(guard, candidates=candidates)
+    elif required:
+        [provider] = (config.provider for config in plan.constraints.models if config.name == model)
         remedy = f", or run `chassis evals record {plan.name}`" if environment.mode == "replay" else ""
-        problem = f"the model {judge.model!r} cannot be asked here"
-        raise ConfigError(f"{FILE}: judges.{name}.model", problem, f"Set {REQUIRED_VARIABLES[model.provider]}{remedy}")
-    return JudgeClient(name, plan.judge_hashes[name], judge, replace(guard, candidates=candidates), environment)
+        where, problem = f"{FILE}: judges.{name}.model", f"the model {model!r} cannot be asked here"
+        raise ConfigError(where, problem, f"Set {REQUIRED_VARIABLES[provider]}{remedy}")
+    else:
+        guard = None
+    return JudgeClient(name, plan.judge_hashes[name], environment, guard)
 
 
 async def calibrate(project: Project, name: str) -> Calibration:
@@ -146,10 +111,9 @@ async def calibrate(project: Project, name: str) -> Calibration:
         constraints=constraints,
         judges=judges,
         judge_hashes={name: judge_hash(name, judges[name], constraints)},
-        calibrations={},
     )
     async with open_environment(plan, "live") as environment:
-        return await _calibrate(make_judge(name, environment), labels)
+        return await _calibrate(make_judge(name, environment, required=True), labels)
 
 
 async def _calibrate(judge: JudgeClient, labels: Sequence[Label]) -> Calibration:

@@ -41,7 +41,7 @@ class Plan:
     grader_source: str | None = None
     judges: Mapping[str, Judge]
     judge_hashes: Mapping[str, str]
-    calibrations: Mapping[str, Calibration]
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict[str, Calibration])
     accepted: SuiteRun = field(default_factory=SuiteRun)
 
     def cases(self, task: Task[Any, Any]) -> tuple[Case[Any], ...]:

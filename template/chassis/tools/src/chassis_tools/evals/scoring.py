@@ -1,11 +1,11 @@
 """Scores trials: every evaluator says how good every trial is, and judges are asked about each answer once."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from chassis.contract import Task
+from chassis.contract import Answered, Task
 from chassis_tools.evals.cases import Case
 from chassis_tools.evals.evaluators import Evaluator, JudgeFailed
 from chassis_tools.evals.jsonl import JsonlWriter, Progress, as_dict
@@ -49,26 +49,8 @@ class TrialScoring:
 
     def record(self, evaluator: Evaluator, value: float | None, status: TrialStatus, error: str | None) -> ScoreRecord:
         """Return the score of one evaluator as a record."""
-        return ScoreRecord(
-            **self.shared,
-            status=status,
-            error=error,
-            evaluator=evaluator.name,
-            evaluator_hash=evaluator.hash,
-            value=value,
-        )
-
-    def records_without_outcome(self, evaluators: Sequence[Evaluator]) -> Iterator[ScoreRecord]:
-        """Yield the records of a trial without an outcome: 0 if the service failed, no value after an outage.
-
-        Only evaluators that apply to a refusal in this case count it. If none does, all of them do: a grader that
-        looks at answers alone would otherwise lose sight of every crash.
-        """
-        refused = Refused(self.trial.error or "")
-        applicable = [evaluator for evaluator in evaluators if evaluator.applies(self.case, refused)]
-        value = 0.0 if self.trial.status == "failed" else None
-        for evaluator in applicable or evaluators:
-            yield self.record(evaluator, value, self.trial.status, self.trial.error)
+        version = {"evaluator": evaluator.name, "evaluator_hash": evaluator.hash}
+        return ScoreRecord(**self.shared, **version, status=status, error=error, value=value)
 
 
 class Judgements:
@@ -84,20 +66,24 @@ class Judgements:
         self._writer, self._progress = writer, progress
         self._slots = asyncio.Semaphore(max_concurrency)
         # A judge that failed is asked again.
-        self._earlier = {_judgement_key(row): row for row in writer.rows if row.error is None}
+        self._known = {(row.call_id, row.evaluator, row.evaluator_hash): row for row in writer.rows if not row.error}
 
-    def is_due(self, scoring: TrialScoring, judge: Evaluator) -> bool:
-        """Return whether the judge has to be asked about this trial."""
-        if scoring.outcome is None or (scoring.trial.call_id, judge.name, judge.hash) in self._earlier:
-            return False
-        return judge.applies(scoring.case, scoring.outcome)
+    def find(self, scoring: TrialScoring, judge: Evaluator) -> Judgement | None:
+        """Return what the judge said about this trial before, if it did."""
+        return self._known.get((scoring.trial.call_id, judge.name, judge.hash))
 
-    async def get(self, scoring: TrialScoring, judge: Evaluator, outcome: CaseOutcome[Any]) -> Judgement | None:
-        """Return what the judge says about an outcome, or None if it does not apply."""
-        if not self.is_due(scoring, judge):
-            return self._earlier.get((scoring.trial.call_id, judge.name, judge.hash))
+    async def ask(self, scoring: TrialScoring, judge: Evaluator, answer: Answered[Any]) -> Judgement:
+        """Ask the judge about an answer."""
+        value, error = None, None
         async with self._slots:
-            judgement = await _ask_judge(scoring, judge, outcome)
+            try:
+                score = await judge.evaluate(scoring.case, answer)
+                value, reason, cost = (score.value, score.reason, score.cost) if score else (None, "", 0)
+            except JudgeFailed as failure:
+                error, reason, cost = str(failure), failure.reason, failure.cost
+        version = {"evaluator": judge.name, "evaluator_hash": judge.hash}
+        call_id = scoring.trial.call_id
+        judgement = Judgement(call_id=call_id, **version, value=value, error=error, reason=reason, cost=cost)
         self._writer.append(judgement)
         self._progress.advance()
         return judgement
@@ -112,8 +98,8 @@ async def score_trials(
         ConfigError: A grader raises, or returns something else than a score.
     """
     judges = [evaluator for evaluator in evaluators if evaluator.is_judge]
-    due = [judge for scoring in scorings for judge in judges if judgements.is_due(scoring, judge)]
-    progress.start("judgements", len(due))
+    answers = [scoring for scoring in scorings if isinstance(scoring.outcome, Answered)]
+    progress.start("judgements", sum(not judgements.find(answer, judge) for answer in answers for judge in judges))
     scored = await asyncio.gather(*(_score_trial(scoring, evaluators, judgements) for scoring in scorings))
     return [record for records in scored for record in records]
 
@@ -121,42 +107,27 @@ async def score_trials(
 async def _score_trial(
     scoring: TrialScoring, evaluators: Sequence[Evaluator], judgements: Judgements
 ) -> list[ScoreRecord]:
-    outcome = scoring.outcome
+    trial, outcome = scoring.trial, scoring.outcome
     if outcome is None:
-        return list(scoring.records_without_outcome(evaluators))
-    scores = [await _score(scoring, evaluator, outcome, judgements) for evaluator in evaluators]
-    return [record for record in scores if record is not None]
+        return await _records_without_outcome(scoring, evaluators)
+    records: list[ScoreRecord] = []
+    for evaluator in evaluators:
+        if not evaluator.is_judge:
+            if score := await evaluator.evaluate(scoring.case, outcome):
+                records.append(scoring.record(evaluator, score.value, trial.status, trial.error))
+        elif isinstance(outcome, Answered):
+            said = judgements.find(scoring, evaluator) or await judgements.ask(scoring, evaluator, outcome)
+            records.append(scoring.record(evaluator, said.value, "judge_error" if said.error else "ok", said.error))
+    return records
 
 
-async def _score(
-    scoring: TrialScoring, evaluator: Evaluator, outcome: CaseOutcome[Any], judgements: Judgements
-) -> ScoreRecord | None:
-    if evaluator.is_judge:
-        judgement = await judgements.get(scoring, evaluator, outcome)
-        if judgement is None:
-            return None
-        return scoring.record(evaluator, judgement.value, "judge_error" if judgement.error else "ok", judgement.error)
-    score = await evaluator.evaluate(scoring.case, outcome)
-    return None if score is None else scoring.record(evaluator, score.value, scoring.trial.status, scoring.trial.error)
+async def _records_without_outcome(scoring: TrialScoring, evaluators: Sequence[Evaluator]) -> list[ScoreRecord]:
+    """Return the records of a trial without an outcome: 0 if the service failed, no value after an outage.
 
-
-async def _ask_judge(scoring: TrialScoring, judge: Evaluator, outcome: CaseOutcome[Any]) -> Judgement:
-    value, error = None, None
-    try:
-        score = await judge.evaluate(scoring.case, outcome)
-        value, reason, cost = (score.value, score.reason, score.cost) if score else (None, "", 0)
-    except JudgeFailed as failure:
-        error, reason, cost = str(failure), failure.reason, failure.cost
-    return Judgement(
-        call_id=scoring.trial.call_id,
-        evaluator=judge.name,
-        evaluator_hash=judge.hash,
-        value=value,
-        error=error,
-        reason=reason,
-        cost=cost,
-    )
-
-
-def _judgement_key(judgement: Judgement) -> tuple[str, str, str]:
-    return judgement.call_id, judgement.evaluator, judgement.evaluator_hash
+    Only evaluators that apply to a refusal in this case count it. If none does, all of them do: a grader that looks at
+    answers alone would otherwise lose sight of every crash.
+    """
+    trial, refused = scoring.trial, Refused(scoring.trial.error or "")
+    applicable = [each for each in evaluators if await each.evaluate(scoring.case, refused) is not None]
+    value = 0.0 if trial.status == "failed" else None
+    return [scoring.record(each, value, trial.status, trial.error) for each in applicable or evaluators]
