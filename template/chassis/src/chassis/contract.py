@@ -17,11 +17,11 @@ type Json = str | int | float | bool | list[Json] | dict[str, Json] | None
 
 @dataclass(frozen=True, slots=True)
 class Draft[A]:
-    """What a task or a baseline returns. The chassis decides whether it becomes the answer.
+    """The result of a task or a baseline. The chassis decides whether it becomes the answer.
 
     Args:
         value: The proposed answer.
-        confidence: How likely it is to be right, from 0 (a guess) to 1 (certain).
+        confidence: The likelihood that it is right, from 0 (a guess) to 1 (certain).
 
     Raises:
         ValueError: `confidence` is not between 0 and 1.
@@ -109,7 +109,7 @@ class Recognizer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task[Q: BaseModel, A: BaseModel]:
-    """What a service does.
+    """The task of a service.
 
     Args:
         name: The last part of its path, `POST /v1/{name}`: lower-case letters, digits and dashes.

@@ -33,8 +33,8 @@ class ConfigError(ChassisError):
 
     Args:
         where: The file and key, such as `constraints.toml: cost.per_day_usd`.
-        problem: What is wrong, with the value.
-        remedy: What to write instead.
+        problem: The mistake, with the value.
+        remedy: The action that corrects it.
     """
 
     def __init__(self, where: str, problem: str, remedy: str) -> None:
@@ -105,7 +105,7 @@ class DatabaseUnavailable(CallError):
     """The database cannot be used at the moment.
 
     Args:
-        reason: What is wrong with it.
+        reason: The problem.
     """
 
     status, slug, title = 503, "database-unavailable", "The database is unavailable"

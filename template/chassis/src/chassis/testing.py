@@ -1,4 +1,4 @@
-"""What a team's tests use: scripted models, and a whole service around them in which everything else is real.
+"""Tools for a team's tests: scripted models, and a whole service around them in which everything else is real.
 
 It is also a pytest plugin: while tests run, a request to a real model is an error, and tracebacks in the log do
 not show local variables, which may be prompts and answers.

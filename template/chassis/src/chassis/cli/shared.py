@@ -1,4 +1,4 @@
-"""What several commands share: the project's database, and how people type and read values of the task's types."""
+"""Helpers of the commands: use the project's database, and read and show values of the task's types."""
 
 import asyncio
 import json
@@ -41,8 +41,8 @@ def read_typed[T: BaseModel](kind: type[T], text: str, where: str) -> T:
 
     Args:
         kind: The type.
-        text: What the person typed.
-        where: How an error calls it, such as `the question`.
+        text: The input.
+        where: The name of the input in an error, such as `the question`.
 
     Raises:
         ConfigError: The text does not fit the type.

@@ -30,7 +30,7 @@ VENDOR_URLS: dict[Provider, str] = {
 
 
 class Risk(Section):
-    """How much depends on the service."""
+    """The importance of the service."""
 
     tier: RiskTier
     """`experiment`: few people know of it. `standard`: people rely on it. `critical`: its mistakes cause harm. The tier
@@ -39,10 +39,10 @@ class Risk(Section):
 
 
 class Success(Section):
-    """What the service is for, and when to stop it."""
+    """The purpose of the service, and when to stop it."""
 
     metric: str = Field(min_length=5, max_length=200)
-    """What is measured, in words."""
+    """The measure of success, in words."""
     target: float
     """The value to reach."""
     review_on: date
@@ -52,7 +52,7 @@ class Success(Section):
 
 
 class Latency(Section):
-    """How long a caller may have to wait."""
+    """Time limits."""
 
     deadline_seconds: float = Field(gt=0, le=600)
     """The deadline of a call, in seconds. Every retry, fallback and tool loop uses up part of it."""
@@ -71,7 +71,7 @@ class Reliability(Section):
 
 
 class Quality(Section):
-    """How good an answer has to be."""
+    """The required quality of answers."""
 
     confidence_floor: Fraction
     """The lowest confidence at which a draft becomes the answer. Below it, `fallback.low_confidence` applies."""
@@ -99,39 +99,39 @@ class Cost(Section):
 
 
 class Limits(Section):
-    """How much load one caller, or all callers together, may cause."""
+    """Limits on the load that callers cause."""
 
     max_body_bytes: int = Field(gt=0)
-    """The largest request body, in bytes. A larger one is refused with 413."""
+    """The maximum size of a request body, in bytes. A larger one is refused with 413."""
     calls_per_minute: int = Field(gt=0)
-    """How many calls one caller may make to one process in any 60 seconds. More are refused with 429 and
+    """The maximum number of calls of one caller to one process in any 60 seconds. More are refused with 429 and
     `Retry-After`."""
     concurrent_calls: int = Field(gt=0)
-    """How many calls one process works on at the same time."""
+    """The maximum number of calls that one process handles at the same time."""
     queued_calls: int = Field(ge=0)
-    """How many more calls wait for their turn. If the queue is full, calls are refused with 503 and `Retry-After`."""
+    """The maximum number of calls that wait for their turn. More are refused with 503 and `Retry-After`."""
     model_requests_per_call: int = Field(gt=0)
-    """How many model requests one call may make, which stops a looping agent."""
+    """The maximum number of model requests of one call. It stops a looping agent."""
     concurrent_requests_per_model: int = Field(gt=0)
-    """How many requests are sent to one model at the same time, so that a slow model cannot block every call."""
+    """The maximum number of requests to one model at the same time, so that a slow model cannot block all calls."""
     queued_requests_per_model: int = Field(ge=0)
-    """How many more requests wait for that model. If the queue is full, the next model is asked."""
+    """The maximum number of requests that wait for that model. If the queue is full, the next model is asked."""
     retries_per_model: int = Field(ge=0, le=3)
-    """How often a request that never reached a model, or came too soon, is sent to the same model again."""
+    """The maximum number of retries with the same model, after a request that did not reach it or came too soon."""
 
 
 class Cache(Section):
-    """Whether a model's reply is used more than once."""
+    """Reuse of model replies."""
 
     ttl_seconds: int = Field(ge=0)
-    """How long a reply may be reused for the same request of the same caller, in seconds. 0 turns the cache off."""
+    """The time for which a reply is reused for the same request of the same caller, in seconds. 0 turns it off."""
 
 
 class Data(Section):
-    """What callers send."""
+    """The data that callers send."""
 
     data_class: DataClass = Field(alias="class")
-    """The class of the data that callers send."""
+    """The class of this data."""
     refuse: frozenset[SensitiveKind]
     """Kinds of sensitive values that callers may not send. A question that contains one is refused with 422."""
 
@@ -144,10 +144,10 @@ class Destination(Section):
     redact: frozenset[SensitiveKind]
     """Kinds of sensitive values that are replaced by placeholders before anything is sent there."""
     region: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]*$")
-    """Where the data is processed according to the contract, such as `eu`. Without it, `chassis ready` asks."""
+    """The region where the data is processed according to the contract, such as `eu`. `chassis ready` asks for it."""
     retention_days: int | None = Field(default=None, ge=0)
-    """How many days the data is kept there according to the contract; 0 means that it is not kept. Without it,
-    `chassis ready` asks."""
+    """The number of days for which the data is kept there according to the contract; 0 means that it is not kept.
+    `chassis ready` asks for it."""
 
 
 class ModelConfig(Section):
@@ -156,7 +156,7 @@ class ModelConfig(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     """The name of the model in logs, answers and budgets."""
     provider: Provider
-    """Who runs the model. `openai-compatible` is an endpoint of your own; `local` is what `make local-model` starts."""
+    """The provider. `openai-compatible` is an endpoint of your own; `local` is started by `make local-model`."""
     model: str = Field(min_length=1)
     """The vendor's id of the model; a dated one where the vendor offers it."""
     destination: str
@@ -201,7 +201,7 @@ class Tool(Section):
 
 
 class FallbackRules(Section):
-    """What happens when a call does not go as planned. If the baseline is not confident enough, a person answers."""
+    """Fallbacks. `baseline` includes a person: if the baseline is not confident enough, the question is referred."""
 
     low_confidence: Literal["baseline", "review"]
     """When the confidence of the model's draft is below `quality.confidence_floor`."""
@@ -216,10 +216,10 @@ class FallbackRules(Section):
 
 
 class ReviewRules(Section):
-    """How soon people answer the questions in the review queue."""
+    """The review queue."""
 
     due_hours: float = Field(gt=0)
-    """How many hours a person has to answer a referral."""
+    """The number of hours within which a person has to answer a referral."""
 
 
 class Constraints(Section):

@@ -32,7 +32,7 @@ class Team(Section):
     handle: str = Field(pattern=r"^@[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*$")
     """The team's handle on the forge: `@company/team`, on GitLab also `@group/subgroup/team`, or `@person`."""
     email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
-    """Where people reach the team. Required if the team is accountable for a role."""
+    """The team's email address. Required if the team is accountable for a role."""
 
 
 class Role(Section):

@@ -1,1 +1,1 @@
-"""What outlives the process: one database, and one module for each thing that is stored in it."""
+"""The database, and one module for each kind of thing that is stored in it."""

@@ -1,4 +1,4 @@
-"""API keys. Only their SHA-256 hashes are stored, so that nobody can call the service with a stolen database.
+"""API keys. Only their SHA-256 hashes are stored, so that a stolen database does not help to call the service.
 
 A key has 192 random bits. A slow password hash, which protects short passwords, would only make every call slower.
 """
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known about a key, except the key itself. Times are UTC."""
+    """The record of a key, without the key itself. Times are UTC."""
 
     id: str
     caller: str

@@ -1,7 +1,7 @@
-"""What the rest of the chassis needs from a database: fetch, execute, transaction, close.
+"""The interface of the two databases, SQLite and PostgreSQL: fetch, execute, transaction, close.
 
-Statements are written once, in the SQL that SQLite and PostgreSQL share, with parameters such as `$1`. The exception is
-reserving and settling money, where each has its own (`money/statements.py`), because every model request does both.
+Statements are written once, in the SQL that both understand, with parameters such as `$1`. The exception is reserving
+and settling money, where each has its own (`money/statements.py`), because every model request does both.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ type Value = str | float | None
 """Type checkers accept an `int` as a `float`; the databases keep them apart."""
 
 LOCK_TIMEOUT_SECONDS = 2.0
-"""How long a statement may wait. After that the database counts as unavailable, and the call goes on without it."""
+"""The time that a statement may wait. After that the database is unavailable, and the call goes on without it."""
 log = structlog.get_logger()
 
 
 class Connection(Protocol):
-    """What both a database and an open transaction can do.
+    """The methods that a database and an open transaction have in common.
 
     Every statement may raise `DatabaseUnavailable`. Any other error is a mistake in the statement.
     """

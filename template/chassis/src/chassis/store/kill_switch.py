@@ -12,7 +12,7 @@ from chassis.telemetry.instruments import Instruments
 
 MODELS = "models"
 REFRESH_SECONDS = 1.0
-"""How often a process reads the state, and so how long it may take until a change has effect."""
+"""The interval at which a process reads the state, and so the time until a change has effect."""
 log = structlog.get_logger()
 
 

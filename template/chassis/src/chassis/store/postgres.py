@@ -13,8 +13,7 @@ from chassis.store.database import LOCK_TIMEOUT_SECONDS, Connection, Row, Value,
 driver: Any = asyncpg
 """asyncpg has no types; this file gives types to what goes in and comes out."""
 MAX_CONNECTIONS = 10
-"""How many connections one process opens. More would only wait for each other, because all calls update the same few
-accounts."""
+"""The maximum for one process. More would only wait for each other, because all calls update the same few accounts."""
 MIGRATION_LOCK = 0x63_68_61_73_73_69_73
 """The number of the advisory lock under which one replica at a time applies migrations: `chassis` in ASCII."""
 REASONS: dict[str, DatabaseProblem] = {
@@ -29,7 +28,7 @@ REASONS: dict[str, DatabaseProblem] = {
     "58": "damaged",
     "XX": "damaged",
 }
-"""What is wrong with the server, by the class of its SQLSTATE. Any other class is a mistake in the statement."""
+"""The problem of the server, by the class of its SQLSTATE. Any other class is a mistake in the statement."""
 
 
 class PostgresDatabase:

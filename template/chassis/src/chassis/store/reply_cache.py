@@ -17,7 +17,7 @@ class ReplyCache:
 
     Args:
         database: Where the replies are stored.
-        ttl_seconds: How long a reply may be reused; 0 turns the cache off.
+        ttl_seconds: The time for which a reply may be reused; 0 turns the cache off.
     """
 
     def __init__(self, database: Database, ttl_seconds: int) -> None:

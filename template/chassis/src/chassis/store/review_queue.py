@@ -25,7 +25,7 @@ class Referral:
     Args:
         id: The ticket, `r_` and 16 hexadecimal digits.
         task: The name of the task.
-        caller: Who asked.
+        caller: The caller who asked.
         call_id: The id of the call, also in its log line and trace.
         fallback_reason: Why a person has to answer.
         question: The question as JSON of the task's input type.
@@ -34,7 +34,7 @@ class Referral:
         created_at: When the question was added to the queue.
         due_at: When the answer is due.
         answer: The person's answer as JSON of the task's output type, or None while the referral is open.
-        answered_by: Who answered.
+        answered_by: The person who answered.
         answered_at: When the person answered.
     """
 
@@ -58,7 +58,7 @@ class ReviewQueue:
 
     Args:
         database: Where the referrals are stored.
-        due_hours: How many hours a person has to answer.
+        due_hours: The number of hours within which a person has to answer.
     """
 
     def __init__(self, database: Database, due_hours: float) -> None:
@@ -120,7 +120,7 @@ class ReviewQueue:
         Args:
             referral_id: The ticket.
             answer: The answer as JSON of the task's output type.
-            by: Who answers.
+            by: The person who answers.
 
         Raises:
             NotFound: There is no such referral.

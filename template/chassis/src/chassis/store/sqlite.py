@@ -31,7 +31,7 @@ REASONS: dict[int, DatabaseProblem] = {
     sqlite3.SQLITE_CORRUPT: "damaged",
     sqlite3.SQLITE_NOTADB: "damaged",
 }
-"""What is wrong with the file, by SQLite's primary result code. Any other code is a mistake in the statement."""
+"""The problem of the file, by SQLite's primary result code. Any other code is a mistake in the statement."""
 
 
 class SqliteDatabase:

@@ -39,16 +39,16 @@ log = structlog.get_logger()
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 SIGNAL_ENDPOINTS = {"traces": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "metrics": "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"}
 FLUSH_SECONDS = 5
-"""How long a shutdown waits for a collector that does not answer."""
+"""The time that a shutdown waits for a collector that does not answer."""
 LOCAL_DELAY_MILLIS = 200
-"""How soon a span is in the local file. It is short, because people run `chassis trace` right after a call."""
+"""The delay until a span is in the local file. It is short, because people run `chassis trace` right after a call."""
 PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Requested every few seconds by orchestrators and monitoring. They are not traced, and never wait for a slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What every span and metric says about its origin.
+    """The origin of spans and metrics, which each of them names.
 
     `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` in the environment override it.
 
@@ -108,7 +108,7 @@ def start_telemetry(identity: Identity, var: Path) -> Telemetry:
     """Start to record.
 
     Args:
-        identity: What spans and metrics say about their origin.
+        identity: The origin of the spans and metrics.
         var: The folder of the local file of traces.
 
     Raises:

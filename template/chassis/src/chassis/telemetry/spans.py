@@ -61,7 +61,7 @@ class SpanStore(SpanExporter):
 
     Args:
         path: The file. It is created with its folder if necessary.
-        keep: How many traces to keep.
+        keep: The number of traces to keep.
     """
 
     def __init__(self, path: Path, keep: int = 500) -> None:

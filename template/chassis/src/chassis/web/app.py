@@ -24,7 +24,7 @@ HEAD = """
     <script>
     document.documentElement.classList.toggle("dark-mode", matchMedia("(prefers-color-scheme: dark)").matches)
     </script>"""
-"""What Swagger UI's page lacks: it fits on a phone, and is dark for people who prefer that."""
+"""Makes Swagger UI's page fit on a phone, and dark for people who prefer that."""
 
 
 def build_app(wiring: Wiring) -> FastAPI:

@@ -17,7 +17,7 @@ MEDIA_TYPE = "application/problem+json"
 INTERNAL_ERROR = "Internal error; the owners of the service can find it by the call_id"
 FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 MAX_FIELD_PROBLEMS = 20
-"""How many invalid fields a response lists, so that a body with thousands of them does not cause a huge response."""
+"""The maximum number of invalid fields in a response, because a body may have thousands of them."""
 log = structlog.get_logger()
 
 
@@ -125,7 +125,7 @@ def problem_response(
 def refusal_response(error: CallError, call_id: str, **details: Any) -> Response:
     """Return the response for a request that was refused before a call started, and log it.
 
-    Without this line nobody could find the call id of the response in the log.
+    Without this line, the call id of the response could not be found in the log.
     """
     log.info("request.refused", call_id=call_id, status=error.status, problem=error.slug)
     return problem_response(error, call_id, **details)

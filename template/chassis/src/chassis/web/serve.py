@@ -21,7 +21,7 @@ from chassis.web.app import build_app
 from chassis.wiring import Wiring
 
 DRAIN_NOTICE_SECONDS = 2.0
-"""How long connections are still accepted after /readyz first answered 503: load balancers need time to notice."""
+"""The time for which connections are accepted after /readyz first answered 503. Load balancers need it to notice."""
 log = structlog.get_logger()
 
 
