@@ -15,7 +15,9 @@ from chassis.usd import format_usd, nano_usd
 if TYPE_CHECKING:
     from chassis.web.schemas import AnsweredBody, ReferredBody
 
-CALLER = "cli"
+type ResponseBody = AnsweredBody[Any] | ReferredBody
+
+CLI_CALLER = "cli"
 
 
 def ask(
@@ -31,7 +33,7 @@ def ask(
     typer.secho("\n" + " · ".join(_facts(body)), dim=True)
 
 
-async def _ask(text: str) -> "AnsweredBody[Any] | ReferredBody":
+async def _ask(text: str) -> ResponseBody:
     from chassis.web.schemas import body_of
     from chassis.wiring import wire
 
@@ -40,7 +42,7 @@ async def _ask(text: str) -> "AnsweredBody[Any] | ReferredBody":
     configure_logs(production=settings.production)
     async with wire(project, settings=settings) as wiring:
         question = read_typed(wiring.task.takes, text, "the question")
-        call = wiring.service.new_call(CALLER)
+        call = wiring.service.new_call(CLI_CALLER)
         with wiring.telemetry.instruments.span("chassis ask", {}):
             return body_of(await wiring.service.answer(question, call), call, wiring)
 
@@ -53,7 +55,7 @@ def _ticket(body: "ReferredBody") -> str:
     )
 
 
-def _facts(body: "AnsweredBody[Any] | ReferredBody") -> list[str]:
+def _facts(body: ResponseBody) -> list[str]:
     trace = f"trace {body.trace_id}"
     if body.outcome == "referred":
         return [trace]

@@ -12,7 +12,7 @@ from chassis.config.settings import load_settings
 from chassis.store.kill_switch import KillSwitch
 from chassis.telemetry.instruments import NO_INSTRUMENTS
 
-By = Annotated[str | None, typer.Option(help="Who switches them off; you by default.")]
+SwitchedOffBy = Annotated[str | None, typer.Option(help="Who switches them off; you by default.")]
 Reason = Annotated[str | None, typer.Option(help="Why; `chassis models status` shows it.")]
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
 
 
 @app.command()
-def off(by: By = None, reason: Reason = None) -> None:
+def off(by: SwitchedOffBy = None, reason: Reason = None) -> None:
     """Switch all models off, in all replicas within one second."""
     _with_kill_switch(lambda switch: switch.turn_off(by or getpass.getuser(), reason))
     typer.echo("The models are off. The baseline and people answer until `uv run chassis models on`.")

@@ -17,10 +17,14 @@ from chassis.config.project import Project, find_project
 from chassis.errors import ConfigError, NotFound
 from chassis.store.review_queue import Referral, ReviewQueue
 
-ReferralId = Annotated[str, typer.Argument(metavar="ID", help="As `chassis review list` shows it.")]
-Text = Annotated[str | None, typer.Argument(metavar="ANSWER", help="JSON, or plain text if the answer is one text.")]
-File = Annotated[Path | None, typer.Option(help="Read the answer from a file instead.", exists=True, dir_okay=False)]
-By = Annotated[str | None, typer.Option(help="Who answers; you by default.")]
+ReferralArgument = Annotated[str, typer.Argument(metavar="ID", help="As `chassis review list` shows it.")]
+AnswerText = Annotated[
+    str | None, typer.Argument(metavar="ANSWER", help="JSON, or plain text if the answer is one text.")
+]
+AnswerFile = Annotated[
+    Path | None, typer.Option(help="Read the answer from a file instead.", exists=True, dir_okay=False)
+]
+AnsweredBy = Annotated[str | None, typer.Option(help="Who answers; you by default.")]
 
 app = typer.Typer(help="Answer the questions in the review queue.", no_args_is_help=True)
 
@@ -57,7 +61,7 @@ def list_referrals() -> None:
 
 
 @app.command()
-def show(referral_id: ReferralId) -> None:
+def show(referral_id: ReferralArgument) -> None:
     """Show everything about one referral."""
     referral = _find(find_project(), referral_id)
     for name in FACTS:
@@ -68,7 +72,9 @@ def show(referral_id: ReferralId) -> None:
 
 
 @app.command()
-def answer(referral_id: ReferralId, text: Text = None, file: File = None, by: By = None) -> None:
+def answer(
+    referral_id: ReferralArgument, text: AnswerText = None, file: AnswerFile = None, by: AnsweredBy = None
+) -> None:
     """Answer a referral. Its caller can fetch the answer from then on."""
     if file is not None and text is None:
         text = file.read_text(encoding="utf-8")

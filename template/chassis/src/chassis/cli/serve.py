@@ -18,11 +18,11 @@ async def _serve(host: str, port: int) -> None:
     from chassis.config.project import find_project
     from chassis.config.settings import load_settings
     from chassis.telemetry.logs import configure_logs
-    from chassis.web.serve import serve as serve_wired
+    from chassis.web.server import run_server
     from chassis.wiring import wire
 
     project = find_project()
     settings = load_settings(project.root)
     configure_logs(production=settings.production)
     async with wire(project, settings=settings) as wiring:
-        await serve_wired(wiring, host, port, say=typer.echo)
+        await run_server(wiring, host, port, say=typer.echo)

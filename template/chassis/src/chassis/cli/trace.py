@@ -17,6 +17,11 @@ from chassis.usd import format_usd, nano_usd
 if TYPE_CHECKING:
     from chassis.telemetry.spans import StoredSpan
 
+type Spans = Sequence[StoredSpan]
+"""All spans of one trace in order of time, at least one."""
+type Branches = Iterator[tuple[str, StoredSpan]]
+"""Spans, each with the branch to draw before it."""
+
 NO_TRACES = "There is no trace yet; ask a question first: uv run chassis ask '…'"
 
 
@@ -49,12 +54,8 @@ def _fail(sentence: str) -> None:
     raise typer.Exit(code=1)
 
 
-def draw(spans: "Sequence[StoredSpan]") -> RenderableType:
-    """Return one trace as a table with three columns: the tree of its spans, their durations, their main attributes.
-
-    Args:
-        spans: All spans of one trace in order of time, at least one.
-    """
+def draw(spans: Spans) -> RenderableType:
+    """Return one trace as a table with three columns: the tree of its spans, their durations, their main attributes."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True, style="cyan")
@@ -66,7 +67,7 @@ def draw(spans: "Sequence[StoredSpan]") -> RenderableType:
     return Group(Text(f"trace {spans[0].trace_id}  {started:%Y-%m-%d %H:%M:%S} UTC", style="dim"), table)
 
 
-def _tree(spans: "Sequence[StoredSpan]") -> "Iterator[tuple[str, StoredSpan]]":
+def _tree(spans: Spans) -> Branches:
     """Yield each span after its parent, with the branch to draw before it.
 
     A span whose parent is not in the trace is a root; its parent may belong to another service.
@@ -76,7 +77,7 @@ def _tree(spans: "Sequence[StoredSpan]") -> "Iterator[tuple[str, StoredSpan]]":
     for span in spans:
         children.setdefault(span.parent_id if span.parent_id in span_ids else None, []).append(span)
 
-    def below(parent: str, trunk: str) -> "Iterator[tuple[str, StoredSpan]]":
+    def below(parent: str, trunk: str) -> Branches:
         siblings = children.get(parent, [])
         for span in siblings:
             last = span is siblings[-1]

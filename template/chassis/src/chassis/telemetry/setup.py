@@ -32,7 +32,9 @@ from chassis.telemetry.instruments import Instruments, create_instruments
 from chassis.telemetry.spans import TRACES_FILE, SpanStore
 
 if TYPE_CHECKING:
-    from fastapi.telemetry import TelemetryConfig
+    from fastapi.telemetry import TelemetryConfig  # importing FastAPI here would slow every command down
+
+type FastApiTelemetry = TelemetryConfig
 
 log = structlog.get_logger()
 
@@ -74,7 +76,7 @@ class Telemetry:
     instruments: Instruments
     registry: CollectorRegistry
 
-    def for_fastapi(self) -> "TelemetryConfig":
+    def for_fastapi(self) -> FastApiTelemetry:
         """Return the argument `telemetry` of `FastAPI`: one server span and one duration for each request.
 
         FastAPI continues an incoming `traceparent`. Its log records are off, because they contain messages of

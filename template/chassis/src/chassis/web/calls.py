@@ -23,10 +23,10 @@ from chassis.limits import RateLimiter
 from chassis.web.auth import Caller, keyed_route
 from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, InvalidInput, MalformedBody, WrongMediaType
 from chassis.web.schemas import (
-    CALL_ID,
-    LOCATION,
+    CALL_ID_HEADERS,
+    LOCATION_HEADERS,
     REFERRAL_LINK,
-    REFERRALS,
+    REFERRALS_PATH,
     AnsweredBody,
     ReferralBody,
     ReferredBody,
@@ -79,11 +79,11 @@ def _add_ask(router: APIRouter, wiring: Wiring) -> None:
 
 def _ask_responses(gives: type[BaseModel]) -> Responses:
     return {
-        200: {"model": specialized(AnsweredBody, gives), "description": "The answer", "headers": CALL_ID},
+        200: {"model": specialized(AnsweredBody, gives), "description": "The answer", "headers": CALL_ID_HEADERS},
         202: {
             "model": ReferredBody,
             "description": "A person will answer",
-            "headers": CALL_ID | LOCATION,
+            "headers": CALL_ID_HEADERS | LOCATION_HEADERS,
             "links": REFERRAL_LINK,
         },
         **problem_responses(
@@ -124,13 +124,13 @@ def _add_referral(router: APIRouter, wiring: Wiring) -> None:
 
     body_type = specialized(ReferralBody, wiring.task.gives)
     router.add_api_route(
-        f"{REFERRALS}/{{referral_id}}",
+        f"{REFERRALS_PATH}/{{referral_id}}",
         referral,
         methods=["GET"],
         operation_id="referral",
         summary="Fetch a person's answer",
         responses={
-            200: {"model": body_type, "description": "The referral", "headers": CALL_ID},
+            200: {"model": body_type, "description": "The referral", "headers": CALL_ID_HEADERS},
             **problem_responses(*COMMON_ERRORS, NotFound),
         },
     )

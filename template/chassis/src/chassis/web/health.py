@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from chassis.errors import CallError
 from chassis.store.database import Database
 from chassis.web.problems import NotReady
-from chassis.web.schemas import CALL_ID, ReadyBody, StatusBody, problem_responses
+from chassis.web.schemas import CALL_ID_HEADERS, ReadyBody, StatusBody, problem_responses
 from chassis.wiring import Wiring
 
 DATABASE_TIMEOUT_SECONDS = 2.0
@@ -23,7 +23,9 @@ def health_router(wiring: Wiring) -> APIRouter:
     router = APIRouter(tags=["Health and metrics"])
 
     @router.get(
-        "/healthz", summary="Liveness probe", responses={200: {"headers": CALL_ID}, **problem_responses(CallError)}
+        "/healthz",
+        summary="Liveness probe",
+        responses={200: {"headers": CALL_ID_HEADERS}, **problem_responses(CallError)},
     )
     async def healthz() -> StatusBody:
         return StatusBody(status="alive")
@@ -31,7 +33,7 @@ def health_router(wiring: Wiring) -> APIRouter:
     @router.get(
         "/readyz",
         summary="Readiness probe",
-        responses={200: {"headers": CALL_ID}, **problem_responses(CallError, NotReady)},
+        responses={200: {"headers": CALL_ID_HEADERS}, **problem_responses(CallError, NotReady)},
     )
     async def readyz(request: Request) -> ReadyBody:
         if request.app.state.draining:
@@ -48,7 +50,7 @@ def health_router(wiring: Wiring) -> APIRouter:
         responses={
             200: {
                 "description": "Metrics in the text format of Prometheus",
-                "headers": CALL_ID,
+                "headers": CALL_ID_HEADERS,
                 "content": {"text/plain": {"schema": {"type": "string"}}},
             },
             **problem_responses(CallError),

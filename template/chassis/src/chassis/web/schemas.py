@@ -14,7 +14,7 @@ from chassis.usd import to_usd
 from chassis.web.problems import MEDIA_TYPE, Problem
 from chassis.wiring import Wiring
 
-REFERRALS = "/v1/referrals"
+REFERRALS_PATH = "/v1/referrals"
 
 
 class Body(BaseModel):
@@ -103,7 +103,7 @@ def body_of(outcome: Outcome[Any], call: Call, wiring: Wiring) -> AnsweredBody[A
                 referral_id=referred.referral_id,
                 fallback_reason=referred.fallback_reason,
                 due_at=referred.due_at,
-                location=f"{REFERRALS}/{referred.referral_id}",
+                location=f"{REFERRALS_PATH}/{referred.referral_id}",
                 contact=str(wiring.owner.email),
                 trace_id=current_trace_id(),
             )
@@ -115,26 +115,30 @@ type Responses = dict[int | str, dict[str, Any]]
 """OpenAPI responses by status, as FastAPI takes them."""
 
 SCHEMAS = "#/components/schemas/"
-CALL_ID = {
+CALL_ID_HEADERS = {
     "X-Call-Id": {
         "description": "The id of this request in logs and traces",
         "required": True,
         "schema": {"type": "string"},
     }
 }
-LOCATION = {
+LOCATION_HEADERS = {
     "Location": {"description": "Where the answer can be fetched", "required": True, "schema": {"type": "string"}}
 }
-RETRY_AFTER = {
+RETRY_AFTER_HEADERS = {
     "Retry-After": {
         "description": "The number of seconds after which to try again",
         "schema": {"type": "integer"},
     }
 }
-WWW_AUTHENTICATE = {
+WWW_AUTHENTICATE_HEADERS = {
     "WWW-Authenticate": {"description": "How to authenticate", "required": True, "schema": {"type": "string"}}
 }
-STATUS_HEADERS: dict[int, dict[str, Any]] = {401: WWW_AUTHENTICATE, 429: RETRY_AFTER, 503: RETRY_AFTER}
+STATUS_HEADERS: dict[int, dict[str, Any]] = {
+    401: WWW_AUTHENTICATE_HEADERS,
+    429: RETRY_AFTER_HEADERS,
+    503: RETRY_AFTER_HEADERS,
+}
 """The headers of an error response besides the call id, by status."""
 REFERRAL_LINK = {"referral": {"operationId": "referral", "parameters": {"referral_id": "$response.body#/referral_id"}}}
 
@@ -148,7 +152,7 @@ def problem_responses(*kinds: type[CallError]) -> Responses:
     return {
         status: {
             "description": "; ".join(lines),
-            "headers": CALL_ID | STATUS_HEADERS.get(status, {}),
+            "headers": CALL_ID_HEADERS | STATUS_HEADERS.get(status, {}),
             "content": content,
         }
         for status, lines in descriptions.items()

@@ -25,7 +25,7 @@ DRAIN_NOTICE_SECONDS = 2.0
 log = structlog.get_logger()
 
 
-async def serve(wiring: Wiring, host: str, port: int, say: Callable[[str], None]) -> None:
+async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl+C, then drain.
 
     Args:
@@ -109,7 +109,8 @@ async def _announce(wiring: Wiring, address: str, say: Callable[[str], None]) ->
     has_key = any(key.revoked_at is None for key in await wiring.api_keys.list_keys())
     log.info("service.started", address=address, task=wiring.task.name, version=wiring.project.version)
     if not wiring.settings.production:
-        say(f"{wiring.project.name} listens on {address}. Try it at {address}/docs")
+        say(f"{wiring.project.name} listens on {address}")
+        say(f"Try it in a browser: {address}/docs")
     if has_key:
         return
     if wiring.settings.production or not _is_private(wiring, address):
