@@ -1,57 +1,84 @@
-"""The shape of the code: every arrow points one way, nothing goes round in circles, and no file grows out of sight."""
+"""The shape of the code: imports point down, a name means one thing, and files and functions stay small."""
 
 import ast
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import code_measures
 import pytest
+from code_measures import Module, function_lines, middle
 
-import chassis
-
-SOURCE = Path(chassis.__file__).parent
-LAYERS = (
-    ("contract", "errors", "clock", "usd"),
-    ("config",),
-    ("privacy",),
-    ("call", "limits", "store", "telemetry"),
-    ("money",),
-    ("guard", "gauges", "call_log"),
-    ("draft",),
-    ("service",),
-    ("wiring",),
-    ("web", "testing"),
-    ("cli",),
-)
-"""From the ground up; a module or a folder may import from its own layer and from those below it."""
+ROOT = Path(__file__).parents[3]
+PACKAGES = {
+    "chassis": code_measures.modules(ROOT / code_measures.RUNTIME),
+    "chassis_tools": code_measures.modules(ROOT / code_measures.TOOLS),
+}
+MODULES = {module.name: module for code in PACKAGES.values() for module in code}
+LAYERS = {
+    "chassis": (
+        ("contract", "errors", "clock", "usd"),
+        ("config",),
+        ("privacy",),
+        ("call", "limits", "store", "telemetry"),
+        ("money",),
+        ("guard", "gauges", "call_log"),
+        ("draft",),
+        ("service",),
+        ("wiring",),
+        ("web", "testing"),
+        ("cli",),
+    ),
+    "chassis_tools": (
+        ("evals", "governance"),
+        ("readiness", "updates"),
+        ("cli",),
+    ),
+}
+"""Bottom layer first; a module or subpackage imports from its own layer and from those below it."""
 STEPS = {
     *("kill_switch", "redact", "reply_cache", "reservation", "fallback"),
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
-MAX_LINES = 400
+LIMITS: dict[str, dict[str, float]] = {
+    "files": {"chassis": 92, "chassis_tools": 80},
+    "lines": {"chassis": 8_700, "chassis_tools": 8_600},
+    "longest file": {"chassis": 400, "chassis_tools": 400},
+    "median file": {"chassis": 130, "chassis_tools": 130},
+    "median function": {"chassis": 8, "chassis_tools": 8},
+    "percent of long functions": {"chassis": 10, "chassis_tools": 10},
+}
+"""The most that each package may measure; lengths in lines."""
+SHORT_FUNCTION = 25
+"""Lines below which a function is short."""
+HOMONYMS = {"Table", "Turn", "accept", "calibrate", "gate", "run", "serve", "show"}
+"""Public names that still mean two things."""
+IMPORT_EVERYTHING = """
+import importlib.metadata, pkgutil, sys
+sys.modules["chassis_tools"] = None
+importlib.metadata.entry_points = lambda **_: ()
+import chassis
+for module in pkgutil.walk_packages(chassis.__path__, "chassis."):
+    importlib.import_module(module.name)
+"""
 
 
-def module_of(file: Path) -> str:
-    """Return the dotted name of a file of ours."""
-    return ".".join(("chassis", *file.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
+def imports_of(module: Module) -> set[str]:
+    """Return our modules that a module imports, inside functions too, without the packages that only re-export."""
+    imported = {_nearest(name) for name in _imported_names(module)}
+    return {name for name in imported if name is not None} - {module.name, *PACKAGES}
 
 
-MODULES = {module_of(file): file for file in sorted(SOURCE.rglob("*.py"))}
-
-
-def imports_of(module: str) -> set[str]:
-    """Return the modules of ours that a module imports, inside functions too."""
-    return {found for name in _imported_names(MODULES[module]) if (found := _nearest(name)) not in {None, module}}
-
-
-def _imported_names(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+def _imported_names(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
         match node:
             case ast.Import(names=names):
                 yield from (name.name for name in names)
-            case ast.ImportFrom(module=str(module), names=names):
-                yield from (f"{module}.{name.name}" for name in names)
+            case ast.ImportFrom(module=str(origin), names=names):
+                yield from (f"{origin}.{name.name}" for name in names)
 
 
 def _nearest(name: str) -> str | None:
@@ -60,62 +87,108 @@ def _nearest(name: str) -> str | None:
     return name if name in MODULES else None
 
 
-def layer_of(module: str) -> int:
-    """Return how far above the ground a module stands."""
-    part = module.split(".")[1]
-    return next(level for level, parts in enumerate(LAYERS) if part in parts)
+def layer_of(name: str) -> tuple[int, int]:
+    """Return the package of a module, the runtime being the lower one, and its layer therein."""
+    package, part, *_ = name.split(".")
+    layers = LAYERS[package]
+    return list(PACKAGES).index(package), next(level for level, parts in enumerate(layers) if part in parts)
 
 
-@pytest.mark.parametrize("module", sorted(set(MODULES) - {"chassis"}))
-def test_imports_point_down(module: str) -> None:
-    """A module knows only its own layer and those below it; the package itself exports from the ground."""
-    upward = {other for other in imports_of(module) - {"chassis"} if layer_of(other) > layer_of(module)}
+INNER = {name: module for name, module in MODULES.items() if name not in PACKAGES}
+
+
+@pytest.mark.parametrize("module", INNER.values(), ids=INNER)
+def test_imports_point_down(module: Module) -> None:
+    """A module imports from its own layer and from lower ones; so the runtime imports nothing from the tools."""
+    upward = {other for other in imports_of(module) if layer_of(other) > layer_of(module.name)}
 
     assert upward == set()
 
 
-def test_the_map_is_true() -> None:
-    """Whoever reads the README finds every module, and on the line where it stands."""
-    text = (SOURCE.parents[1] / "README.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^\| (`.+?`) \|", text.partition("## The map")[2], re.MULTILINE)
+def test_the_runtime_works_without_the_tools() -> None:
+    """Every module of the runtime can be imported where there is no `chassis_tools`, as in the production image."""
+    done = subprocess.run([sys.executable, "-c", IMPORT_EVERYTHING], check=False, capture_output=True, text=True)
 
-    assert tuple(tuple(re.findall(r"[a-z_]+", line)) for line in lines) == LAYERS
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_there_is_no_cycle() -> None:
-    """The modules can be put in an order in which each imports only earlier ones."""
-    order = TopologicalSorter({module: imports_of(module) - {"chassis"} for module in MODULES}).static_order()
+    """The modules of both packages have an order in which each imports only earlier ones."""
+    order = TopologicalSorter({module.name: imports_of(module) for module in MODULES.values()}).static_order()
 
-    assert set(order) >= set(MODULES)
+    assert set(order) >= set(MODULES) - set(PACKAGES)
+
+
+def test_statistics_know_nothing_of_evaluation() -> None:
+    """The formulas take numbers and return numbers, so that they can be read and checked alone."""
+    prefix = "chassis_tools.evals.stats."
+    imported = {other for name, module in INNER.items() if name.startswith(prefix) for other in imports_of(module)}
+
+    assert {name for name in imported if not name.startswith(prefix)} == set()
+
+
+def test_the_map_in_the_readme_is_true() -> None:
+    """A reader of the README finds every module of the runtime, on the line of its layer."""
+    text = (ROOT / "template/chassis/README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| (`.+?`) \|", text.partition("## The map")[2], re.MULTILINE)
+
+    assert tuple(tuple(re.findall(r"[a-z_]+", line)) for line in lines) == LAYERS["chassis"]
 
 
 def test_the_steps_of_the_pipeline_do_not_import_each_other() -> None:
     """Only `guard/pipeline.py` knows their order, so that a step can be read, moved or left out alone."""
-    imports = {
-        (step, other)
-        for step in STEPS
-        for other in STEPS
-        if f"chassis.guard.{other}" in imports_of(f"chassis.guard.{step}")
-    }
+    imported = {step: imports_of(MODULES[f"chassis.guard.{step}"]) for step in STEPS}
+    other_steps = {step: {f"chassis.guard.{other}" for other in STEPS - {step}} for step in STEPS}
 
-    assert imports == set()
+    assert {step for step in STEPS if imported[step] & other_steps[step]} == set()
 
 
 def test_the_sdks_of_vendors_are_imported_in_one_file() -> None:
-    """Where a provider is reached there is a guard in front of it, because there is only one such place."""
-    reaching = {
-        module
-        for module, file in MODULES.items()
-        if any(name.split(".")[0] in {"openai", "anthropic", "google"} for name in _imported_names(file))
+    """There is one place where a provider can be reached, so a guard is always in front of it."""
+    sdks = {"openai", "anthropic", "google"}
+    importing = {
+        module.name for module in MODULES.values() if sdks & {name.split(".")[0] for name in _imported_names(module)}
     }
 
-    assert reaching == {"chassis.guard.vendors"}
+    assert importing == {"chassis.guard.vendors"}
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_file_can_be_read_in_one_go(module: str) -> None:
-    """No file is longer than three screens, and each opens with a sentence that says what it is for."""
-    text = MODULES[module].read_text(encoding="utf-8")
+def test_a_public_name_means_one_thing() -> None:
+    """No two modules, of either package, define a public class, function or type of the same name."""
+    assert set(code_measures.homonyms(MODULES.values())) <= HOMONYMS
 
-    assert len(text.splitlines()) <= MAX_LINES
-    assert ast.get_docstring(ast.parse(text))
+
+def test_no_file_name_stands_three_times() -> None:
+    """A reader who searches for a file by its name gets few to choose from."""
+    assert code_measures.repeated_stems(MODULES.values()) == []
+
+
+def long_functions(code: Sequence[Module]) -> float:
+    """Return how many percent of all functions are not short."""
+    lengths = [function_lines(function) for module in code for function in module.functions()]
+    return 100 * sum(length >= SHORT_FUNCTION for length in lengths) / len(lengths)
+
+
+SIZES: dict[str, Callable[[Sequence[Module]], float]] = {
+    "files": len,
+    "lines": lambda code: sum(module.lines for module in code),
+    "longest file": lambda code: max(module.lines for module in code),
+    "median file": lambda code: middle(module.lines for module in code),
+    "median function": lambda code: middle(function_lines(each) for module in code for each in module.functions()),
+    "percent of long functions": long_functions,
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("size", SIZES)
+def test_sizes(package: str, size: str) -> None:
+    """A package has few files, a file holds one idea, and a function fits on a screen."""
+    assert SIZES[size](PACKAGES[package]) <= LIMITS[size][package]
+
+
+@pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
+def test_each_file_says_what_it_is_for(module: Module) -> None:
+    """Its docstring opens with one sentence, on one line."""
+    first_line = (ast.get_docstring(module.tree) or "").partition("\n")[0]
+
+    assert re.search(r"[.?!]$", first_line)
