@@ -1,4 +1,4 @@
-"""Where everything is installed, nothing is skipped: a test that cannot run in CI has failed."""
+"""In CI a skipped test fails, because everything that the tests need is installed there."""
 
 import os
 from collections.abc import Generator
@@ -8,9 +8,9 @@ import pytest
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skip red in CI, which installs what the tests need (`.ci/run`); elsewhere a skip says what is missing."""
+    """Turn a skip into a failure in CI; elsewhere the reason of the skip says what is missing."""
     report = yield
     if report.skipped and os.environ.get("CI"):
         _, _, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, report.longrepr)
-        report.outcome, report.longrepr = "failed", f"{reason}. In CI, install what it needs: see .ci/run"
+        report.outcome, report.longrepr = "failed", f"{reason}. In CI it must be installed; see .ci/run"
     return report

@@ -1,4 +1,4 @@
-"""The template, and projects made from it."""
+"""The template, and projects generated from it."""
 
 import os
 import shutil
@@ -6,34 +6,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cookiecutter_user import CookiecutterUser, copy_cookiecutter_template, first_release
-from generated_project import Generate, Once, Shelf, generate_into
+from cookiecutter_user import CookiecutterUser, copy_cookiecutter_template
+from generated_project import Generate, GenerateOnce, SharedProjects, generate_into, git
+from template_releases import tag_release
 
 DECISIONS = ("constraints.toml", "ownership.toml", "pyproject.toml")
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    """Return what all workers of pytest share."""
+def shared_projects(tmp_path_factory: pytest.TempPathFactory) -> SharedProjects:
+    """Return the projects that all workers of pytest share."""
     base = tmp_path_factory.getbasetemp()
-    return Shelf((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shelf")
+    return SharedProjects((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared")
 
 
 @pytest.fixture(scope="session")
-def template(shelf: Shelf) -> Path:
-    """Return a copy of the template as it lies in the working tree, without git; for reading only."""
-    return shelf.template()
+def template(shared_projects: SharedProjects) -> Path:
+    """Return a copy of the template from the working tree, without git; read-only."""
+    return shared_projects.template()
 
 
 @pytest.fixture(scope="session")
-def generated_once(shelf: Shelf) -> Once:
-    """Return a function that gives the project of some answers, for reading only."""
-    return shelf.project
+def generated_once(shared_projects: SharedProjects) -> GenerateOnce:
+    """Return a function that returns the project of some answers; read-only."""
+    return shared_projects.project
 
 
 @pytest.fixture
-def generate(generated_once: Once, tmp_path: Path) -> Generate:
-    """Return a function that gives a project to work in; what is not answered takes its default."""
+def generate(generated_once: GenerateOnce, tmp_path: Path) -> Generate:
+    """Return a function that generates a project to work in, with defaults for the other answers."""
 
     def project(**answers: Any) -> Path:
         return Path(shutil.copytree(generated_once(answers), tmp_path / "project", symlinks=True))
@@ -43,7 +44,7 @@ def generate(generated_once: Once, tmp_path: Path) -> Generate:
 
 @pytest.fixture(scope="session")
 def decisions(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the template with little more than the files of decisions, which Copier renders in no time."""
+    """Return the template reduced to the files of the team's decisions, which Copier renders quickly."""
     slim = tmp_path_factory.mktemp("decisions")
     for file in ("copier.yml", "template/chassis/paths.txt", *(f"template/{name}.jinja" for name in DECISIONS)):
         (slim / file).parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +54,7 @@ def decisions(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def decide(decisions: Path, tmp_path: Path) -> Generate:
-    """Return a function that gives only the files of decisions; what is not answered takes its default."""
+    """Return a function that generates only these files, with defaults for the other answers."""
 
     def project(**answers: Any) -> Path:
         return generate_into(tmp_path / "decided", decisions, answers)
@@ -65,7 +66,8 @@ def decide(decisions: Path, tmp_path: Path) -> Generate:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository of the template with one release, for Copier and for cookiecutter."""
     source = copy_cookiecutter_template(tmp_path_factory.mktemp("source"))
-    first_release(source, "1.0.0")
+    git(source, "init", "--quiet", "--initial-branch", "main")
+    tag_release(source, "1.0.0")
     return source
 
 

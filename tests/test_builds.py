@@ -1,4 +1,4 @@
-"""Generated projects pass their own checks, as on a machine where nobody has an account, a key or a home."""
+"""Generated projects pass their own checks on a machine with an empty home and without API keys."""
 
 import os
 import shutil
@@ -24,21 +24,23 @@ SETS: list[dict[str, Any]] = [
     {"provider": "anthropic", "data_class": "personal", "monthly_budget_usd": 0, "when_models_fail": "review"},
     {"shape": "blank", "provider": "openai-compatible", "python_version": "3.13", "owner_team": "@solo"},
 ]
-OURS = ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "UV_PYTHON", "PYTHONDONTWRITEBYTECODE")
+UNSET = ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "UV_PYTHON", "PYTHONDONTWRITEBYTECODE")
 OFFLINE = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
-"""Runs a command where there is no network but this machine itself."""
+"""Runs a command without a network, except for the loopback interface."""
 
 type Make = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Return a function that runs `make` in a project with an empty home, no key, and the cache of uv."""
+    """Return a function that runs `make` with an empty home and without API keys, but with the cache of uv."""
     home = tmp_path / "home"
     home.mkdir()
-    kept = {name: value for name, value in os.environ.items() if name not in OURS and not name.endswith("_API_KEY")}
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in UNSET and not name.endswith("_API_KEY")
+    }
     cache = subprocess.check_output(["uv", "cache", "dir"], text=True).strip()
-    environment = {**kept, "HOME": str(home), "UV_CACHE_DIR": cache, "GIT_CONFIG_GLOBAL": os.devnull}
+    environment = {**inherited, "HOME": str(home), "UV_CACHE_DIR": cache, "GIT_CONFIG_GLOBAL": os.devnull}
 
     def run(project: Path, *targets: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         command = [*prefix, "make", *targets]
@@ -49,7 +51,7 @@ def make(tmp_path: Path) -> Make:
 
 @pytest.fixture(scope="session")
 def offline() -> tuple[str, ...]:
-    """Return what to put before a command that must not reach a network, or nothing where that cannot be had."""
+    """Return the prefix that runs a command without a network; empty where that is not possible."""
     possible = shutil.which("unshare") and shutil.which("ip")
     works = possible and subprocess.run([*OFFLINE, "true"], check=False, capture_output=True).returncode == 0
     return OFFLINE if works else ()
@@ -57,7 +59,7 @@ def offline() -> tuple[str, ...]:
 
 @pytest.mark.parametrize("answers", SETS, ids=["default", "blank-none", "anthropic-personal", "blank-own-endpoint"])
 def test_build(generate: Generate, make: Make, offline: tuple[str, ...], answers: dict[str, Any]) -> None:
-    """After one `make setup`, checks and evaluation pass without a network, and change nothing but what git ignores."""
+    """After `make setup`, checks and evaluation pass without a network, and change no file that git tracks."""
     project = generate(**answers)
     setup = make(project, "setup")
     assert setup.returncode == 0, setup.stdout + setup.stderr
@@ -73,8 +75,8 @@ def test_build(generate: Generate, make: Make, offline: tuple[str, ...], answers
     assert [line for line in status.splitlines() if not line.startswith("A ")] == []
 
 
-def test_setup_installs_the_tested_set(generate: Generate, make: Make) -> None:
-    """The first lock has exactly the versions that were proved, and the project's own file is left as it was."""
+def test_setup_installs_the_tested_versions(generate: Generate, make: Make) -> None:
+    """The first uv.lock contains exactly the tested versions, and pyproject.toml is not changed."""
     project = generate()
     before = rendered(project)["pyproject.toml"]
     locked = make(project, "uv.lock")
@@ -82,8 +84,8 @@ def test_setup_installs_the_tested_set(generate: Generate, make: Make) -> None:
     lines = (ROOT / "template/chassis/tested.txt").read_text(encoding="utf-8").splitlines()
     tested = dict(line.split("==") for line in lines if not line.startswith("#"))
     packages = tomllib.loads((project / "uv.lock").read_text(encoding="utf-8"))["package"]
-    found = {package["name"]: package["version"] for package in packages if "registry" in package["source"]}
-    assert found == {name: tested.get(name) for name in found}
+    versions = {package["name"]: package["version"] for package in packages if "registry" in package["source"]}
+    assert versions == {name: tested.get(name) for name in versions}
     assert (project / "pyproject.toml").read_bytes() == before
 
 
@@ -96,19 +98,19 @@ def test_setup_adds_the_expected_files(generate: Generate, make: Make) -> None:
     assert subprocess.check_output(["git", "ls-files"], cwd=project, text=True).splitlines() == expected
 
 
-def test_first_steps_are_named(generate: Generate, make: Make) -> None:
-    """`make` alone lists the commands; one that needs an environment says how to get it."""
+def test_first_steps(generate: Generate, make: Make) -> None:
+    """`make` lists the targets; a target that needs the environment says how to create it."""
     project = generate()
     assert "make setup" in make(project).stdout
-    early = make(project, "check")
-    assert early.returncode == 2
-    assert "Run: make setup" in early.stderr
+    check = make(project, "check")
+    assert check.returncode == 2
+    assert "Run: make setup" in check.stderr
 
 
 def test_an_edited_service_passes_its_own_checks_after_an_update(
     tmp_path: Path, make: Make, offline: tuple[str, ...]
 ) -> None:
-    """From a former release, with the standard edits, to this working tree: setting up is all there is to do."""
+    """After an update from a former release with the standard edits, `make setup` is the only step needed."""
     source = template_with_releases(tmp_path / "template")
     project = generate_former(source, FORMER_RELEASES[-1], tmp_path / "project")
     apply_edits(project, CASES[1])

@@ -1,4 +1,4 @@
-"""What is generated is right at once: it parses, it is formatted, and the chassis can read it."""
+"""A new project is correct: its files parse, are formatted and linted, and the chassis can read them."""
 
 import re
 import shutil
@@ -10,40 +10,42 @@ from typing import Any
 
 import pytest
 import yaml
-from answer_sets import QUESTIONS, QUICK, Answers, choices, pairs, pairwise
+from answer_sets import QUESTIONS, QUICK_SETS, Answers, choices, pairs, pairwise
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
 from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.derived_files import out_of_date_files, write_derived_files
-from generated_project import Generate, Once, generate_into, rendered
+from generated_project import Generate, GenerateOnce, generate_into, rendered
 from path_ownership import owner_of
 
 SETS = {"-".join(answers.values()): answers for answers in pairwise()}
 
 
 def parameter(number: int, name: str) -> Any:
-    """Return a set of answers; those behind the first few are left out of the quick path."""
-    return pytest.param(SETS[name], id=name, marks=[pytest.mark.slow] if number >= QUICK else [])
+    """Return a set of answers as a test parameter; all but the first few are slow."""
+    return pytest.param(SETS[name], id=name, marks=[pytest.mark.slow] if number >= QUICK_SETS else [])
 
 
 @pytest.fixture(scope="module", params=[parameter(number, name) for number, name in enumerate(SETS)])
-def project(request: pytest.FixtureRequest, generated_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(
+    request: pytest.FixtureRequest, generated_once: GenerateOnce, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Return a project for each set of answers."""
     folder = tmp_path_factory.mktemp("of_answers") / "project"
     return Path(shutil.copytree(generated_once(request.param), folder, symlinks=True))
 
 
 def test_every_choice_is_generated() -> None:
-    """The quick path has every choice of every question; all sets together have every two of them."""
+    """The quick sets contain every choice of every question, and all sets together every pair of choices."""
     offered = {name: set(choices(question)) for name, question in QUESTIONS.items() if "choices" in question}
-    quick = list(SETS.values())[:QUICK]
+    quick = list(SETS.values())[:QUICK_SETS]
     assert {name: {answers[name] for answers in quick} for name in offered} == offered
-    met = set[object]().union(*(pairs(answers) for answers in SETS.values()))
-    assert len(met) == sum(len(offered[one]) * len(offered[other]) for one, other in combinations(offered, 2))
+    covered = set[object]().union(*(pairs(answers) for answers in SETS.values()))
+    assert len(covered) == sum(len(offered[one]) * len(offered[other]) for one, other in combinations(offered, 2))
 
 
 def test_formatted_and_linted(project: Path) -> None:
-    """A fresh project is a fixed point of its own formatter and breaks none of its own rules."""
+    """A new project passes its own formatter and linter."""
     assert_clean(project)
 
 
@@ -51,7 +53,7 @@ def test_formatted_and_linted(project: Path) -> None:
 @pytest.mark.parametrize("shape", ["answer", "blank"])
 @pytest.mark.parametrize("name", ["a-b", "zoo-" + "x" * 36])
 def test_clean_under_any_name(generate: Generate, shape: str, name: str) -> None:
-    """Neither a long name nor one that comes late in the alphabet changes how the code must be laid out."""
+    """Neither a long name nor one late in the alphabet changes line breaks or the order of imports."""
     assert_clean(generate(service_name=name, shape=shape))
 
 
@@ -63,7 +65,7 @@ def assert_clean(project: Path) -> None:
 
 
 def test_files(project: Path) -> None:
-    """Every file is text without leftovers of the template, ends in one line break and parses."""
+    """Every file is text without Jinja, ends with one newline and parses."""
     write_derived_files(load_decisions(find_project(project)))
     for path, content in rendered(project).items():
         text = content.decode()
@@ -77,15 +79,15 @@ def test_files(project: Path) -> None:
 
 
 def test_decisions(project: Path) -> None:
-    """The decisions can be meant, and after one `chassis sync` nothing is left to derive."""
+    """The decisions are valid, and after one `chassis sync` every derived file is up to date."""
     decisions = load_decisions(find_project(project))
     write_derived_files(decisions)
     assert out_of_date_files(decisions) == []
     assert (project / f".{decisions.project.forge}/CODEOWNERS").is_file()
 
 
-def test_answers_arrive(decide: Generate) -> None:
-    """What was asked is what the service is held to."""
+def test_answers_become_constraints(decide: Generate) -> None:
+    """The answers are in constraints.toml."""
     project = decide(monthly_budget_usd=30, deadline_seconds=7, data_class="personal", when_models_fail="review")
     constraints = load_constraints(project)
     assert [amount for _, amount in constraints.cost] == [0.01, 0.05, 0.20, 2.00, 30.00]
@@ -96,21 +98,21 @@ def test_answers_arrive(decide: Generate) -> None:
 
 @pytest.mark.parametrize("budget", [0, 1, 10, 300, 10_000_000])
 def test_no_part_of_the_budget_exceeds_the_whole(decide: Generate, budget: int) -> None:
-    """A request may cost no more than a caller's day, that no more than a day, and that no more than the month."""
+    """Each budget is at most the next one: request, caller and day, day, month."""
     amounts = [amount for _, amount in load_constraints(decide(monthly_budget_usd=budget)).cost]
     assert amounts == sorted(amounts)
     assert amounts[-1] == budget
 
 
 def test_teams_of_the_same_name(decide: Generate) -> None:
-    """Two teams whose handles end alike stay two teams."""
+    """Two teams whose handles end with the same name get different ids."""
     project = decide(owner_team="@acme/ai", deputy_team="@Other/AI")
     teams = load_decisions(find_project(project)).ownership.teams
     assert [team.handle for team in teams.values()] == ["@acme/ai", "@Other/AI"]
 
 
 def test_own_endpoint(decide: Generate) -> None:
-    """An endpoint of one's own costs what the file says, which is nothing until somebody writes a price."""
+    """A self-hosted endpoint has a price of 0 until the team sets one."""
     first = load_constraints(decide(provider="openai-compatible", base_url="http://gpu.example/v1")).models[0]
     assert (first.base_url, first.input_usd_per_million, first.output_usd_per_million) == (
         "http://gpu.example/v1",
@@ -121,7 +123,7 @@ def test_own_endpoint(decide: Generate) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("answers", [{}, {"shape": "blank"}])
-def test_deterministic(template: Path, generated_once: Once, tmp_path: Path, answers: Answers) -> None:
+def test_deterministic(template: Path, generated_once: GenerateOnce, tmp_path: Path, answers: Answers) -> None:
     """The same answers give the same bytes."""
     again = generate_into(tmp_path / "again", template, dict(answers))
     assert rendered(again) == rendered(generated_once(dict(answers)))

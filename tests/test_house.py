@@ -5,7 +5,7 @@ from pathlib import Path
 import code_measures
 import house
 from answer_sets import ROOT
-from generated_project import Once, rendered
+from generated_project import GenerateOnce, rendered
 
 MOST_FILES = 285  # on the way to 220
 """Files of a project with the default answers after `make setup`."""
@@ -35,7 +35,7 @@ class _Private:
 '''
 
 
-def test_a_default_project_has_few_files(generated_once: Once) -> None:
+def test_a_default_project_has_few_files(generated_once: GenerateOnce) -> None:
     """Every file must earn its place: somebody will open each of them once."""
     files = house.after_setup(rendered(generated_once({})), ROOT)
     assert len(files) <= MOST_FILES, house.by_folder(files)

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from answer_sets import CONFIG, QUESTIONS, QUICK, ROOT, Answers, one_with, pairwise
-from generated_project import Once, copy_template, generate_into, rendered
+from answer_sets import CONFIG, QUESTIONS, QUICK_SETS, ROOT, Answers, answer_set_with, pairwise
+from generated_project import GenerateOnce, copy_template, generate_into, rendered
 from jinja2 import UndefinedError
 from path_ownership import DERIVED_PATHS, PATH_OWNERS, matches, owner_of
 
@@ -20,9 +20,9 @@ def test_owners() -> None:
 
 
 @pytest.mark.parametrize("shape", ["answer", "blank"])
-def test_every_pattern_matches_a_file(generated_once: Once, shape: str) -> None:
+def test_every_pattern_matches_a_file(generated_once: GenerateOnce, shape: str) -> None:
     """Each listed path is rendered, and no path is matched by two patterns."""
-    paths = rendered(generated_once(one_with(shape=shape, forge="github")))
+    paths = rendered(generated_once(answer_set_with(shape=shape, forge="github")))
     matched = {pattern: {path for path in paths if matches(pattern, path)} for pattern in RENDERED_PATTERNS}
     assert "template" not in {owner_of(path) for path in paths}
     assert [pattern for pattern, files in matched.items() if not files] == []
@@ -36,8 +36,8 @@ def test_derived_files_have_one_source(template: Path) -> None:
     assert DERIVED_PATHS.isdisjoint(path.removesuffix(".jinja") for path in sources)
 
 
-@pytest.mark.parametrize("sets", [pairwise()[:QUICK], pytest.param([NAMES], marks=pytest.mark.slow)])
-def test_the_chassis_is_the_same_everywhere(generated_once: Once, sets: list[Answers]) -> None:
+@pytest.mark.parametrize("sets", [pairwise()[:QUICK_SETS], pytest.param([NAMES], marks=pytest.mark.slow)])
+def test_the_chassis_is_the_same_everywhere(generated_once: GenerateOnce, sets: list[Answers]) -> None:
     """No answer changes a byte of the chassis; only the workflows depend on the forge."""
 
     def chassis(answers: dict[str, Any]) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from answer_sets import one_with
+from answer_sets import answer_set_with
 from chassis.cli.main import main
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
@@ -28,7 +28,7 @@ from chassis_tools.readiness.checks_constraints import (
 from chassis_tools.readiness.checks_evals import MIN_CASES
 from chassis_tools.readiness.checks_source import VENDOR_SDKS
 from chassis_tools.readiness.launch_review import CHECKS, LaunchReview, run_checks
-from generated_project import Generate, Once
+from generated_project import Generate, GenerateOnce
 from reference_pages import launch_review
 
 TODAY = date(2026, 12, 1)
@@ -145,7 +145,7 @@ FORBIDDEN_LINES = (
 
 
 @pytest.fixture(scope="module")
-def ready(generated_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ready(generated_once: GenerateOnce, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a critical service that passes every check."""
     project = Path(shutil.copytree(generated_once({}), tmp_path_factory.mktemp("ready") / "project"))
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
@@ -347,7 +347,7 @@ def test_a_workflow_that_cannot_be_read_is_unknown(project: Path, broken: str) -
 )
 def test_a_pipeline_of_gitlab(generate: Generate, check: str, pattern: str, replacement: str) -> None:
     """The same rules hold for included files, images, and jobs whose failure does not count."""
-    project = generate(**one_with(forge="gitlab"))
+    project = generate(**answer_set_with(forge="gitlab"))
     before = failing(run_checks(project, TODAY))
     assert set(check.split()).isdisjoint(before)
     replace("chassis/ci/gitlab.yml", pattern, replacement)(project)

@@ -11,7 +11,7 @@ from chassis.config.ownership import Ownership
 from chassis.config.toml_file import Section
 from chassis_tools.governance.signoffs import SignOff
 from chassis_tools.readiness.waivers import Waivers
-from generated_project import Generate, Once
+from generated_project import Generate, GenerateOnce
 from json_schemas import SCHEMAS
 from jsonschema import Draft202012Validator, FormatChecker
 from reference_pages import PAGES, WRITERS, paths_of
@@ -62,7 +62,7 @@ def mistakes(name: str, text: str) -> list[str]:
 
 @pytest.mark.parametrize("shape", ["answer", "blank"])
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_starter_files_fit_their_schemas(generated_once: Once, name: str, shape: str) -> None:
+def test_starter_files_fit_their_schemas(generated_once: GenerateOnce, name: str, shape: str) -> None:
     """Each names its schema in the first line, which editors look for, and an editor finds nothing wrong."""
     project = generated_once({"shape": shape})
     file = project / SCHEMAS[name][0]
@@ -84,7 +84,7 @@ def test_starter_files_fit_their_schemas(generated_once: Once, name: str, shape:
         ("suites", "repeats = 3", "repeat = 3", "Additional properties are not allowed ('repeat' was unexpected)"),
     ],
 )
-def test_a_schema_finds_mistakes(generated_once: Once, name: str, old: str, new: str, mistake: str) -> None:
+def test_a_schema_finds_mistakes(generated_once: GenerateOnce, name: str, old: str, new: str, mistake: str) -> None:
     """A missing, unknown or invalid key is underlined before the service refuses to start."""
     text = (generated_once({}) / SCHEMAS[name][0]).read_text(encoding="utf-8")
     assert old in text

@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from answer_sets import one_with
-from generated_project import Once, git, rendered
+from answer_sets import answer_set_with
+from generated_project import GenerateOnce, git, rendered
 from path_ownership import owner_of
 
 PATH = re.compile(r"`([\w./-]+(?:/|\.(?:md|py|toml|txt|yml)))`")
@@ -17,9 +17,9 @@ NOT_YET = {"signoffs/", "waivers.toml"}
 
 
 @pytest.fixture(params=["answer", "blank"])
-def project(request: pytest.FixtureRequest, generated_once: Once) -> Path:
+def project(request: pytest.FixtureRequest, generated_once: GenerateOnce) -> Path:
     """Return a project of each shape, for reading only."""
-    return generated_once(one_with(shape=request.param))
+    return generated_once(answer_set_with(shape=request.param))
 
 
 def attributes(repository: Path, path: str) -> dict[str, str]:

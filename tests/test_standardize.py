@@ -1,4 +1,4 @@
-"""The page on standardising many teams tells the truth: its two files are used as they stand there."""
+"""The two files on the page about standardizing many teams work as they are printed."""
 
 import os
 import re
@@ -15,7 +15,7 @@ PAGE = ROOT / "docs/how-to/standardize-many-teams.md"
 
 @pytest.mark.slow
 def test_the_files_of_the_page(template: Path, tmp_path: Path) -> None:
-    """What the company answered is not asked again, and what it proposes is the default; every name is a question."""
+    """The company's answers are used, its defaults replace those of the template, and every name is a question."""
     for text in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
         (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
     answers, settings = tmp_path / "acme.yml", tmp_path / "settings.yml"
@@ -24,8 +24,8 @@ def test_the_files_of_the_page(template: Path, tmp_path: Path) -> None:
     environment = os.environ | {"COPIER_SETTINGS_PATH": str(settings)}
     subprocess.run([*command, str(template), str(service)], env=environment, check=True)
 
-    wanted = yaml.safe_load(answers.read_text(encoding="utf-8"))
-    wanted |= yaml.safe_load(settings.read_text(encoding="utf-8"))["defaults"]
+    expected = yaml.safe_load(answers.read_text(encoding="utf-8"))
+    expected |= yaml.safe_load(settings.read_text(encoding="utf-8"))["defaults"]
     recorded = yaml.safe_load((service / ".copier-answers.yml").read_text(encoding="utf-8"))
-    assert wanted.keys() <= QUESTIONS.keys()
-    assert {name: recorded[name] for name in wanted} == wanted
+    assert expected.keys() <= QUESTIONS.keys()
+    assert {name: recorded[name] for name in expected} == expected

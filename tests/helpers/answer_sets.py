@@ -1,4 +1,4 @@
-"""The questions of `copier.yml`, and few sets of answers in which every two choices of two questions meet."""
+"""The questions of `copier.yml`, and sets of answers that cover every pair of choices (pairwise testing)."""
 
 from functools import cache
 from itertools import combinations, product
@@ -15,36 +15,36 @@ QUESTIONS = {
     for name, question in CONFIG.items()
     if not name.startswith("_") and False not in (question.get("when"), question.get("ask"))
 }
-"""Those that are asked; computed values have `when: false`."""
-QUICK = 5
-"""How many sets `make check` generates: the first ones have every choice in them, all together every two."""
+"""The questions that are asked; computed values have `when: false`."""
+QUICK_SETS = 5
+"""How many sets `make check` generates. The first five contain every choice."""
 
 type Answers = dict[str, str]
 type Pair = tuple[tuple[str, str], tuple[str, str]]
 
 
 def choices(question: dict[str, Any]) -> list[str]:
-    """Return the answers that a question with choices allows, its default first."""
+    """Return the choices of a question, with the default first."""
     offered: dict[str, str] | list[str] = question["choices"]
     every = list(offered.values()) if isinstance(offered, dict) else offered
     return sorted(every, key=lambda choice: choice != question["default"])
 
 
-def worth_saying(answers: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers that differ from their defaults: who gives the same ones gets the same project."""
+def without_defaults(answers: dict[str, Any]) -> dict[str, Any]:
+    """Return the answers that differ from their defaults; if these are equal, so are the projects."""
     return {name: answer for name, answer in answers.items() if answer != QUESTIONS.get(name, {}).get("default")}
 
 
 def pairs(answers: Answers) -> set[Pair]:
-    """Return every two answers that meet in a set of answers."""
+    """Return every pair of answers in a set of answers."""
     return set(combinations(sorted(answers.items()), 2))
 
 
 @cache
 def pairwise() -> list[Answers]:
-    """Return sets of answers that cover all pairs: each time the set that covers most of those still missing."""
-    offered = {name: choices(question) for name, question in QUESTIONS.items() if "choices" in question}
-    every = [dict(zip(offered, row, strict=True)) for row in product(*offered.values())]
+    """Return sets of answers that cover all pairs, chosen greedily: each covers as many missing pairs as possible."""
+    offered_choices = {name: choices(question) for name, question in QUESTIONS.items() if "choices" in question}
+    every = [dict(zip(offered_choices, row, strict=True)) for row in product(*offered_choices.values())]
     missing = set[Pair]().union(*map(pairs, every))
     chosen: list[Answers] = []
     while missing:
@@ -54,6 +54,6 @@ def pairwise() -> list[Answers]:
     return chosen
 
 
-def one_with(**wanted: str) -> Answers:
-    """Return the first set with these answers, whose project other tests need anyway."""
-    return next(answers for answers in pairwise() if wanted.items() <= answers.items())
+def answer_set_with(**answers: str) -> Answers:
+    """Return the first set that contains these answers. Its project is generated for other tests anyway."""
+    return next(answer_set for answer_set in pairwise() if answers.items() <= answer_set.items())

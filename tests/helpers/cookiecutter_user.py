@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from answer_sets import ROOT
-from generated_project import commit, copy_template, git
+from generated_project import copy_template
 
 COPIER_PROGRAMS = ("copier", "uvx", "pipx")
 """Programs that are Copier or can fetch it."""
@@ -23,13 +23,6 @@ def copy_cookiecutter_template(folder: Path) -> Path:
     for name in ("hooks", "{{cookiecutter.__folder}}"):
         shutil.copytree(ROOT / name, folder / name)
     return folder
-
-
-def first_release(source: Path, version: str) -> None:
-    """Create a git repository in a folder, commit everything and tag it."""
-    git(source, "init", "--quiet", "--initial-branch", "main")
-    commit(source, version)
-    git(source, "tag", version)
 
 
 def files_below(folder: Path) -> list[str]:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from answer_sets import one_with
+from answer_sets import answer_set_with
 from chassis.config.ownership import Roles
 from codeowners import CodeOwners
 from generated_project import Generate
@@ -72,7 +72,7 @@ def test_each_file_has_its_owner(decide: Generate, forge: str) -> None:
 def test_every_file_of_a_project_has_an_owner(generate: Generate) -> None:
     """No file is without an owner, and each role that has paths owns a file, in both shapes."""
     for shape in ("answer", "blank"):
-        project = one_team_a_role(generate(**one_with(shape=shape, forge="github")))
+        project = one_team_a_role(generate(**answer_set_with(shape=shape, forge="github")))
         owners = CodeOwners((project / ".github/CODEOWNERS").read_text(encoding="utf-8"))
         files = [str(file.relative_to(project)) for file in project.rglob("*") if file.is_file()]
 
