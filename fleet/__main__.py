@@ -14,7 +14,7 @@ from rich.progress import track
 from fleet.inspection import inspect_all
 from fleet.render import fleet_page, fleet_table
 from fleet.repositories import sources_in, sources_listed
-from fleet.status import CONCERNS, RepositoryStatus
+from fleet.status import CONCERNS, ServiceStatus
 
 ROOT = Path(__file__).parents[1]
 LOG_COLUMNS = 120
@@ -38,12 +38,12 @@ def main() -> None:
         arguments.html.write_text(fleet_page(fleet, arguments.today), encoding="utf-8")
 
 
-def urgency(status: RepositoryStatus) -> tuple[object, ...]:
+def urgency(status: ServiceStatus) -> tuple[object, ...]:
     """Return the sort key that puts repositories with the most urgent concern first."""
     return (*(concern not in status.concerns for concern in CONCERNS), status.name, status.path)
 
 
-def fleet_json(fleet: list[RepositoryStatus], today: date) -> str:
+def fleet_json(fleet: list[ServiceStatus], today: date) -> str:
     """Return the status of every repository as JSON."""
     repositories = [asdict(status) | {"concerns": status.concerns} for status in fleet]
     return json.dumps({"schema": 1, "today": today, "repositories": repositories}, indent=2, default=str) + "\n"

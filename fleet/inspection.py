@@ -26,7 +26,7 @@ from fleet.status import (
     FailingCheck,
     MonthlyBudget,
     Readiness,
-    RepositoryStatus,
+    ServiceStatus,
     UnconfirmedOwner,
     WaiverStatus,
 )
@@ -37,14 +37,14 @@ BUDGET_FACT = "per_month_usd: "
 
 def inspect_all(
     sources: Sequence[RepositorySource], template: TemplateRepository, today: date
-) -> Iterator[RepositoryStatus]:
+) -> Iterator[ServiceStatus]:
     """Yield the status of each repository as soon as it is known, with one process per CPU."""
     with ProcessPoolExecutor(max_workers=min(os.cpu_count() or 1, len(sources) or 1)) as pool:
         for future in as_completed([pool.submit(inspect_source, source, template, today) for source in sources]):
             yield future.result()
 
 
-def inspect_source(source: RepositorySource, template: TemplateRepository, today: date) -> RepositoryStatus:
+def inspect_source(source: RepositorySource, template: TemplateRepository, today: date) -> ServiceStatus:
     """Fetch a repository if it has an address, and return its status.
 
     Args:
@@ -54,7 +54,7 @@ def inspect_source(source: RepositorySource, template: TemplateRepository, today
     """
     # Otherwise git would answer for a repository around a broken one.
     os.environ["GIT_CEILING_DIRECTORIES"] = str(source.path.resolve().parent)
-    status = RepositoryStatus(name=source.path.name, path=str(source.path))
+    status = ServiceStatus(name=source.path.name, path=str(source.path))
     if error := source.fetch() or _foreign(source.path):
         status.errors.append(error)
     else:
@@ -80,7 +80,7 @@ class Inspection:
     root: Path
     template: TemplateRepository
     today: date
-    status: RepositoryStatus
+    status: ServiceStatus
 
     def run(self) -> None:
         """Fill in the status part by part."""

@@ -10,14 +10,14 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from fleet.status import MonthlyBudget, Readiness, RepositoryStatus, WaiverStatus, count_concerns
+from fleet.status import MonthlyBudget, Readiness, ServiceStatus, WaiverStatus, count_concerns
 
 COLUMNS = ("repository", "release", "behind", "drift", "ready", "owners", "sign-offs", "waivers", "USD/month")
 LEFT_ALIGNED = {"repository", "release", "ready"}
 UNKNOWN = "[dim]?[/]"
 
 
-def fleet_page(fleet: Sequence[RepositoryStatus], today: date) -> str:
+def fleet_page(fleet: Sequence[ServiceStatus], today: date) -> str:
     """Return the HTML page; it loads nothing from elsewhere."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = resources.files("fleet").joinpath("page.html.jinja").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def fleet_page(fleet: Sequence[RepositoryStatus], today: date) -> str:
     return environment.from_string(template).render(fleet=fleet, today=today, newest=newest, counts=counts)
 
 
-def fleet_table(fleet: Sequence[RepositoryStatus]) -> Group:
+def fleet_table(fleet: Sequence[ServiceStatus]) -> Group:
     """Return the table, the errors of single repositories, and one line about all of them."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in COLUMNS:
@@ -37,7 +37,7 @@ def fleet_table(fleet: Sequence[RepositoryStatus]) -> Group:
     return Group(table, *errors, _summary(fleet))
 
 
-def _cells(status: RepositoryStatus) -> Iterator[RenderableType]:
+def _cells(status: ServiceStatus) -> Iterator[RenderableType]:
     """Yield the cells of a repository; a question mark means that the value could not be read."""
     yield f"[red]{escape(status.name)}[/]" if status.errors else escape(status.name)
     yield UNKNOWN if status.version is None else escape(status.version)
@@ -74,7 +74,7 @@ def _budget(budget: MonthlyBudget) -> str:
     return f"[{color}]{budget.per_month_usd:,.0f}[/] of {budget.approved_usd:,.0f}"
 
 
-def _summary(fleet: Sequence[RepositoryStatus]) -> str:
+def _summary(fleet: Sequence[ServiceStatus]) -> str:
     counts = ", ".join(f"{number} {concern}" for concern, number in count_concerns(fleet).items() if number)
     repositories = "repository" if len(fleet) == 1 else "repositories"
     return f"\n{len(fleet)} {repositories}: {counts or 'nothing to do'}"

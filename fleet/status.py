@@ -117,7 +117,7 @@ class MonthlyBudget:
 
 
 @dataclass(slots=True)
-class RepositoryStatus:
+class ServiceStatus:
     """One repository, filled in while it is inspected; a value that could not be read is None, and `errors` says why.
 
     Args:
@@ -166,7 +166,7 @@ class RepositoryStatus:
         return tuple(concern for concern, is_true in zip(CONCERNS, applies, strict=True) if is_true)
 
 
-def count_concerns(fleet: Iterable[RepositoryStatus]) -> dict[str, int]:
+def count_concerns(fleet: Iterable[ServiceStatus]) -> dict[str, int]:
     """Return the number of repositories with each concern, and last the number with none."""
     concerns = [status.concerns for status in fleet]
     counts = {concern: sum(concern in each for each in concerns) for concern in CONCERNS}

@@ -9,7 +9,7 @@ from fleet_inspection import TODAY, inspect
 from template_releases import append_line
 
 from benchmarks.clones import rewrite, sign_procurement
-from fleet.status import MonthlyBudget, RepositoryStatus, UnconfirmedOwner, WaiverStatus
+from fleet.status import MonthlyBudget, ServiceStatus, UnconfirmedOwner, WaiverStatus
 
 pytestmark = pytest.mark.slow
 
@@ -89,7 +89,7 @@ until = 2026-12-15
 def test_readiness(clone: Path, template: Path) -> None:
     """The failing checks are those of `chassis ready`, and a waiver removes one until it expires."""
 
-    def failing(status: RepositoryStatus) -> set[str]:
+    def failing(status: ServiceStatus) -> set[str]:
         assert status.readiness is not None
         assert status.readiness.required_level == "standard"
         return {check.check for check in status.readiness.failing_checks}

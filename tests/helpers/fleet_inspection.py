@@ -7,11 +7,11 @@ from chassis_tools.updates.template_repository import TemplateRepository
 
 from fleet.inspection import inspect_source
 from fleet.repositories import RepositorySource
-from fleet.status import RepositoryStatus
+from fleet.status import ServiceStatus
 
 TODAY = date(2026, 12, 1)
 
 
-def inspect(repository: Path, template: Path, today: date = TODAY) -> RepositoryStatus:
+def inspect(repository: Path, template: Path, today: date = TODAY) -> ServiceStatus:
     """Return the status of a repository."""
     return inspect_source(RepositorySource(repository), TemplateRepository(template / ".git"), today)

@@ -31,19 +31,19 @@ def to_html(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["code"] = _code
-    functions = (
-        text.by_tag,
-        text.corrected_cell,
-        text.figures,
-        text.notes,
-        text.overall,
-        text.rate_cells,
-        open_cases,
-        changed_words,
-    )
     return environment.get_template("page.html.j2").render(
-        report=report, causes=list(_causes(report)), **{function.__name__: function for function in functions}
+        report=report,
+        causes=list(_causes(report)),
+        text=text,
+        case_tags=case_tags,
+        changed_words=changed_words,
+        open_cases=open_cases,
     )
+
+
+def case_tags(suite: SuiteReport) -> list[str]:
+    """Return the tags of the cases, sorted."""
+    return sorted({tag for case in suite.cases for tag in case.tags})
 
 
 def open_cases(suite: SuiteReport) -> set[str]:
