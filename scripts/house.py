@@ -107,15 +107,15 @@ def image_row(root: Path) -> str:
         return NO_IMAGE
     sys.path.insert(0, str(ROOT / "tests/helpers"))
     from image_build import images
-    from shell import Shell, newcomer
+    from shell import Shell, clean_environment
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("home", "images"):
             (folder / part).mkdir()
         _generate(root, folder / "project")
-        shell = Shell(folder / "project", newcomer(folder / "home"))
-        shell.runs("make", "uv.lock")
+        shell = Shell(folder / "project", clean_environment(folder / "home"))
+        shell.run("make", "uv.lock")
         with images(shell, folder / "images") as store:
             store.build(shell.folder, "localhost/house")
             with store.mounted("localhost/house") as mounted:

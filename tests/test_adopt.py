@@ -13,7 +13,7 @@ from cli_runner import run
 from copier import run_update
 from existing_repositories import KINDS, existing_repository
 from generated_project import commit, git
-from shell import Shell, newcomer
+from shell import Shell, clean_environment
 from template_releases import append_line, tag_release, template_repository
 
 pytestmark = pytest.mark.slow
@@ -62,28 +62,28 @@ def test_adoption(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     """No existing file changes, all checks pass, the existing function becomes the task, and an update succeeds."""
     project = existing_repository(kind, tmp_path / kind)
     (tmp_path / "home").mkdir()
-    shell = Shell(project, newcomer(tmp_path / "home"))
+    shell = Shell(project, clean_environment(tmp_path / "home"))
     before = {path: (project / path).read_bytes() for path in git(project, "ls-files").split()}
 
     copy, adopt, check = commands_of_the_page(source)
-    shell.runs("sh", "-c", copy)
-    output = shell.runs("sh", "-c", adopt)
+    shell.run("sh", "-c", copy)
+    output = shell.run("sh", "-c", adopt)
     kept_paths, changed_files = EXPECTED[kind]
     assert tuple(re.findall(r"^(\S+) stays yours", output, re.MULTILINE)) == kept_paths
     assert tuple(file for file, _ in printed_lines(output)) == changed_files
     assert {path: (project / path).read_bytes() for path in before} == before
 
     add_printed_lines(project, output)
-    output = shell.runs("sh", "-c", adopt)
+    output = shell.run("sh", "-c", adopt)
     assert "Nothing is missing. Run: " in output
     next_command = output.partition("Nothing is missing. Run: ")[2].strip()
     assert (next_command == check) == (kind != "everything")
     git(project, "add", "--all")
-    shell.runs("sh", "-c", next_command)
-    assert "test_app.py" in shell.runs("sh", "chassis/uv", "run", "--frozen", "pytest", "--collect-only", "-q")
+    shell.run("sh", "-c", next_command)
+    assert "test_app.py" in shell.run("sh", "chassis/uv", "run", "--frozen", "pytest", "--collect-only", "-q")
     commit(project, "Adopt the chassis")
     _call_existing_function(project, IMPORTS.get(kind, "from app import looks_urgent"))
-    shell.runs("sh", "chassis/uv", "run", "--frozen", "ruff", "check", "--quiet", "--fix", "src/acme_triage")
+    shell.run("sh", "chassis/uv", "run", "--frozen", "ruff", "check", "--quiet", "--fix", "src/acme_triage")
     commit(project, "Ours")
 
     files = {path: (project / path).read_bytes() for path in (*before, *kept_paths) if (project / path).exists()}

@@ -39,7 +39,7 @@ class Forge:
         event_file.write_text(json.dumps({"repository": {"full_name": REPOSITORY}, **payload}), encoding="utf-8")
         files = ("--workflows", f".github/workflows/{workflow}", "--eventpath", str(event_file))
         platform = ("--platform", f"{PINS['runners']['ubuntu']}=-self-hosted", "--secret", "GITHUB_TOKEN=none")
-        return self.shell.tries("act", event, *files, *platform, *_stubs())
+        return self.shell.try_run("act", event, *files, *platform, *_stubs())
 
     def requests(self) -> list[str]:
         """Return the requests to the forge, in order."""
@@ -58,7 +58,9 @@ class Forge:
 def forge(project: Shell, scratch: Path) -> Forge:
     """Return the simulated forge of a project, without any requests yet."""
     path = f"{STUBS / 'bin'}{os.pathsep}{project.environment['PATH']}"
-    shell = project.knowing(PATH=path, CALLS=str(scratch), ARTIFACTS=str(scratch / "artifacts"), HOME=str(scratch))
+    shell = project.with_variables(
+        PATH=path, CALLS=str(scratch), ARTIFACTS=str(scratch / "artifacts"), HOME=str(scratch)
+    )
     return Forge(shell, scratch)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from image_build import Images
-from shell import Program, needs
+from shell import Program, require_program
 
 NAMESPACES = ("pid", "ipc", "uts", "mount", "network")
 STANDARD = (
@@ -35,11 +35,11 @@ class Container:
 
     def executes(self, *command: str) -> str:
         """Run a command inside that must succeed, and return what it prints."""
-        return self.images.shell.runs("runc", "exec", self.name, *command)
+        return self.images.shell.run("runc", "exec", self.name, *command)
 
     def refuses(self, *command: str) -> str:
         """Run a command inside that must fail, and return what it complains about."""
-        done = self.images.shell.tries("runc", "exec", self.name, *command)
+        done = self.images.shell.try_run("runc", "exec", self.name, *command)
         assert done.returncode != 0, done.stdout
         return done.stderr
 
@@ -47,16 +47,16 @@ class Container:
 @contextmanager
 def container(images: Images, image: str, **environment: str) -> Generator[Container]:
     """Run an image with what it says itself about user, command and volumes, as long as the context lasts."""
-    needs("runc")
+    require_program("runc")
     name = f"test-{secrets.token_hex(4)}"
     with images.mounted(image) as root:
         bundle = images.folder / name
         bundle.mkdir()
         config = _bundle(images.config(image), str(root), environment)
         (bundle / "config.json").write_text(json.dumps(config), encoding="utf-8")
-        with images.shell.starts("runc", "run", "--bundle", str(bundle), name) as program:
+        with images.shell.start("runc", "run", "--bundle", str(bundle), name) as program:
             yield Container(images, name, program)
-            images.shell.tries("runc", "kill", name, "TERM")
+            images.shell.try_run("runc", "kill", name, "TERM")
 
 
 def _bundle(image: dict[str, Any], root: str, environment: dict[str, str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shell import Shell, needs
+from shell import Shell, require_program
 
 TOOLS = ("sh", "install", "cat", "ls", "touch", "env", "id", "rm")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -40,7 +40,7 @@ class Images:
     def buildah(self, *arguments: str) -> str:
         """Run buildah on this store, and return what it prints."""
         store = ("--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run", "--storage-driver", "overlay")
-        return self.shell.runs("buildah", *store, *arguments).strip()
+        return self.shell.run("buildah", *store, *arguments).strip()
 
     def from_folder(self, folder: Path, name: str) -> None:
         """Make an image that holds what a folder holds."""
@@ -77,7 +77,7 @@ class Images:
 @contextmanager
 def images(shell: Shell, folder: Path) -> Generator[Images]:
     """Return a store with the two starting points, or skip the test where images cannot be built."""
-    needs("buildah")
+    require_program("buildah")
     if os.geteuid() != 0:
         pytest.skip("images are built by root here")
     store = Images(shell, folder)
@@ -91,7 +91,7 @@ def images(shell: Shell, folder: Path) -> Generator[Images]:
     finally:
         store.buildah("umount", "--all")
         store.buildah("rm", "--all")
-        shell.tries("umount", f"{folder}/root/overlay")
+        shell.try_run("umount", f"{folder}/root/overlay")
 
 
 def _fill_base(root: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from shell import Shell, needs
+from shell import Shell, require_program
 
 LISTENS = "listens at http://127.0.0.1:"
 INSTALLED = f"{LISTENS}|cannot listen there"
@@ -14,10 +14,10 @@ INSTALLED = f"{LISTENS}|cannot listen there"
 @contextmanager
 def local_model(project: Shell, no_network: tuple[str, ...]) -> Generator[Shell]:
     """Return the project beside its model without a network; only what installed the model has had one."""
-    needs("curl")
-    with project.starts("make", "local-model") as first:
-        first.says(INSTALLED)
+    require_program("curl")
+    with project.start("make", "local-model") as first:
+        first.wait_for(INSTALLED)
     cut_off = replace(project, prefix=no_network)
-    with cut_off.starts("make", "local-model") as model:
-        model.says(LISTENS)
+    with cut_off.start("make", "local-model") as model:
+        model.wait_for(LISTENS)
         yield cut_off

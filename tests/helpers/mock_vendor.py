@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 from generated_project import generate_into
-from shell import Shell, tool
+from shell import Shell, isolated_command
 
 LLMOCK = "llmock==0.2.2"
 USD_PER_MILLION = 2
@@ -35,8 +35,8 @@ class Vendor:
 @contextmanager
 def vendor(shell: Shell) -> Generator[Vendor]:
     """Run the vendor as long as the context lasts."""
-    with shell.starts(*tool(LLMOCK, "llmock", "serve", "--port", "0")) as program:
-        yield Vendor(program.says(r"Uvicorn running on (http://[\d.:]+)"))
+    with shell.start(*isolated_command(LLMOCK, "llmock", "serve", "--port", "0")) as program:
+        yield Vendor(program.wait_for(r"Uvicorn running on (http://[\d.:]+)"))
 
 
 def write_constraints(project: Path, template: Path, scratch: Path, address: str, deadline_seconds: int) -> None:

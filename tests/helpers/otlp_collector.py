@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import pytest
-from shell import Program, Shell, free_port, tool
+from shell import Program, Shell, free_port, isolated_command
 
 ROTEL = "rotel==0.0.1a15"
 FIND = "import rotel, sysconfig; print(rotel.__path__[0] + '/rotel-agent', sysconfig.get_config_var('LIBDIR'))"
@@ -48,7 +48,7 @@ class Collector:
 
     def sections(self, kind: str) -> list[str]:
         """Return what it has printed about everything of one kind, such as `Span`."""
-        return [section for section in SECTION.split(self.program.printed()) if section.startswith(f"{kind} #")]
+        return [section for section in SECTION.split(self.program.output()) if section.startswith(f"{kind} #")]
 
     def spans(self) -> dict[str, Span]:
         """Return every span, by name."""
@@ -71,19 +71,19 @@ def collector(shell: Shell) -> Generator[Collector]:
     endpoints = ("--otlp-http-endpoint", f"127.0.0.1:{port}", "--otlp-grpc-endpoint", "127.0.0.1:0")
     show = ("--debug-log", "traces", "--debug-log", "metrics", "--debug-log-verbosity", "detailed")
     files = ("--pid-file", "rotel.pid", "--log-file", "rotel.log")
-    with shell.knowing(LD_LIBRARY_PATH=libraries).starts(
+    with shell.with_variables(LD_LIBRARY_PATH=libraries).start(
         *(agent, "start", "--exporter", "blackhole"), *endpoints, *show, *files
     ) as program:
-        program.says("Starting Rotel")
+        program.wait_for("Starting Rotel")
         yield Collector(program, f"http://127.0.0.1:{port}")
 
 
 def _rotel(shell: Shell) -> tuple[str, str]:
     """Return the collector's program and the folder of the library that it needs, or skip the test."""
     for python in PYTHONS:
-        found = shell.tries(*tool(ROTEL, "python", "-c", FIND, python=python))
+        found = shell.try_run(*isolated_command(ROTEL, "python", "-c", FIND, python=python))
         if found.returncode == 0:
             agent, libraries = found.stdout.split()
-            if shell.knowing(LD_LIBRARY_PATH=libraries).tries(agent, "--help").returncode == 0:
+            if shell.with_variables(LD_LIBRARY_PATH=libraries).try_run(agent, "--help").returncode == 0:
                 return agent, libraries
     pytest.skip(MISSING)

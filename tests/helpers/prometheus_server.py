@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 from running_service import Service
-from shell import PATIENCE, Program, free_port, needs
+from shell import TIMEOUT_SECONDS, Program, free_port, require_program
 
 QUICK = "1s"
 """How often it looks, and how long an alert has to last: minutes in production."""
@@ -34,7 +34,7 @@ class Prometheus:
         reply = httpx2.get(f"{self.address}/api/v1/query", params={"query": expression})
         return reply.raise_for_status().json()["data"]["result"]
 
-    def sees(self, expression: str, within: float = PATIENCE) -> None:
+    def sees(self, expression: str, within: float = TIMEOUT_SECONDS) -> None:
         """Wait until an expression has a value. What a counter counted before it was first seen is in no rate.
 
         Raises:
@@ -50,7 +50,7 @@ class Prometheus:
         alerts = httpx2.get(f"{self.address}/api/v1/alerts").json()["data"]["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
-    def waits_for(self, alert: str, within: float = PATIENCE) -> set[str]:
+    def waits_for(self, alert: str, within: float = TIMEOUT_SECONDS) -> set[str]:
         """Wait until an alert fires, and return all that do.
 
         Raises:
@@ -66,7 +66,7 @@ class Prometheus:
 @contextmanager
 def prometheus(service: Service, folder: Path) -> Generator[Prometheus]:
     """Run a server with the project's own settings and rules as long as the context lasts; only times are shortened."""
-    needs("prometheus")
+    require_program("prometheus")
     ops = service.project.folder / "ops"
     (folder / "rules").mkdir()
     for name, place in {"alerts": "rules/", "objectives": "rules/", "prometheus": "", "targets": ""}.items():
@@ -76,6 +76,6 @@ def prometheus(service: Service, folder: Path) -> Generator[Prometheus]:
         (folder / f"{place}{name}.yaml").write_text(text, encoding="utf-8")
     listen = f"127.0.0.1:{free_port()}"
     settings = (f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data")
-    with service.project.starts("prometheus", *settings, f"--web.listen-address={listen}") as program:
-        program.says("Server is ready to receive web requests")
+    with service.project.start("prometheus", *settings, f"--web.listen-address={listen}") as program:
+        program.wait_for("Server is ready to receive web requests")
         yield Prometheus(program, f"http://{listen}")

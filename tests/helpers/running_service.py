@@ -43,8 +43,8 @@ class Service:
         """Request one address of the service."""
         seen = '%{stderr}{"status": %{response_code}, "headers": %{header_json}}'
         limits = ("--silent", "--max-time", "60", "--write-out", seen)
-        done = self.project.tries("curl", *limits, *options, self.address + path)
-        assert done.returncode == 0, f"curl exits with {done.returncode} for {path}:\n{self.program.printed()}"
+        done = self.project.try_run("curl", *limits, *options, self.address + path)
+        assert done.returncode == 0, f"curl exits with {done.returncode} for {path}:\n{self.program.output()}"
         facts = json.loads(done.stderr)
         headers = {name.lower(): value for name, [value, *_] in facts["headers"].items()}
         return Reply(facts["status"], headers, done.stdout)
@@ -59,15 +59,15 @@ class Service:
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """Return every log line of one event."""
-        lines = [json.loads(line) for line in self.program.printed().splitlines()]
+        lines = [json.loads(line) for line in self.program.output().splitlines()]
         return [line for line in lines if line["event"] == event]
 
 
 @contextmanager
 def serve(project: Shell) -> Generator[Service]:
     """Serve a project on any free port, as long as the context lasts."""
-    production = project.knowing(CHASSIS_ENV="production")
-    key = production.runs(".venv/bin/chassis", "keys", "create", "tester").strip()
-    with production.starts(".venv/bin/chassis", "serve", "--port", "0") as program:
-        address = program.says(r'"event": "service.started".*"address": "([^"]+)"')
+    production = project.with_variables(CHASSIS_ENV="production")
+    key = production.run(".venv/bin/chassis", "keys", "create", "tester").strip()
+    with production.start(".venv/bin/chassis", "serve", "--port", "0") as program:
+        address = program.wait_for(r'"event": "service.started".*"address": "([^"]+)"')
         yield Service(production, program, address, key)

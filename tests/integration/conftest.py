@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from generated_project import generate_into
 from running_service import Service, serve
-from shell import Shell, newcomer
+from shell import Shell, clean_environment
 
 CUT_OFF = "ip link set lo up && echo $$ && exec sleep infinity"
 """Holds a network of its own, in which only this machine exists; others join it by the number of the process."""
@@ -18,7 +18,7 @@ def newcomers_shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     folder = tmp_path_factory.mktemp("newcomer")
     (folder / "home").mkdir()
     (folder / "work").mkdir()
-    return Shell(folder / "work", newcomer(folder / "home"))
+    return Shell(folder / "work", clean_environment(folder / "home"))
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def set_up_project(template: Path, newcomers_shell: Shell) -> Shell:
     """Return a project with the default answers, after `make setup`."""
     root = generate_into(newcomers_shell.folder / "acme-help", template, {})
     shell = Shell(root, newcomers_shell.environment)
-    shell.runs("make", "setup")
+    shell.run("make", "setup")
     return shell
 
 
@@ -36,7 +36,7 @@ def project(set_up_project: Shell, tmp_path_factory: pytest.TempPathFactory) -> 
     files = [set_up_project.folder / name for name in ("constraints.toml", ".env")]
     before = {file: file.read_bytes() for file in files}
     database = tmp_path_factory.mktemp("database") / "service.db"
-    yield set_up_project.knowing(DATABASE_URL=f"sqlite:///{database}")
+    yield set_up_project.with_variables(DATABASE_URL=f"sqlite:///{database}")
     for file, content in before.items():
         file.write_bytes(content)
 
@@ -51,8 +51,8 @@ def service(project: Shell) -> Generator[Service]:
 @pytest.fixture(scope="session")
 def no_network_if_possible(newcomers_shell: Shell) -> Generator[tuple[str, ...]]:
     """Return what cuts the network off a command that it precedes, or nothing where that is not permitted."""
-    with newcomers_shell.starts("sh", "-c", f"unshare --net sh -c '{CUT_OFF}' || echo refused") as holder:
-        process = holder.says(r"^(\d+|refused)$")
+    with newcomers_shell.start("sh", "-c", f"unshare --net sh -c '{CUT_OFF}' || echo refused") as holder:
+        process = holder.wait_for(r"^(\d+|refused)$")
         yield () if process == "refused" else ("nsenter", f"--net=/proc/{process}/ns/net")
 
 

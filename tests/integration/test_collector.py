@@ -9,7 +9,7 @@ import pytest
 from mock_vendor import vendor, write_constraints
 from otlp_collector import Collector, collector
 from running_service import Reply, serve
-from shell import Shell, needs
+from shell import Shell, require_program
 
 pytestmark = pytest.mark.slow
 
@@ -22,12 +22,14 @@ type Told = tuple[Reply, Collector]
 @pytest.fixture(scope="module")
 def told(project: Shell, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Told]:
     """Return one answer of a service that is told to go right after it, and a collector that has seen all of this."""
-    needs("curl")
+    require_program("curl")
     scratch = tmp_path_factory.mktemp("collector")
     with collector(replace(project, folder=scratch)) as rotel:
         with vendor(project) as models_vendor:
             write_constraints(project.folder, template, scratch / "other", models_vendor.address, deadline_seconds=20)
-            sending = project.knowing(OPENAI_COMPATIBLE_API_KEY="none", OTEL_EXPORTER_OTLP_ENDPOINT=rotel.endpoint)
+            sending = project.with_variables(
+                OPENAI_COMPATIBLE_API_KEY="none", OTEL_EXPORTER_OTLP_ENDPOINT=rotel.endpoint
+            )
             with serve(sending) as service:
                 reply = service.ask(QUESTION, "--header", f"traceparent: 00-{TRACE_ID}-{PARENT_ID}-01")
                 assert service.program.stop() == 0
@@ -84,6 +86,6 @@ def test_who_sends(told: Told) -> None:
 def test_no_words(told: Told) -> None:
     """Neither the question nor the answer leaves the process."""
     reply, rotel = told
-    printed = rotel.program.printed()
+    printed = rotel.program.output()
     assert QUESTION not in printed
     assert reply.body["answer"]["text"] not in printed

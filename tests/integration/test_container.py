@@ -32,7 +32,7 @@ def running(set_up_project: Shell, tmp_path_factory: pytest.TempPathFactory) -> 
     with images(set_up_project, tmp_path_factory.mktemp("images")) as store:
         store.build(set_up_project.folder, IMAGE)
         with container(store, IMAGE) as running:
-            running.program.says('"event": "service.started"')
+            running.program.wait_for('"event": "service.started"')
             yield running
 
 
@@ -74,7 +74,7 @@ def test_its_command_lists_the_runtime_only(running: Container) -> None:
 
 def test_it_ends_when_it_is_told_to(running: Container) -> None:
     """The first process is the service itself, so SIGTERM reaches it; last, because nothing answers afterwards."""
-    running.images.shell.runs("runc", "kill", running.name, "TERM")
+    running.images.shell.run("runc", "kill", running.name, "TERM")
 
-    running.program.says('"event": "service.stopped"')
+    running.program.wait_for('"event": "service.stopped"')
     assert running.program.process.wait(30) == 0

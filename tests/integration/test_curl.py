@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 from running_service import Service
-from shell import needs
+from shell import require_program
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +15,7 @@ UNKNOWN = "Which colour has the roof of the town hall?"
 
 @pytest.fixture(autouse=True)
 def _curl() -> None:
-    needs("curl")
+    require_program("curl")
 
 
 def test_known(service: Service) -> None:
@@ -41,7 +41,7 @@ def test_unknown(service: Service) -> None:
     waiting = service.curl(location, *service.authorized())
     assert (waiting.status, waiting.body["status"], waiting.body["answer"]) == (200, "open", None)
 
-    service.project.runs(".venv/bin/chassis", "review", "answer", ticket, '{"text": "It is green."}')
+    service.project.run(".venv/bin/chassis", "review", "answer", ticket, '{"text": "It is green."}')
 
     answered = service.curl(location, *service.authorized())
     assert (answered.status, answered.body["status"]) == (200, "answered")
@@ -62,7 +62,7 @@ def test_one_trace(service: Service) -> None:
     trace_id, parent_id = secrets.token_hex(16), secrets.token_hex(8)
     body = service.ask(KNOWN, "--header", f"traceparent: 00-{trace_id}-{parent_id}-01").body
     [line] = [line for line in service.logged("call.finished") if line["call_id"] == body["call_id"]]
-    drawn = service.project.runs(".venv/bin/chassis", "trace", body["call_id"])
+    drawn = service.project.run(".venv/bin/chassis", "trace", body["call_id"])
     assert (body["trace_id"], line["trace_id"]) == (trace_id, trace_id)
     assert (line["caller"], line["task"], line["outcome"]) == ("tester", "help", "answered")
     assert re.findall(r"^trace (\w+)", drawn) == [trace_id]
@@ -73,4 +73,4 @@ def test_the_log_is_silent_about_words(service: Service) -> None:
     """Every line is JSON, and none repeats a question."""
     service.ask("Is the xylophone budget exhausted?")
     assert len(service.logged("service.started")) == 1
-    assert "xylophone" not in service.program.printed()
+    assert "xylophone" not in service.program.output()

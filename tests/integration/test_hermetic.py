@@ -21,21 +21,21 @@ def cut_off(set_up_project: Shell, no_network: tuple[str, ...]) -> Shell:
 
 def test_the_network_is_cut(cut_off: Shell) -> None:
     """Nothing outside can be reached from there, the machine itself can, and no key is around."""
-    assert "Network is unreachable" in cut_off.tries(sys.executable, "-c", REACH).stderr
-    cut_off.runs(sys.executable, "-c", LISTEN)
+    assert "Network is unreachable" in cut_off.try_run(sys.executable, "-c", REACH).stderr
+    cut_off.run(sys.executable, "-c", LISTEN)
     assert [name for name in cut_off.environment if name.endswith("_API_KEY")] == []
 
 
 def test_check(cut_off: Shell) -> None:
     """`make check` passes, hooks included."""
-    cut_off.runs("git", "add", "--all")
-    printed = cut_off.runs("make", "check")
+    cut_off.run("git", "add", "--all")
+    printed = cut_off.run("make", "check")
     assert re.search(r"\d+ passed", printed)
     assert "Failed" not in printed
 
 
 def test_evals(cut_off: Shell) -> None:
     """`make evals` passes on the answers of the baseline alone."""
-    printed = cut_off.runs("make", "evals")
+    printed = cut_off.run("make", "evals")
     assert "PASS" in printed
     assert "$0.00" in printed

@@ -68,9 +68,9 @@ def evaluated(project: Shell, tmp_path_factory: pytest.TempPathFactory) -> Gener
 def asked(evaluated: Shell, no_network: tuple[str, ...]) -> tuple[CompletedProcess[str], CompletedProcess[str], str]:
     """Ask the local model in a live run, then record it; return what was said, and the recording's records."""
     with local_model(evaluated, no_network) as cut_off:
-        live = cut_off.tries(".venv/bin/chassis", "evals", "run", "few")
+        live = cut_off.try_run(".venv/bin/chassis", "evals", "run", "few")
         shutil.copy(evaluated.folder / "var/evals/report.html", evaluated.folder / "var/live.html")
-        recorded = cut_off.tries(".venv/bin/chassis", "evals", "record", "few-recorded")
+        recorded = cut_off.try_run(".venv/bin/chassis", "evals", "record", "few-recorded")
     return live, recorded, lasting(evaluated.folder)
 
 
@@ -98,7 +98,7 @@ def test_a_recording_replays_the_same_verdict_offline(
     """Without the model and without a network: the same exit code, sentence and records, byte for byte."""
     _, recorded, records = asked
 
-    replayed = replace(evaluated, prefix=no_network).tries(".venv/bin/chassis", "evals", "run", "few-recorded")
+    replayed = replace(evaluated, prefix=no_network).try_run(".venv/bin/chassis", "evals", "run", "few-recorded")
 
     assert recorded.returncode == replayed.returncode == 1
     verdict = recorded.stdout.rpartition("FAIL.")[2]

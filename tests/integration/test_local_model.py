@@ -47,7 +47,7 @@ def test_env_says_where_the_model_listens(asking: Service) -> None:
 
 def test_the_walk_is_drawn(asking: Service, reply: Reply) -> None:
     """`chassis trace` shows request, call and model inside each other, with the tokens."""
-    drawn = asking.project.knowing(COLUMNS="200").runs(".venv/bin/chassis", "trace", reply.body["call_id"])
+    drawn = asking.project.with_variables(COLUMNS="200").run(".venv/bin/chassis", "trace", reply.body["call_id"])
     places = [drawn.index(step) for step in ("POST /v1/help", "call help", "chat smollm2-135m-instruct")]
     assert places == sorted(places)
     assert re.search(r"\d+ tokens in, \d+ out · \$0\.00", drawn)

@@ -12,7 +12,7 @@ import pytest
 from answer_sets import ROOT
 from mock_vendor import vendor, write_constraints
 from running_service import serve
-from shell import Shell, free_port, needs, tool
+from shell import Shell, free_port, isolated_command, require_program
 
 pytestmark = [pytest.mark.slow, pytest.mark.phoenix]
 
@@ -49,18 +49,18 @@ class Phoenix:
 @pytest.fixture(scope="module")
 def phoenix(project: Shell, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Phoenix]:
     """Return a Phoenix that has seen one call with a model."""
-    needs("curl")
+    require_program("curl")
     scratch, port = tmp_path_factory.mktemp("phoenix"), free_port()
     variables = {"PHOENIX_WORKING_DIR": str(scratch), "PHOENIX_HOST": "127.0.0.1", "PHOENIX_PORT": str(port)}
     quiet = {"PHOENIX_GRPC_PORT": str(free_port()), "PHOENIX_TELEMETRY_ENABLED": "false"}
     with (
-        project.knowing(**variables, **quiet).starts(*tool(PHOENIX, "phoenix", "serve")) as program,
+        project.with_variables(**variables, **quiet).start(*isolated_command(PHOENIX, "phoenix", "serve")) as program,
         vendor(project) as v,
     ):
-        program.says("Uvicorn running", within=300)
+        program.wait_for("Uvicorn running", within=300)
         running = Phoenix(f"http://127.0.0.1:{port}")
         write_constraints(project.folder, template, scratch / "other", v.address, deadline_seconds=20)
-        sending = project.knowing(OPENAI_COMPATIBLE_API_KEY="none", OTEL_EXPORTER_OTLP_ENDPOINT=running.address)
+        sending = project.with_variables(OPENAI_COMPATIBLE_API_KEY="none", OTEL_EXPORTER_OTLP_ENDPOINT=running.address)
         with serve(sending) as service:
             parent = f"traceparent: 00-{TRACE_ID}-{PARENT_ID}-01"
             assert service.ask("When does a day or a month begin?", "--header", parent).status == 200
@@ -84,11 +84,11 @@ def test_it_understands(phoenix: Phoenix) -> None:
 
 def test_a_person_sees_it(phoenix: Phoenix, project: Shell) -> None:
     """A picture of the trace, as a browser shows it, is left in `build/phoenix.png` for a person to look at."""
-    needs(BROWSER[0])
+    require_program(BROWSER[0])
     phoenix.spans(3)
     [default] = httpx2.get(f"{phoenix.address}/v1/projects").json()["data"]
     PICTURE.parent.mkdir(exist_ok=True)
     PICTURE.unlink(missing_ok=True)
     page = f"{phoenix.address}/projects/{default['id']}/traces/{TRACE_ID}"
-    project.runs(*BROWSER, f"--screenshot={PICTURE}", page)
+    project.run(*BROWSER, f"--screenshot={PICTURE}", page)
     assert PICTURE.stat().st_size > 20_000

@@ -68,7 +68,7 @@ def test_it_turns_red(planted: Shell, plant: Callable[[Path], None], suite: str,
     """With its own exit code, and a sentence that names it."""
     plant(planted.folder)
 
-    done = planted.tries(".venv/bin/chassis", "evals", "run", suite)
+    done = planted.try_run(".venv/bin/chassis", "evals", "run", suite)
 
     assert done.returncode == code, done.stdout + done.stderr
     assert sentence in " ".join((done.stdout + done.stderr).split())
@@ -76,7 +76,7 @@ def test_it_turns_red(planted: Shell, plant: Callable[[Path], None], suite: str,
 
 def test_the_floors_are_printed(project: Shell) -> None:
     """The script that comes with the cases shows what each confidence floor would do to them."""
-    done = project.tries(".venv/bin/python", "evals/floors.py")
+    done = project.try_run(".venv/bin/python", "evals/floors.py")
 
     assert done.returncode == 0, done.stderr
     assert "In 97.5% of pairs the answerable question has the higher confidence." in " ".join(done.stdout.split())

@@ -11,7 +11,7 @@ import pytest
 from mock_vendor import Vendor, vendor, write_constraints
 from prometheus_server import Prometheus, prometheus
 from running_service import Service, serve
-from shell import PATIENCE, Shell, needs
+from shell import TIMEOUT_SECONDS, Shell, require_program
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ DASHBOARD = "ops/dashboard.json"
 @pytest.fixture(scope="module")
 def models_vendor(set_up_project: Shell) -> Generator[Vendor]:
     """Return a running vendor."""
-    needs("curl")
+    require_program("curl")
     with vendor(set_up_project) as running:
         yield running
 
@@ -36,7 +36,7 @@ def served(
     """Return a service that asks the vendor first."""
     scratch = tmp_path_factory.mktemp("other-answers")
     write_constraints(project.folder, template, scratch, models_vendor.address, 5)
-    with serve(project.knowing(OPENAI_COMPATIBLE_API_KEY="of-no-worth")) as service:
+    with serve(project.with_variables(OPENAI_COMPATIBLE_API_KEY="of-no-worth")) as service:
         yield service
 
 
@@ -59,7 +59,7 @@ def eventful(served: Service, models_vendor: Vendor, watching: Prometheus) -> Pr
         if not failing:
             watching.sees("chassis_calls_degraded_total")
     assert served.ask(UNKNOWN).status == 202
-    served.project.runs(".venv/bin/chassis", "models", "off", "--reason", "a drill")
+    served.project.run(".venv/bin/chassis", "models", "off", "--reason", "a drill")
     time.sleep(1.5)
     assert served.ask(next(QUESTIONS)).body["fallback_reason"] == "models_off"
     return watching
@@ -86,7 +86,7 @@ def _speaks(series: list[dict[str, Any]], legend: str) -> bool:
 def test_every_panel_shows_something(eventful: Prometheus, project: Shell) -> None:
     """A query for a metric or a label that the service does not emit is an empty panel, and nobody notices."""
     shown = list(panels(project.folder))
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while quiet := silent(eventful, shown):
         assert time.monotonic() < deadline, quiet
         time.sleep(1)

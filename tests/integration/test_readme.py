@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from generated_project import generate_into
-from shell import Shell, needs
+from shell import Shell, require_program
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ MENTIONED = re.compile(r"`(make|uv run chassis) ([a-z]+(?:[ -][a-z]+)*)[^`]*`")
 
 def test_readme(template: Path, newcomers_shell: Shell, no_network_if_possible: tuple[str, ...]) -> None:
     """Every command of every code block works as it stands; after `make setup` without a network."""
-    needs("curl")
+    require_program("curl")
     project = generate_into(newcomers_shell.folder / "stranger" / "acme-help", template, {})
     blocks = BLOCK.findall((project / "README.md").read_text(encoding="utf-8"))
     here, key, printed = replace(newcomers_shell, folder=project.parent), "", dict[str, str]()
@@ -29,10 +29,10 @@ def test_readme(template: Path, newcomers_shell: Shell, no_network_if_possible: 
             if name.startswith("cd "):
                 here = replace(here, folder=here.folder / name.removeprefix("cd "))
             elif name == "make serve":
-                serving = terminals.enter_context(here.starts("bash", "-c", command))
-                key = serving.says(r"(ck_\S+)")
+                serving = terminals.enter_context(here.start("bash", "-c", command))
+                key = serving.wait_for(r"(ck_\S+)")
             else:
-                printed[name] = here.runs("bash", "-c", command.replace("ck_…", key))
+                printed[name] = here.run("bash", "-c", command.replace("ck_…", key))
             if name == "make setup":
                 here = replace(here, prefix=no_network_if_possible)
 
@@ -48,7 +48,7 @@ def test_the_commands_for_agents(set_up_project: Shell) -> None:
     commands = [command for block in BLOCK.findall(page) for command in COMMAND.findall(block)]
     assert len(commands) > 5
     for command in [*commands, "make check"]:
-        set_up_project.runs("bash", "-c", command)
+        set_up_project.run("bash", "-c", command)
 
 
 def test_what_is_mentioned(set_up_project: Shell) -> None:
@@ -56,8 +56,8 @@ def test_what_is_mentioned(set_up_project: Shell) -> None:
     pages = [set_up_project.folder / "README.md", *(set_up_project.folder / "documents").glob("*.md")]
     mentioned = {match for page in pages for match in MENTIONED.findall(page.read_text(encoding="utf-8"))}
     targets = {target for program, words in mentioned if program == "make" for target in words.split()}
-    listed = set(re.findall(r"^ +make (\S+)", set_up_project.runs("make"), re.MULTILINE))
+    listed = set(re.findall(r"^ +make (\S+)", set_up_project.run("make"), re.MULTILINE))
     assert targets >= {"setup", "serve", "ask", "check", "evals", "local-model"}
     assert targets <= listed
     for command in sorted({words for program, words in mentioned if program != "make"}):
-        set_up_project.runs(".venv/bin/chassis", *command.split(), "--help")
+        set_up_project.run(".venv/bin/chassis", *command.split(), "--help")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from running_service import Service
-from shell import tool
+from shell import isolated_command
 
 pytestmark = pytest.mark.slow
 
@@ -17,8 +17,10 @@ OPTIONS = ("--checks", "all", "--max-examples", "25", "--seed", "1", "--no-color
 def test_schemathesis(service: Service, tmp_path: Path) -> None:
     """All checks, on every operation, with good input and bad, find nothing."""
     stranger = replace(service.project, folder=tmp_path)
-    found = stranger.tries(
-        *tool(SCHEMATHESIS, "schemathesis", "run", f"{service.address}/openapi.json"), *OPTIONS, *service.authorized()
+    found = stranger.try_run(
+        *isolated_command(SCHEMATHESIS, "schemathesis", "run", f"{service.address}/openapi.json"),
+        *OPTIONS,
+        *service.authorized(),
     )
     assert found.returncode == 0, found.stdout
     assert "No issues found" in found.stdout

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mock_vendor import USD_PER_MILLION, Vendor, vendor, write_constraints
 from running_service import Service, serve
-from shell import Shell, needs
+from shell import Shell, require_program
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ QUESTIONS = iter(f"When does a day or a month begin, {count}?" for count in rang
 @pytest.fixture(scope="module")
 def models_vendor(set_up_project: Shell) -> Generator[Vendor]:
     """Return a running vendor."""
-    needs("curl")
+    require_program("curl")
     with vendor(set_up_project) as running:
         yield running
 
@@ -34,13 +34,13 @@ def asking(
     """Return a service that asks the vendor first; a new one for each test, as a model that fails may rest for long."""
     scratch = tmp_path_factory.mktemp("other-answers")
     write_constraints(project.folder, template, scratch, models_vendor.address, DEADLINE_SECONDS)
-    with serve(project.knowing(OPENAI_COMPATIBLE_API_KEY="of-no-worth")) as service:
+    with serve(project.with_variables(OPENAI_COMPATIBLE_API_KEY="of-no-worth")) as service:
         yield service
 
 
 def held(service: Service) -> set[str]:
     """Return the different amounts that `chassis budget` shows as held."""
-    table = service.project.knowing(COLUMNS="200").runs(".venv/bin/chassis", "budget")
+    table = service.project.with_variables(COLUMNS="200").run(".venv/bin/chassis", "budget")
     amounts = [re.findall(r"\$[\d.]+", line) for line in table.splitlines() if line.startswith("│")]
     return {row[1] for row in amounts if row}
 
@@ -86,7 +86,7 @@ def test_a_caller_who_hangs_up(models_vendor: Vendor, asking: Service) -> None:
     """Money that was held for a caller who no longer waits is settled all the same."""
     models_vendor.will(type="delay", seconds=HANGING_SECONDS)
     finished = len(asking.logged("call.finished"))
-    hung_up = asking.project.tries(
+    hung_up = asking.project.try_run(
         *("curl", "--silent", "--max-time", "0.5", *asking.authorized(), f"{asking.address}/v1/help"),
         *("--json", f'{{"text": "{next(QUESTIONS)}"}}'),
     )

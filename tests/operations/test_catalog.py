@@ -11,7 +11,7 @@ import pytest
 import yaml
 from generated_project import Generate
 from jsonschema import Draft202012Validator, ValidationError
-from shell import Shell, newcomer
+from shell import Shell, clean_environment
 from team_fixtures import one_team_a_role
 
 VALIDATOR = """
@@ -42,10 +42,10 @@ def entry(decide: Generate) -> dict[str, Any]:
 def test_backstage_accepts_the_entry(entry: dict[str, Any], tmp_path: Path) -> None:
     """Backstage finds the service and its owner; it refuses an entry without owner or with an invalid name."""
     gitlab.install(tmp_path)
-    shell = Shell(tmp_path, gitlab.with_node(newcomer(tmp_path)))
+    shell = Shell(tmp_path, gitlab.with_node(clean_environment(tmp_path)))
 
     def validate(entity: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-        return shell.tries("node", "-e", VALIDATOR, json.dumps(entity))
+        return shell.try_run("node", "-e", VALIDATOR, json.dumps(entity))
 
     assert validate(entry).stdout == "component:default/acme-help group:default/system\n", validate(entry).stderr
     ownerless = {**entry, "spec": {key: value for key, value in entry["spec"].items() if key != "owner"}}

