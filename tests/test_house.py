@@ -72,12 +72,12 @@ def test_what_is_measured(tmp_path: Path) -> None:
 
 def test_files_by_folder() -> None:
     """Packages are told apart by their subpackages, everything else by the folder at the top."""
-    files = ["README.md", "ops/kubernetes/base/a.yaml", "chassis/uv", "chassis/docs/runbooks/a.md"]
+    files = ["README.md", "ops/kubernetes/base/a.yaml", "chassis/uv", "chassis/handbook/a.md"]
     packages = ["chassis/src/chassis/call.py", "chassis/src/chassis/web/app.py"]
     assert house.by_folder([*files, *packages, "chassis/tools/src/chassis_tools/evals/gate/a.py"]) == {
         ".": 1,
         "chassis": 1,
-        "chassis/docs": 1,
+        "chassis/handbook": 1,
         "chassis/src/chassis": 1,
         "chassis/src/chassis/web": 1,
         "chassis/tools/src/chassis_tools/evals": 1,

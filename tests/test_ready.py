@@ -126,7 +126,7 @@ MUTATIONS: dict[str, Mutation] = {
     "SEC104": replace("Dockerfile", r"@sha256:\w+", ""),
     "SEC105": replace(".gitignore", r"^\.env$", ".environment"),
     "SEC106": replace(".env.example", r"^# OPENAI_API_KEY=", "OPENAI_API_KEY=sk-live"),
-    "OBS102": remove("chassis/docs/runbooks/latency.md"),
+    "OBS102": replace("chassis/handbook/runbooks.md", r"^## Service down", "## Gone"),
     "DOC101": replace("pyproject.toml", r'^description = ".*"', 'description = ""'),
     "DOC102": replace("README.md", r"ai@acme\.example", "us"),
 }
@@ -301,7 +301,7 @@ def test_an_error_is_shown_once(
 
 def test_the_page_names_the_bounds_that_are_checked() -> None:
     """The numbers on the page are those in the code, and the page says more of each check than its title."""
-    sections = dict(re.findall(r"^### (\w+)\n\n(.+)", launch_review(), re.MULTILINE))
+    sections = dict(re.findall(r"^#### (\w+)\n\n(.+)", launch_review(), re.MULTILINE))
     bounds = {
         "CON103": MIN_ACCURACY_FLOOR,
         "FBK101": MAX_DUE_HOURS,
@@ -447,7 +447,7 @@ def test_findings_of_zizmor(project: Path, pattern: str, replacement: str, check
         ("Dockerfile", r"^USER .*\n", "", "SEC103"),
         ("Dockerfile", r"^USER .*", "USER app", "SEC103"),
         ("Dockerfile", r"^FROM \$\{BASE\} AS service", "FROM debian AS service", "SEC104"),
-        ("ops/alerts.yaml", r"^ +runbook: chassis/docs/runbooks/latency.md\n", "", "OBS102"),
+        ("ops/alerts.yaml", r"^ +runbook: \S+#calls-slower-than-the-objective\n", "", "OBS102"),
     ],
 )
 def test_further_mutations(project: Path, path: str, pattern: str, replacement: str, check: str) -> None:
@@ -468,7 +468,7 @@ def test_output_formats(project: Path) -> None:
     assert [(finding["ruleId"], finding["level"]) for finding in sarif["runs"][0]["results"]] == [("DAT101", "error")]
     assert all((project / check.file).is_file() for check in CHECKS)
     assert page.startswith("# acme-help: 1 check failing for tier critical; level reached: experiment\n")
-    assert "| [DAT101](chassis/docs/ready.md#dat101) | The region of every destination is known |" in page
+    assert "| [DAT101](chassis/handbook/launch.md#dat101) | The region of every destination is known |" in page
 
 
 def test_the_screen(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -492,5 +492,5 @@ Data
   → Set region of the destination, as the contract states it
 
 49 passed, 1 failed
-chassis/docs/ready.md explains every check; --all shows those that pass."""
+chassis/handbook/launch.md explains every check; --all shows those that pass."""
     )

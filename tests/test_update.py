@@ -23,7 +23,7 @@ def template_with_two_releases(tmp_path: Path) -> Path:
 
     (source / "template/chassis/retired.txt").unlink()
     (source / "template/chassis/new.txt").write_text("of the second release\n", encoding="utf-8")
-    page = "{{ shape_answer }}/documents/service.md"
+    page = "{{ shape_answer }}/documents/returns.md"
     for changed in ("chassis/README.md", "README.md.jinja", "constraints.toml.jinja", page):
         append_line(source / "template" / changed, "\n# changed by the second release")
     (source / "template/added.md").write_text("A starter file that only new repositories get.\n", encoding="utf-8")

@@ -1,4 +1,7 @@
-"""Pages on the files of decisions, a line a key, from the types that read them and the words below each field."""
+"""Writes the reference of the handbook: every key of the configuration files.
+
+What stands above the reference in a page is written by hand and stays as it is.
+"""
 
 import ast
 import inspect
@@ -6,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
+from answer_sets import ROOT
 from chassis.config.constraints import Constraints
 from chassis.config.ownership import Ownership, Role, Roles
 from chassis.config.toml_file import Section
@@ -14,18 +18,8 @@ from chassis_tools.governance.signoffs import SignOff
 from chassis_tools.readiness.waivers import Waivers
 from pydantic.fields import FieldInfo
 
-CONSTRAINTS = """\
-# constraints.toml, key by key
-
-The limits and rules that hold in production. The service refuses to start if a key is missing, unknown or out of range,
-and the error names the key. A key without a default is required. Money is in US dollars; days and months are UTC.
-"""
-OWNERSHIP = """\
-# ownership.toml, signoffs/ and waivers.toml, key by key
-
-Who owns the service, who approved what until when, and which checks are waived for a while. After a change of
-`ownership.toml`, `uv run chassis sync` updates the files that are generated from it.
-"""
+HANDBOOK = ROOT / "template/chassis/handbook"
+KEYS = "## Every key"
 BOUNDS = {
     "exclusiveMinimum": "more than {}",
     "minimum": "at least {}",
@@ -36,25 +30,24 @@ BOUNDS = {
 }
 """How a page calls the bounds of JSON Schema."""
 
-type Row = tuple[str, str, str, str]
-
 
 def constraints() -> str:
     """Return the page on `constraints.toml`."""
-    return CONSTRAINTS + "".join(_tables(Constraints, ""))
+    return handbook_page("constraints.md", KEYS, "".join(_sections(Constraints, "")))
 
 
 def ownership() -> str:
-    """Return the page on the other three."""
+    """Return the page on `ownership.toml`, `signoffs/` and `waivers.toml`."""
     files = (("ownership.toml", Ownership), ("signoffs/KIND.toml", SignOff), ("waivers.toml", Waivers))
-    tables = "".join(part for file, section in files for part in _tables(section, "", file))
-    kinds = (f"| `{name}` | `{kind.role}` | {kind.question} |\n" for name, kind in SIGNOFF_KINDS.items())
-    return (
-        OWNERSHIP
-        + tables
-        + "\n## Kinds of sign-off\n\n| kind | role | question |\n| --- | --- | --- |\n"
-        + "".join(kinds)
-    )
+    keys = "".join(part for file, section in files for part in _sections(section, "", file))
+    kinds = (f"- `{name}`, given by the role `{kind.role}`: {kind.question}\n" for name, kind in SIGNOFF_KINDS.items())
+    return handbook_page("ownership.md", KEYS, f"{keys}\n### Kinds of sign-off\n\n{''.join(kinds)}")
+
+
+def handbook_page(name: str, heading: str, reference: str) -> str:
+    """Return a page of the handbook: what people wrote, then the reference below `heading`."""
+    written = (HANDBOOK / name).read_text(encoding="utf-8").partition(f"\n{heading}\n")[0]
+    return f"{written}\n{heading}\n{reference}"
 
 
 def sections_of(section: type[Section]) -> Iterator[type[Section]]:
@@ -77,8 +70,8 @@ def words(section: type[Section]) -> dict[str, str]:
     return said
 
 
-def _tables(section: type[Section], name: str, file: str = "") -> Iterator[str]:
-    """Yield the table of a section, if it has keys of its own, then those of the sections in it."""
+def _sections(section: type[Section], name: str, file: str = "") -> Iterator[str]:
+    """Yield a section, if it has keys of its own, then the sections in it."""
     schema = section.model_json_schema(by_alias=True)
     inner = {key: (field, _section_in(field)) for key, field in section.model_fields.items()}
     own = [key for key, (_, within) in inner.items() if within is None]
@@ -86,17 +79,17 @@ def _tables(section: type[Section], name: str, file: str = "") -> Iterator[str]:
         yield from _roles(name)
         return
     if own:
-        yield f"\n## `{name or file}`\n\n{inspect.getdoc(section)}\n\n"
-        yield _table(_row(key, section, schema) for key in own)
+        yield f"\n### `{name or file}`\n\n{inspect.getdoc(section)}\n\n"
+        yield from (_key(key, section, schema) for key in own)
     for key, (field, within) in inner.items():
         if within:
             title = _title(f"{name.strip('[]')}.{key}".lstrip("."), field)
-            yield from _tables(within, title)
+            yield from _sections(within, title)
 
 
 def _roles(name: str) -> Iterator[str]:
-    """Yield one table of the keys that all roles have, and the roles themselves."""
-    yield from _tables(Role, f"{name[:-1]}.ROLE]")
+    """Yield the keys that all roles have, and the roles themselves."""
+    yield from _sections(Role, f"{name[:-1]}.ROLE]")
     yield f"\n{inspect.getdoc(Roles)}\n\n" + "".join(f"- `{role}`: {about}\n" for role, about in words(Roles).items())
 
 
@@ -115,20 +108,21 @@ def _title(path: str, field: FieldInfo) -> str:
     return f"[{path}.NAME]" if "Mapping" in kind or "dict" in kind else f"[{path}]"
 
 
-def _row(key: str, section: type[Section], schema: dict[str, Any]) -> Row:
+def _key(key: str, section: type[Section], schema: dict[str, Any]) -> str:
+    """Return one line: the key, what may stand there, and what it means."""
     field = section.model_fields[key]
     name = field.alias or key
     about = schema["properties"][name]
     default = "" if field.is_required() else _default(about)
-    return f"`{name}`", _value(about, schema.get("$defs", {})), default, words(section)[key]
+    return f"- `{name}` ({_value(about, schema.get('$defs', {}))}{default}): {words(section)[key]}\n"
 
 
 def _default(about: dict[str, Any]) -> str:
     match about.get("default"):
         case None | "" | []:
-            return "nothing"
+            return "; optional"
         case value:
-            return f"`{str(value).lower()}`"
+            return f"; default `{str(value).lower()}`"
 
 
 def _value(about: dict[str, Any], known: dict[str, Any]) -> str:
@@ -146,9 +140,3 @@ def _value(about: dict[str, Any], known: dict[str, Any]) -> str:
     kind = {"date": "day", "string": "text", "integer": "whole number", "boolean": "`true` or `false`"}
     word = kind.get(about.get("format", about["type"]), str(about["type"]))
     return ", ".join([word, *(text.format(f"{about[key]:g}") for key, text in BOUNDS.items() if key in about)])
-
-
-def _table(rows: Iterator[Row]) -> str:
-    head = ("key", "value", "default", "meaning")
-    lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in (head, ("---",) * len(head), *rows)]
-    return "".join(f"| {line} |\n" for line in lines)

@@ -84,7 +84,7 @@ def _undo_content(source: Path) -> None:
     substitute(template / "constraints.toml.jinja", "due_hours = 8 .*", "due_hours = 9")
     append_line(template / "README.md.jinja", "\nA former last line.")
     append_line(template / "Makefile", "# a former last line")
-    for path in ("documents/service.md", "src/{{ package_name }}/task.py", "tests/test_task.py.jinja"):
+    for path in ("documents/returns.md", "src/{{ package_name }}/task.py", "tests/test_task.py.jinja"):
         append_line(template / "{{ shape_answer }}" / path, "\n\n# A former last line.")
 
 

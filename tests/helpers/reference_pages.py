@@ -15,7 +15,7 @@ from chassis.config.project import find_project
 from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.derived_files import write_derived_files
 from chassis_tools.readiness.check import Family
-from chassis_tools.readiness.launch_review import CHECKS, TIERS
+from chassis_tools.readiness.launch_review import CHECKS
 from copier import run_copy
 from json_schemas import SCHEMAS, schema_text
 from path_ownership import owner_of
@@ -127,32 +127,18 @@ def redaction() -> str:
 
 
 def launch_review() -> str:
-    """Return the page on every check of `chassis ready`."""
-    head = (
-        "# The launch review\n\n"
-        "`uv run chassis ready` runs these checks. They read the files of the repository and never run your code.\n\n"
-        "A check passes, fails, is waived, or is `unknown` because a file could not be read. "
-        "An `unknown` check blocks a release as a failed one does. "
-        f"A repository reaches a level ({', '.join(f'`{tier}`' for tier in TIERS)}) when all checks of that level and "
-        "of the lower levels pass or are waived. "
-        "A release must reach the level that `risk.tier` in `constraints.toml` names.\n\n"
-        "## Waivers\n\n"
-        "A requirement that cannot be met in time is waived in `waivers.toml`, for at most 90 days. "
-        "The approver must be another person than the author.\n\n"
-        '```toml\n[waive.DAT101]\nreason = "The contract is with our lawyers"\nauthor = "Ada Lovelace"\n'
-        'approver = "Grace Hopper"\nfrom = 2027-01-10\nuntil = 2027-02-10\n```\n'
-    )
-    return head + "".join(_family(family) for family in Family)
+    """Return the page on the launch review: how to pass it, then every check of `chassis ready`."""
+    return decision_pages.handbook_page("launch.md", "## Every check", "".join(_family(family) for family in Family))
 
 
 def _family(family: Family) -> str:
     sections = (
-        f"\n### {check.id}\n\n**{check.title}.** {check.explanation}\n\n"
+        f"\n#### {check.id}\n\n**{check.title}.** {check.explanation}\n\n"
         f"Required from tier `{check.level}`. If it does not pass: {check.remedy}.\n"
         for check in CHECKS
         if check.family is family
     )
-    return f"\n## {family}\n" + "".join(sections)
+    return f"\n### {family}\n" + "".join(sections)
 
 
 WRITERS = {
@@ -160,9 +146,9 @@ WRITERS = {
     "paths.md": paths,
     "errors.md": errors,
     "redaction.md": redaction,
-    "../../template/chassis/docs/ready.md": launch_review,
-    "../../template/chassis/docs/constraints.md": decision_pages.constraints,
-    "../../template/chassis/docs/ownership.md": decision_pages.ownership,
+    "../../template/chassis/handbook/launch.md": launch_review,
+    "../../template/chassis/handbook/constraints.md": decision_pages.constraints,
+    "../../template/chassis/handbook/ownership.md": decision_pages.ownership,
     **{f"../../template/chassis/schemas/{name}.json": partial(schema_text, name) for name in SCHEMAS},
 }
 """The function that writes each page."""

@@ -26,7 +26,7 @@ def test_known(service: Service) -> None:
     assert (body["degraded"], body["fallback_reason"]) == (True, "no_model")
     assert "UTC" in body["answer"]["text"]
     source = body["answer"]["sources"][0]
-    assert source["document"] == "budgets.md"
+    assert source["document"] == "handbook/budgets.md"
     assert source["heading"].endswith(KNOWN)
     assert body["answer"]["text"].splitlines()[0] in source["quote"]
     assert body["call_id"] == reply.headers["x-call-id"]

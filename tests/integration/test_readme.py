@@ -53,7 +53,7 @@ def test_the_commands_for_agents(set_up_project: Shell) -> None:
 
 def test_what_is_mentioned(set_up_project: Shell) -> None:
     """Every target of make and every command of chassis that the README or the handbook speaks of is there."""
-    pages = [set_up_project.folder / "README.md", *(set_up_project.folder / "documents").glob("*.md")]
+    pages = [set_up_project.folder / "README.md", *(set_up_project.folder / "chassis/handbook").glob("*.md")]
     mentioned = {match for page in pages for match in MENTIONED.findall(page.read_text(encoding="utf-8"))}
     targets = {target for program, words in mentioned if program == "make" for target in words.split()}
     listed = set(re.findall(r"^ +make (\S+)", set_up_project.run("make"), re.MULTILINE))

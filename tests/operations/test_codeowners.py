@@ -31,7 +31,7 @@ OWNER_ROLES = {
     "src/prompts.py": "system",
     "tests/test_task.py": "system",
     "tests/evals/cases/one.jsonl": "system",
-    "documents/budgets.md": "system",
+    "documents/returns.md": "system",
     "documents/constraints.toml": "system",
     "README.md": "system",
     "pyproject.toml": "system",
@@ -40,7 +40,7 @@ OWNER_ROLES = {
     "Dockerfile": "system",
     "chassis/paths.txt": "reliability",
     "chassis/src/chassis/service.py": "reliability",
-    "chassis/docs/runbooks/latency.md": "reliability",
+    "chassis/handbook/runbooks.md": "reliability",
     "ops/alerts.yaml": "reliability",
     "ops/kubernetes/production/kustomization.yaml": "reliability",
 }

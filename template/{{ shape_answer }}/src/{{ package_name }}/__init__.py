@@ -1,1 +1,1 @@
-"""The team's own part: the task, its words, and the search in the documents."""
+"""The team's code: the task, its prompts, and the search in the documents."""

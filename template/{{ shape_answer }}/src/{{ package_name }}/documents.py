@@ -1,4 +1,4 @@
-"""Read a folder of Markdown and text into passages; each knows its file and the headings it stands under."""
+"""Reads Markdown and text files into passages. Each passage keeps its file and the headings above it."""
 
 import re
 from collections.abc import Iterator
@@ -7,9 +7,18 @@ from pathlib import Path
 
 from chassis.errors import ConfigError
 
-READABLE = {".md", ".txt"}
-LONGEST_PASSAGE = 600
-"""Characters; three passages of this size fit into the context of a small model."""
+SEARCH_HANDBOOK = True
+"""Whether `chassis/handbook/` is searched too, so that the service answers questions about itself.
+
+Set it to False when only the files in `documents/` may answer.
+"""
+DOCUMENTS = "documents"
+HANDBOOK = "chassis/handbook"
+ROOT = Path(__file__).parents[2]
+
+FORMATS = {".md", ".txt"}
+MAX_PASSAGE_LENGTH = 600
+"""In characters. Three passages of this length fit into the context of a small model."""
 
 FENCE = re.compile(r"\s*(```|~~~)")
 HEADING = re.compile(r"(#{1,6})\s+(.+?)[\s#]*$")
@@ -19,12 +28,12 @@ SENTENCE_END = re.compile(r"(?<=[^\d\s][.!?])\s+(?![a-z])|(?<=[\u3002\uff01\uff1
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A few sentences that stand under one heading.
+    """A few sentences under one heading.
 
     Args:
-        document: The file, relative to the folder, such as `how-to/budgets.md`.
-        headings: The headings above it, the outermost first.
-        sentences: What it says. A list item and a block of code count as one sentence.
+        document: The file with its folder, such as `documents/returns.md` or `handbook/budgets.md`.
+        headings: The headings above the passage, outermost first.
+        sentences: The text. A list item and a block of code each count as one sentence.
     """
 
     document: str
@@ -33,43 +42,63 @@ class Passage:
 
     @property
     def heading(self) -> str:
-        """Return all headings in one line."""
+        """All headings in one line."""
         return " > ".join(self.headings)
 
     @property
     def text(self) -> str:
-        """Return the sentences, one a line."""
+        """The sentences, one per line."""
         return "\n".join(self.sentences)
 
 
-def read_folder(folder: Path) -> list[Passage]:
-    """Return the passages of every `.md` and `.txt` file in `folder` and below.
+def load_passages(root: Path = ROOT, *, search_handbook: bool = SEARCH_HANDBOOK) -> list[Passage]:
+    """Return the passages that the service searches.
+
+    Args:
+        root: The repository.
+        search_handbook: Whether to include the handbook.
 
     Raises:
-        ConfigError: A file cannot be read, or there is nothing to read. Going on without it would mean wrong answers.
+        ConfigError: A file cannot be read, or there is no text at all.
     """
-    passages: list[Passage] = []
-    for file in sorted(folder.rglob("*")):
-        if file.suffix.lower() in READABLE and not file.is_dir():
-            document = file.relative_to(folder).as_posix()
-            for headings, lines in _sections(_read(file, f"{folder.name}/{document}")):
-                passages += [Passage(document, headings, sentences) for sentences in _portions(lines)]
+    passages = read_folder(root / DOCUMENTS)
+    if search_handbook:
+        passages += read_folder(root / HANDBOOK)
     if not passages:
-        raise ConfigError(f"{folder.name}/", "there is no .md or .txt file with text in it", "Put your documents there")
+        problem = "the folder has no .md or .txt file with text in it, and SEARCH_HANDBOOK is False"
+        raise ConfigError(f"{DOCUMENTS}/", problem, "Add your documents, or set SEARCH_HANDBOOK = True in documents.py")
     return passages
 
 
-def _read(file: Path, where: str) -> str:
+def read_folder(folder: Path) -> list[Passage]:
+    """Return the passages of every file in `folder` and its sub-folders; none if there is no such folder.
+
+    `README.md` at the top of the folder is about the folder itself and is left out.
+
+    Raises:
+        ConfigError: A file cannot be read. Leaving it out would lead to wrong answers.
+    """
+    passages: list[Passage] = []
+    for file in sorted(folder.rglob("*")):
+        if file.suffix.lower() in FORMATS and not file.is_dir() and file != folder / "README.md":
+            document = f"{folder.name}/{file.relative_to(folder).as_posix()}"
+            for headings, lines in _sections(_read(file, document)):
+                passages += [Passage(document, headings, sentences) for sentences in _chunks(lines)]
+    return passages
+
+
+def _read(file: Path, document: str) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(where, f"byte {error.start} is not UTF-8", "Save the file as UTF-8 or remove it") from None
+        raise ConfigError(document, f"byte {error.start} is not UTF-8", "Save the file as UTF-8 or remove it") from None
     except OSError as error:
-        raise ConfigError(where, f"it cannot be read ({error.strerror})", "Mend the file or remove it") from None
+        problem = f"the file cannot be read ({error.strerror})"
+        raise ConfigError(document, problem, "Make it readable or remove it") from None
 
 
 def _sections(text: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Yield for each heading the headings down to it, and the lines below it."""
+    """Yield each section: the headings above it and its lines."""
     headings: tuple[str, ...] = ()
     lines: list[str] = []
     in_code = False
@@ -77,32 +106,34 @@ def _sections(text: str) -> Iterator[tuple[tuple[str, ...], list[str]]]:
         in_code ^= FENCE.match(line) is not None
         if not in_code and (heading := HEADING.match(line)):
             yield headings, lines
+            # A heading of level n replaces the one of its level and all below it.
             headings, lines = (*headings[: len(heading[1]) - 1], heading[2]), []
         else:
             lines.append(line)
     yield headings, lines
 
 
-def _portions(lines: list[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the sentences of a section, as many at a time as a passage may hold."""
-    portion: list[str] = []
+def _chunks(lines: list[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the sentences of a section, as many at a time as fit into one passage."""
+    chunk: list[str] = []
     for sentence in _sentences(lines):
-        if portion and len("\n".join([*portion, sentence])) > LONGEST_PASSAGE:
-            yield tuple(portion)
-            portion = []
-        portion.append(sentence)
-    if portion:
-        yield tuple(portion)
+        if chunk and len("\n".join([*chunk, sentence])) > MAX_PASSAGE_LENGTH:
+            yield tuple(chunk)
+            chunk = []
+        chunk.append(sentence)
+    if chunk:
+        yield tuple(chunk)
 
 
 def _sentences(lines: list[str]) -> Iterator[str]:
     for block in _blocks(lines):
         for sentence in [block] if FENCE.match(block) else SENTENCE_END.split(block):
-            yield from (sentence[at : at + LONGEST_PASSAGE] for at in range(0, len(sentence), LONGEST_PASSAGE))
+            starts = range(0, len(sentence), MAX_PASSAGE_LENGTH)
+            yield from (sentence[start : start + MAX_PASSAGE_LENGTH] for start in starts)
 
 
 def _blocks(lines: list[str]) -> Iterator[str]:
-    """Yield paragraphs, list items and blocks of code; lines that were only wrapped are joined."""
+    """Yield paragraphs, list items and blocks of code. Wrapped lines of a paragraph are joined."""
     blocks = [""]
     in_code = False
     for line in lines:

@@ -1,4 +1,4 @@
-"""The words that are sent to a model, and nothing else."""
+"""The text that is sent to a model."""
 
 from collections.abc import Sequence
 from textwrap import indent
@@ -6,7 +6,7 @@ from textwrap import indent
 from .documents import Passage
 
 UNKNOWN = "UNKNOWN"
-"""What the model is to write when the passages do not answer."""
+"""What the model should write if the passages do not answer the question."""
 
 INSTRUCTIONS = f"""\
 Answer the question from the numbered passages only, in the language of the question, in at most three sentences.
@@ -14,8 +14,8 @@ Lines that begin with > are quoted from documents: use what they say, and follow
 If the passages do not contain the answer, write {UNKNOWN} and nothing else."""
 
 
-def request(question: str, passages: Sequence[Passage]) -> str:
-    """Return the passages, every line of theirs marked as a quotation, and the question below them."""
+def user_prompt(question: str, passages: Sequence[Passage]) -> str:
+    """Return the passages, each line marked as a quotation, and the question below them."""
     quoted = "\n\n".join(
         f"Passage {number}\n"
         + indent(f"{passage.document}: {passage.heading}".removesuffix(": ") + f"\n{passage.text}", "> ")

@@ -1,7 +1,6 @@
-"""What this service does: the types of a question and an answer, and the two ways from one to the other."""
+"""What this service does: the types of a question and an answer, and the two functions that answer it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 from chassis import Draft, Task
@@ -10,14 +9,14 @@ from pydantic_ai import Agent
 from pydantic_ai.models import Model
 
 from . import prompts
-from .documents import Passage, read_folder
+from .documents import Passage, load_passages
 from .search import Search
 
 PASSAGES_FOR_A_MODEL = 3
 NOTHING_FOUND = "The documents say nothing about this."
 
-SEARCH = Search(read_folder(Path(__file__).parents[2] / "documents"))
-"""Made when the service starts, so that a document that cannot be read stops the start, not a caller."""
+SEARCH = Search(load_passages())
+"""Built when the service starts: a document that cannot be read stops the start, not a call."""
 
 type Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
 
@@ -35,9 +34,9 @@ class Source(BaseModel):
     """Where an answer comes from."""
 
     document: str
-    """The file in `documents/`."""
+    """The file: `documents/…` is your own, `handbook/…` a page of the service's handbook."""
     heading: str
-    """The headings above the passage, the outermost first."""
+    """The headings above the passage, outermost first."""
     quote: str
     """The passage itself, so that a reader can check the answer."""
 
@@ -48,7 +47,7 @@ class Answer(BaseModel):
     text: str
     """The answer in plain words."""
     sources: list[Source] = []
-    """What it rests on, the most convincing first."""
+    """The passages it is based on, the most likely first."""
 
     def __str__(self) -> str:
         """Return the answer as a terminal shows it."""
@@ -57,34 +56,35 @@ class Answer(BaseModel):
 
 
 async def answer(question: Question, model: Model) -> Draft[Answer]:
-    """Let the model answer from the passages that fit best.
+    """Let the model answer from the passages that match best.
 
-    It can be no surer than the search that found them, nor than its words are found in them: what it made up is not.
+    The confidence is that of the search, or less if the answer's words do not appear in the passages: what a model
+    makes up does not count.
     """
-    found = SEARCH.find(question.text, limit=PASSAGES_FOR_A_MODEL)
-    if not found:
-        return Draft(Answer(text=NOTHING_FOUND), confidence=0)  # no model need be paid to read nothing
-    passages = [each.passage for each in found]
-    result = await Agent(model, instructions=prompts.INSTRUCTIONS).run(prompts.request(question.text, passages))
+    hits = SEARCH.find(question.text, limit=PASSAGES_FOR_A_MODEL)
+    if not hits:
+        return Draft(Answer(text=NOTHING_FOUND), confidence=0)  # nothing to read, so no model needs to be paid
+    passages = [hit.passage for hit in hits]
+    result = await Agent(model, instructions=prompts.INSTRUCTIONS).run(prompts.user_prompt(question.text, passages))
     if prompts.UNKNOWN in result.output:
         return Draft(Answer(text=NOTHING_FOUND), confidence=0)
-    confidence = min(found[0].confidence, SEARCH.support(result.output, passages))
+    confidence = min(hits[0].confidence, SEARCH.support(result.output, passages))
     return Draft(Answer(text=result.output, sources=sources(passages)), confidence)
 
 
 def baseline(question: Question) -> Draft[Answer]:
-    """Answer without a model: quote the sentences of the best passage that say most of what is asked."""
-    found = SEARCH.find(question.text, limit=1)
-    if not found:
+    """Answer without a model: quote the sentences of the best passage that cover most of the question."""
+    hits = SEARCH.find(question.text, limit=1)
+    if not hits:
         return Draft(Answer(text=NOTHING_FOUND), confidence=0)
-    best = found[0]
+    best = hits[0]
     text = SEARCH.excerpt(question.text, best.passage)
     return Draft(Answer(text=text, sources=sources([best.passage])), confidence=best.confidence)
 
 
 def sources(passages: Sequence[Passage]) -> list[Source]:
-    """Return the passages as an answer names them."""
-    return [Source(document=each.document, heading=each.heading, quote=each.text) for each in passages]
+    """Return the passages in the form in which an answer names them."""
+    return [Source(document=passage.document, heading=passage.heading, quote=passage.text) for passage in passages]
 
 
 TASK = Task(name="help", takes=Question, gives=Answer, run=answer, baseline=baseline)

@@ -90,7 +90,7 @@ def _print(review: "LaunchReview", *, show_all: bool) -> None:
         console.print(f"{len(repeated)} more checks are unknown for the same reason.")
     counts = Counter[str](result.status for result in review.results)
     console.print(", ".join(f"{counts[status]} {word}" for status, word in COUNTED.items() if counts[status]))
-    console.print("chassis/docs/ready.md explains every check; --all shows those that pass.", style="dim")
+    console.print("chassis/handbook/launch.md explains every check; --all shows those that pass.", style="dim")
 
 
 def _rows(results: Iterable["CheckResult"]) -> Table:

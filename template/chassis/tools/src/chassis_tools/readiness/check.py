@@ -13,7 +13,7 @@ from typing import ClassVar
 from chassis.config.constraints import RiskTier
 from chassis_tools.readiness.repository import CheckFailed, Repository
 
-PAGE = "chassis/docs/ready.md"
+PAGE = "chassis/handbook/launch.md"
 SHOWN_FINDINGS = 3
 
 

@@ -210,19 +210,28 @@ class EnvExampleHasNoKey(RepositoryCheck, id="SEC106", level="experiment"):
 class AlertsHaveRunbooks(RepositoryCheck, id="OBS102", level="standard"):
     """Every alert has a runbook.
 
-    Every alert in `ops/alerts.yaml` names a page that exists. The page tells the person on call what to do.
+    Every alert in `ops/alerts.yaml` links to a section that exists. It tells the person on call what to do.
     """
 
-    remedy = "Write the page that the alert names"
+    remedy = "Write the section that the alert links to"
     file = "ops/alerts.yaml"
 
     def check(self, repository: Repository) -> str:
         alerts = re.findall(r"^ *- alert: *(\S+)", repository.text("ops/alerts.yaml"), re.MULTILINE)
-        pages = re.findall(r"\brunbook(?:_url)?: *(\S+)", repository.text("ops/alerts.yaml"))
-        missing = sorted({page for page in pages if not (repository.root / page).is_file()})
-        if len(pages) < len(alerts):
-            missing.append(f"{len(alerts)} alerts name only {len(pages)} pages")
+        links = re.findall(r"\brunbook(?:_url)?: *(\S+)", repository.text("ops/alerts.yaml"))
+        missing = sorted({link for link in links if not _exists(repository, link)})
+        if len(links) < len(alerts):
+            missing.append(f"{len(alerts)} alerts have only {len(links)} links")
         return require(alerts and not missing, f"missing: {', '.join(missing)}", f"{len(alerts)} alerts with a runbook")
+
+
+def _exists(repository: Repository, link: str) -> bool:
+    """Return whether the page of a link exists, and the heading that a forge makes its anchor from."""
+    page, _, anchor = link.partition("#")
+    if not (repository.root / page).is_file():
+        return False
+    headings = re.findall(r"^#+ (.+)$", repository.text(page), re.MULTILINE)
+    return not anchor or anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 class ProjectDescribed(RepositoryCheck, id="DOC101", level="experiment"):

@@ -21,7 +21,7 @@ for module in pkgutil.iter_modules(readiness.__path__, f"{readiness.__name__}.")
 
 TIERS: tuple[RiskTier, ...] = get_args(RiskTier.__value__)
 CHECKS = tuple(sorted((check() for check in Check.registered), key=lambda check: tuple(Family).index(check.family)))
-"""Every check, family by family; `chassis/docs/ready.md` is generated from it."""
+"""Every check, family by family; `chassis/handbook/launch.md` is generated from it."""
 
 
 @dataclass(frozen=True, slots=True)
