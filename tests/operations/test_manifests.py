@@ -19,14 +19,14 @@ KINDS = {"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "Servi
 def objects(folder: Path = BASE) -> list[dict[str, Any]]:
     """Return every Kubernetes object in the manifests of a folder."""
     files = sorted(folder.glob("*.yaml"))
-    found = [one for file in files for one in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
-    return [one for one in found if one["kind"] != "Kustomization"]
+    documents = [each for file in files for each in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
+    return [each for each in documents if each["kind"] != "Kustomization"]
 
 
 def one(kind: str, name: str = "service") -> dict[str, Any]:
     """Return the object of a kind and name; there must be exactly one."""
-    [found] = [thing for thing in objects() if (thing["kind"], thing["metadata"]["name"]) == (kind, name)]
-    return found
+    [match] = [each for each in objects() if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+    return match
 
 
 def validate(*files: Path) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ from chassis_tools.governance.security import DAY, security_insights, security_p
 
 SYNC_COMMAND = "uv run chassis sync"
 MARKER = f"by `{SYNC_COMMAND}`"
-"""Part of the first line of every derived file, by which it is told from a file that people wrote."""
+"""Part of the first line of every derived file; a file without it is hand-written."""
 
 
 @dataclass(frozen=True, slots=True)
