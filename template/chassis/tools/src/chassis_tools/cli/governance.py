@@ -85,7 +85,9 @@ def record_signoff(  # noqa: PLR0913, PLR0917 - one option for each field
     kind: KindName,
     approver: Annotated[str, typer.Option(help="The person who decided")],
     decision: Annotated[str, typer.Option(help="approved, approved_with_conditions, rejected or not_required")],
-    expires: Annotated[str | None, typer.Option(help="The day it expires, such as 2027-05-01; default: in a year")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="The day it expires, such as 2027-05-01; default: in a year")
+    ] = None,
     reference: Annotated[str, typer.Option(help="Where it was discussed, such as a ticket")] = "",
     reason: Annotated[str, typer.Option(help="Why it was rejected or is not required")] = "",
     condition: Annotated[
