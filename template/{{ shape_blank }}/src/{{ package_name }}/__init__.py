@@ -1,1 +1,1 @@
-"""The team's own part: the task and its words."""
+"""The team's code: the task and its prompt."""

@@ -1,4 +1,4 @@
-"""What this service does: it says whether a message is urgent. Replace the example by your own idea."""
+"""What this service does: it decides whether a message is urgent. Replace this example with your own task."""
 
 import re
 from typing import Annotated
@@ -18,25 +18,25 @@ class Question(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
-    """A message."""
+    """The message."""
 
 
 class Answer(BaseModel):
     """What a caller gets."""
 
     urgent: bool
-    """Whether somebody should read the message now."""
+    """Whether a person should read the message at once."""
 
 
 async def answer(question: Question, model: Model) -> Draft[Answer]:
-    """Ask the model; a reply that is neither of the two words counts for nothing."""
+    """Ask the model. A reply that is neither of the two words gets confidence 0."""
     result = await Agent(model, instructions=INSTRUCTIONS).run(question.text)
     word = result.output.strip(" .\n").casefold()
     return Draft(Answer(urgent=word == "urgent"), confidence=0.8 if word in {"urgent", "normal"} else 0)
 
 
 def baseline(question: Question) -> Draft[Answer]:
-    """Look for words that signal urgency; that there is none says little, so a person should look."""
+    """Look for words that signal urgency. If there are none, the confidence is low, and a person decides."""
     urgent = not SIGNALS.isdisjoint(re.findall(r"\w+", question.text.casefold()))
     return Draft(Answer(urgent=urgent), confidence=0.9 if urgent else 0.1)
 
