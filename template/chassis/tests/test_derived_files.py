@@ -4,10 +4,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from chassis_tools.governance.catalog import catalog_info
-from chassis_tools.governance.codeowners import github_codeowners, gitlab_codeowners
 from chassis_tools.governance.decisions import Decisions, load_decisions
 from chassis_tools.governance.derived_files import DERIVED_FILES, MARKER, SYNC_COMMAND
+from chassis_tools.governance.ownership_files import catalog_info, github_codeowners, gitlab_codeowners
 from cli_runner import run
 from ownership_file import OWNERSHIP, write
 

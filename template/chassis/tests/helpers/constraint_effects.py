@@ -9,7 +9,7 @@ from typing import Any
 
 from chassis_tools.evals.evaluation import gate
 from chassis_tools.governance.decisions import Decisions
-from chassis_tools.governance.monitoring import objective_rules
+from chassis_tools.governance.monitoring_files import objective_rules
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
 from chassis_tools.governance.signoffs import SignOffState, signoff_statuses
 from chassis_tools.readiness.launch_review import CHECKS

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic_core import to_jsonable_python
 
 from chassis.config.project import find_project
 
@@ -32,7 +32,7 @@ def show_status(
     from chassis_tools.updates.status import repository_status
 
     status = repository_status(find_project(), offline=offline)
-    typer.echo(json.dumps(_status_data(status), indent=2) if as_json else "\n".join(_status_lines(status)))
+    _print(_status_data(status) if as_json else _status_lines(status))
     if newest and status.ok and status.behind is None:
         raise typer.Exit(UNKNOWN)
     raise typer.Exit(0 if status.ok and not (newest and status.behind) else FAILED)
@@ -52,8 +52,7 @@ def update(
     from chassis_tools.updates.update import update_chassis
 
     result = update_chassis(find_project().root, discard_edits=discard_edits)
-    data = asdict(result) | {"changes": _changes_data(result.changes)}
-    typer.echo(json.dumps(data, indent=2) if as_json else "\n".join(_update_lines(result)))
+    _print(to_jsonable_python(result) if as_json else _update_lines(result))
     raise typer.Exit(FAILED if result.conflicts else 0)
 
 
@@ -75,6 +74,10 @@ def adopt() -> None:
     )
 
 
+def _print(output: dict[str, Any] | Iterator[str]) -> None:
+    typer.echo(json.dumps(output, indent=2) if isinstance(output, dict) else "\n".join(output))
+
+
 def _status_data(status: "RepositoryStatus") -> dict[str, Any]:
     """Return the status as JSON types; what only the template can tell is null if it was not reached."""
     upstream = status.upstream
@@ -87,7 +90,7 @@ def _status_data(status: "RepositoryStatus") -> dict[str, Any]:
         "edited": upstream.drift.edited if upstream else None,
         "missing": upstream.drift.missing if upstream else None,
         "added": upstream.drift.added if upstream else None,
-        "changes": _changes_data(upstream.changes) if upstream else None,
+        "changes": to_jsonable_python(upstream.changes) if upstream else None,
         "upstream_error": status.upstream_error,
         "unmerged": status.unmerged,
         "out_of_date": status.out_of_date,
@@ -95,10 +98,6 @@ def _status_data(status: "RepositoryStatus") -> dict[str, Any]:
         "config_errors": status.config_errors,
         "ok": status.ok,
     }
-
-
-def _changes_data(changes: "Iterable[BehaviorChange]") -> list[dict[str, Any]]:
-    return [change.model_dump(mode="json") for change in changes]
 
 
 def _status_lines(status: "RepositoryStatus") -> Iterator[str]:

@@ -12,11 +12,16 @@ from pathlib import Path
 from chassis.clock import now
 from chassis.config.project import Forge
 from chassis.errors import ConfigError
-from chassis_tools.governance.catalog import catalog_info
-from chassis_tools.governance.codeowners import github_codeowners, gitlab_codeowners
 from chassis_tools.governance.decisions import Decisions
-from chassis_tools.governance.monitoring import alertmanager_config, objective_rules, scrape_targets
-from chassis_tools.governance.security import DAY, security_insights, security_policy
+from chassis_tools.governance.monitoring_files import alertmanager_config, objective_rules, scrape_targets
+from chassis_tools.governance.ownership_files import (
+    DAY_PLACEHOLDER,
+    catalog_info,
+    github_codeowners,
+    gitlab_codeowners,
+    security_insights,
+    security_policy,
+)
 
 SYNC_COMMAND = "uv run chassis sync"
 MARKER = f"by `{SYNC_COMMAND}`"
@@ -95,6 +100,7 @@ def out_of_date_files(decisions: Decisions) -> list[OutOfDateFile]:
         content = derived.content(decisions)
         if derived.keep_existing and is_hand_written(file):
             continue
+        # Compared as bytes: changed line endings count as a difference too.
         actual = _read(file)
         expected = None if content is None else _with_day(content.encode(), actual)
         if actual != expected:
@@ -110,6 +116,7 @@ def write_derived_files(decisions: Decisions) -> list[OutOfDateFile]:
         ConfigError: One of these files is hand-written and would be lost. Nothing has been written then.
     """
     root, outdated = decisions.project.root, out_of_date_files(decisions)
+    # All files are checked before the first one is written, so that an error leaves nothing half done.
     for file in outdated:
         _refuse_hand_written(root, file.path)
     for file in outdated:
@@ -139,7 +146,7 @@ def _refuse_hand_written(root: Path, path: str) -> None:
 
 def _with_day(content: bytes, actual: bytes | None) -> bytes:
     """Fill in the day of the last change: the one in the actual file if nothing else differs, otherwise today."""
-    placeholder = DAY.encode()
+    placeholder = DAY_PLACEHOLDER.encode()
     unchanged = {content.replace(placeholder, day) for day in re.findall(rb"\d{4}-\d\d-\d\d", actual or b"")}
     return actual if actual in unchanged else content.replace(placeholder, str(now().date()).encode())
 

@@ -65,6 +65,7 @@ def _lines(name: str, value: FactValue) -> Iterator[str]:
             yield from (f"{name}: {entry}" for entry in value)
         case None:
             yield f"{name}: unknown"
+        # Booleans are written as in TOML, since reviewers compare the lines with constraints.toml.
         case bool():
             yield f"{name}: {str(value).lower()}"
         case _:

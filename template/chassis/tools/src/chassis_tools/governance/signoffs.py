@@ -145,6 +145,7 @@ def _status(kind: str, constraints: Constraints, signoff: SignOff | None, today:
         if required is None:
             return SignOffStatus(kind, SignOffState.OPTIONAL, "")
         return SignOffStatus(kind, SignOffState.MISSING, f"required because {required}")
+    # Changed facts come first: neither an approval nor a rejection says anything about facts that were not reviewed.
     facts = SIGNOFF_KINDS[kind].covers(constraints)
     if facts != signoff.covers:
         reason = f"the facts have changed since {signoff.approver} signed on {signoff.decided_on}"

@@ -122,6 +122,7 @@ def _kept_paths(root: Path, answers_file: AnswersFile) -> tuple[str, ...]:
         if commit is None:
             problem = f"it has no release {answers_file.version}"
             raise ConfigError(answers_file.source, problem, "Run `copier copy` from a release")
+        # Copier ran with `--skip '*'`, so where content differs from the release, the team had a file before.
         edited = find_drift(root, template.chassis_files(commit, forge=answers_file.forge)).edited
     return tuple(sorted({*answers_file.kept_paths, *(path for path in edited if not path.startswith(CHASSIS_FOLDER))}))
 
@@ -142,6 +143,7 @@ def _record_kept_paths(root: Path, kept_paths: tuple[str, ...]) -> None:
 
 def _existing_code(root: Path, existing: set[str]) -> list[str]:
     """Return the code that existed before, as the fewest folders and files that contain nothing new."""
+    # If `src/old/a.py` existed and `src/new/b.py` is new, this is `src/old`, because `src` contains something new.
     new = set(git_list(root, "ls-files", "--cached", "--others", "--exclude-standard")) - existing
     folders_with_new_files = {folder for path in new for folder in PurePosixPath(path).parents}
     covering: set[str] = set()

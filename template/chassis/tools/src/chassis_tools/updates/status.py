@@ -78,6 +78,7 @@ def repository_status(project: Project, *, offline: bool = False) -> RepositoryS
     answers_file = load_answers_file(root)
     upstream, upstream_error = _try_upstream(root, answers_file, offline=offline)
     config_errors = tuple(_config_errors(root))
+    # Derived files cannot be generated from invalid decisions, and the error is reported anyway.
     outdated = () if config_errors else out_of_date_files(load_decisions(project))
     return RepositoryStatus(
         answers_file=answers_file,

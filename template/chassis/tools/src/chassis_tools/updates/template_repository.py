@@ -71,12 +71,13 @@ class TemplateRepository:
 
 @contextmanager
 def cloned_template(source: str) -> Generator[TemplateRepository]:
-    """Clone the template into a temporary folder; git fetches the content of a file only when it is read.
+    """Clone the template into a temporary folder; git fetches the content of a file when it is read.
 
     Raises:
         ConfigError: The template cannot be reached.
     """
     with tempfile.TemporaryDirectory(prefix="chassis-template-") as folder:
+        # Commits and trees suffice to compare ids; `blob:none` leaves the contents out until `git show` needs one.
         try:
             git(Path(folder), "clone", "--quiet", "--bare", "--filter=blob:none", git_url(source), "template.git")
         except ConfigError as error:

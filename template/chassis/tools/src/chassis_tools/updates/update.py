@@ -74,6 +74,7 @@ def update_chassis(root: Path, *, discard_edits: bool = False) -> UpdateResult:
         if not upstream.commits_behind:
             return UpdateResult(answers_file.version, answers_file.version)
         try:
+            # Leaving this block with an exception, also with a conflict, restores the repository.
             with update_branch(root, f"chassis-{upstream.newest}") as branch:
                 if discard_edits:
                     _restore_edited_files(branch, template, answers_file.version, upstream)
@@ -122,6 +123,7 @@ def _update_on(
         merged=tuple(path for path in changed["M"] if path in edited),
         added=changed["A"],
         removed=changed["D"],
+        # Copier leaves deletions alone because it applies the team's diff, which contains them, to the new release.
         still_deleted=tuple(sorted(path for path in shipped if not (root / path).exists())),
         kept_paths=kept_paths,
         untouched=sum(path not in shipped and path != ANSWERS_FILE for path in git_list(root, "ls-files")),

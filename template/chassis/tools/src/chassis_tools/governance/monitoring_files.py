@@ -50,6 +50,7 @@ INHIBIT_RULE = """\
 
 def objective_rules(decisions: Decisions) -> str:
     """Return the body of `ops/objectives.yaml`: one series per objective, which the rules of `ops/alerts.yaml` read."""
+    # A JSON string is a valid YAML scalar, whatever characters a name contains.
     job, reliability = json.dumps(decisions.project.name), decisions.constraints.reliability
     objectives = {
         "availability": reliability.availability,

@@ -1,0 +1,161 @@
+"""Writes the files that say who owns the service: CODEOWNERS, the catalog entry, and the security contacts."""
+
+import json
+from datetime import date
+
+from chassis.config.ownership import OWNERSHIP_FILE, Ownership, Role
+from chassis.errors import ConfigError
+from chassis_tools.governance.decisions import Decisions
+
+CODEOWNERS_COMMENT = "# Any one owner on a line can approve. The last line that matches a path applies.\n"
+CATALOG_ENTRY = """\
+apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata:
+  name: {name}
+  description: {description}
+  links:
+    - url: mailto:{contact}
+      title: Contact
+spec:
+  type: service
+  lifecycle: {lifecycle}
+  owner: group:default/{team}
+"""
+SECURITY_POLICY = """\
+
+# Security
+
+To report a vulnerability in {name}, write to {email}. Please do not open a public issue.
+Describe the impact and how to reproduce it: the request, the response, and the release that you called.
+Leave out other people's data.
+
+{team} is responsible for the security of this service{deputy}.
+"""
+SECURITY_INSIGHTS = """\
+header:
+  schema-version: 2.0.0
+  last-updated: '{day}'
+  last-reviewed: '{day}'
+  url: {url}
+  comment: {review}
+project:
+  name: {name}
+  administrators:
+    - name: {owner}
+      email: {owner_email}
+      primary: true
+  repositories:
+    - name: {name}
+      url: {url}
+      comment: {description}
+  vulnerability-reporting:
+    reports-accepted: true
+    bug-bounty-available: false
+    contact:
+      name: {security}
+      email: {security_email}
+      primary: true
+"""
+DAY_PLACEHOLDER = "{day}"
+"""The day on which the file last changed. No decision determines it, so `chassis sync` fills it in."""
+
+
+def github_codeowners(decisions: Decisions) -> str:
+    """Return the body of `.github/CODEOWNERS`.
+
+    Raises:
+        ConfigError: A handle has subgroups. GitHub does not know them and would silently ignore the whole line.
+    """
+    for name, team in decisions.ownership.teams.items():
+        if team.handle.count("/") > 1:
+            raise ConfigError(
+                f"{OWNERSHIP_FILE}: teams.{name}.handle",
+                f"{team.handle!r} has more than one slash",
+                "On GitHub, write @organization/team or @person",
+            )
+    return CODEOWNERS_COMMENT + _codeowners_rules(decisions.ownership)
+
+
+def gitlab_codeowners(decisions: Decisions) -> str:
+    """Return the body of `.gitlab/CODEOWNERS`. GitLab reads the same patterns as GitHub, and handles with subgroups."""
+    return CODEOWNERS_COMMENT + _codeowners_rules(decisions.ownership)
+
+
+def catalog_info(decisions: Decisions) -> str:
+    """Return the body of `catalog-info.yaml`, the service's entry in a Backstage catalog."""
+    ownership = decisions.ownership
+    # In single quotes YAML interprets nothing but the quote itself; line breaks become spaces.
+    description = " ".join(decisions.project.description.split()).replace("'", "''")
+    return CATALOG_ENTRY.format(
+        name=decisions.project.name,
+        description=f"'{description}'",
+        contact=ownership.contact,
+        lifecycle=ownership.lifecycle,
+        team=ownership.roles.system.accountable,
+    )
+
+
+def security_policy(decisions: Decisions) -> str:
+    """Return the body of `SECURITY.md`, which forges show to people who open an issue."""
+    ownership, role = decisions.ownership, decisions.ownership.roles.security
+    team, deputy = ownership.accountable(role), ownership.deputy(role)
+    return SECURITY_POLICY.format(
+        name=decisions.project.name,
+        email=team.email,
+        team=team.handle,
+        deputy=f"; {deputy.handle} is the deputy" if deputy else "",
+    )
+
+
+def security_insights(decisions: Decisions) -> str | None:
+    """Return the body of OpenSSF's `security-insights.yml`, or None if `pyproject.toml` has no repository address.
+
+    Raises:
+        ConfigError: The address is not a web address.
+    """
+    ownership, url = decisions.ownership, decisions.project.repository
+    if url is None:
+        return None
+    if not url.startswith(("https://", "http://")):
+        raise ConfigError(
+            "pyproject.toml: project.urls.Repository",
+            f"{url!r} is not a web address",
+            "Write one such as https://github.com/acme/acme-help",
+        )
+    security = ownership.accountable(ownership.roles.security)
+    texts = {
+        "url": url,
+        "name": decisions.project.name,
+        "description": decisions.project.description,
+        "review": _next_review(decisions),
+        "owner": ownership.owner.handle,
+        "owner_email": ownership.contact,
+        "security": security.handle,
+        "security_email": security.email,
+    }
+    # A JSON string is a valid YAML scalar.
+    scalars = {key: json.dumps(text, ensure_ascii=False) for key, text in texts.items()}
+    return SECURITY_INSIGHTS.format(day=DAY_PLACEHOLDER, **scalars)
+
+
+def _codeowners_rules(ownership: Ownership) -> str:
+    # The last match applies, so patterns are sorted from broad to narrow.
+    owners = {path: _handles(ownership, role) for _, role in ownership.roles for path in role.paths}
+    return "".join(f"{path} {owners[path]}\n" for path in sorted(owners, key=_specificity))
+
+
+def _handles(ownership: Ownership, role: Role) -> str:
+    teams = [team for team in (role.accountable, role.deputy) if team is not None]
+    return " ".join(ownership.teams[team].handle for team in teams)
+
+
+def _specificity(path: str) -> tuple[bool, int, str]:
+    """Return a sort key that puts patterns anchored at the root, and deeper ones, after the others."""
+    return path.startswith("/"), len(path.strip("/").split("/")), path
+
+
+def _next_review(decisions: Decisions) -> str:
+    # The date is part of the file so that moving it also moves `last-reviewed` to today.
+    dates: list[date] = [role.review_by for _, role in decisions.ownership.roles if role.review_by]
+    return f"The owners will be reviewed by {min(dates)}" if dates else "No review of the owners is scheduled"
