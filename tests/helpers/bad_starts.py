@@ -29,7 +29,7 @@ class BadStart:
 
 
 CONSTRAINTS = "constraints.toml"
-NO_PRICE = "genai-prices knows no price for openai:gpt-nonsense. Mend the model's id, or add input_usd_per_million"
+NO_PRICE = "genai-prices knows no price for openai:gpt-nonsense. Correct the model's id, or add input_usd_per_million"
 
 BAD_STARTS = (
     BadStart("no constraints.toml", "constraints.toml: there is no such file. Create it in", file=CONSTRAINTS),
