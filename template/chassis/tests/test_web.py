@@ -150,6 +150,7 @@ def test_a_request_that_is_not_http_is_refused(service: LiveService, header: str
 
 def test_probes_and_docs_need_no_key(service: LiveService) -> None:
     """Liveness, readiness, metrics and the API's description are open to everyone who can reach the port."""
+    service.ask("hello")
     pages = {path: service.client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")}
 
     assert {path: page.status_code for path, page in pages.items()} == dict.fromkeys(pages, 200)

@@ -58,6 +58,8 @@ class SqliteDatabase:
         connection.row_factory = sqlite3.Row
         database = cls(path, connection)
         try:
+            # WAL: readers do not wait for a writer. NORMAL: a commit does not wait for the disk. A power failure may
+            # undo the last transactions, but the end of the process cannot.
             await database.execute("PRAGMA journal_mode = WAL")
             await database.execute("PRAGMA synchronous = NORMAL")
             async with database.transaction() as tx:
@@ -89,7 +91,7 @@ class SqliteDatabase:
             try:
                 yield self._statements
                 await self._statements.execute("COMMIT")
-            finally:
+            finally:  # an error, a cancellation or a failed COMMIT leaves the transaction open
                 if self._connection.in_transaction:
                     self._connection.rollback()
 

@@ -1,4 +1,4 @@
-"""Builds the HTTP application: three routers, two middlewares and the page at `/docs`."""
+"""Builds the HTTP application: its routes, its middleware and the page at `/docs`."""
 
 import secrets
 
@@ -17,9 +17,9 @@ from chassis.wiring import Wiring
 
 DOCS = "/docs"
 ASSETS = ("fastapi_offline", "static")
-"""The package, and its folder, that bring Swagger UI along. FastAPI's own page loads it from a CDN."""
+"""The package that contains Swagger UI, and its folder there. FastAPI's own page loads it from a CDN."""
 SWAGGER_UI = {"tryItOutEnabled": True, "displayRequestDuration": True}
-HEAD = """
+PAGE_HEAD = """
     <style>@media (max-width: 640px) { .response-col_links { display: none } }</style>
     <script>
     document.documentElement.classList.toggle("dark-mode", matchMedia("(prefers-color-scheme: dark)").matches)
@@ -62,9 +62,10 @@ def _add_docs(app: FastAPI) -> None:
         swagger_favicon_url="docs/favicon.png",
         swagger_ui_parameters=SWAGGER_UI,
     )
-    html = bytes(page.body).decode().replace("<head>", f"<head>{HEAD}")
+    html = bytes(page.body).decode().replace("<head>", f"<head>{PAGE_HEAD}")
 
     async def docs() -> HTMLResponse:
+        # Scripts run only with the nonce of this response, so a script in a description of the API would not.
         nonce = secrets.token_urlsafe(16)
         return HTMLResponse(
             html.replace("<script", f'<script nonce="{nonce}"'),

@@ -125,9 +125,9 @@ class LimitRequests:
 async def run_while_connected(handle: Handler, body: bytes, receive: Receive) -> None:
     """Run `handle`, and cancel it if the caller disconnects. What it shields, such as settling money, finishes.
 
-    ASGI tells of a disconnect only to someone who waits in `receive`, and the application does not while it works. So a
-    task of its own waits there from the start, and the application gets the body, which was read before, and the
-    disconnect from `replay` instead.
+    ASGI reports a disconnect only to code that waits in `receive`, and the application does not wait there while it
+    works. So a separate task waits there from the start. The application receives the body, which was read before, and
+    then the disconnect, from `replay`.
 
     Args:
         handle: Answers the request.
