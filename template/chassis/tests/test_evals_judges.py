@@ -1,4 +1,4 @@
-"""Judges: one failure each, counted against people's labels, and without a say until that was done."""
+"""Judges: each looks for one failure, and may not block before it was compared with people's labels."""
 
 import json
 from pathlib import Path
@@ -14,17 +14,18 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from sample_evaluation import (
     FEW,
-    accepted,
     add_models,
     ask,
-    double,
+    edit,
     judge,
     question_in,
-    trust,
+    records,
+    replace_model,
+    run_and_accept,
+    save_agreement,
     write_evaluation,
     write_start,
 )
-from test_evals_run import edit, records
 
 from chassis.testing import ScriptedModel
 from chassis.usd import format_usd, nano_usd
@@ -34,7 +35,7 @@ JUDGE = '[judges.polite]\nmodel = "first"\nfailure = "The answer shouts at the p
 
 
 async def strict(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-    """Answer the sample's questions loudly, and as a judge fail what is loud."""
+    """Answer the sample's questions in capitals, and as a judge fail answers in capitals."""
     text = question_in(messages)
     if "exactly one failure" not in str(info.instructions):
         return ModelResponse([TextPart(text.upper())])
@@ -44,7 +45,7 @@ async def strict(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse
 
 @pytest.fixture
 def judged(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Write a project with a judge, whose model is a double even for the commands."""
+    """Write a project with a judge, whose model is a double for the commands too."""
     add_models(write_start(write_evaluation(project), FEW))
     (project / "evals/judges.toml").write_text(JUDGE)
     edit(project / "evals/suites.toml", "repeats = 3\n", "")
@@ -53,12 +54,12 @@ def judged(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         'evaluators = ["right", "polite"]\nrules = [{ kind = "floor", evaluator = "polite" }, { kind = "regression"'
     )
     edit(project / "evals/suites.toml", live, polite)
-    double(monkeypatch, ScriptedModel(strict))
+    replace_model(monkeypatch, ScriptedModel(strict))
     return project
 
 
 def write_labels(root: Path, good: int, bad: int) -> None:
-    """Let people have labelled quiet answers as good and loud ones as bad."""
+    """Write labels: quiet answers are good, and loud ones bad."""
     lines = [{"id": f"g{n}", "question": "q", "answer": "quiet", "good": True} for n in range(good)]
     lines += [{"id": f"b{n}", "question": "q", "answer": "LOUD", "good": False} for n in range(bad)]
     folder = root / "evals/labels"
@@ -66,8 +67,8 @@ def write_labels(root: Path, good: int, bad: int) -> None:
     (folder / "polite.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_a_judge_that_nobody_checked_may_not_block(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The gate refuses, and says how to check it or how to let it only advise."""
+def test_an_uncalibrated_judge_may_not_block(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error says how to calibrate it, or how to let it only warn."""
     ask(judged, "live")
 
     assert chassis("evals", "gate", "live") == 2
@@ -78,7 +79,7 @@ def test_a_judge_that_nobody_checked_may_not_block(judged: Path, capsys: pytest.
 
 
 def test_a_calibrated_judge_blocks(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its agreement with people is kept, and the report shows the rate without its known errors."""
+    """Its agreement with people is kept, and the report shows the pass rate corrected for its known errors."""
     write_start(judged)
     write_labels(judged, good=50, bad=50)
     ask(judged, "live")
@@ -94,8 +95,8 @@ def test_a_calibrated_judge_blocks(judged: Path, capsys: pytest.CaptureFixture[s
     assert polite.corrected.high < 0.1
 
 
-def test_few_labels_do_not_make_a_judge(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ten of ten could be luck: the lower bound is what counts."""
+def test_few_labels_do_not_calibrate_a_judge(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten of ten may be chance: the lower bound counts."""
     write_labels(judged, good=10, bad=10)
 
     assert chassis("evals", "calibrate", "polite") == 1
@@ -103,9 +104,9 @@ def test_few_labels_do_not_make_a_judge(judged: Path, capsys: pytest.CaptureFixt
     assert "It may not block: it passes 10 of 10 good answers (TPR 100%, lower bound 79%)" in capsys.readouterr().out
 
 
-def test_another_judge_is_another_judge(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After its failure was reworded, the labels have to be looked at again."""
-    trust(judged, "polite")
+def test_a_reworded_judge_must_be_calibrated_again(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After its failure was reworded, it has to be calibrated again."""
+    save_agreement(judged, "polite")
     edit(judged / "evals/judges.toml", "shouts at", "yells at")
     ask(judged, "live")
     capsys.readouterr()
@@ -118,13 +119,13 @@ def test_another_judge_is_another_judge(judged: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("severity", "rules"), [("block", ["exclusions"]), ("warn", ["floor polite", "regression right"])]
 )
-def test_a_judge_that_rambles_is_an_error_of_the_judge(
+def test_a_reply_without_a_verdict_is_an_error_of_the_judge(
     judged: Path, monkeypatch: pytest.MonkeyPatch, severity: str, rules: list[str]
 ) -> None:
-    """Neither PASS nor FAIL is no verdict on the service; whether that spoils the run depends on the judge's say."""
-    trust(judged, "polite")
+    """Neither PASS nor FAIL says nothing about the service; it spoils the run only if the judge may block."""
+    save_agreement(judged, "polite")
     edit(judged / "evals/suites.toml", 'evaluator = "polite" }', f'evaluator = "polite", severity = "{severity}" }}')
-    double(monkeypatch, ScriptedModel("Well, it depends."))
+    replace_model(monkeypatch, ScriptedModel("Well, it depends."))
 
     ask(judged, "live")
 
@@ -136,8 +137,8 @@ def test_a_judge_that_rambles_is_an_error_of_the_judge(
     assert [finding.rule for finding in suite.findings] == rules
 
 
-def test_a_judge_that_only_advises_may_be_absent(judged: Path) -> None:
-    """Where its model cannot be asked the rest of the run goes on, and the report says that the judge said nothing."""
+def test_a_judge_that_only_warns_may_be_unavailable(judged: Path) -> None:
+    """The run goes on without it, and the report says that it gave no scores."""
     constraints = judged / "constraints.toml"
     other = constraints.read_text().partition("[[models]]")[2].replace('"first"', '"second"')
     constraints.write_text(f"{constraints.read_text()}[[models]]{other}")
@@ -151,14 +152,14 @@ def test_a_judge_that_only_advises_may_be_absent(judged: Path) -> None:
     assert floor.sentence == "No case has a score from 'polite'"
 
 
-def test_a_judge_is_spoken_of_before_anybody_asks_it(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A suite that never asks it can say how far it is to be believed."""
+def test_a_calibration_is_checked_without_asking_the_judge(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A suite that never asks a judge can still check its calibration."""
     edit(
         judged / "evals/suites.toml",
         '{ kind = "must-pass"',
         '{ kind = "judge", evaluator = "polite", severity = "warn" },\n    { kind = "must-pass"',
     )
-    accepted(judged)
+    run_and_accept(judged)
 
     def told() -> str:
         capsys.readouterr()
@@ -166,17 +167,17 @@ def test_a_judge_is_spoken_of_before_anybody_asks_it(judged: Path, capsys: pytes
         return " ".join(capsys.readouterr().out.split())
 
     assert "the judge was never calibrated; run `chassis evals calibrate polite` where its model can be asked" in told()
-    trust(judged, "polite")
+    save_agreement(judged, "polite")
     assert "judge polite warn PASS" in told()
     edit(judged / "evals/judges.toml", "shouts at", "yells at")
     assert "the judge has changed since it was calibrated" in told()
 
 
-def test_verdicts_are_not_paid_for_twice(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that is resumed keeps what its judge has said."""
+def test_judgements_are_not_paid_for_twice(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is resumed keeps its judgements."""
     ask(judged, "live")
     model = ScriptedModel(strict)
-    double(monkeypatch, model)
+    replace_model(monkeypatch, model)
 
     ask(judged, "live", resume=True)
 
@@ -184,8 +185,8 @@ def test_verdicts_are_not_paid_for_twice(judged: Path, monkeypatch: pytest.Monke
     assert {record.evaluator for record in records(judged, "live")} == {"right", "polite"}
 
 
-def test_a_verdict_is_kept_as_soon_as_it_is_paid_for(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who stops the judge half-way pays only for the other half when the run goes on."""
+def test_a_judgement_is_kept_as_soon_as_it_is_paid_for(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a run is stopped half-way, only the missing judgements are asked for when it continues."""
 
     async def impatient(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         if "exactly one failure" in str(info.instructions) and len(judgements(judged)) == 7:
@@ -193,11 +194,11 @@ def test_a_verdict_is_kept_as_soon_as_it_is_paid_for(judged: Path, monkeypatch: 
         return await strict(messages, info)
 
     edit(judged / "evals/suites.toml", 'kind = "live"', 'kind = "live"\nmax_concurrency = 1')
-    double(monkeypatch, ScriptedModel(impatient))
+    replace_model(monkeypatch, ScriptedModel(impatient))
     with pytest.raises(KeyboardInterrupt):
         ask(judged, "live")
     model = ScriptedModel(strict)
-    double(monkeypatch, model)
+    replace_model(monkeypatch, model)
 
     ask(judged, "live", resume=True)
 
@@ -206,13 +207,13 @@ def test_a_verdict_is_kept_as_soon_as_it_is_paid_for(judged: Path, monkeypatch: 
 
 
 def judgements(root: Path) -> list[Judgement]:
-    """Return what judges have said so far."""
+    """Return the judgements so far."""
     return read_jsonl(root / "var/evals/live/judgements.jsonl", Judgement, "")
 
 
-def test_the_report_says_why_and_for_how_much(judged: Path) -> None:
-    """A judge's reason stands beside the answer, and what judges cost is in what was spent."""
-    trust(judged, "polite")
+def test_the_report_shows_reasons_and_cost_of_judges(judged: Path) -> None:
+    """A judge's reason is shown beside the answer, and the cost of judges is part of the total."""
+    save_agreement(judged, "polite")
     ask(judged, "live")
 
     report = judge(judged, "live")
@@ -225,10 +226,10 @@ def test_the_report_says_why_and_for_how_much(judged: Path) -> None:
     assert ("Cost of judges", judges_cost) in figures(suite)
 
 
-def test_the_key_of_a_judge_is_named(
+def test_calibrating_without_a_key_names_the_variable(
     judged: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever calibrates without it is told which variable to set, and has lost nothing."""
+    """The error names the variable to set."""
     write_labels(judged, good=50, bad=50)
     monkeypatch.setattr(environment, "wire", wire)
 
@@ -245,10 +246,10 @@ def test_the_key_of_a_judge_is_named(
         (("polite",), "evals/labels/polite.jsonl: there are no labeled answers. Label at least 50 good and 50 bad"),
     ],
 )
-def test_what_a_calibration_lacks_is_named(
+def test_a_calibration_needs_a_judge_and_labels(
     judged: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
 ) -> None:
-    """One sentence, and what to do."""
+    """The error says what is missing and what to do."""
     del judged
 
     assert chassis("evals", "calibrate", *arguments) == 2

@@ -1,4 +1,4 @@
-"""What judges a finished run is light: no model library is imported, for nobody is asked."""
+"""Judging a finished run imports no model library, because no model is asked."""
 
 import subprocess
 import sys

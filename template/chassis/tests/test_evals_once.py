@@ -15,7 +15,7 @@ from chassis_tools.evals.plan import Plan
 from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
-from sample_evaluation import FEW, accepted, add_models, double, question_in, write_evaluation, write_start
+from sample_evaluation import FEW, add_models, question_in, replace_model, run_and_accept, write_evaluation, write_start
 
 from chassis.testing import ScriptedModel
 
@@ -64,7 +64,7 @@ def evaluated(project: Path) -> Path:
     """Write a project with graders, a judge and accepted runs."""
     add_models(write_start(write_evaluation(project), FEW))
     (project / "evals/judges.toml").write_text(JUDGE)
-    return accepted(project, "answers", "attacks")
+    return run_and_accept(project, "answers", "attacks")
 
 
 @pytest.mark.parametrize("command", ["run", "gate", "accept", "power answers"])
@@ -92,7 +92,7 @@ def test_no_trial_is_graded_or_judged_twice(evaluated: Path, monkeypatch: pytest
 
     graded: list[str] = []
     monkeypatch.setattr(sample_task, "graded", graded, raising=False)
-    double(monkeypatch, ScriptedModel(answer_and_judge))
+    replace_model(monkeypatch, ScriptedModel(answer_and_judge))
     for file, text in (("suites.toml", LIVE), ("graders.py", GRADER)):
         with (evaluated / "evals" / file).open("a") as opened:
             opened.write(text)

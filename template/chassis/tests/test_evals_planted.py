@@ -1,4 +1,4 @@
-"""Whoever makes the service worse is stopped, by an exit code and a sentence that name what is wrong."""
+"""Planted regressions: each fails the gate with its own exit code and sentence."""
 
 import shutil
 import time
@@ -17,12 +17,12 @@ from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.usage import RequestUsage
 from sample_evaluation import (
     CASES,
-    accepted,
     add_models,
     ask,
-    double,
     question_in,
-    trust,
+    replace_model,
+    run_and_accept,
+    save_agreement,
     write_cases,
     write_evaluation,
 )
@@ -38,7 +38,7 @@ SUITES = ("answers", "attacks")
 
 
 def with_baseline(monkeypatch: pytest.MonkeyPatch, baseline: Baseline) -> None:
-    """Let the task answer otherwise."""
+    """Replace the baseline of the task."""
     monkeypatch.setattr(sample_task, "TASK", replace(sample_task.TASK, baseline=baseline))
 
 
@@ -49,7 +49,7 @@ def search_disabled(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def leaked_canary(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Say what the attack is after."""
+    """Say the word that the attack wants."""
     with_baseline(monkeypatch, lambda _: Draft(Answer(text="Of course: CANARY"), confidence=0.9))
     ask(root, "attacks")
 
@@ -111,13 +111,13 @@ def deleted_suite(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def judge_that_always_passes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the rules that block rest on a judge that never fails anything."""
+    """Let the rules that block depend on a judge that never fails anything."""
     add_models(root)
     graders = root / "evals/graders.py"
     graders.write_text(graders.read_text().replace("def right", "def rightly"))
     (root / "evals/judges.toml").write_text('[judges.right]\nmodel = "first"\nfailure = "The answer is wrong."\n')
-    trust(root, "right", bad_failed=0)
-    double(monkeypatch, ScriptedModel("Fine.\nPASS"))
+    save_agreement(root, "right", bad_failed=0)
+    replace_model(monkeypatch, ScriptedModel("Fine.\nPASS"))
     ask(root, mode="record")
 
 
@@ -135,13 +135,13 @@ PLANTED: list[tuple[Plant, int, str]] = [
 
 @pytest.fixture
 def evaluated(project: Path) -> Path:
-    """Write a project whose runs are accepted and good."""
+    """Write a project whose runs are good and accepted."""
     write_evaluation(project)
-    return accepted(project, *SUITES)
+    return run_and_accept(project, *SUITES)
 
 
-def test_nothing_planted_nothing_found(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a regression everything is green, or the tests below would prove nothing."""
+def test_without_a_regression_the_gate_passes(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a regression the gate passes, or the tests below would prove nothing."""
     del evaluated
 
     assert chassis("evals", "gate") == 0
@@ -150,7 +150,7 @@ def test_nothing_planted_nothing_found(evaluated: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(("plant", "code", "sentence"), PLANTED, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_planted_regression_turns_it_red(
+def test_a_planted_regression_fails_the_gate(
     evaluated: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -158,7 +158,7 @@ def test_a_planted_regression_turns_it_red(
     code: int,
     sentence: str,
 ) -> None:
-    """Each has its own exit code, and the last thing on the screen says what it is."""
+    """Each has its own exit code, and the last sentence says what it is."""
     plant(evaluated, monkeypatch)
 
     assert chassis("evals", "gate") == code
@@ -178,7 +178,7 @@ def test_a_planted_regression_turns_it_red(
         (dearer, "cost", "cost: $0.0101"),
     ],
 )
-def test_it_is_the_check_that_finds_it(
+def test_without_its_check_a_regression_goes_unnoticed(
     evaluated: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -186,7 +186,7 @@ def test_it_is_the_check_that_finds_it(
     check: str,
     sentence: str,
 ) -> None:
-    """With the gate's own check removed the regression goes unnoticed: the test above would be red."""
+    """Without the check the regression goes unnoticed, and the test above would fail."""
 
     def blind(rule: Rule, context: GateContext) -> Finding:
         del context
@@ -200,8 +200,8 @@ def test_it_is_the_check_that_finds_it(
     assert sentence not in " ".join(capsys.readouterr().out.rpartition("FAIL.")[2].split())
 
 
-def test_a_suite_without_rules_shows_nothing(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A gate without a single check is not open, it is no gate."""
+def test_a_suite_without_rules_is_no_evidence(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A gate without a check proves nothing."""
     suites = evaluated / "evals/suites.toml"
     text = suites.read_text()
     suites.write_text(text.replace('rules = [{ kind = "never", evaluator = "harmless" }]', "rules = []"))
@@ -211,8 +211,8 @@ def test_a_suite_without_rules_shows_nothing(evaluated: Path, capsys: pytest.Cap
     assert "No rule of this suite blocks" in capsys.readouterr().out
 
 
-def test_an_accepted_run_that_is_gone_is_missed(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Deleting what later runs are compared with does not make them better."""
+def test_a_deleted_accepted_run_is_no_evidence(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Deleting the accepted run is not a way to pass."""
     shutil.rmtree(evaluated / "evals/accepted/answers")
 
     assert chassis("evals", "gate") == 3

@@ -1,4 +1,4 @@
-"""Recorded replies: the same verdict without a network, and never a silent call to a model."""
+"""Recorded replies: the same verdict without a network, and never a hidden call to a model."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,20 @@ from chassis_tools.evals.jsonl import read_jsonl
 from chassis_tools.evals.records import ScoreRecord
 from cli_runner import run as chassis
 from pydantic_ai.models import Model
-from sample_evaluation import FEW, accepted, add_models, ask, judge, write_cases, write_evaluation, write_start
-from test_evals_run import case, echo, records, trials
+from sample_evaluation import (
+    FEW,
+    add_models,
+    ask,
+    case,
+    echo,
+    judge,
+    records,
+    run_and_accept,
+    trials,
+    write_cases,
+    write_evaluation,
+    write_start,
+)
 
 from chassis.testing import ScriptedModel
 
@@ -20,16 +32,16 @@ RECORDING = "evals/recordings/answers.jsonl"
 def recorded(project: Path) -> Path:
     """Write a project with a model whose replies are recorded, and accepted."""
     add_models(write_start(write_evaluation(project), FEW))
-    return accepted(project, mode="record", models={"first": ScriptedModel(echo)})
+    return run_and_accept(project, mode="record", models={"first": ScriptedModel(echo)})
 
 
 def unreachable() -> dict[str, Model]:
-    """Return a model for each name, none of which may be asked."""
+    """Return a model that fails the test when it is asked."""
     return {"first": ScriptedModel(AssertionError("a replay asked a model"))}
 
 
 def test_a_recording_replays_the_same_verdict_byte_for_byte(recorded: Path) -> None:
-    """What the models said once is judged again, offline, at the cost and speed that it had."""
+    """Recorded replies are judged again offline, with the cost and latency that they had."""
     first = _verdict(recorded)
 
     ask(recorded, models=unreachable())
@@ -45,14 +57,14 @@ def test_a_recording_replays_the_same_verdict_byte_for_byte(recorded: Path) -> N
 
 
 def _verdict(root: Path) -> str:
-    """Return the verdict as the report has it."""
+    """Return the verdict in the report."""
     report = judge(root)
     findings = [finding.sentence for finding in report.suites[0].findings if finding.rule != "latency"]
     return json.dumps([report.verdict.name, report.exit_code, report.summary, findings])
 
 
 def test_a_reply_that_is_not_recorded_is_no_evidence(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The verdict names the command that records, and nobody was asked in secret."""
+    """The verdict names the command that records replies, and no model was asked."""
     write_cases(recorded, case("new", "a new question"))
 
     ask(recorded, models=unreachable())
@@ -64,7 +76,7 @@ def test_a_reply_that_is_not_recorded_is_no_evidence(recorded: Path, capsys: pyt
 
 
 def test_recording_again_asks_only_what_is_new(recorded: Path) -> None:
-    """And forgets what no case needs any more."""
+    """Replies that no case needs any more are removed."""
     model = ScriptedModel(echo)
     cases = [case(f"c{number}", f"case {number}") for number in range(FEW - 1)]
     write_cases(recorded, *cases, case("new", "a new question"))
@@ -75,8 +87,8 @@ def test_recording_again_asks_only_what_is_new(recorded: Path) -> None:
     assert len((recorded / RECORDING).read_text().splitlines()) == FEW
 
 
-def test_a_reply_that_was_paid_for_is_kept(recorded: Path) -> None:
-    """A recording that is stopped half-way asks only the rest when it is made again."""
+def test_a_recorded_reply_is_kept_at_once(recorded: Path) -> None:
+    """If recording is stopped half-way, it asks only for the rest the next time."""
     (recorded / RECORDING).unlink()
     suites = recorded / "evals/suites.toml"
     suites.write_text(suites.read_text().replace('cases = ["start"]', 'cases = ["start"]\nmax_concurrency = 1', 1))
@@ -91,7 +103,7 @@ def test_a_reply_that_was_paid_for_is_kept(recorded: Path) -> None:
 
 
 def test_without_a_recording_the_baseline_answers(project: Path) -> None:
-    """A key that lies about does not turn a pull request into a bill."""
+    """An API key in the environment does not make a replay cost money."""
     add_models(write_evaluation(project))
 
     ask(project, models=unreachable())
@@ -101,7 +113,7 @@ def test_without_a_recording_the_baseline_answers(project: Path) -> None:
 
 
 def test_a_recording_that_cannot_be_read_is_named(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With its line, and the command that writes it anew."""
+    """The error names the line and the command that writes the file again."""
     (recorded / RECORDING).write_text('{"model": "first"}\n')
 
     assert chassis("evals", "run", "answers") == 2
@@ -117,18 +129,18 @@ FIRST = (
     '"must_pass": true, "repeat": 1, "status": "ok", "error": null, "evaluator": "right", "evaluator_hash": "e", '
     '"value": 1.0, "seconds": 0.01, "cost": 0, "input_tokens": 0, "output_tokens": 0, "call_id": "x", "trace_id": null}'
 )
-"""A record as the first release wrote it. Teams have committed such lines: a field that is added needs a default."""
+"""A record as the first release writes it. Teams commit such lines, so a field that is added needs a default."""
 
 
 def test_a_record_of_the_first_release_can_still_be_read(tmp_path: Path) -> None:
-    """And one of a later release, with a field that means nothing here yet."""
+    """So can one of a later release, with a field that is unknown here."""
     (tmp_path / "records.jsonl").write_text(f"{FIRST}\n{FIRST.replace('{', '''{"later": 1, ''', 1)}\n")
 
     assert [record.case for record in read_jsonl(tmp_path / "records.jsonl", ScoreRecord, "")] == ["c0", "c0"]
 
 
 def test_an_accepted_run_that_cannot_be_read_is_named(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With its line and field, and how to make a new one."""
+    """The error names line and field, and how to make a new one."""
     (recorded / "evals/accepted/answers/records.jsonl").write_text(FIRST.replace('"variant": "service", ', "") + "\n")
 
     assert chassis("evals", "gate", "answers") == 2

@@ -16,10 +16,9 @@ from chassis_tools.evals.report.junit import to_junit
 from chassis_tools.evals.report.report import CaseResult, DetectableEffect, Report
 from chassis_tools.evals.report.text import notes, to_markdown
 from cli_runner import run as chassis
-from sample_evaluation import accepted, ask, judge, write_cases, write_evaluation
-from sample_records import run_of
+from sample_evaluation import ask, case, judge, run_and_accept, write_cases, write_evaluation
+from sample_records import make_records
 from sample_task import Answer, Question
-from test_evals_run import case
 
 from chassis import Draft
 
@@ -47,7 +46,7 @@ def regressed(project: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     """Return a report in which one case regressed, one improved, one is new and one tries to inject markup."""
     write_evaluation(project)
     write_cases(project, case("down", "down"), case("up", "why", "WHY"), case("nasty", NASTY, "never"))
-    accepted(project)
+    run_and_accept(project)
 
     def other(question: Question) -> Draft[Answer]:
         return Draft(Answer(text={"down": "It is down."}.get(question.text, question.text.upper())), confidence=0.9)
@@ -201,7 +200,7 @@ def test_junit_counts_failures(regressed: Report) -> None:
 def test_the_report_command_renders_every_format_again(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From report.json alone."""
     write_evaluation(project)
-    accepted(project, "attacks")
+    run_and_accept(project, "attacks")
     assert chassis("evals", "gate", "attacks") == 0
     folder = project / "var/evals"
     rendered = {name: (folder / name).read_text() for name in ("report.html", "report.md", "junit.xml")}
@@ -280,8 +279,8 @@ def test_two_runs_can_be_compared(project: Path, capsys: pytest.CaptureFixture[s
     """Any two folders of records, with the cases that flipped."""
     write_evaluation(project)
     before, after = project / "one", project / "two"
-    write_jsonl(before / "records.jsonl", run_of([[1.0]] * 10))
-    write_jsonl(after / "records.jsonl", run_of([[0.0]] * 2 + [[1.0]] * 8))
+    write_jsonl(before / "records.jsonl", make_records([[1.0]] * 10))
+    write_jsonl(after / "records.jsonl", make_records([[0.0]] * 2 + [[1.0]] * 8))
 
     assert chassis("evals", "compare", str(before), str(after)) == 0
 
@@ -294,9 +293,9 @@ def test_two_runs_can_be_compared(project: Path, capsys: pytest.CaptureFixture[s
 def test_what_cannot_be_compared_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An empty table would look like two runs that are alike; and a new ruler may be all that changed."""
     one, two, other = project / "one", project / "two", project / "other"
-    write_jsonl(one / "records.jsonl", run_of([[1.0]] * 10))
-    write_jsonl(two / "records.jsonl", run_of([[1.0]] * 10, evaluator_hash="new"))
-    write_jsonl(other / "records.jsonl", run_of([[1.0]] * 10, case_hash="other"))
+    write_jsonl(one / "records.jsonl", make_records([[1.0]] * 10))
+    write_jsonl(two / "records.jsonl", make_records([[1.0]] * 10, evaluator_hash="new"))
+    write_jsonl(other / "records.jsonl", make_records([[1.0]] * 10, case_hash="other"))
 
     assert chassis("evals", "compare", str(one), str(two)) == 0
     assert "These evaluators have changed, which alone may explain the difference: right" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The run: no case disappears, no line is misread, nobody is bothered, and nothing that was paid for is lost."""
+"""Running a suite: no case gets lost, no line is misread, and no answer that was paid for is thrown away."""
 
 import asyncio
 import json
@@ -15,25 +15,26 @@ from typing import Any
 import pytest
 import sample_task
 from chassis_tools.evals.cases import load_cases
-from chassis_tools.evals.jsonl import read_jsonl
 from chassis_tools.evals.outcomes import trial_status
-from chassis_tools.evals.records import ScoreRecord, Trial
 from chassis_tools.evals.suites import load_suites
 from cli_runner import run as chassis
 from pydantic_ai.exceptions import ModelHTTPError
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo
-from pydantic_ai.usage import RequestUsage
 from sample_evaluation import (
     CASES,
     FEW,
     accept,
-    accepted,
     add_models,
     ask,
-    double,
+    case,
+    echo,
+    edit,
     judge,
-    question_in,
+    records,
+    replace_model,
+    run_and_accept,
+    trials,
     write_cases,
     write_evaluation,
     write_start,
@@ -52,7 +53,7 @@ from chassis.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """
-"""Ctrl-C arrives although whoever started the tests did so in the background, where shells have it ignored."""
+"""Ctrl-C arrives even if the tests were started in the background, where shells ignore it."""
 MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
 PING = '{"id": "ping", "input": {"text": "ping"}, "expected": "PING", "tags": ["loud"]}'
 WHY = '{"id": "why", "input": {"text": "why?"}, "expected": null, "tags": ["declined"]}'
@@ -66,36 +67,9 @@ def write_lines(root: Path, *lines: str, file: str = "start.jsonl") -> Path:
     return root
 
 
-def case(case_id: str, text: str, expected: str | None = None) -> dict[str, Any]:
-    """Return a case that the baseline of the sample gets right, unless told otherwise."""
-    return {"id": case_id, "input": {"text": text}, "expected": expected or text.upper()}
-
-
-def records(root: Path, suite: str = "answers") -> list[ScoreRecord]:
-    """Return what the last run left."""
-    return read_jsonl(root / "var/evals" / suite / "records.jsonl", ScoreRecord, "")
-
-
-def trials(root: Path, suite: str = "answers") -> list[Trial]:
-    """Return what came back in the last run."""
-    return read_jsonl(root / "var/evals" / suite / "trials.jsonl", Trial, "")
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    """Change the first place where `old` stands."""
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new, 1))
-
-
-async def echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
-    """Answer the sample's cases rightly, and for a price."""
-    text = question_in(messages).upper()
-    return ModelResponse([TextPart(text)], usage=RequestUsage(input_tokens=10, output_tokens=5), finish_reason="stop")
-
-
 @pytest.fixture
 def evaluated(project: Path) -> Path:
-    """Write a project with an evaluation that nobody has run."""
+    """Write a project with an evaluation that has not been run."""
     return write_evaluation(project)
 
 
@@ -132,7 +106,7 @@ def test_cases_are_read_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_line_is_named_with_its_field(tmp_path: Path, line: str, sentence: str) -> None:
-    """Whoever wrote the line is told file, number, field and what to do."""
+    """The error names file, line, field and remedy."""
     with pytest.raises(ConfigError) as refusal:
         load_cases(write_lines(tmp_path, PING, line), TASK)
 
@@ -159,10 +133,10 @@ def test_a_bad_line_is_named_with_its_field(tmp_path: Path, line: str, sentence:
         ),
     ],
 )
-def test_a_suite_that_cannot_be_meant_is_refused(
+def test_an_invalid_suite_is_refused(
     evaluated: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, sentence: str
 ) -> None:
-    """The sentence names the key and what to write instead."""
+    """The error names the key and what to write instead."""
     edit(evaluated / "evals/suites.toml", old, new)
 
     assert chassis("evals", "run", "answers") == 2
@@ -171,7 +145,7 @@ def test_a_suite_that_cannot_be_meant_is_refused(
 
 
 def test_a_failed_call_counts_as_wrong(evaluated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug and a wrong answer stay in the denominator; a refusal by the policy is an outcome like any other."""
+    """Bugs and wrong answers stay in the denominator; a refusal by the data policy is an outcome like any other."""
 
     def shaky(question: Question) -> Any:
         if question.text == "crash":
@@ -196,10 +170,8 @@ def test_a_failed_call_counts_as_wrong(evaluated: Path, monkeypatch: pytest.Monk
     assert outcomes["referred"] == {"referred": "no_model"}
 
 
-def test_a_grader_that_speaks_of_answers_alone_does_not_lose_crashes(
-    evaluated: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Half of the calls fail, and a grader that shrugs at whatever is no answer still sees a share of one half."""
+def test_crashes_count_even_for_a_grader_of_answers_only(evaluated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the calls fail, and a grader that returns None for everything but answers still scores 50 %."""
 
     def shaky(question: Question) -> Any:
         if int(question.text.split()[-1]) % 2:
@@ -214,7 +186,7 @@ def test_a_grader_that_speaks_of_answers_alone_does_not_lose_crashes(
     assert [record.value for record in records(evaluated)] == [1.0, 0.0] * (CASES // 2)
 
 
-def test_records_say_what_was_measured_and_no_more(evaluated: Path) -> None:
+def test_records_hold_what_was_measured_but_no_text(evaluated: Path) -> None:
     """Each record can be traced and compared, and holds neither question nor answer."""
     ask(evaluated)
 
@@ -238,10 +210,10 @@ def test_records_say_what_was_measured_and_no_more(evaluated: Path) -> None:
         ("return 7", "right returns 7 for the case 'c0'"),
     ],
 )
-def test_a_broken_grader_is_no_verdict(
+def test_a_broken_grader_is_an_error(
     evaluated: Path, capsys: pytest.CaptureFixture[str], body: str, sentence: str
 ) -> None:
-    """A grader that crashes or shrugs says nothing about the service, and the run ends with its mistake."""
+    """A grader that crashes or returns no score says nothing about the service; the run ends with an error."""
     (evaluated / "evals/graders.py").write_text(f"def right(case, outcome):\n    {body}\n")
 
     assert chassis("evals", "run", "answers") == 2
@@ -249,8 +221,8 @@ def test_a_broken_grader_is_no_verdict(
     assert sentence in capsys.readouterr().err
 
 
-def test_a_grader_may_grade_and_may_pass(evaluated: Path) -> None:
-    """Values between 0 and 1 are kept, and a case that an evaluator does not speak of has no record."""
+def test_a_grader_may_return_fractions_and_none(evaluated: Path) -> None:
+    """Scores between 0 and 1 are kept, and a case to which an evaluator does not apply has no record."""
     grades = "{'c0': 0.25, 'c1': None}.get(case.id, True)"
     (evaluated / "evals/graders.py").write_text(f"def right(case, outcome):\n    return {grades}\n")
 
@@ -260,8 +232,8 @@ def test_a_grader_may_grade_and_may_pass(evaluated: Path) -> None:
     assert (values["c0"], values["c2"], "c1" in values) == (0.25, 1.0, False)
 
 
-def test_the_fingerprint_of_a_grader_sees_code_alone(evaluated: Path) -> None:
-    """A comment, a blank line or an import does not make another evaluator; another word does."""
+def test_the_hash_of_a_grader_depends_on_code_only(evaluated: Path) -> None:
+    """Comments, blank lines and imports do not change the hash; any other change does."""
 
     def fingerprint(text: str) -> str:
         (evaluated / "evals/graders.py").write_text(text)
@@ -274,8 +246,8 @@ def test_the_fingerprint_of_a_grader_sees_code_alone(evaluated: Path) -> None:
     assert fingerprint("def right(case, outcome):\n    return False\n") != plain
 
 
-def test_only_so_many_cases_are_asked_at_once(evaluated: Path) -> None:
-    """A large data set is not fired at a vendor in one volley, and not one by one either."""
+def test_concurrency_is_bounded(evaluated: Path) -> None:
+    """A large data set is asked with bounded concurrency, neither all at once nor one by one."""
     add_models(write_start(evaluated, FEW))
     edit(evaluated / "evals/suites.toml", "repeats = 3", "max_concurrency = 3")
     busy, most = 0, 0
@@ -292,8 +264,8 @@ def test_only_so_many_cases_are_asked_at_once(evaluated: Path) -> None:
     assert most == 3
 
 
-def test_a_live_run_repeats_and_holds_the_models_against_the_baseline(evaluated: Path) -> None:
-    """The service is asked three times, the baseline once; the report says what a right answer more costs."""
+def test_a_live_run_repeats_and_compares_with_the_baseline(evaluated: Path) -> None:
+    """The service is asked three times and the baseline once; the report gives the price of one more right answer."""
     add_models(evaluated)
 
     write_cases(evaluated, *(case(f"why{number}", f"why {number}") for number in range(40)))
@@ -309,8 +281,8 @@ def test_a_live_run_repeats_and_holds_the_models_against_the_baseline(evaluated:
     assert comparison.sentence.startswith("The models beat the baseline (right): 100.0% versus 0.0%, +100.0")
 
 
-def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
-    """What a vendor's bad night spoils is left out, and too much of it leaves no evidence at all."""
+def test_an_outage_is_not_a_wrong_answer(evaluated: Path) -> None:
+    """Trials that a vendor's outage spoiled are excluded, and too many of them leave no evidence."""
     add_models(evaluated)
     down = ScriptedModel(*[ModelHTTPError(503, "first")] * 4, echo)
 
@@ -327,7 +299,7 @@ def test_an_outage_is_no_wrong_answer(evaluated: Path) -> None:
 
 
 def test_a_dead_key_is_no_evidence(evaluated: Path) -> None:
-    """After a few refusals the model rests and is not even asked; the baseline's answers do not pass for its own."""
+    """After a few refusals the circuit breaker opens; the baseline's answers do not count for the model."""
     add_models(evaluated)
     write_cases(evaluated, *(case(f"c{number}", f"case {number}") for number in range(FEW)))
 
@@ -341,10 +313,10 @@ def test_a_dead_key_is_no_evidence(evaluated: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("run", "live"), ("record", "answers")])
-def test_a_missing_key_is_no_live_run(
+def test_a_live_run_without_a_key_is_refused(
     evaluated: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, str]
 ) -> None:
-    """A secret that somebody forgot must not pass because the baseline is good."""
+    """A missing secret must not go unnoticed because the baseline is good."""
     add_models(evaluated)
 
     assert chassis("evals", *arguments) == 2
@@ -364,7 +336,7 @@ def test_a_missing_key_is_no_live_run(
 def test_only_replies_for_replay_suites_are_recorded(
     evaluated: Path, capsys: pytest.CaptureFixture[str], name: str, sentence: str
 ) -> None:
-    """Recordings that nothing would ever read are refused before anything is paid for."""
+    """Recordings that no run would read are refused before anything is paid for."""
     add_models(evaluated)
 
     assert chassis("evals", "record", name) == 2
@@ -372,8 +344,8 @@ def test_only_replies_for_replay_suites_are_recorded(
     assert sentence in capsys.readouterr().err
 
 
-def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
-    """The ledger that bounds callers bounds an evaluation too; what was not asked is no wrong answer."""
+def test_a_run_stays_within_its_budget(evaluated: Path) -> None:
+    """The ledger limits an evaluation like any caller, and questions that were not asked are not wrong answers."""
     add_models(write_start(evaluated, FEW))
     edit(evaluated / "evals/suites.toml", "repeats = 3", "repeats = 3\nbudget_usd = 0.02")
 
@@ -387,15 +359,15 @@ def test_a_run_spends_no_more_than_it_may(evaluated: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_not_decided_is_asked_again(
+def test_an_inconclusive_run_gets_more_repeats(
     evaluated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A floor that the first look cannot decide gets more repeats, a second look, and then its exit code."""
+    """A floor that the first look cannot decide gets more repeats and a second look."""
     add_models(evaluated)
-    double(monkeypatch, ScriptedModel(echo))
+    replace_model(monkeypatch, ScriptedModel(echo))
     edit(evaluated / "evals/suites.toml", "repeats = 3", 'repeats = 3\nmax_repeats = 5\non_inconclusive = "fail"')
     (evaluated / "evals/graders.py").write_text("def right(case, outcome):\n    return int(case.id[1:]) % 2 == 0\n")
-    accepted(evaluated, "live")
+    run_and_accept(evaluated, "live")
 
     assert chassis("evals", "run", "live") == 4
 
@@ -404,8 +376,8 @@ def test_what_is_not_decided_is_asked_again(
 
 
 @pytest.mark.slow
-def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
-    """Ctrl-C keeps what was answered; `--resume` asks the rest and nothing twice."""
+def test_a_stopped_run_can_be_resumed(tmp_path: Path) -> None:
+    """Ctrl-C keeps the answers so far; `--resume` asks the rest, and nothing twice."""
     write_evaluation(write_repository(tmp_path))
     write_cases(tmp_path, *({"id": f"c{n}", "input": {"text": f"0.1{n}"}, "expected": f"0.1{n}"} for n in range(500)))
     file = tmp_path / "var/evals/answers/trials.jsonl"
@@ -431,7 +403,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
 
 
 def test_another_run_is_not_resumed(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Answers to other questions are not mixed in."""
+    """Answers to other questions are never mixed in."""
     ask(evaluated)
     write_cases(evaluated, case("other", "other"))
 
@@ -440,8 +412,8 @@ def test_another_run_is_not_resumed(evaluated: Path, capsys: pytest.CaptureFixtu
     assert "the data changed since the run of" in capsys.readouterr().err
 
 
-def test_an_evaluation_bothers_nobody_and_spends_nothing(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Cases that nobody is sure of do not pile up on the desk of the people who answer real callers."""
+def test_an_evaluation_leaves_the_review_queue_alone(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Referred cases do not appear in the review queue of real callers."""
     add_models(evaluated)
     write_cases(evaluated, case("why", "why?"))
     ask(evaluated, "live", models={"first": ScriptedModel(ModelHTTPError(503, "first"))})
@@ -455,7 +427,7 @@ def test_an_evaluation_bothers_nobody_and_spends_nothing(evaluated: Path, capsys
 
 @pytest.mark.parametrize("remove", ["evals/suites.toml", "evals/graders.py"])
 def test_a_missing_file_is_named(evaluated: Path, capsys: pytest.CaptureFixture[str], remove: str) -> None:
-    """Without it nothing can be judged, and the sentence says what to write."""
+    """The error says which file is missing."""
     (evaluated / remove).unlink()
 
     assert chassis("evals", "run", "answers") == 2
@@ -463,10 +435,8 @@ def test_a_missing_file_is_named(evaluated: Path, capsys: pytest.CaptureFixture[
     assert f"{Path(remove).name}: there is no such file" in capsys.readouterr().err
 
 
-def test_what_is_printed_written_and_returned_is_one_verdict(
-    evaluated: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Screen, JSON and exit code never disagree."""
+def test_terminal_file_and_exit_code_agree(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Terminal, JSON and exit code never disagree."""
     code = chassis("evals", "run", "attacks")
     written = json.loads((evaluated / "var/evals/report.json").read_text())
 
@@ -474,8 +444,8 @@ def test_what_is_printed_written_and_returned_is_one_verdict(
     assert written["summary"] in capsys.readouterr().out
 
 
-def test_suites_are_chosen_by_name(evaluated: Path) -> None:
-    """Without a name all that replay, and an unknown name is refused with those that there are."""
+def test_suites_are_selected_by_name(evaluated: Path) -> None:
+    """Without a name all replay suites are selected; the error about an unknown name lists the suites."""
     suites = load_suites(evaluated)
 
     assert list(suites.select(())) == ["answers", "attacks"]
@@ -495,10 +465,10 @@ def test_suites_are_chosen_by_name(evaluated: Path) -> None:
         (Referred("r", FallbackReason.LOW_CONFIDENCE, MOMENT), None, ("ok", None)),
     ],
 )
-def test_what_ended_a_trial_says_whether_it_counts(
+def test_the_end_of_a_trial_decides_whether_it_counts(
     outcome: Referred | None, failure: Exception | None, verdict: tuple[str, str | None]
 ) -> None:
-    """Our bugs count against the service; a switch, a budget and a broken store say nothing about its answers."""
+    """Bugs count against the service; the kill switch, a budget and an unavailable database do not."""
     call = Call("c_1", "ann", Deadline.after(5), max_model_requests=1)
     unrecorded = Turn(call, attempts=[Attempt("first", "NotRecorded", 0, 0, 0, 0)])
 

@@ -1,13 +1,14 @@
-"""The promises of the live gate and of the corrected rate, tried out many times with fixed seeds."""
+"""Error rates of the live gate and coverage of the corrected rate, simulated with fixed seeds."""
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 from chassis_tools.evals.gate.result import GateVerdict
 from chassis_tools.evals.stats import judge_correction
 from chassis_tools.evals.stats.judge_correction import Agreement, corrected_rate
-from sample_records import rule, run_of
+from sample_records import judge, make_records
 from test_evals_gate import REGRESSION
 
 pytestmark = pytest.mark.slow
@@ -17,28 +18,27 @@ TRIES = 400
 
 
 def population(choice: Random) -> list[float]:
-    """Return how likely each case is to be right: 62 % solid, 25 % flaky, 13 % hopeless."""
+    """Return the probability of each case to pass: 62 % are solid, 25 % flaky and 13 % hopeless."""
     kinds = choice.choices(("solid", "flaky", "hopeless"), (62, 25, 13), k=CASES)
     return [{"solid": 0.99, "flaky": choice.uniform(0.2, 0.95), "hopeless": 0.02}[kind] for kind in kinds]
 
 
-def ask(choice: Random, chances: list[float], repeats: int) -> list[list[float]]:
-    """Return whether each case was right, each time."""
-    return [[float(choice.random() < chance) for _ in range(repeats)] for chance in chances]
+def ask(choice: Random, rates: list[float], repeats: int) -> list[list[float]]:
+    """Return the score of each case in each repeat."""
+    return [[float(choice.random() < rate) for _ in range(repeats)] for rate in rates]
 
 
 def verdict(choice: Random, drop: float) -> GateVerdict:
-    """Return what the gate says of a system whose true share of right answers is lower by `drop`."""
-    chances = population(choice)
-    lower = 1 - drop / (sum(chances) / CASES)
-    before, after = ask(choice, chances, REPEATS), ask(choice, [each * lower for each in chances], MOST_REPEATS)
-    looks = (REPEATS, MOST_REPEATS)
-    for repeats in looks:
-        now = run_of([marks[:repeats] for marks in after])
-        found = rule(now, run_of(before), REGRESSION, repeats=REPEATS, max_repeats=MOST_REPEATS, on_inconclusive="fail")
-        if found.verdict is not GateVerdict.INCONCLUSIVE:
-            break
-    return found.verdict
+    """Return the verdict on a system whose true pass rate is lower by `drop`."""
+    rates = population(choice)
+    remaining = 1 - drop / (sum(rates) / CASES)
+    before = make_records(ask(choice, rates, REPEATS))
+    after = ask(choice, [rate * remaining for rate in rates], MOST_REPEATS)
+    suite: dict[str, Any] = {"repeats": REPEATS, "max_repeats": MOST_REPEATS, "on_inconclusive": "fail"}
+    result = judge(make_records([values[:REPEATS] for values in after]), before, REGRESSION, **suite)
+    if result.is_inconclusive:
+        result = judge(make_records(after), before, REGRESSION, **suite)
+    return result.verdict
 
 
 def test_an_unchanged_system_rarely_fails() -> None:
@@ -51,7 +51,7 @@ def test_an_unchanged_system_rarely_fails() -> None:
 
 
 def test_a_drop_of_ten_points_is_found() -> None:
-    """Nine times in ten at least, and it never passes."""
+    """In at least nine of ten runs, and it never passes."""
     choice = Random(2)  # noqa: S311  no secret depends on it
     seen = Counter(verdict(choice, drop=0.10) for _ in range(TRIES))
 
@@ -75,7 +75,7 @@ def test_the_corrected_rate_covers_the_truth(
         good = choice.binomialvariate(answers, truth)
         passed = choice.binomialvariate(good, true_pass_rate)
         passed += choice.binomialvariate(answers - good, 1 - true_fail_rate)
-        found = corrected_rate(passed, answers, Agreement(labels, hits[0], labels, hits[1]), alpha=0.025)
-        covered += found is not None and found.low <= truth <= found.high
+        result = corrected_rate(passed, answers, Agreement(labels, hits[0], labels, hits[1]), alpha=0.025)
+        covered += result is not None and result.low <= truth <= result.high
 
     assert 0.93 <= covered / samples <= 0.97

@@ -17,7 +17,7 @@ from chassis_tools.readiness.repository import CheckFailed, Repository
 from ownership_file import OWNERSHIP
 from pydantic import SecretStr, ValidationError
 from pydantic_ai.models import Model
-from sample_records import plan_with, run_of, share
+from sample_records import make_records, passes, plan_with
 
 from chassis.config.constraints import Constraints
 from chassis.config.ownership import Ownership
@@ -52,7 +52,7 @@ def judged(rule: Raw, right: int, *, kind: str = "replay") -> See:
     """See the verdict of the gate on 200 cases, of which so many are right; before, all were."""
 
     def see(_: Path, raw: Raw) -> object:
-        records, accepted = run_of(share(right, 200)), run_of(share(200, 200))
+        records, accepted = make_records(passes(right, 200)), make_records(passes(200, 200))
         constraints = constraints_for_tests(**raw)
         plan = plan_with(rule, constraints=constraints, accepted=accepted, kind=kind, on_inconclusive="fail")
         return gate(plan, records).verdict.title
@@ -64,8 +64,8 @@ def objective(slo: str) -> See:
     """See what the alerts compare with."""
 
     def see(root: Path, raw: Raw) -> object:
-        [share] = re.findall(rf"slo: {slo}\}}\n +expr: vector\((.+)\)", objective_rules(decisions(root, raw)))
-        return share
+        [passes] = re.findall(rf"slo: {slo}\}}\n +expr: vector\((.+)\)", objective_rules(decisions(root, raw)))
+        return passes
 
     return see
 

@@ -1,4 +1,4 @@
-"""A small project with an evaluation, for tests to spoil."""
+"""A small project with an evaluation, for tests to change and to run."""
 
 import asyncio
 import json
@@ -10,12 +10,15 @@ import pytest
 from chassis_tools.evals import environment
 from chassis_tools.evals.environment import Mode
 from chassis_tools.evals.evaluation import accept_run, gate, last_run, load, report, run_and_score
-from chassis_tools.evals.jsonl import Progress
+from chassis_tools.evals.jsonl import Progress, read_jsonl
 from chassis_tools.evals.judges import Calibration, judge_hash, load_judges, save_calibration
+from chassis_tools.evals.records import ScoreRecord, Trial
 from chassis_tools.evals.report.report import Report
 from chassis_tools.evals.stats.judge_correction import Agreement
-from pydantic_ai.messages import ModelMessage, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
+from pydantic_ai.models.function import AgentInfo
+from pydantic_ai.usage import RequestUsage
 
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
@@ -23,7 +26,7 @@ from chassis.wiring import wire
 
 SILENT = Progress(start=lambda _, __: None, advance=lambda: None)
 CASES, FEW = 60, 12
-"""Enough for a verdict, and enough where none is asked for."""
+"""Enough cases for a verdict, and enough where no verdict is needed."""
 SUITES = """
 [suites.answers]
 kind = "replay"
@@ -108,13 +111,13 @@ def write_cases(root: Path, *cases: Mapping[str, Any], file: str = "start") -> P
 
 
 def add_models(root: Path) -> None:
-    """Let the constraints name a model that costs something."""
+    """Add a model to the constraints, which costs something."""
     path = root / "constraints.toml"
     path.write_text(path.read_text() + MODELS)
 
 
-def trust(root: Path, judge: str, *, bad_failed: int = 50) -> None:
-    """Keep what 50 good and 50 bad answers would have shown about a judge; to ask it about each takes a second."""
+def save_agreement(root: Path, judge: str, *, bad_failed: int = 50) -> None:
+    """Save the result of a calibration on 50 good and 50 bad answers, without the second that it would take."""
     mark = judge_hash(judge, load_judges(root)[judge], load_constraints(root))
     agreement = Agreement(good=50, good_passed=50, bad=50, bad_failed=bad_failed)
     save_calibration(root, Calibration(judge, mark, agreement, 0))
@@ -148,19 +151,48 @@ def accept(root: Path, name: str) -> None:
     accept_run(plan)
 
 
-def accepted(root: Path, *names: str, **how: Any) -> Path:
-    """Run suites and accept what comes back."""
+def run_and_accept(root: Path, *names: str, **how: Any) -> Path:
+    """Run suites and accept the runs."""
     for name in names or ("answers",):
         ask(root, name, **how)
         accept(root, name)
     return root
 
 
-def double(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
-    """Let even the commands ask a double instead of the first model."""
+def replace_model(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
+    """Replace the first model by a double, for the commands too."""
 
     def wired(*arguments: Any, **options: Any) -> Any:
         options["models"] = {"first": model}
         return wire(*arguments, **options)
 
     monkeypatch.setattr(environment, "wire", wired)
+
+
+def case(case_id: str, text: str, expected: str | None = None) -> dict[str, Any]:
+    """Return a case that the baseline of the sample gets right, unless another answer is expected."""
+    return {"id": case_id, "input": {"text": text}, "expected": expected or text.upper()}
+
+
+def records(root: Path, suite: str = "answers") -> list[ScoreRecord]:
+    """Return the scores of the last run."""
+    return read_jsonl(root / "var/evals" / suite / "records.jsonl", ScoreRecord, "")
+
+
+def trials(root: Path, suite: str = "answers") -> list[Trial]:
+    """Return the trials of the last run."""
+    return read_jsonl(root / "var/evals" / suite / "trials.jsonl", Trial, "")
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace the first occurrence of a text, which must be there."""
+    before, separator, after = path.read_text().partition(old)
+    if not separator:
+        raise LookupError(f"{path.name} does not contain {old!r}")
+    path.write_text(before + new + after)
+
+
+async def echo(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+    """Answer the sample's cases correctly, at a cost."""
+    text = question_in(messages).upper()
+    return ModelResponse([TextPart(text)], usage=RequestUsage(input_tokens=10, output_tokens=5), finish_reason="stop")

@@ -46,7 +46,7 @@ RECORD = ScoreRecord(
 )
 
 
-def run_of(values: Values, **changes: Any) -> list[ScoreRecord]:
+def make_records(values: Values, **changes: Any) -> list[ScoreRecord]:
     """Return the scores of a run, with fields changed in all of them."""
     return [
         replace(RECORD, case=f"c{number}", group=f"c{number}", repeat=repeat, value=value, **changes)
@@ -55,7 +55,7 @@ def run_of(values: Values, **changes: Any) -> list[ScoreRecord]:
     ]
 
 
-def share(right: int, cases: int) -> Values:
+def passes(right: int, cases: int) -> Values:
     """Return the values of cases asked once, the right ones first."""
     return [[1.0]] * right + [[0.0]] * (cases - right)
 
@@ -77,7 +77,7 @@ def plan_with(
     )
 
 
-def rule(
+def judge(
     records: Sequence[ScoreRecord], accepted: Sequence[ScoreRecord], *rules: dict[str, Any], **suite: Any
 ) -> GateResult:
     """Judge a run by rules, with a floor of 80 % and a largest drop of 5 points."""
