@@ -1,4 +1,4 @@
-"""The derived files: which there are, what each is generated from, and how they are kept up to date.
+"""Generates the derived files, such as CODEOWNERS, and finds those that are out of date.
 
 To add one: write a function from `Decisions` to its text in a module of this folder, add an entry to `DERIVED_FILES`,
 and list its path as `derived` in `chassis/paths.txt`.

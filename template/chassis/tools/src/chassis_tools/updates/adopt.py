@@ -1,4 +1,4 @@
-"""Adds the chassis to a repository that existed before: which of its files stay, and which lines are still missing."""
+"""Adoption by an existing repository: records which of its files stay, and finds the lines that they lack."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The state of a repository relative to its template: release, edited chassis files, and everything left unfinished."""
+"""Compares a repository with its template: release, edited chassis files, and anything left unfinished."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
