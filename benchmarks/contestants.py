@@ -12,8 +12,7 @@ from tempfile import TemporaryDirectory
 
 from chassis import Draft, Task
 from chassis.config.constraints import Constraints, load_constraints
-from chassis.config.project import find_project
-from chassis.config.settings import Settings
+from chassis.config.project import Settings, find_project
 from chassis.guard.model import GuardedModel
 from chassis.guard.pipeline import Guard
 from chassis.money.accounts import Account, Reservation

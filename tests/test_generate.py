@@ -13,8 +13,8 @@ import yaml
 from answer_sets import QUESTIONS, QUICK_SETS, Answers, choices, pairs, pairwise
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
-from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.derived_files import out_of_date_files, write_derived_files
+from chassis_tools.governance.file_contents import load_decisions
 from generated_project import Generate, GenerateOnce, generate_into, rendered
 from path_ownership import owner_of
 

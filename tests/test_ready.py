@@ -14,8 +14,8 @@ from chassis.cli.main import main
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
 from chassis_tools.cli.ready import as_json, as_markdown, as_sarif
-from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.derived_files import write_derived_files
+from chassis_tools.governance.file_contents import load_decisions
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
 from chassis_tools.governance.signoffs import SignOff, covering, save_signoff
 from chassis_tools.readiness.check import summarize

@@ -10,7 +10,7 @@ from chassis.config.constraints import Constraints
 from chassis.config.ownership import Ownership
 from chassis.config.toml_file import Section
 from chassis_tools.governance.signoffs import SignOff
-from chassis_tools.readiness.waivers import Waivers
+from chassis_tools.readiness.launch_review import Waivers
 from generated_project import Generate, GenerateOnce
 from json_schemas import SCHEMAS
 from jsonschema import Draft202012Validator, FormatChecker

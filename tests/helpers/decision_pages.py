@@ -15,7 +15,7 @@ from chassis.config.ownership import Ownership, Role, Roles
 from chassis.config.toml_file import Section
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
 from chassis_tools.governance.signoffs import SignOff
-from chassis_tools.readiness.waivers import Waivers
+from chassis_tools.readiness.launch_review import Waivers
 from pydantic.fields import FieldInfo
 
 HANDBOOK = ROOT / "template/chassis/handbook"

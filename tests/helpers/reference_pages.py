@@ -12,8 +12,8 @@ from answer_sets import ROOT
 from bad_requests import BAD_REQUESTS
 from bad_starts import BAD_STARTS
 from chassis.config.project import find_project
-from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.derived_files import write_derived_files
+from chassis_tools.governance.file_contents import load_decisions
 from chassis_tools.readiness.check import Family
 from chassis_tools.readiness.launch_review import CHECKS
 from copier import run_copy

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from chassis.config.ownership import Roles
 from chassis.config.project import find_project
-from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.derived_files import write_derived_files
+from chassis_tools.governance.file_contents import load_decisions
 
 
 def one_team_a_role(project: Path) -> Path:

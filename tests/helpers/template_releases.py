@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from chassis.config.project import find_project
-from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.derived_files import write_derived_files
+from chassis_tools.governance.file_contents import load_decisions
 from generated_project import commit, copy_template, generate_into, git
 
 

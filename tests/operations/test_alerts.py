@@ -7,8 +7,8 @@ import pytest
 from alert_stories import ALL_REQUESTS_FAIL, ERROR, HEALTHY, INCIDENTS, OK, constant, per_minute, series
 from chassis.config.ownership import Roles
 from chassis.config.project import find_project
-from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.derived_files import write_derived_files
+from chassis_tools.governance.file_contents import load_decisions
 from generated_project import generate_into
 from prometheus_rules import Rules
 

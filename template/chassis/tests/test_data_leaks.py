@@ -20,7 +20,7 @@ from telemetry_sinks import Collector, Lines, collecting
 
 from chassis import Draft, SensitiveMatch, Task
 from chassis.config.constraints import ModelConfig
-from chassis.config.settings import Settings
+from chassis.config.project import Settings
 from chassis.errors import CallError
 from chassis.guard.model import GuardedModel
 from chassis.guard.vendors import connect

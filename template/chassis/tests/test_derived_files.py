@@ -4,9 +4,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from chassis_tools.governance.decisions import Decisions, load_decisions
 from chassis_tools.governance.derived_files import DERIVED_FILES, MARKER, SYNC_COMMAND
-from chassis_tools.governance.ownership_files import catalog_info, github_codeowners, gitlab_codeowners
+from chassis_tools.governance.file_contents import (
+    Decisions,
+    catalog_info,
+    github_codeowners,
+    gitlab_codeowners,
+    load_decisions,
+)
 from cli_runner import run
 from ownership_file import OWNERSHIP, write
 

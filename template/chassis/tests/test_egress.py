@@ -16,8 +16,7 @@ from sample_task import TASK, Question
 from telemetry_sinks import Lines
 
 from chassis.config.constraints import VENDOR_URLS, ModelConfig, Provider
-from chassis.config.project import Project
-from chassis.config.settings import Settings
+from chassis.config.project import Project, Settings
 from chassis.contract import Answered
 from chassis.guard.egress import Endpoint, ForbiddenAddress, VendorModel, create_client
 from chassis.guard.failures import EgressRefused

@@ -4,7 +4,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from chassis_tools.evals.gate.result import GateVerdict
+from chassis_tools.evals.gate_result import GateVerdict
 from sample_records import RECORD, judge, make_records, passes
 
 FLOOR = {"kind": "floor", "evaluator": "right"}

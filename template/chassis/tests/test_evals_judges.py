@@ -7,7 +7,7 @@ import pytest
 from chassis_tools.evals import environment
 from chassis_tools.evals.jsonl import read_jsonl
 from chassis_tools.evals.records import Judgement
-from chassis_tools.evals.report.html import to_html
+from chassis_tools.evals.report.output import to_html
 from chassis_tools.evals.report.text import figures
 from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import sample_task
-from chassis_tools.evals.gate import rules
-from chassis_tools.evals.gate.result import Finding, GateContext, GateVerdict
+from chassis_tools.evals import gate as rules
+from chassis_tools.evals.gate_result import Finding, GateContext, GateVerdict
 from chassis_tools.evals.suites import Rule
 from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart

@@ -10,9 +10,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 import sample_task
 from chassis_tools.evals.jsonl import write_jsonl
-from chassis_tools.evals.report.files import load_report, write_report
-from chassis_tools.evals.report.html import to_html
-from chassis_tools.evals.report.junit import to_junit
+from chassis_tools.evals.report.output import load_report, to_html, to_junit, write_report
 from chassis_tools.evals.report.report import CaseResult, DetectableEffect, Report
 from chassis_tools.evals.report.text import notes, to_markdown
 from cli_runner import run as chassis

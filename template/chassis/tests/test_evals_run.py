@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sample_task
 from chassis_tools.evals.cases import load_cases
-from chassis_tools.evals.outcomes import trial_status
+from chassis_tools.evals.records import trial_status
 from chassis_tools.evals.suites import load_suites
 from cli_runner import run as chassis
 from pydantic_ai.exceptions import ModelHTTPError

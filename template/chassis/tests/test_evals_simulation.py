@@ -5,9 +5,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from chassis_tools.evals.gate.result import GateVerdict
-from chassis_tools.evals.stats import judge_correction
-from chassis_tools.evals.stats.judge_correction import Agreement, corrected_rate
+from chassis_tools.evals import statistics as judge_correction
+from chassis_tools.evals.gate_result import GateVerdict
+from chassis_tools.evals.statistics import Agreement, corrected_rate
 from sample_records import judge, make_records
 from test_evals_gate import REGRESSION
 

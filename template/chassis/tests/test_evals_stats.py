@@ -4,16 +4,21 @@ from math import comb, inf
 from random import Random
 
 import pytest
-from chassis_tools.evals.stats.intervals import (
+from chassis_tools.evals.statistics import (
+    Agreement,
     Interval,
+    cases_needed,
     clustered_mean,
+    corrected_rate,
+    detectable_drop,
+    holm,
     quantile_interval,
+    sign_flip,
     student_quantile,
+    tango,
     wilson,
     zero_events_bound,
 )
-from chassis_tools.evals.stats.judge_correction import Agreement, corrected_rate
-from chassis_tools.evals.stats.paired import cases_needed, detectable_drop, holm, sign_flip, tango
 
 NEEDED = {
     0.80: (45, 87, 170, 334, 659),

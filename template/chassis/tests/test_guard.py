@@ -21,7 +21,7 @@ from scenario import run_scenario
 from telemetry_sinks import Lines
 
 from chassis.config.constraints import ModelConfig
-from chassis.config.settings import Settings
+from chassis.config.project import Settings
 from chassis.errors import ConfigError, InputNotAllowed
 from chassis.guard import circuit_breaker
 from chassis.guard.circuit_breaker import CircuitBreaker

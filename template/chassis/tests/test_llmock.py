@@ -22,8 +22,7 @@ from sample_task import Answer, Question, shout
 
 from chassis import Draft, Task
 from chassis.config.constraints import VENDOR_URLS
-from chassis.config.project import Project
-from chassis.config.settings import Settings
+from chassis.config.project import Project, Settings
 from chassis.testing import OWNER, constraints_for_tests
 from chassis.wiring import wire
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.derived_files import out_of_date_files
-from chassis_tools.governance.ownership_files import security_policy
+from chassis_tools.governance.file_contents import load_decisions, security_policy
 from cli_runner import run
 from ownership_file import OWNERSHIP, write
 

@@ -18,8 +18,7 @@ from pydantic_ai.usage import RequestUsage
 
 from chassis.config.constraints import Constraints
 from chassis.config.ownership import Team
-from chassis.config.project import Project
-from chassis.config.settings import Settings
+from chassis.config.project import Project, Settings
 from chassis.contract import Task
 from chassis.wiring import Wiring, wire
 

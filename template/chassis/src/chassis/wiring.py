@@ -11,8 +11,7 @@ from pydantic_ai.models import Model
 from chassis.call_log import CallLog
 from chassis.config.constraints import Constraints, load_constraints
 from chassis.config.ownership import Team, load_ownership
-from chassis.config.project import Project, find_project
-from chassis.config.settings import Settings, load_settings
+from chassis.config.project import Project, Settings, find_project, load_settings
 from chassis.contract import Task
 from chassis.gauges import GaugeSources, refreshed_gauges
 from chassis.guard.candidate import Candidate

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis_tools.evals.evaluation import gate
-from chassis_tools.governance.decisions import Decisions
-from chassis_tools.governance.monitoring_files import objective_rules
+from chassis_tools.governance.file_contents import Decisions, objective_rules
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
 from chassis_tools.governance.signoffs import SignOffState, signoff_statuses
 from chassis_tools.readiness.launch_review import CHECKS
@@ -21,8 +20,7 @@ from sample_records import make_records, passes, plan_with
 
 from chassis.config.constraints import Constraints
 from chassis.config.ownership import Ownership
-from chassis.config.project import Project
-from chassis.config.settings import Settings
+from chassis.config.project import Project, Settings
 from chassis.guard.vendors import connect
 from chassis.testing import constraints_for_tests
 

@@ -23,8 +23,7 @@ from sample_task import Answer, Question, shout
 from telemetry_sinks import Lines
 
 from chassis import Draft, Task
-from chassis.config.project import Project
-from chassis.config.settings import Settings
+from chassis.config.project import Project, Settings
 from chassis.errors import DatabaseUnavailable
 from chassis.money.ledger import Balance
 from chassis.testing import OWNER, constraints_for_tests

@@ -14,7 +14,7 @@ from chassis_tools.evals.jsonl import Progress, read_jsonl
 from chassis_tools.evals.judges import Calibration, judge_hash, load_judges, save_calibration
 from chassis_tools.evals.records import ScoreRecord, Trial
 from chassis_tools.evals.report.report import Report
-from chassis_tools.evals.stats.judge_correction import Agreement
+from chassis_tools.evals.statistics import Agreement
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo

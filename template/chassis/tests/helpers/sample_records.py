@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis_tools.evals.evaluation import gate
-from chassis_tools.evals.gate.result import GateResult
+from chassis_tools.evals.gate_result import GateResult
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import ScoreRecord, SuiteRun
 from chassis_tools.evals.suites import Suite

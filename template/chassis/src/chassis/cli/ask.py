@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chassis.cli.shared import read_typed, show_typed
-from chassis.config.project import find_project
-from chassis.config.settings import load_settings
+from chassis.config.project import find_project, load_settings
 from chassis.telemetry.logs import configure_logs
 from chassis.usd import format_usd, nano_usd
 

@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.cli.shared import run_with_database
-from chassis.config.project import find_project
-from chassis.config.settings import load_settings
+from chassis.config.project import find_project, load_settings
 from chassis.store.api_keys import ApiKeys
 
 app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from chassis.cli.shared import run_with_database
-from chassis.config.project import find_project
-from chassis.config.settings import load_settings
+from chassis.config.project import find_project, load_settings
 from chassis.store.kill_switch import KillSwitch
 from chassis.telemetry.instruments import NO_INSTRUMENTS
 

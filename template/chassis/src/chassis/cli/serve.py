@@ -15,8 +15,7 @@ def serve(
 
 
 async def _serve(host: str, port: int) -> None:
-    from chassis.config.project import find_project
-    from chassis.config.settings import load_settings
+    from chassis.config.project import find_project, load_settings
     from chassis.telemetry.logs import configure_logs
     from chassis.web.server import run_server
     from chassis.wiring import wire

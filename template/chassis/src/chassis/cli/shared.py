@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from chassis.config.project import Project
-from chassis.config.settings import load_settings
+from chassis.config.project import Project, load_settings
 from chassis.config.toml_file import config_error_from
 from chassis.errors import ConfigError
 from chassis.store.database import Database

@@ -9,8 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chassis.config.project import find_project
-from chassis.config.settings import load_settings
+from chassis.config.project import find_project, load_settings
 from chassis.telemetry import names
 from chassis.usd import format_usd, nano_usd
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from pydantic_ai.models import Model
 
 from chassis.config.constraints import CONSTRAINTS_FILE, ModelConfig, Provider
-from chassis.config.settings import Settings
+from chassis.config.project import Settings
 from chassis.errors import ConfigError
 from chassis.guard.egress import Endpoint, VendorModel, create_client
 

@@ -12,7 +12,7 @@ from chassis.config.project import find_project
 from chassis.errors import ConfigError
 
 if TYPE_CHECKING:
-    from chassis_tools.governance.decisions import Decisions
+    from chassis_tools.governance.file_contents import Decisions
     from chassis_tools.governance.signoffs import SignOffStatus
 
 FAILED = 1
@@ -30,8 +30,8 @@ def sync(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is out of date")] = False,
 ) -> None:
     """Write the files derived from constraints.toml, ownership.toml and pyproject.toml, such as CODEOWNERS."""
-    from chassis_tools.governance.decisions import load_decisions
     from chassis_tools.governance.derived_files import SYNC_COMMAND, out_of_date_files, write_derived_files
+    from chassis_tools.governance.file_contents import load_decisions
 
     decisions = load_decisions(find_project())
     _check_owner_reviews(decisions)
@@ -73,7 +73,7 @@ def check_signoffs(
 @signoffs.command("request")
 def request_signoff(kind: KindName) -> None:
     """Print the request for a sign-off, as Markdown for the reviewer."""
-    from chassis_tools.governance.signoff_request import signoff_request
+    from chassis_tools.governance.signoffs import signoff_request
 
     _require_kind(kind)
     decisions = _decisions()
@@ -130,7 +130,7 @@ def _check_owner_reviews(decisions: "Decisions") -> None:
 
 
 def _decisions() -> "Decisions":
-    from chassis_tools.governance.decisions import load_decisions
+    from chassis_tools.governance.file_contents import load_decisions
 
     return load_decisions(find_project())
 

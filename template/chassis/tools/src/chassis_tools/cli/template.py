@@ -11,8 +11,8 @@ from pydantic_core import to_jsonable_python
 from chassis.config.project import find_project
 
 if TYPE_CHECKING:
-    from chassis_tools.updates.changes import BehaviorChange
     from chassis_tools.updates.status import RepositoryStatus, Upstream
+    from chassis_tools.updates.template_repository import BehaviorChange
     from chassis_tools.updates.update import UpdateResult
 
 FAILED, UNKNOWN = 1, 3

@@ -1,6 +1,6 @@
 """Evaluation: does the service answer well enough? `evaluation.py` shows it from start to finish."""
 
 from chassis_tools.evals.cases import Case
-from chassis_tools.evals.outcomes import CaseOutcome, Refused
+from chassis_tools.evals.records import CaseOutcome, Refused
 
 __all__ = ["Case", "CaseOutcome", "Refused"]

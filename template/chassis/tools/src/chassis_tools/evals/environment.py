@@ -14,8 +14,7 @@ from pydantic_ai.models import Model
 from chassis.call import Call
 from chassis.clock import now
 from chassis.config.constraints import Constraints
-from chassis.config.project import Project
-from chassis.config.settings import Settings, load_settings
+from chassis.config.project import Project, Settings, load_settings
 from chassis.contract import Task
 from chassis.errors import ConfigError
 from chassis.guard.vendors import REQUIRED_VARIABLES, connect

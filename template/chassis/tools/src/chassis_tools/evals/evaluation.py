@@ -12,17 +12,15 @@ from chassis.config.constraints import load_constraints
 from chassis.config.project import Project
 from chassis.errors import ConfigError
 from chassis_tools.evals.cases import Case, read_datasets
-from chassis_tools.evals.evaluators import Evaluator, Graders, read_graders
-from chassis_tools.evals.gate.result import GateContext, GateResult, GateVerdict, combine_blocking, join_names
-from chassis_tools.evals.gate.rules import check_rule
-from chassis_tools.evals.gate.validity import find_invalid, require_calibrated_judge
+from chassis_tools.evals.gate import check_rule, find_invalid, require_calibrated_judge
+from chassis_tools.evals.gate_result import GateContext, GateResult, GateVerdict, combine_blocking, join_names
 from chassis_tools.evals.jsonl import JsonlWriter, Progress, write_jsonl
 from chassis_tools.evals.judges import judge_hash, load_calibrations, load_judges
 from chassis_tools.evals.plan import ACCEPTED, RUNS, Plan
 from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, ScoreRecord, SuiteRun, Trial, read_run
 from chassis_tools.evals.report.build import build_suite_report
 from chassis_tools.evals.report.report import Report
-from chassis_tools.evals.scoring import Judgements, TrialScoring, score_trials
+from chassis_tools.evals.scoring import Evaluator, Graders, Judgements, TrialScoring, read_graders, score_trials
 from chassis_tools.evals.suites import MustPassRule, NeverRule, load_suites
 from chassis_tools.evals.trials import finished_trials, make_run_id, plan_trials, run_trials
 

@@ -17,12 +17,12 @@ from chassis.guard.pipeline import Guard
 from chassis.guard.vendors import REQUIRED_VARIABLES
 from chassis_tools.evals.cases import Case
 from chassis_tools.evals.environment import EvalEnvironment, open_environment
-from chassis_tools.evals.evaluators import Evaluator, JudgeFailed, Score
 from chassis_tools.evals.judges import FILE, PROMPT, Calibration, Label, judge_hash, load_judges, load_labels
-from chassis_tools.evals.outcomes import NOT_RECORDED, CaseOutcome, is_not_recorded
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.recordings import NotRecorded
-from chassis_tools.evals.stats.judge_correction import Agreement
+from chassis_tools.evals.records import NOT_RECORDED, CaseOutcome, is_not_recorded
+from chassis_tools.evals.scoring import Evaluator, JudgeFailed, Score
+from chassis_tools.evals.statistics import Agreement
 from chassis_tools.evals.suites import Suite
 
 VERDICTS = {"PASS": 1.0, "FAIL": 0.0}

@@ -10,8 +10,7 @@ from chassis.config.toml_file import Section, load_toml
 from chassis.errors import ConfigError
 from chassis_tools.evals.hashes import json_hash
 from chassis_tools.evals.jsonl import read_jsonl
-from chassis_tools.evals.stats.intervals import wilson
-from chassis_tools.evals.stats.judge_correction import Agreement
+from chassis_tools.evals.statistics import Agreement, wilson
 
 FILE = "evals/judges.toml"
 LABELS, CALIBRATIONS = "evals/labels", "evals/calibrations"

@@ -13,8 +13,16 @@ from chassis.telemetry.instruments import current_trace_id
 from chassis_tools.evals.cases import Case
 from chassis_tools.evals.hashes import json_hash
 from chassis_tools.evals.jsonl import JsonlWriter, Progress, as_dict
-from chassis_tools.evals.outcomes import CaseOutcome, Refused, outcome_to_json, trial_status
-from chassis_tools.evals.records import TRIALS, RunId, Trial, Variant
+from chassis_tools.evals.records import (
+    TRIALS,
+    CaseOutcome,
+    Refused,
+    RunId,
+    Trial,
+    Variant,
+    outcome_to_json,
+    trial_status,
+)
 
 if TYPE_CHECKING:  # the environment imports pydantic-ai, which judging a finished run does not need
     from chassis.service import Service

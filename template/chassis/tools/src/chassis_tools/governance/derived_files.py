@@ -12,13 +12,15 @@ from pathlib import Path
 from chassis.clock import now
 from chassis.config.project import Forge
 from chassis.errors import ConfigError
-from chassis_tools.governance.decisions import Decisions
-from chassis_tools.governance.monitoring_files import alertmanager_config, objective_rules, scrape_targets
-from chassis_tools.governance.ownership_files import (
+from chassis_tools.governance.file_contents import (
     DAY_PLACEHOLDER,
+    Decisions,
+    alertmanager_config,
     catalog_info,
     github_codeowners,
     gitlab_codeowners,
+    objective_rules,
+    scrape_targets,
     security_insights,
     security_policy,
 )

@@ -1,4 +1,4 @@
-"""Sign-offs: who approved which facts until when (`signoffs/NAME.toml`), and whether that still holds today."""
+"""Sign-offs in `signoffs/NAME.toml`: who approved which facts until when, whether that holds, how to ask for one."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from chassis.config.constraints import Constraints
 from chassis.config.toml_file import Section, load_toml
+from chassis_tools.governance.file_contents import Decisions
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS, Facts, facts_sha256
 
 SIGNOFFS_FOLDER = "signoffs"
@@ -181,3 +182,67 @@ def _to_toml(signoff: SignOff) -> str:
 def _quoted(text: str) -> str:
     """Return a text as a basic string of TOML, which has the escapes of JSON and also forbids DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+PAGE = """\
+# {title} sign-off for {name}
+
+{question}
+
+| | |
+|---|---|
+| Purpose | {purpose} |
+| Requested by | {contact} |
+| Decided by | {team} ({role}) |
+| Required | {required} |
+| Success metric | {metric}, target {target:g} |
+| Stop condition | {stop_when} |
+
+{changes}## Facts covered
+
+{facts}
+
+The sign-off is void as soon as one of these lines changes. Other changes do not affect it.
+
+## Record the decision
+
+When you have decided, someone with access to the repository runs
+
+```console
+$ uv run chassis signoffs record {kind} --approver "Your Name" --decision approved --reference https://…
+```
+
+Other decisions are `approved_with_conditions`, with one or more `--condition "2027-03-01 what must be done by then"`,
+and `rejected` or `not_required`, with a `--reason`.
+"""
+
+
+def signoff_request(decisions: Decisions, status: SignOffStatus) -> str:
+    """Return the request for one kind of sign-off as Markdown."""
+    kind, ownership = SIGNOFF_KINDS[status.kind], decisions.ownership
+    success = decisions.constraints.success
+    accountable = getattr(ownership.roles, kind.role).accountable
+    required_because = kind.required_because(decisions.constraints)
+    facts = sorted(kind.covers(decisions.constraints))
+    return PAGE.format(
+        title=status.kind.capitalize(),
+        name=decisions.project.name,
+        question=kind.question,
+        purpose=decisions.project.description or "not given in pyproject.toml",
+        contact=ownership.contact,
+        team=ownership.teams[accountable].handle,
+        role=kind.role,
+        required=f"yes: {required_because}" if required_because else "no",
+        metric=success.metric,
+        target=success.target,
+        stop_when=success.stop_when,
+        changes=_changes(status),
+        facts="\n".join(f"- `{fact}`" for fact in facts) or "- none yet",
+        kind=status.kind,
+    )
+
+
+def _changes(status: SignOffStatus) -> str:
+    lines = [f"- added: `{fact}`" for fact in sorted(status.added)]
+    lines += [f"- removed: `{fact}`" for fact in sorted(status.removed)]
+    return "## Changes since the last sign-off\n\n" + "\n".join(lines) + "\n\n" if lines else ""

@@ -16,7 +16,7 @@ from chassis.config.constraints import Constraints
 from chassis.config.ownership import Ownership
 from chassis.config.project import Project, find_project
 from chassis_tools.evals.suites import Suite, load_suites
-from chassis_tools.governance.decisions import Decisions, load_decisions
+from chassis_tools.governance.file_contents import Decisions, load_decisions
 from chassis_tools.governance.signoffs import SignOffStatus, load_signoffs, signoff_statuses
 
 LINTER_TIMEOUT_SECONDS = 60

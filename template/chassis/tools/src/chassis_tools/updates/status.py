@@ -8,13 +8,17 @@ from chassis.config.constraints import load_constraints
 from chassis.config.ownership import load_ownership
 from chassis.config.project import Project
 from chassis.errors import ConfigError
-from chassis_tools.governance.decisions import load_decisions
 from chassis_tools.governance.derived_files import out_of_date_files
-from chassis_tools.updates.changes import CHANGES_FILE, BehaviorChange, changes_between
-from chassis_tools.updates.copier import ANSWERS_FILE, AnswersFile, load_answers_file
-from chassis_tools.updates.git import unmerged_files
+from chassis_tools.governance.file_contents import load_decisions
+from chassis_tools.updates.commands import ANSWERS_FILE, AnswersFile, load_answers_file, unmerged_files
 from chassis_tools.updates.path_ownership import Drift, find_drift, load_path_owners
-from chassis_tools.updates.template_repository import TemplateRepository, cloned_template
+from chassis_tools.updates.template_repository import (
+    CHANGES_FILE,
+    BehaviorChange,
+    TemplateRepository,
+    changes_between,
+    cloned_template,
+)
 
 
 @dataclass(frozen=True, slots=True)

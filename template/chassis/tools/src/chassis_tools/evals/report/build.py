@@ -8,9 +8,7 @@ from statistics import median
 from pydantic import JsonValue
 
 from chassis.usd import to_usd
-from chassis_tools.evals.cases import Dataset
-from chassis_tools.evals.gate.result import ALPHA, GateContext, GateResult
-from chassis_tools.evals.gate.scores import (
+from chassis_tools.evals.case_scores import (
     COUNTED,
     CaseScores,
     comparable_cases,
@@ -21,6 +19,8 @@ from chassis_tools.evals.gate.scores import (
     run_to_run_variance,
     scores_of,
 )
+from chassis_tools.evals.cases import Dataset
+from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import Judgement, ScoreRecord, SuiteRun, Trial
 from chassis_tools.evals.report.report import (
@@ -31,9 +31,7 @@ from chassis_tools.evals.report.report import (
     PassRate,
     SuiteReport,
 )
-from chassis_tools.evals.stats.intervals import Interval, quantile_interval
-from chassis_tools.evals.stats.judge_correction import corrected_rate
-from chassis_tools.evals.stats.paired import cases_needed, detectable_drop
+from chassis_tools.evals.statistics import Interval, cases_needed, corrected_rate, detectable_drop, quantile_interval
 
 INTERVAL_ALPHA = 0.025
 """Two-sided 95 % confidence intervals; the gate's own bounds are one-sided."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from chassis_tools.evals.gate.result import Finding, GateVerdict, VerdictName, combine
-from chassis_tools.evals.stats.intervals import Interval
+from chassis_tools.evals.gate_result import Finding, GateVerdict, VerdictName, combine
+from chassis_tools.evals.statistics import Interval
 
 type CaseChange = Literal["regressed", "improved", "unchanged", "new", "edited"]
 """A case against the accepted run; `edited` means that its question or expectation is not the same any more."""

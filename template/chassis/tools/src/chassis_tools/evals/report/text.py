@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.usd import format_usd, nano_usd
-from chassis_tools.evals.gate.result import GateVerdict
+from chassis_tools.evals.gate_result import GateVerdict
 from chassis_tools.evals.report.report import CaseResult, PassRate, Report, SuiteReport
 
 MAX_CASES = 20

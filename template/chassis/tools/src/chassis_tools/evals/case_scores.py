@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from statistics import pvariance
 
 from chassis_tools.evals.records import ScoreRecord, Variant
-from chassis_tools.evals.stats.intervals import Groups, Interval, clustered_mean, wilson
-from chassis_tools.evals.stats.paired import tango
+from chassis_tools.evals.statistics import Groups, Interval, clustered_mean, tango, wilson
 
 COUNTED = frozenset({"ok", "failed"})
 """The records that have a value."""

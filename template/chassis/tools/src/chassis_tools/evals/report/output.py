@@ -1,16 +1,19 @@
-"""The report as one self-contained HTML page: no server, no network and no script but its own."""
+"""Writes a report as one self-contained HTML page, as JUnit XML, as Markdown and as JSON."""
 
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+from pydantic import TypeAdapter
 
-from chassis_tools.evals.gate.result import Finding
+from chassis_tools.evals.gate_result import Finding, GateVerdict
 from chassis_tools.evals.report import text
 from chassis_tools.evals.report.report import CaseResult, Report, SuiteReport
+from chassis_tools.evals.report.text import to_markdown
 
 MAX_OPEN = 3
 """The first regressed cases are unfolded, so that the page stays readable when everything fails."""
@@ -79,3 +82,65 @@ def _code(sentence: str) -> Markup:
 def _words(answer: str) -> list[str]:
     """Return the words, each with the spaces behind it; a line break ends a word."""
     return [word for line in answer.splitlines(keepends=True) for word in line.replace(" ", " \0").split("\0")]
+
+
+def to_junit(report: Report) -> str:
+    """Return the XML; a failing case that is no regression is reported as output, not as a failure."""
+    root = Element("testsuites", name=report.project)
+    for suite in report.suites:
+        _add_suite(root, suite)
+    indent(root)
+    return tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _add_suite(root: Element, suite: SuiteReport) -> None:
+    node = SubElement(root, "testsuite", name=suite.name)
+    for finding in suite.findings:
+        _add_finding(SubElement(node, "testcase", classname=f"{suite.name}.rules", name=finding.rule), finding)
+    for case in suite.cases:
+        classname = f"{suite.name}.{case.tags[0] if case.tags else 'cases'}"
+        _add_case(SubElement(node, "testcase", classname=classname, name=case.id, time=f"{case.seconds:.3f}"), case)
+    tests = list(node)
+    node.set("tests", str(len(tests)))
+    for total, child in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        node.set(total, str(sum(test.find(child) is not None for test in tests)))
+
+
+def _add_finding(node: Element, finding: Finding) -> None:
+    match finding.verdict:
+        case GateVerdict.FAIL if finding.severity == "block":
+            SubElement(node, "failure", message=finding.sentence)
+        case GateVerdict.NO_EVIDENCE if finding.severity == "block":
+            SubElement(node, "error", message=finding.sentence)
+        case GateVerdict.INCONCLUSIVE:
+            SubElement(node, "skipped", message=finding.sentence)
+        case _:
+            SubElement(node, "system-out").text = finding.sentence
+
+
+def _add_case(node: Element, case: CaseResult) -> None:
+    if case.status in {"outage", "judge_error", "skipped"}:
+        SubElement(node, "skipped", message=f"{case.status}: {case.error}")
+    elif case.change == "regressed":
+        SubElement(node, "failure", message="Regression: worse than in the accepted run")
+    elif not case.passes:
+        comparison = "as in the accepted run" if case.change == "unchanged" else case.change
+        SubElement(node, "system-out").text = f"Fails, {comparison}"
+
+
+REPORT_FILE = "report.json"
+RENDERERS = {"report.md": to_markdown, "report.html": to_html, "junit.xml": to_junit}
+ADAPTER = TypeAdapter(Report)
+
+
+def write_report(report: Report, folder: Path) -> None:
+    """Write `report.json`, Markdown, HTML and JUnit XML."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / REPORT_FILE).write_bytes(ADAPTER.dump_json(report, indent=1) + b"\n")
+    for name, render in RENDERERS.items():
+        (folder / name).write_text(render(report), encoding="utf-8")
+
+
+def load_report(folder: Path) -> Report:
+    """Read `report.json`."""
+    return ADAPTER.validate_json((folder / REPORT_FILE).read_bytes())

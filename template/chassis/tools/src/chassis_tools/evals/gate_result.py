@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, PlainSerializer
 
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import ScoreRecord
-from chassis_tools.evals.stats.intervals import Interval
+from chassis_tools.evals.statistics import Interval
 from chassis_tools.evals.suites import Severity
 
 ALPHA = 0.05
