@@ -108,6 +108,16 @@ def test_the_grace_period_exceeds_the_deadline(generate: Generate) -> None:
     assert (project / "ops/kubernetes/production" / overlay["resources"][0]).is_dir()
 
 
+def compose_file() -> dict[str, Any]:
+    """Return the content of the Compose file."""
+    return yaml.safe_load((TEMPLATE / "compose.yaml").read_text(encoding="utf-8"))
+
+
+def inline_settings() -> dict[str, Any]:
+    """Return the settings that Compose passes to its servers, by name."""
+    return {name: yaml.safe_load(config["content"]) for name, config in compose_file()["configs"].items()}
+
+
 def compose_errors(file: Path) -> str:
     """Return the errors that Compose prints about a file; the wheel that contains it does not pass on the exit code."""
     command = ["docker-compose", "--file", str(file), "config", "--quiet"]
@@ -126,28 +136,41 @@ def test_the_compose_file_is_valid(tmp_path: Path) -> None:
 def test_mounted_files_exist(generate: Generate) -> None:
     """Every file that Compose mounts is a file of the project, rendered or derived."""
     derived = {"ops/objectives.yaml", "ops/targets.yaml", "ops/alertmanager.yaml"}
-    compose = yaml.safe_load((TEMPLATE / "compose.yaml").read_text(encoding="utf-8"))
-    mounts = [mount for service in compose["services"].values() for mount in service.get("volumes", [])]
+    mounts = [mount for service in compose_file()["services"].values() for mount in service.get("volumes", [])]
     paths = {mount.split(":")[0].removeprefix("./") for mount in mounts if mount.startswith("./")}
     project = generate()
     assert {path for path in paths if not (project / path).exists()} == derived
 
 
+def test_inline_settings_name_servers_of_compose() -> None:
+    """Every address in the settings of the collector, of Prometheus and of Grafana is a service of the Compose file."""
+    hosts = set(re.findall(r"([a-z]+):\d+", json.dumps(inline_settings())))
+    assert hosts == {"alertmanager", "jaeger", "prometheus"}
+    assert hosts <= set(compose_file()["services"])
+
+
+def test_prometheus_reads_mounted_files() -> None:
+    """Every file in the settings of Prometheus is mounted in its folder."""
+    mounted = {mount.split(":")[1] for mount in compose_file()["services"]["prometheus"]["volumes"]}
+    prometheus = inline_settings()["prometheus"]
+    [scrape] = prometheus["scrape_configs"]
+    named = [*prometheus["rule_files"], *scrape["file_sd_configs"][0]["files"]]
+    assert {f"/etc/prometheus/{file}" for file in named} <= mounted
+
+
 def test_grafana_has_its_data_sources() -> None:
-    """The inline settings name the servers of the Compose file and the folder that contains the dashboard."""
-    compose = yaml.safe_load((TEMPLATE / "compose.yaml").read_text(encoding="utf-8"))
-    settings = {name: yaml.safe_load(config["content"]) for name, config in compose["configs"].items()}
-    sources = {source["uid"]: source["url"] for source in settings["datasources"]["datasources"]}
-    assert {url.split("/")[2].split(":")[0] for url in sources.values()} <= set(compose["services"])
+    """The dashboard uses configured data sources only, and is mounted in the folder that Grafana reads."""
+    settings = inline_settings()
+    sources = {source["uid"] for source in settings["datasources"]["datasources"]}
     dashboard = (TEMPLATE / "ops/dashboard.json").read_text(encoding="utf-8")
-    assert set(re.findall(r'"uid": "(\w+)"', dashboard)) - {json.loads(dashboard)["uid"]} <= set(sources)
+    assert set(re.findall(r'"uid": "(\w+)"', dashboard)) - {json.loads(dashboard)["uid"]} <= sources
     [provider] = settings["dashboards"]["providers"]
-    assert f"{provider['options']['path']}/" in compose["services"]["grafana"]["volumes"][0]
+    assert f":{provider['options']['path']}/" in compose_file()["services"]["grafana"]["volumes"][0]
 
 
 def test_the_collector_pipeline_is_complete() -> None:
     """Every part of a pipeline is configured, and every configured part is in a pipeline."""
-    config = yaml.safe_load((TEMPLATE / "ops/collector.yaml").read_text(encoding="utf-8"))
-    pipelines = config["service"]["pipelines"].values()
+    collector = inline_settings()["collector"]
+    pipelines = collector["service"]["pipelines"].values()
     for kind in ("receivers", "processors", "exporters"):
-        assert {name for pipeline in pipelines for name in pipeline[kind]} == set(config[kind])
+        assert {name for pipeline in pipelines for name in pipeline[kind]} == set(collector[kind])
