@@ -150,7 +150,7 @@ async def wire_for_tests(
         task=task,
         constraints=constraints_for_tests(**changes),
         settings=Settings(database_url="sqlite:///service.db"),
-        models=dict(zip(("first", "second"), scripted, strict=False)),
+        models=dict(zip(("first", "second"), scripted, strict=False)),  # fewer models than names are fine
         owner=OWNER,
     ) as wiring:
         yield wiring

@@ -40,6 +40,7 @@ app.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)
 app.add_typer(review.app, name="review", rich_help_panel=OPERATE)
 app.add_typer(budget.app, name="budget", rich_help_panel=OPERATE)
 app.add_typer(models.app, name="models", rich_help_panel=OPERATE)
+# In the production image there is no other package, so `chassis --help` lists the commands of the runtime only.
 for command in entry_points(group=COMMANDS):
     command.load()(app)
 

@@ -81,7 +81,7 @@ def answer(
     elif text is None or file is not None:
         raise ConfigError("chassis review answer", "exactly one answer is needed", "Give either ANSWER or --file")
     project = find_project()
-    _find(project, referral_id)
+    _find(project, referral_id)  # a wrong id is the more likely mistake, so it is reported first
     typed = read_typed(project.load_task().gives, text, "the answer")
     _with_queue(project, lambda queue: queue.answer(referral_id, typed.model_dump_json(), by or getpass.getuser()))
     typer.echo(f"{referral_id} is answered.")

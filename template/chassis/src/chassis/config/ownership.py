@@ -90,6 +90,7 @@ class Ownership(Section):
 
     @model_validator(mode="after")
     def _check_roles(self) -> Self:
+        # Only the first: later checks may rely on what earlier ones have found to be valid.
         if problem := next(self._problems(), None):
             raise ValueError(problem)
         return self

@@ -97,6 +97,7 @@ class Project:
             where = f"{Path(error.filename or module_name).name}, line {error.lineno}"
             raise ConfigError(where, f"not valid Python ({error.msg})", "Correct that line") from None
         except ModuleNotFoundError as error:
+            # If another module is missing, the team's code imports it, and its traceback is the better explanation.
             if error.name is None or not module_name.startswith(error.name):
                 raise
             raise ConfigError(

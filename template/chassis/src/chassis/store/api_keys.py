@@ -56,6 +56,7 @@ class ApiKeys:
         if self._production and caller == DEVELOPMENT_CALLER:
             problem = f"keys of {caller!r} are rejected in production"
             raise ConfigError("caller", problem, "Name the program or the team that calls")
+        # The id is random too: it is shown in lists and logs, and must not reveal anything about the key.
         key, key_id = PREFIX + secrets.token_urlsafe(24), "k_" + secrets.token_hex(6)
         await self._database.execute(
             "INSERT INTO api_keys (id, hash, caller, created_at) VALUES ($1, $2, $3, $4)",

@@ -65,6 +65,7 @@ async def migrate(connection: Connection) -> None:
     applied = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
     for script in sorted(files("chassis.store").joinpath("migrations").iterdir(), key=lambda file: file.name):
         if script.name.endswith(".sql") and script.name not in applied:
+            # Both drivers run one statement at a time, so a migration must not contain any other semicolon.
             for statement in filter(str.strip, script.read_text(encoding="utf-8").split(";")):
                 await connection.execute(statement)
             await connection.execute("INSERT INTO migrations (name) VALUES ($1)", script.name)

@@ -74,7 +74,7 @@ class PostgresDatabase:
             try:
                 yield connection
                 await connection.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # a cancellation too, or the pool would get a connection in a transaction
                 await connection.roll_back()
                 raise
 

@@ -53,6 +53,7 @@ class ReplyCache:
     async def _store(self, key: str, model: str, reply: str) -> None:
         moment = now()
         async with self._database.transaction() as tx:
+            # Here, because the service has no background task for it.
             await tx.execute("DELETE FROM replies WHERE expires_at <= $1", to_timestamp(moment))
             await tx.execute(
                 "INSERT INTO replies (key, model, reply, expires_at) VALUES ($1, $2, $3, $4)"

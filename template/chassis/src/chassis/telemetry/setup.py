@@ -118,6 +118,7 @@ def start_telemetry(identity: Identity, var: Path) -> Telemetry:
     """
     resource = _resource(identity)
     registry = CollectorRegistry()
+    # A registry of its own, because the global one of prometheus_client would mix the metrics of several services.
     readers: list[MetricReader] = [PrometheusMetricReader(registry=registry, scope_info_enabled=False)]
     if otlp_endpoint("metrics"):
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -157,6 +158,7 @@ def _resource(identity: Identity) -> Resource:
         names.DEPLOYMENT_ENVIRONMENT_NAME: identity.environment,
         names.OWNER: identity.owner,
     }
+    # `Resource.create` reads the environment too, but lets the attributes override it. The second merge reverses that.
     return Resource.create(attributes).merge(OTELResourceDetector().detect())
 
 
@@ -173,6 +175,7 @@ def _span_processor(var: Path) -> BatchSpanProcessor | None:
 
 
 def _set_global_providers(tracers: TracerProvider, meters: MeterProvider) -> None:
+    # OpenTelemetry accepts global providers only once, and logs a warning the second time.
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         trace.set_tracer_provider(tracers)
         metrics.set_meter_provider(meters)

@@ -68,6 +68,7 @@ class SpanStore(SpanExporter):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._keep = keep
         self._lock = threading.Lock()
+        # The exporter's thread writes and the main thread closes, so the lock replaces the check of the thread.
         self._database = sqlite3.connect(path, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.executescript(CREATE)

@@ -65,6 +65,7 @@ def health_router(wiring: Wiring) -> APIRouter:
 
 async def _check(database: Database) -> None:
     try:
+        # Shorter than the timeout of an orchestrator's probe, so that it gets an answer instead of none.
         async with asyncio.timeout(DATABASE_TIMEOUT_SECONDS):
             await database.fetch("SELECT 1")
     except Exception as error:

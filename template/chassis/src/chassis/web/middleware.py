@@ -52,8 +52,9 @@ class AddCallId:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
+            # A bug in the chassis or in a library. Errors of the team's task end as `CallError` in the route.
             log.exception("request.failed", call_id=call_id, error=type(error).__name__)
-            if not started:
+            if not started:  # otherwise it is too late for another status
                 response = problem_response(CallError(INTERNAL_ERROR), call_id)
                 await response(scope, receive, send_with_id)
 

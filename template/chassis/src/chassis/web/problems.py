@@ -138,6 +138,7 @@ async def _on_call_error(request: Request, error: CallError) -> Response:
 
 async def _on_framework_error(request: Request, error: HTTPException) -> Response:
     kind, detail = FRAMEWORK_ERRORS[error.status_code]
+    # The framework lists the methods in any order; sorted, the same error is always the same response.
     allowed = (error.headers or {}).get("Allow")
     headers = {"Allow": ", ".join(sorted(allowed.split(", ")))} if allowed else {}
     return refusal_response(kind(detail), request.state.call_id, headers=headers)

@@ -47,7 +47,7 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
             log_level="warning",
             access_log=False,  # `call.finished` says more
             server_header=False,
-            lifespan="off",
+            lifespan="off",  # the caller opens and closes the wiring
             ws="none",
             # Running calls end by their own deadline; one second more is for the responses.
             timeout_graceful_shutdown=math.ceil(wiring.constraints.latency.deadline_seconds) + 1,
@@ -83,6 +83,7 @@ class DrainingServer(uvicorn.Server):
     async def main_loop(self) -> None:
         """Serve until the shutdown starts and its notice is over. Uvicorn then closes the port and waits for calls."""
         await super().main_loop()
+        # Calls are still accepted here: a load balancer sends them until its next probe of /readyz fails.
         self._app.state.draining = True
         log.info("service.draining")
         await asyncio.sleep(self._notice)
@@ -91,6 +92,7 @@ class DrainingServer(uvicorn.Server):
 def _listener(host: str, port: int) -> socket.socket:
     where = f"--host {host} --port {port}"
     try:
+        # Listen before anything else starts, so that an address in use is an error at once.
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
