@@ -17,6 +17,9 @@ PAGES = sorted(HANDBOOK.glob("*.md"))
 MAX_PAGES = 17
 RUNBOOKS = HANDBOOK / "runbooks.md"
 SUBSECTIONS = ["What it means", "Diagnosis", "Mitigation", "Escalation"]
+NOT_IN_THE_TEMPLATE = {"chassis/.uv", "ops/alertmanager.yaml", "ops/objectives.yaml", "ops/targets.yaml"}
+PATH = re.compile(r"`((?:chassis|ops)/(?!may-)[^` *]+)`")
+"""Paths of the repository, but not the labels of namespaces."""
 LINK = re.compile(r"\]\(([^)]+)\)")
 
 
@@ -46,9 +49,11 @@ def test_the_handbook_is_small() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_links_and_commands_of_a_page_exist(page: Path) -> None:
-    """A link leads to a page and a heading of it; a command is one of `chassis`."""
+def test_what_a_page_refers_to_exists(page: Path) -> None:
+    """A link leads to a page and a heading of it, a path into the chassis to a file; a command is one of `chassis`."""
     text = page.read_text(encoding="utf-8")
+    for path in PATH.findall(text):
+        assert path in NOT_IN_THE_TEMPLATE or any((TEMPLATE / f"{path}{suffix}").exists() for suffix in ("", ".jinja"))
     for link in LINK.findall(text):
         name, _, anchor = link.partition("#")
         target = page.parent / name if name else page
