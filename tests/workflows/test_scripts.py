@@ -29,7 +29,7 @@ def github(tmp_path: Path) -> Forge:
 def report(github: Forge, text: str) -> str:
     """Report a text as an issue, and return the last request to the forge."""
     (github.scratch / "text").write_text(text, encoding="utf-8")
-    github.shell.run("sh", "chassis/ci/issue", "nightly", "It fails", str(github.scratch / "text"))
+    github.shell.run("sh", "chassis/ci/issue", "update", "nightly", "It fails", str(github.scratch / "text"))
     return github.requests()[-1]
 
 
@@ -51,9 +51,11 @@ def test_failed_jobs_are_listed_with_their_artifacts(github: Forge) -> None:
     (artifacts / "report.md").write_text("## Worse\n", encoding="utf-8")
     (artifacts / "log.txt").write_text("the end", encoding="utf-8")
     needs = '{"live": {"result": "failure"}, "newest": {"result": "success"}, "codeql": {"result": "skipped"}}'
-    output = github.shell.run("sh", "-c", f"echo '{needs}' | sh chassis/ci/failures {github.scratch}/reports")
+    output = github.shell.run("sh", "-c", f"echo '{needs}' | sh chassis/ci/issue failures {github.scratch}/reports")
     assert output == f"## live failed\n\n[The run]({RUN})\n\n## Worse\n~~~text\nthe end\n~~~\n"
-    assert github.shell.run("sh", "-c", 'echo \'{"live": {"result": "success"}}\' | sh chassis/ci/failures .') == ""
+    assert (
+        github.shell.run("sh", "-c", 'echo \'{"live": {"result": "success"}}\' | sh chassis/ci/issue failures .') == ""
+    )
 
 
 @pytest.mark.parametrize(("content", "code"), [("genuine", 7), ("forged", 1)])
