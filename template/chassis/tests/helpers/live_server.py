@@ -16,6 +16,7 @@ from sample_task import TASK
 
 from chassis.testing import wire_for_tests
 from chassis.web.app import build_app
+from chassis.web.server import listen, server_config
 from chassis.wiring import Wiring
 
 
@@ -60,10 +61,9 @@ def serve_live(wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> Gener
 
 async def _serve(opened: Future[Any], wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> None:
     async with wire() as wiring:
-        config = uvicorn.Config(build_app(wiring), port=0, log_config=None, access_log=False, lifespan="off", ws="none")
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(server_config(wiring, build_app(wiring)))
         key = await wiring.api_keys.create("alice")
-        serving = asyncio.create_task(server.serve())
+        serving = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", 0)]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         opened.set_result((wiring, asyncio.get_running_loop(), server, key))

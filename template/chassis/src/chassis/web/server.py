@@ -20,9 +20,36 @@ from chassis.store.api_keys import DEVELOPMENT_CALLER
 from chassis.web.app import build_app
 from chassis.wiring import Wiring
 
+KEEP_ALIVE_SECONDS = 75
+"""The time for which an idle connection stays open: longer than the 60 seconds after which load balancers close theirs.
+
+A balancer that sends a request at the moment in which the service closes the connection would answer it with 502.
+"""
 DRAIN_NOTICE_SECONDS = 2.0
 """The time for which connections are accepted after /readyz first answered 503. Load balancers need it to notice."""
 log = structlog.get_logger()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address.
+
+    Raises:
+        ConfigError: The process cannot listen on this address.
+    """
+    where = f"--host {host} --port {port}"
+    try:
+        # Listen before anything else starts, so that an address in use is an error at once.
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(where, "another program uses this port", "Stop it, or choose another port") from None
+        problem = f"cannot listen on this address ({error.strerror})"
+        raise ConfigError(where, problem, "Choose an address of this machine") from None
+    # Accepted connections inherit this. Without it, the body of a response waits up to 40 ms until the client has
+    # confirmed the headers, which the server writes first.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], None]) -> None:
@@ -37,23 +64,28 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
     Raises:
         ConfigError: The process cannot listen on this address.
     """
-    with _listener(host, port) as listener:
+    with listen(host, port) as listener:
         address = _address(listener)
         await _announce(wiring, address, say)
         app = build_app(wiring)
-        config = uvicorn.Config(
-            app,
-            log_config=None,  # the chassis has already configured logging, also for libraries
-            log_level="warning",
-            access_log=False,  # `call.finished` says more
-            server_header=False,
-            lifespan="off",  # the caller opens and closes the wiring
-            ws="none",
-            # Running calls end by their own deadline; one second more is for the responses.
-            timeout_graceful_shutdown=math.ceil(wiring.constraints.latency.deadline_seconds) + 1,
-        )
-        await DrainingServer(config, app).serve(sockets=[listener])
+        await DrainingServer(server_config(wiring, app), app).serve(sockets=[listener])
     log.info("service.stopped", address=address)
+
+
+def server_config(wiring: Wiring, app: FastAPI) -> uvicorn.Config:
+    """Return the settings of the HTTP server."""
+    return uvicorn.Config(
+        app,
+        log_config=None,  # the chassis has already configured logging, also for libraries
+        log_level="warning",
+        access_log=False,  # `call.finished` says more
+        server_header=False,
+        lifespan="off",  # the caller opens and closes the wiring
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        # Running calls end by their own deadline; one second more is for the responses.
+        timeout_graceful_shutdown=math.ceil(wiring.constraints.latency.deadline_seconds) + 1,
+    )
 
 
 class DrainingServer(uvicorn.Server):
@@ -87,19 +119,6 @@ class DrainingServer(uvicorn.Server):
         self._app.state.draining = True
         log.info("service.draining")
         await asyncio.sleep(self._notice)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    where = f"--host {host} --port {port}"
-    try:
-        # Listen before anything else starts, so that an address in use is an error at once.
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigError(where, "another program uses this port", "Stop it, or choose another port") from None
-        problem = f"cannot listen on this address ({error.strerror})"
-        raise ConfigError(where, problem, "Choose an address of this machine") from None
 
 
 def _address(listener: socket.socket) -> str:
