@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import structlog
 from pydantic import TypeAdapter
 from pydantic_ai.messages import ModelResponse
 
@@ -14,6 +15,7 @@ from chassis.guard.request import Request, Step
 from chassis.store.reply_cache import ReplyCache
 
 REPLY = TypeAdapter(ModelResponse)
+log = structlog.get_logger()
 
 type CachedReply = tuple[str, str]
 """The name of the model that replied, and its reply as JSON."""
@@ -79,11 +81,11 @@ class UseReplyCache:
             return await self.inner.ask(request)
         key = self.turn.reply_key = self._key(request)
         if (shared := await self.in_flight.wait_for(key)) is not None:
-            return self._reuse(shared)
+            return self._reuse(shared[0], REPLY.validate_json(shared[1]))
         with self.in_flight.lead(key) as flight:
-            if (cached := await self.cache.find(key)) is not None:
+            if (cached := await self.cache.find(key)) is not None and (response := _readable(cached[1])) is not None:
                 flight.set_result(cached)
-                return self._reuse(cached)
+                return self._reuse(cached[0], response)
             response = await self.inner.ask(request)
             # The last attempt is the one that succeeded.
             reply = self.turn.attempts[-1].model, REPLY.dump_json(response).decode()
@@ -95,8 +97,16 @@ class UseReplyCache:
         scope = f"{self.turn.call.caller}\0{self.chain_id}\0".encode()
         return hashlib.sha256(scope + request.canonical).hexdigest()
 
-    def _reuse(self, cached: CachedReply) -> ModelResponse:
-        """Return a reply that costs nothing. Each call gets a copy of its own, because agents may modify messages."""
-        model, reply = cached
+    def _reuse(self, model: str, response: ModelResponse) -> ModelResponse:
+        """Return a reply that costs nothing. Each call has a copy of its own, because agents may modify messages."""
         self.turn.attempts.append(Attempt(model, None, 0, 0, cost=0, seconds=0, cached=True))
+        return response
+
+
+def _readable(reply: str) -> ModelResponse | None:
+    """Return a cached reply, or None if another version of pydantic-ai wrote it or its row is damaged."""
+    try:
         return REPLY.validate_json(reply)
+    except ValueError:
+        log.warning("reply_cache.unreadable")
+        return None
