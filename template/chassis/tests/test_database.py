@@ -21,6 +21,7 @@ from chassis.money.ledger import RETRY_SECONDS, Ledger
 from chassis.store.api_keys import ApiKeys
 from chassis.store.database import LOCK_TIMEOUT_SECONDS, Database
 from chassis.store.opening import open_database
+from chassis.store.postgres import _Statements
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
 
@@ -296,3 +297,115 @@ def test_a_reservation_that_cannot_be_settled_is_logged(lines: Lines, monkeypatc
             return reason
 
         assert run_with_database(url, story) == "gone"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "",
+        "&statement_cache_size=0",
+        "&pgbouncer=true&connection_limit=1",
+        "&channel_binding=prefer&prepareThreshold=0",
+        "&connect_timeout=10&application_name=assistant",
+    ],
+)
+def test_a_connection_pooler_may_stand_between(postgres: Server, parameters: str) -> None:
+    """PgBouncer in transaction mode runs each transaction in another session, so nothing may depend on a session.
+
+    Hosts of PostgreSQL hand out URLs with parameters for other drivers.
+    """
+
+    async def story(database: Database) -> tuple[list[Balance], int]:
+        ledger, keys = Ledger(database), ApiKeys(database)
+        for _ in range(3):
+            reservation = await ledger.reserve([DAY], 10)
+            await database.execute("DISCARD ALL")  # as if the next transaction ran in a session of its own
+            await ledger.settle(reservation, 5)
+            await ledger.close()
+        assert await keys.find_caller(await keys.create("alice")) == "alice"
+        named = await database.fetch("SELECT name FROM pg_prepared_statements WHERE name <> ''")
+        return await ledger.balances(), len(named)
+
+    assert run_with_database(postgres.fresh() + parameters, story) == ([Balance(DAY.key, 0, 15)], 0)
+
+
+@pytest.mark.slow
+def test_sessions_that_the_server_ends_are_reported_as_gone(postgres: Server) -> None:
+    """A restart, a failover or an administrator ends all sessions in any state. What is reserved is still settled."""
+    url = postgres.fresh()
+
+    async def end_sessions(stop: asyncio.Event) -> None:
+        admin = await asyncpg.connect(postgres.url)
+        while not stop.is_set():
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
+                url.rpartition("/")[2].partition("?")[0],
+            )
+            await asyncio.sleep(0.02)
+        await admin.close()
+
+    async def story(database: Database) -> tuple[set[str], int, list[Balance]]:
+        account = Account("day:2026-11-24", limit=10**9, retry_after=60)
+        ledger, stop, reasons, settled = Ledger(database), asyncio.Event(), set[str](), 0
+        give_up_at = time.monotonic() + 3
+
+        async def spend() -> None:
+            nonlocal settled
+            while time.monotonic() < give_up_at:
+                try:
+                    reservation = await ledger.reserve([account], 1)
+                except DatabaseUnavailable as error:
+                    reasons.add(error.reason)
+                else:
+                    await ledger.settle(reservation, 1)
+                    settled += 1
+
+        ending = asyncio.create_task(end_sessions(stop))
+        await asyncio.gather(*(spend() for _ in range(6)))
+        stop.set()
+        await ending
+        await asyncio.sleep(sum(RETRY_SECONDS[:-1]) + 0.5)
+        return reasons, settled, await ledger.balances()
+
+    reasons, settled, balances = run_with_database(url, story)
+
+    assert reasons <= {"gone"}
+    assert settled
+    assert balances == [Balance("day:2026-11-24", 0, settled)]
+
+
+class Scripted:
+    """Stands for a connection of asyncpg, whose next statement fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def fetch(self, *_: object, **__: object) -> None:
+        """Fail."""
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (asyncpg.InternalClientError("got result for unknown protocol state 0"), "gone"),
+        (asyncpg.ProtocolError("unexpected message"), "gone"),
+        (asyncpg.InterfaceError("connection is closed"), "gone"),
+        (asyncpg.ConnectionDoesNotExistError("closed in the middle of an operation"), "gone"),
+        (asyncpg.AdminShutdownError("terminating connection"), "gone"),
+        (asyncpg.InvalidSQLStatementNameError("a pooler switched sessions"), "gone"),
+        (asyncpg.ProtocolViolationError("server login failed"), "gone"),
+        (asyncio.IncompleteReadError(b"", 5), "gone"),
+        (ConnectionResetError("reset by peer"), "gone"),
+        (asyncpg.TooManyConnectionsError("no more"), "full"),
+        (asyncpg.InsufficientPrivilegeError("permission denied"), "read-only"),
+        (asyncpg.ReadOnlySQLTransactionError("a replica"), "read-only"),
+    ],
+)
+def test_errors_of_the_driver_are_named(error: Exception, reason: str) -> None:
+    """Whatever the driver raises for a lost connection, the database is unavailable."""
+    with pytest.raises(DatabaseUnavailable) as refusal:
+        asyncio.run(_Statements(Scripted(error)).fetch("SELECT 1"))
+
+    assert refusal.value.reason == reason

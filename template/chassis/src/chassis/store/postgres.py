@@ -16,9 +16,13 @@ MAX_CONNECTIONS = 10
 """The maximum for one process. More would only wait for each other, because all calls update the same few accounts."""
 MIGRATION_LOCK = 0x63_68_61_73_73_69_73
 """The number of the advisory lock under which one replica at a time applies migrations: `chassis` in ASCII."""
+NO_NAMED_STATEMENTS = 0
+"""The size of asyncpg's cache. PgBouncer in transaction mode may run each transaction in another session of the server,
+where the prepared statements of the last one do not exist."""
 REASONS: dict[str, DatabaseProblem] = {
     "08": "gone",
     "25": "read-only",
+    "26": "gone",  # a prepared statement; a connection pooler may lose it together with the server's session
     "28": "gone",
     "3D": "gone",
     "40": "locked by another process",
@@ -29,6 +33,26 @@ REASONS: dict[str, DatabaseProblem] = {
     "XX": "damaged",
 }
 """The problem of the server, by the class of its SQLSTATE. Any other class is a mistake in the statement."""
+NO_PERMISSION = "42501"
+"""The SQLSTATE after the permission to write was revoked. The rest of its class are mistakes in the statement."""
+FOREIGN_PARAMETERS = frozenset(
+    {
+        "channel_binding",
+        "connect_timeout",
+        "connection_limit",
+        "gssencmode",
+        "pgbouncer",
+        "pool_mode",
+        "pool_timeout",
+        "prepare_threshold",
+        "prepareThreshold",
+        "prepared_statement_cache_size",
+        "prepared_statements",
+        "schema",
+        "statement_cache_size",
+    }
+)
+"""Parameters of URLs that hosts of PostgreSQL hand out for other drivers. The server would reject them as settings."""
 
 
 class PostgresDatabase:
@@ -48,11 +72,17 @@ class PostgresDatabase:
             ValueError: The URL cannot be parsed.
         """
         with _translated_errors():
+            url = _without_foreign_parameters(url)
             await _apply_migrations(url)
             # By default the pool resets a session when it is returned, with an extra round trip. The statements of
             # this package change nothing in a session, so there is nothing to reset.
             pool = await driver.create_pool(
-                url, min_size=1, max_size=MAX_CONNECTIONS, timeout=LOCK_TIMEOUT_SECONDS, reset=_do_not_reset
+                url,
+                min_size=1,
+                max_size=MAX_CONNECTIONS,
+                timeout=LOCK_TIMEOUT_SECONDS,
+                reset=_do_not_reset,
+                statement_cache_size=NO_NAMED_STATEMENTS,
             )
         return cls(pool)
 
@@ -122,7 +152,7 @@ class _Statements:
 
 
 async def _apply_migrations(url: str) -> None:
-    connection = await driver.connect(url, timeout=LOCK_TIMEOUT_SECONDS)
+    connection = await driver.connect(url, timeout=LOCK_TIMEOUT_SECONDS, statement_cache_size=NO_NAMED_STATEMENTS)
     try:
         async with connection.transaction():
             # No timeout here: the migration of another replica may take longer than an ordinary statement.
@@ -130,6 +160,12 @@ async def _apply_migrations(url: str) -> None:
             await migrate(_Statements(connection))
     finally:
         await connection.close()
+
+
+def _without_foreign_parameters(url: str) -> str:
+    location, mark, query = url.partition("?")
+    own = [item for item in query.split("&") if item.partition("=")[0] not in FOREIGN_PARAMETERS]
+    return location + mark + "&".join(own) if any(own) else location
 
 
 async def _do_not_reset(_connection: object) -> None:
@@ -144,10 +180,14 @@ def _translated_errors() -> Generator[None]:
     except TimeoutError as error:
         raise DatabaseUnavailable("too slow") from error
     except driver.PostgresError as error:
-        if reason := REASONS.get(error.sqlstate[:2]):
+        if reason := _reason(error.sqlstate or ""):
             raise DatabaseUnavailable(reason) from error
         raise
     except ValueError:  # an invalid URL or value; asyncpg's error for it is an InterfaceError too, so this comes first
         raise
-    except (OSError, driver.InterfaceError) as error:
+    except (OSError, EOFError, driver.InterfaceError, driver.InternalClientError) as error:
         raise DatabaseUnavailable("gone") from error
+
+
+def _reason(sqlstate: str) -> DatabaseProblem | None:
+    return "read-only" if sqlstate == NO_PERMISSION else REASONS.get(sqlstate[:2])

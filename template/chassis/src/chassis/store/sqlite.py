@@ -24,8 +24,11 @@ PARAMETER_NAMES = tuple(str(number) for number in range(1, 100))
 REASONS: dict[int, DatabaseProblem] = {
     sqlite3.SQLITE_BUSY: "locked by another process",
     sqlite3.SQLITE_LOCKED: "locked by another process",
+    sqlite3.SQLITE_PROTOCOL: "locked by another process",
     sqlite3.SQLITE_FULL: "full",
+    sqlite3.SQLITE_NOMEM: "full",
     sqlite3.SQLITE_READONLY: "read-only",
+    sqlite3.SQLITE_PERM: "read-only",
     sqlite3.SQLITE_IOERR: "gone",
     sqlite3.SQLITE_CANTOPEN: "gone",
     sqlite3.SQLITE_CORRUPT: "damaged",
