@@ -103,7 +103,7 @@ def homonyms(code: Iterable[Module]) -> dict[str, list[str]]:
 
 
 def repeated_stems(code: Iterable[Module], times: int = 3) -> list[str]:
-    """Return the file names, without suffix, that stand at least so many times."""
+    """Return the file names, without suffix, that several modules share: at least `times` of them."""
     stems = Counter(module.file.stem for module in code if module.file.stem != "__init__")
     return sorted(stem for stem, count in stems.items() if count >= times)
 
@@ -141,7 +141,7 @@ def _docstring_lines(tree: ast.Module) -> set[int]:
 
 
 def percentile(values: Iterable[float], percent: int) -> float:
-    """Return the smallest value that at least so many percent of all values do not exceed; 0 if there are none."""
+    """Return the smallest value that is not exceeded by `percent` percent of the values; 0 if there are none."""
     ordered = sorted(values)
     return ordered[max(-(-percent * len(ordered) // 100) - 1, 0)] if ordered else 0
 

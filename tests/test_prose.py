@@ -11,18 +11,31 @@ from answer_sets import ROOT
 
 PRIVATE_WORDS = (
     # Metaphors, for which there is a standard term.
-    *("afforded", "bench seat", "blame", "docket", "drawer", "flights", "landed", "misfits?", "noise"),
-    *("notebook", "resting", "setbacks?", "sharers", "sheets?", "stakes", "standing", "tills?", "walks"),
+    *("afforded", "bench seat", "blame", "desks?", "docket", "drawer", "flights", "journal", "landed", "law of paths"),
+    *("misfits?", "noise", "notebook", "resting", "setbacks?", "sharers", "sheets?", "stakes", "standing"),
+    *("the walk", "tills?", "walks"),
     # Keys and values that were renamed.
     *("recognisers?", "store_down", "when_wrong"),
     # Phrases that read as if translated.
-    *("at last", "cheaply", "does it live", "one way out", "reckon", "so many at once", "whole or not at all"),
+    *("at last", "at the latest", "be meant", "cheaply", "dearest", "does it live", "is told", "looked at", "mend"),
+    *("mended", "one way out", "reckon", "so many", "stands? in the way", "whoever's", "whole or not at all"),
 )
 """Regular expressions of whole words."""
 PATTERN = re.compile(rf"\b(?:{'|'.join(PRIVATE_WORDS).replace(' ', r'\s+')})\b", re.IGNORECASE)
 
 PAGES = ("README.md", "CHANGELOG.md", "copier.yml", "Makefile", "docs/**/*.md")
-TEMPLATE = (".env.example", "**/*.jinja", "**/*.json", "**/*.md", "**/*.mk", "**/*.toml", "**/*.y*ml", "Dockerfile")
+TEMPLATE = (
+    ".env.example",
+    "chassis/uv",
+    "chassis/ci/*",
+    "**/*.jinja",
+    "**/*.json",
+    "**/*.md",
+    "**/*.mk",
+    "**/*.toml",
+    "**/*.y*ml",
+    "Dockerfile",
+)
 NOT_SHIPPED = {("chassis", ".uv"), ("chassis", "tests")}
 CODE = ("template/chassis/src", "template/chassis/tools/src", "fleet", "hooks", "scripts")
 PROSE = {tokenize.STRING, tokenize.FSTRING_MIDDLE, tokenize.COMMENT}
