@@ -226,7 +226,11 @@ def test_a_linter_that_does_not_run_leaves_its_checks_unknown(
             (tmp_path / name).write_text(f"#!/bin/sh\n{content}\n", encoding="utf-8")
     for file in tmp_path.iterdir():
         file.chmod(0o755)
-    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+
+    def scripts_folder(_: str) -> str:
+        return str(tmp_path)
+
+    monkeypatch.setattr("sysconfig.get_path", scripts_folder)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
 
     assert failing(run_checks(ready, TODAY)) == dict.fromkeys(linters[tool].split(), "unknown")

@@ -6,7 +6,7 @@ from functools import partial
 
 from chassis.call import TimeBudget, Turn
 from chassis.config.constraints import Constraints
-from chassis.contract import Recognizer
+from chassis.contract import Recognizer, SensitiveKind
 from chassis.guard.candidate import Candidate
 from chassis.guard.circuit_breaker import CheckCircuitBreakers
 from chassis.guard.concurrency import LimitConcurrency
@@ -71,7 +71,7 @@ class Guard:
         A request is redacted once, before it is known which of the models will be asked.
         """
         destinations = (self.constraints.destinations[candidate.config.destination] for candidate in self.candidates)
-        kinds = frozenset(kind for destination in destinations for kind in destination.redact)
+        kinds: frozenset[SensitiveKind] = frozenset().union(*(destination.redact for destination in destinations))
         return Finder(kinds, self.recognizers)
 
     @property

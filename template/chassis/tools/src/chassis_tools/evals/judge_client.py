@@ -83,7 +83,7 @@ def make_judge(name: str, environment: EvalEnvironment, *, required: bool) -> Ju
     if guard and candidates:
         guard = replace(guard, candidates=candidates)
     elif required:
-        [provider] = (config.provider for config in plan.constraints.models if config.name == model)
+        provider = next(config.provider for config in plan.constraints.models if config.name == model)
         remedy = f", or run `chassis evals record {plan.name}`" if environment.mode == "replay" else ""
         where, problem = f"{FILE}: judges.{name}.model", f"the model {model!r} cannot be asked here"
         raise ConfigError(where, problem, f"Set {REQUIRED_VARIABLES[provider]}{remedy}")

@@ -195,8 +195,14 @@ class TrialScoring:
 
     def record(self, evaluator: Evaluator, value: float | None, status: TrialStatus, error: str | None) -> ScoreRecord:
         """Return the score of one evaluator as a record."""
-        version = {"evaluator": evaluator.name, "evaluator_hash": evaluator.hash}
-        return ScoreRecord(**self.shared, **version, status=status, error=error, value=value)
+        return ScoreRecord(
+            **self.shared,
+            evaluator=evaluator.name,
+            evaluator_hash=evaluator.hash,
+            status=status,
+            error=error,
+            value=value,
+        )
 
 
 class Judgements:

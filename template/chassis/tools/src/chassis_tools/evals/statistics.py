@@ -152,7 +152,7 @@ def _binomial(successes: int, trials: int, rate: float) -> float:
 MAX_EXACT_GROUPS = 14
 """Up to this many groups, the sign-flip test enumerates every combination of signs."""
 PERMUTATIONS = 10_000
-SEED = 1935
+SIGN_FLIP_SEED = 1935
 """The year of Fisher's lady tasting tea; a fixed seed makes a verdict repeatable."""
 
 
@@ -197,7 +197,7 @@ def sign_flip(groups: Groups) -> float:
     if len(sums) <= MAX_EXACT_GROUPS:
         flips = [sum(flipped) for flipped in product(*((total, -total) for total in sums))]
         return sum(flipped <= limit for flipped in flips) / len(flips)
-    rng = Random(SEED)  # noqa: S311  no secret depends on it
+    rng = Random(SIGN_FLIP_SEED)  # noqa: S311  no secret depends on it
     group_counts = Counter(sums)  # so that one draw flips all groups of the same size
     as_low = 0
     for _ in range(PERMUTATIONS):
@@ -242,7 +242,7 @@ def cases_needed(drop: float, variance: float, alpha: float, power: float) -> in
 
 
 RESAMPLES = 4000
-SEED = 1978
+BOOTSTRAP_SEED = 1978
 """The year of Rogan and Gladen's estimator; a fixed seed makes a report repeatable."""
 
 
@@ -290,7 +290,7 @@ def corrected_rate(passed: int, judged: int, agreement: Agreement, alpha: float)
     value = _corrected(passed / judged, agreement.true_pass_rate, agreement.true_fail_rate)
     if value is None:
         return None
-    rng = Random(SEED)  # noqa: S311  no secret depends on it
+    rng = Random(BOOTSTRAP_SEED)  # noqa: S311  no secret depends on it
 
     def resampled(hits: int, count: int) -> float:
         return rng.binomialvariate(count, min(max(hits, 0.5), count - 0.5) / count) / count

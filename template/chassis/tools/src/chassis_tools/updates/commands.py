@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from chassis.errors import ConfigError
 
-TIMEOUT_SECONDS = 120
+GIT_TIMEOUT_SECONDS = 120
 NO_PROMPTS = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")}
 """In CI a password prompt that is never answered would look like a hang."""
 LISTED_FILES = 5
@@ -37,12 +37,12 @@ def git(folder: Path, *arguments: str, stdin: str = "") -> str:
             check=False,
             encoding="utf-8",
             errors="surrogateescape",
-            timeout=TIMEOUT_SECONDS,
+            timeout=GIT_TIMEOUT_SECONDS,
         )
     except FileNotFoundError:
         raise ConfigError("git", "the program is not on PATH", "Install git") from None
     except subprocess.TimeoutExpired:
-        raise ConfigError(name, f"no answer within {TIMEOUT_SECONDS} seconds", "Try again later") from None
+        raise ConfigError(name, f"no answer within {GIT_TIMEOUT_SECONDS} seconds", "Try again later") from None
     if done.returncode != 0:
         raise ConfigError(name, last_line(done.stderr), "Fix this, then try again")
     return done.stdout
@@ -134,7 +134,7 @@ def _require_clean_tree(root: Path) -> None:
 ANSWERS_FILE = ".copier-answers.yml"
 COPIER = "copier>=9.19,<10"
 """What uv installs if there is no `copier` on PATH; at least `_min_copier_version` of `copier.yml`."""
-TIMEOUT_SECONDS = 600
+COPIER_TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +206,11 @@ def run_copier_update(root: Path, release: str, kept_paths: Sequence[str]) -> No
             capture_output=True,
             check=False,
             text=True,
-            timeout=TIMEOUT_SECONDS,
+            timeout=COPIER_TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise ConfigError("copier update", f"no answer within {TIMEOUT_SECONDS} seconds", "Try again later") from None
+        raise ConfigError(
+            "copier update", f"no answer within {COPIER_TIMEOUT_SECONDS} seconds", "Try again later"
+        ) from None
     if done.returncode != 0:
         raise ConfigError("copier update", last_line(done.stderr), "Nothing was changed; fix this, then try again")
