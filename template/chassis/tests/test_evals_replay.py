@@ -63,6 +63,20 @@ def _verdict(root: Path) -> str:
     return json.dumps([report.verdict.name, report.exit_code, report.summary, findings])
 
 
+def test_a_replay_takes_the_recorded_time(recorded: Path) -> None:
+    """Each trial gets the seconds of its own replies, although trials run concurrently."""
+    recording = recorded / RECORDING
+    replies = [json.loads(line) for line in recording.read_text().splitlines()]
+    for number, reply in enumerate(replies, start=1):
+        reply["seconds"] = 100.0 * number
+    recording.write_text("".join(json.dumps(reply) + "\n" for reply in replies))
+
+    ask(recorded, models=unreachable())
+
+    seconds = sorted(trial.seconds for trial in trials(recorded) if trial.variant == "service")
+    assert [round(each, -2) for each in seconds] == [100.0 * number for number in range(1, FEW + 1)]
+
+
 def test_a_reply_that_is_not_recorded_is_no_evidence(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The verdict names the command that records replies, and no model was asked."""
     write_cases(recorded, case("new", "a new question"))

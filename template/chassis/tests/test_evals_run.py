@@ -394,7 +394,7 @@ def test_a_stopped_run_can_be_resumed(tmp_path: Path) -> None:
     done = subprocess.run([*command, "--resume"], cwd=tmp_path, env=places, capture_output=True, text=True, check=False)
 
     assert running.returncode == 130
-    assert f"Stopped. {len(kept)} answers are kept; `chassis evals run answers --resume` continues" in said
+    assert f"Stopped. {len(kept)} answers are saved; `chassis evals run answers --resume` continues" in said
     assert 10 <= len(kept) < 500
     assert done.returncode == 3, done.stderr  # nothing was accepted yet
     calls = [trial.call_id for trial in trials(tmp_path)]

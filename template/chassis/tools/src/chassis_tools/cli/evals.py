@@ -122,7 +122,7 @@ def _evaluate(plan: "Plan", mode: "Mode", earlier: "SuiteRun") -> "tuple[Plan, S
 
 
 def _run_and_score(plan: "Plan", mode: "Mode", repeats: int, earlier: "SuiteRun") -> "SuiteRun":
-    """Run one suite with a progress bar; Ctrl-C keeps what was answered so far."""
+    """Run one suite with a progress bar; Ctrl-C saves the answers so far."""
     from chassis_tools.evals.evaluation import run_and_score
 
     finished: dict[str, int] = {}
@@ -130,9 +130,9 @@ def _run_and_score(plan: "Plan", mode: "Mode", repeats: int, earlier: "SuiteRun"
         with _progress_bars(plan.name, finished) as progress:
             return asyncio.run(run_and_score(plan, mode, repeats=repeats, earlier=earlier, progress=progress))
     except KeyboardInterrupt:
-        kept = " and ".join(f"{count} {step}" for step, count in finished.items()) or "No answers"
-        again = f"record {plan.name}" if mode == "record" else f"run {plan.name} --resume"
-        print(f"Stopped. {kept} are kept; `chassis evals {again}` continues", file=sys.stderr)
+        saved = " and ".join(f"{count} {step}" for step, count in finished.items()) or "No answers"
+        command = f"record {plan.name}" if mode == "record" else f"run {plan.name} --resume"
+        print(f"Stopped. {saved} are saved; `chassis evals {command}` continues", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
 
 

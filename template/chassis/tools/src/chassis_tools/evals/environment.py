@@ -73,6 +73,7 @@ class EvalEnvironment:
     def for_trial(self, variant: Variant) -> tuple[Service[Any, Any], Playback]:
         """Return what one trial asks, and where the recorded replies that it gets add up their seconds."""
         service = self.baseline if variant == "baseline" and self.baseline else self.service
+        # Trials run concurrently, so each gets models of its own that add up the seconds of its replies alone.
         playback = Playback()
         if service.guard is None:
             return service, playback

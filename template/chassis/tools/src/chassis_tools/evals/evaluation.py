@@ -72,7 +72,7 @@ async def run(
         cases: The cases.
         repeats: How often the service is asked each case, earlier trials included.
         earlier: The run to continue; its trials are asked again only if they say nothing about the service.
-        progress: Hears of each trial.
+        progress: Advances with each trial.
 
     Raises:
         ConfigError: The earlier run had other cases, code or models.
@@ -103,7 +103,7 @@ async def score(
         evaluators: The graders and judges of the suite.
         trials: The trials.
         earlier: The run to continue; what it scored or judged is not scored or judged again.
-        progress: Hears of each new judgement.
+        progress: Advances with each new judgement.
 
     Raises:
         ConfigError: A grader raises, or returns something else than a score.
@@ -120,8 +120,8 @@ async def score(
     with JsonlWriter(plan.folder / JUDGEMENTS, earlier.judgements) as writer:
         judgements = Judgements(writer, plan.suite.max_concurrency, progress)
         records = await score_trials(scorings, evaluators, judgements, progress)
-    kept = {trial.call_id for trial in trials} & scored
-    records += [record for record in earlier.records if record.call_id in kept]
+    reusable = {trial.call_id for trial in trials} & scored
+    records += [record for record in earlier.records if record.call_id in reusable]
     records.sort(key=lambda record: (record.variant, places[record.case], record.repeat))
     write_jsonl(plan.folder / RECORDS, records)
     return SuiteRun(trials, writer.rows, records)
@@ -175,7 +175,7 @@ async def run_and_score(
         mode: Where the replies of models come from.
         repeats: How often each case is asked in all; as often as the suite says if None.
         earlier: The run to continue, if any.
-        progress: Hears of each trial and each judgement.
+        progress: Advances with each trial and each judgement.
         models: Instead of the vendors' models, by the name in the constraints.
 
     Raises:

@@ -168,7 +168,7 @@ def read_run(folder: Path, remedy: str) -> SuiteRun:
 OUR_FAILURES = ("TimedOut", "Reply", "Rejected", "ContextWindow", "UnexpectedModelBehavior")
 """Parts of the names of failures that a better prompt, output cap or deadline would have prevented."""
 NOT_RECORDED = "NotRecorded"
-"""The error of a replay that needs a reply which nobody recorded."""
+"""The error of a replay that needs a reply which is not recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,7 @@ class Judgements:
     Args:
         writer: Where judgements are kept; its rows are those of an earlier, stopped run.
         max_concurrency: How many judges are asked at the same time.
-        progress: Hears of each new judgement.
+        progress: Advances with each new judgement.
     """
 
     def __init__(self, writer: JsonlWriter[Judgement], max_concurrency: int, progress: Progress) -> None:
@@ -268,8 +268,9 @@ async def _score_trial(
             if score := await evaluator.evaluate(scoring.case, outcome):
                 records.append(scoring.record(evaluator, score.value, trial.status, trial.error))
         elif isinstance(outcome, Answered):
-            said = judgements.find(scoring, evaluator) or await judgements.ask(scoring, evaluator, outcome)
-            records.append(scoring.record(evaluator, said.value, "judge_error" if said.error else "ok", said.error))
+            judgement = judgements.find(scoring, evaluator) or await judgements.ask(scoring, evaluator, outcome)
+            status: TrialStatus = "judge_error" if judgement.error else "ok"
+            records.append(scoring.record(evaluator, judgement.value, status, judgement.error))
     return records
 
 
