@@ -1,1 +1,1 @@
-"""What it costs to evaluate: asking a thousand cases, and judging twenty thousand records."""
+"""The cost of an evaluation: asking a thousand cases, and judging twenty thousand records."""

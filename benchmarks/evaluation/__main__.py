@@ -1,7 +1,7 @@
-"""Print what evaluating costs: `make bench-evals`. The first run fetches pydantic-evals into an environment of its own.
+"""Prints the cost of an evaluation: `make bench-evals`. The first run installs pydantic-evals in its own environment.
 
-Each contestant is a process of its own, so that its peak memory is nobody else's; they take turns, and of each the
-round with the least CPU time counts.
+Each contestant runs in its own process, so that peak memory can be compared. They take turns, and the round with the
+least CPU time counts.
 """
 
 import argparse
@@ -27,13 +27,13 @@ CONTESTANTS = {
     "chassis evals": (sys.executable, "-m", f"{HERE}.ours", "--runner-alone"),
     "... of the whole service": (sys.executable, "-m", f"{HERE}.ours"),
 }
-COST = "CPU ms a case"
+COST = "CPU ms per case"
 
 type Figures = dict[str, float]
 
 
 def main() -> None:
-    """Measure and print, and write JSON if asked to."""
+    """Measure, print, and write JSON if `--json` is given."""
     parser = argparse.ArgumentParser(prog="benchmarks.evaluation", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def asking(rounds: int) -> Table:
-    """Let every contestant ask and grade the cases."""
+    """Let every contestant ask and score the cases."""
     best: dict[str, Figures] = {}
     for name, command in in_turn(CONTESTANTS, rounds):
         figures = _figures(command)
@@ -57,9 +57,7 @@ def asking(rounds: int) -> Table:
     conditions = (
         f"{python_version()}; a stub of {1000 * ASLEEP:g} ms, {AT_ONCE} at once; cheapest of {rounds} rounds;\n"
     )
-    conditions += (
-        "the last row asks the stub through every guard, and the baseline besides, so that the machine is the brake"
-    )
+    conditions += "the last row asks the stub through every guard, and the baseline besides, so that the machine is the bottleneck"
     return Table(f"{CASES:,} cases and three evaluators", conditions, rows)
 
 
@@ -67,7 +65,9 @@ def judging() -> Table:
     """Gate and report a finished run."""
     with TemporaryDirectory() as folder:
         rows = [Row(name, figures) for name, figures in judge_many(Path(folder)).items()]
-    conditions = f"{python_version()}; {MANY:,} cases × {REPEATS}, held against as many that were accepted; all forms"
+    conditions = (
+        f"{python_version()}; {MANY:,} cases × {REPEATS}, compared with as many accepted ones; all report formats"
+    )
     return Table(f"{MANY * REPEATS:,} records judged", conditions, rows)
 
 

@@ -1,6 +1,6 @@
-"""The contest: a thousand cases, fifty at once, three evaluators, and a task that sleeps 50 ms.
+"""What every contestant does: a thousand cases, fifty at once, three evaluators, and a task that sleeps 50 ms.
 
-Nothing here but the standard library, because one contestant runs in an environment of its own.
+It uses the standard library alone, because one contestant runs in an environment of its own.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from statistics import median
 CASES, AT_ONCE, ASLEEP = 1000, 50, 0.050
 
 slept: list[float] = []
-"""How long each task really took: a busy machine wakes it up late."""
+"""How long each task really took: on a busy machine, `sleep` returns late."""
 
 
 async def answer(text: str) -> str:
@@ -45,14 +45,14 @@ def questions() -> list[str]:
 
 
 def compete(evaluate: Callable[[], Awaitable[list[float]]]) -> None:
-    """Let one contestant evaluate, and print what it took as JSON; `evaluate` returns the seconds that it recorded."""
+    """Measure one contestant and print the figures as JSON; `evaluate` returns the seconds that it recorded."""
     slept.clear()
     wall, cpu = time.perf_counter(), time.process_time()
     recorded = asyncio.run(_awaited(evaluate))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     assert len(slept) == len(recorded) == CASES
     figures = {
-        "CPU ms a case": cpu * 1000 / CASES,
+        "CPU ms per case": cpu * 1000 / CASES,
         "wall s": wall,
         "peak MB": _peak_megabytes(),
         "stub's p50 ms": median(slept) * 1000,
@@ -66,6 +66,6 @@ async def _awaited(evaluate: Callable[[], Awaitable[list[float]]]) -> list[float
 
 
 def _peak_megabytes() -> float:
-    """Return the most memory that this process has had; `getrusage` would count the parent that it was forked from."""
+    """Return the peak memory of this process; `getrusage` would include the process that it was forked from."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024

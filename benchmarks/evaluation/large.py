@@ -1,4 +1,4 @@
-"""A finished run of twenty thousand records, answers included, and what it takes to judge it."""
+"""Judges a finished run of twenty thousand records with their answers."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ KILOBYTES_PER_MB = 1024
 
 
 def judge_many(root: Path) -> dict[str, dict[str, float]]:
-    """Write the run into a project at `root`, judge it by the commands, and return time and peak memory of each."""
+    """Write the run into a project at `root`, and return time and peak memory of each command that judges it."""
     write_project(root, [f"case {number}" for number in range(CASES)])
     hashes = {case.id: case.hash for case in load_cases(root, TASK)}
     for folder in ("var/evals/live", "evals/accepted/live"):
@@ -47,7 +47,7 @@ def _judged(root: Path, command: str) -> dict[str, float]:
     }
 
 
-def _told() -> Iterator[dict[str, Any]]:
+def _summaries() -> Iterator[dict[str, Any]]:
     for number in range(CASES):
         for repeat in range(1, REPEATS + 1):
             yield {
@@ -67,8 +67,8 @@ def _told() -> Iterator[dict[str, Any]]:
 
 
 def _trials() -> Iterator[Trial]:
-    for facts in _told():
-        answer = {"text": f"The answer to {facts['case']} is in capitals. " * 4}
+    for values in _summaries():
+        answer = {"text": f"The answer to {values['case']} is in capitals. " * 4}
         outcome: dict[str, Any] = {
             "answered_by": "stub",
             "answer": answer,
@@ -76,15 +76,15 @@ def _trials() -> Iterator[Trial]:
             "degraded": False,
             "fallback_reason": None,
         }
-        yield Trial(**facts, outcome=outcome)
+        yield Trial(**values, outcome=outcome)
 
 
 def _records(hashes: dict[str, str]) -> Iterator[ScoreRecord]:
     """Yield a record for each; one repeat in four is wrong."""
-    for facts in _told():
-        name = str(facts["case"])
+    for values in _summaries():
+        name = str(values["case"])
         yield ScoreRecord(
-            **facts,
+            **values,
             case_hash=hashes[name],
             group=name,
             tags=("a", "b"),
@@ -92,5 +92,5 @@ def _records(hashes: dict[str, str]) -> Iterator[ScoreRecord]:
             must_pass=False,
             evaluator="same",
             evaluator_hash="e",
-            value=0.0 if facts["repeat"] == REPEATS else 1.0,
+            value=0.0 if values["repeat"] == REPEATS else 1.0,
         )

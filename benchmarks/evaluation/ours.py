@@ -1,4 +1,4 @@
-"""`chassis evals`: with the stub in place of the service, or with the whole service and the stub as its model."""
+"""`chassis evals` as a contestant: with a stub in place of the service, or with the whole service and a stub as model."""
 
 import sys
 from collections.abc import AsyncGenerator, Mapping
@@ -30,10 +30,10 @@ SILENT = Progress(start=lambda _, __: None, advance=lambda: None)
 
 
 class Stub(Service[Text, Text]):
-    """What is asked instead of the service, to see what the runner alone takes."""
+    """Stands in for the service, to measure the runner alone."""
 
     async def answer(self, question: Text, call: Call) -> Answered[Text]:
-        """Return what the stub says."""
+        """Return the answer of the stub."""
         del call
         return Answered(Text(text=await answer(question.text)), "stub", 1.0, degraded=False, fallback_reason=None)
 

@@ -1,4 +1,4 @@
-"""The contestant that is hardest to beat: plain asyncio, which records nothing but the time."""
+"""Plain asyncio as a contestant: the hardest to beat, because it records nothing but the time."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from benchmarks.evaluation.contest import AT_ONCE, answer, compete, loud, questi
 
 
 async def evaluate() -> list[float]:
-    """Ask and grade every case."""
+    """Ask and score every case."""
     free = asyncio.Semaphore(AT_ONCE)
 
     async def ask(text: str) -> float:

@@ -1,4 +1,4 @@
-"""A small project with one live suite, for the benchmarks to run and to judge."""
+"""Writes a small project with one live suite, for the benchmarks to run and to judge."""
 
 import importlib
 import json
@@ -58,21 +58,21 @@ class Text(BaseModel):
 
 
 async def pass_on(question: Text, model: Model) -> Draft[Text]:
-    """Ask once and add nothing."""
+    """Ask the model once and return its answer."""
     return Draft(Text(text=str((await model_request(model, [ModelRequest.user_text_prompt(question.text)])).text)), 1)
 
 
-def nothing(_: Text) -> Draft[Text]:
-    """Know nothing."""
+def no_answer(_: Text) -> Draft[Text]:
+    """Return an empty answer without any confidence."""
     return Draft(Text(text=""), confidence=0)
 
 
-TASK = Task(name="bench", takes=Text, gives=Text, run=pass_on, baseline=nothing)
+TASK = Task(name="bench", takes=Text, gives=Text, run=pass_on, baseline=no_answer)
 
 
 def write_project(root: Path, questions: Sequence[str]) -> Path:
     """Write a project whose cases are these questions."""
-    sys.path.append(str(TESTS))  # they know how to write a repository
+    sys.path.append(str(TESTS))  # its helpers write a repository
     importlib.import_module("sample_repository").write_repository(root)
     (root / "pyproject.toml").write_text(
         '[project]\nname = "bench"\n[tool.chassis]\ntask = "benchmarks.evaluation.project:TASK"\n'

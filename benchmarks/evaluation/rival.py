@@ -1,4 +1,4 @@
-"""pydantic-evals alone, in an environment of its own: it insists on its own version of pydantic-ai."""
+"""pydantic-evals as a contestant, in an environment of its own, because it needs its own version of pydantic-ai."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Loud(Evaluator[str, str, None]):
 
 
 async def evaluate() -> list[float]:
-    """Ask and grade every case."""
+    """Ask and score every case."""
     cases = [Case[str, str, None](name=text, inputs=text, expected_output=text.upper()) for text in questions()]
     dataset = Dataset[str, str, None](name="bench", cases=cases, evaluators=[Same(), Short(), Loud()])
     report = await dataset.evaluate(answer, max_concurrency=AT_ONCE, progress=False)
