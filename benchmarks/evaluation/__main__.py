@@ -56,8 +56,8 @@ def asking(rounds: int) -> Table:
     rows = [Row(name, {COST: took[COST], "x pydantic-evals": took[COST] / base, **took}) for name, took in best.items()]
     conditions = (
         f"{python_version()}; a stub of {1000 * ASLEEP:g} ms, {AT_ONCE} at once; cheapest of {rounds} rounds;\n"
+        "the last row asks the stub through every guard, and the baseline besides, so the machine is the bottleneck"
     )
-    conditions += "the last row asks the stub through every guard, and the baseline besides, so that the machine is the bottleneck"
     return Table(f"{CASES:,} cases and three evaluators", conditions, rows)
 
 
@@ -65,9 +65,7 @@ def judging() -> Table:
     """Gate and report a finished run."""
     with TemporaryDirectory() as folder:
         rows = [Row(name, figures) for name, figures in judge_many(Path(folder)).items()]
-    conditions = (
-        f"{python_version()}; {MANY:,} cases × {REPEATS}, compared with as many accepted ones; all report formats"
-    )
+    conditions = f"{python_version()}; {MANY:,} cases × {REPEATS}, compared with as many accepted; all formats"
     return Table(f"{MANY * REPEATS:,} records judged", conditions, rows)
 
 

@@ -1,4 +1,4 @@
-"""`chassis evals` as a contestant: with a stub in place of the service, or with the whole service and a stub as model."""
+"""`chassis evals` as a contestant: with a stub in place of the service, or of its model."""
 
 import sys
 from collections.abc import AsyncGenerator, Mapping

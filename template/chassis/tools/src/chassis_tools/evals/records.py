@@ -1,4 +1,4 @@
-"""The files that a run leaves behind: trials, the judgements of judges, and scores."""
+"""The files of a run: what each trial ended with, what judges said about it, and how every evaluator scored it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,31 @@ from chassis_tools.evals.cases import Split
 from chassis_tools.evals.jsonl import read_jsonl
 
 TRIALS, JUDGEMENTS, RECORDS = "trials.jsonl", "judgements.jsonl", "records.jsonl"
+NOT_RECORDED = "NotRecorded"
+"""The error of a replay that needs a reply which is not recorded."""
+OUR_FAILURES = ("TimedOut", "Reply", "Rejected", "ContextWindow", "UnexpectedModelBehavior")
+"""Parts of the names of failures that a better prompt, output cap or deadline would have prevented."""
 
 type Variant = Literal["service", "baseline"]
 """What was asked: the service as callers get it, or the team's baseline alone, which a model must beat."""
 
 type TrialStatus = Literal["ok", "failed", "outage", "judge_error", "skipped"]
 """`ok` has a value and `failed` scores 0. The other three say nothing about the service and are excluded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The data policy refused the question; for some questions that is the right outcome.
+
+    Args:
+        rule: The slug of the error that a caller gets, such as `input-not-allowed`.
+    """
+
+    rule: str
+
+
+type CaseOutcome[A] = Outcome[A] | Refused
+"""What a grader gets: an answer, a referral to a person, or a refusal by the data policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,27 +182,6 @@ def read_run(folder: Path, remedy: str) -> SuiteRun:
         judgements=read_jsonl(folder / JUDGEMENTS, Judgement, remedy),
         records=read_jsonl(folder / RECORDS, ScoreRecord, remedy),
     )
-
-
-OUR_FAILURES = ("TimedOut", "Reply", "Rejected", "ContextWindow", "UnexpectedModelBehavior")
-"""Parts of the names of failures that a better prompt, output cap or deadline would have prevented."""
-NOT_RECORDED = "NotRecorded"
-"""The error of a replay that needs a reply which is not recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The data policy refused the question; for some questions that is the right outcome.
-
-    Args:
-        rule: The slug of the error that a caller gets, such as `input-not-allowed`.
-    """
-
-    rule: str
-
-
-type CaseOutcome[A] = Outcome[A] | Refused
-"""What a grader gets: an answer, a referral to a person, or a refusal by the data policy."""
 
 
 def outcome_to_json(outcome: CaseOutcome[Any]) -> dict[str, JsonValue]:

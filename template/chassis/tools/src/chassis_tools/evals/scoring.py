@@ -27,6 +27,7 @@ from chassis_tools.evals.records import (
 )
 
 FILE = "evals/graders.py"
+SHARED_FIELDS = {field.name for field in fields(TrialSummary)} - {"status", "error"}
 
 type Grader = Callable[[Case[Any], CaseOutcome[Any]], object]
 """A function of the team; whether it returns a bool, a number from 0 to 1 or None is checked at each call."""
@@ -143,24 +144,6 @@ class Graders:
         return GraderEvaluator(name, source_hash(name, self.source or ""), self.function(name))
 
 
-def load_grader(root: Path, name: str) -> Grader:
-    """Return the function `name(case, outcome)` of `evals/graders.py` of the project at `root`, for scripts.
-
-    Raises:
-        ConfigError: There is no such file or function.
-    """
-    return Graders.execute(read_graders(root)).function(name)
-
-
-def read_graders(root: Path) -> str | None:
-    """Return the text of `evals/graders.py` of the project at `root`, or None if there is no such file."""
-    path = root / FILE
-    return path.read_text(encoding="utf-8") if path.exists() else None
-
-
-SHARED_FIELDS = {field.name for field in fields(TrialSummary)} - {"status", "error"}
-
-
 @dataclass(frozen=True, slots=True)
 class TrialScoring:
     """One trial with all that its evaluators need.
@@ -254,6 +237,21 @@ async def score_trials(
     progress.start("judgements", sum(not judgements.find(answer, judge) for answer in answers for judge in judges))
     scored = await asyncio.gather(*(_score_trial(scoring, evaluators, judgements) for scoring in scorings))
     return [record for records in scored for record in records]
+
+
+def load_grader(root: Path, name: str) -> Grader:
+    """Return the function `name(case, outcome)` of `evals/graders.py` of the project at `root`, for scripts.
+
+    Raises:
+        ConfigError: There is no such file or function.
+    """
+    return Graders.execute(read_graders(root)).function(name)
+
+
+def read_graders(root: Path) -> str | None:
+    """Return the text of `evals/graders.py` of the project at `root`, or None if there is no such file."""
+    path = root / FILE
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 async def _score_trial(
