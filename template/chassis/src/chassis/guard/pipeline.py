@@ -71,7 +71,7 @@ class Guard:
         A request is redacted once, before it is known which of the models will be asked.
         """
         destinations = (self.constraints.destinations[candidate.config.destination] for candidate in self.candidates)
-        kinds: frozenset[SensitiveKind] = frozenset().union(*(destination.redact for destination in destinations))
+        kinds = frozenset[SensitiveKind]().union(*(destination.redact for destination in destinations))
         return Finder(kinds, self.recognizers)
 
     @property

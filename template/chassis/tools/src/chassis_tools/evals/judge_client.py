@@ -83,10 +83,10 @@ def make_judge(name: str, environment: EvalEnvironment, *, required: bool) -> Ju
     if guard and candidates:
         guard = replace(guard, candidates=candidates)
     elif required:
-        provider = next(config.provider for config in plan.constraints.models if config.name == model)
+        config = next(each for each in plan.constraints.models if each.name == model)
         remedy = f", or run `chassis evals record {plan.name}`" if environment.mode == "replay" else ""
         where, problem = f"{FILE}: judges.{name}.model", f"the model {model!r} cannot be asked here"
-        raise ConfigError(where, problem, f"Set {REQUIRED_VARIABLES[provider]}{remedy}")
+        raise ConfigError(where, problem, f"Set {REQUIRED_VARIABLES[config.provider]}{remedy}")
     else:
         guard = None
     return JudgeClient(name, plan.judge_hashes[name], environment, guard)
