@@ -117,13 +117,32 @@ def redaction() -> str:
         + table(("form", *head[1:]), form_rows())
         + "\nA match is correct only if its kind, start and end are. A leak is a value of which any character is left "
         "when every kind is redacted. `make check` fails if a figure drops.\n\n"
-        "Read the figures as an upper bound, because one author wrote both sides. Known to be missed: names and "
-        "postal addresses (add [a recognizer](../how-to/recognize-names.md)), addresses spelled out (`ada at example "
-        "dot com`), numbers in words, US social security numbers in one piece without the word, phone numbers in "
-        "formats other than US, UK, DE, FR, CN and JP without `+` or a word such as `call`, passwords without a digit "
-        "or symbol, and unnamed keys of unknown vendors. Loopback, multicast and unspecified addresses are not "
-        "redacted, because they identify no one.\n"
+        "Patterns run on a decoded copy of the text: escapes of JSON and of programming languages, percent-encoding, "
+        "HTML entities and terminal colors are read up to four levels deep, invisible characters are left out, and "
+        "digits and full-width letters become ASCII. Each character of the copy knows its place in the original, where "
+        "the placeholder goes. A value that a call has replaced once is replaced wherever it comes back in that call, "
+        "also without the words that gave it away. The same detectors serve `data.refuse`, and those for secrets the "
+        "log.\n\n"
+        "## What is missed\n\n"
+        "Read the figures as an upper bound, because one author wrote both sides. Known to be missed:\n\n"
+        + MISSED
+        + "\nLoopback, multicast and unspecified addresses are not redacted, because they identify no one.\n"
     )
+
+
+MISSED = r"""- names and postal addresses (add [a recognizer](../how-to/recognize-names.md))
+- addresses spelled out (`ada at example dot com`) and numbers in words
+- a value in base64, quoted-printable or another encoding than those above, in an attachment, or split over two messages
+- a number that touches other letters or digits, such as `x4111111111111111`
+- US social security numbers in one piece or with other separators than a hyphen or a space, without the word
+- phone numbers in formats other than US, UK, DE, FR, CN and JP, without `+` or a word such as `call`; likewise
+  those with tabs, line breaks or several spaces inside
+- passwords that are shorter than six characters, have neither a digit nor a symbol, contain spaces without quotes, or
+  look like an expression (`settings.key1`, `f(x1)`)
+- unnamed keys of unknown vendors
+- one letter where a backslash looks like the start of an escape: of `CORP\nathan@example.com`, `\n` stays
+"""
+"""What the detectors are known not to find."""
 
 
 def launch_review() -> str:

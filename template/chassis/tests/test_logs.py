@@ -64,12 +64,32 @@ def test_known_keys_are_hidden(lines: Lines, kind: str, secret: str) -> None:
         ("Bearer dGhpcyBpcyBhIHNlY3JldA==", "Bearer [SECRET]"),
         ("postgresql://app:hunter2@db/acme", "postgresql://app:[SECRET]@db/acme"),
         ("the bearer of good news", "the bearer of good news"),
+        ("Key:\nAKIAIOSFODNN7EXAMPLE\n", "Key:\n[SECRET]\n"),
+        ("token\tghp_abcdefghijklmnopqrstuvwxyz0123456789", "token\t[SECRET]"),
+        ("ghp_abcdefghijklm\u200bnopqrstuvwxyz0123456789", "[SECRET]"),
+        ("\x1b[31mghp_abcdefghijklmnopqrstuvwxyz0123456789\x1b[0m", "\x1b[31m[SECRET]\x1b[0m"),
+        ("token%3Dghp_abcdefghijklmnopqrstuvwxyz0123456789%26", "token%3D[SECRET]%26"),
+        ('{"password": "Tr0ub4dor&3"}', '{"password": "[SECRET]"}'),
+        ("app --password 'blue horse 42' --verbose", "app --password '[SECRET]' --verbose"),
+        (
+            "cached_tokens=1024 max_tokens=4k api_key_id=k_12ab34",
+            "cached_tokens=1024 max_tokens=4k api_key_id=k_12ab34",
+        ),
     ],
 )
 def test_credentials_in_headers_and_urls_are_hidden(lines: Lines, text: str, shown: str) -> None:
     """The text around a credential stays readable."""
     structlog.get_logger().info("service.started", text=text)
     assert shown == lines.parsed()[0]["text"]
+
+
+def test_a_credential_is_hidden_by_its_key(lines: Lines) -> None:
+    """A field that is named after a credential, or a nested one, is hidden; the line stays JSON."""
+    nested = {"db": {"password": "Tr0ub4dor&3"}, "headers": ["Authorization: Basic YWRhOnB3MTIzNDU2"]}
+    structlog.get_logger().info("client.started", auth_token="a1b2c3d4", settings=nested, tokens=12)  # noqa: S106
+    [line] = lines.parsed()
+    assert (line["auth_token"], line["tokens"]) == ("[SECRET]", 12)
+    assert line["settings"] == {"db": {"password": "[SECRET]"}, "headers": ["Authorization: Basic [SECRET]"]}
 
 
 def fail(words: str) -> None:

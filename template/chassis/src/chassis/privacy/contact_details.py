@@ -5,36 +5,39 @@ import re
 from collections.abc import Iterator
 
 from chassis.contract import SensitiveMatch
-from chassis.privacy.detector import Detector
+from chassis.privacy.detector import CJK, Detector
 
-LETTER = r"A-Za-z0-9_\u00C0-\u1FFF"
+LETTER = r"A-Za-z0-9\u00C0-\u1FFF"
 """Letters of scripts that put spaces between words. In Chinese and Japanese an address touches its context."""
-CJK = r"\u3040-\u30FF\u3400-\u9FFF\uAC00-\uD7AF"
-LABEL = rf"[{LETTER}{CJK}](?:[{LETTER}{CJK}-]{{0,62}}+)"
+LABEL = rf"[{LETTER}{CJK}_](?:[{LETTER}{CJK}_-]{{0,62}}+)"
 EMAIL = re.compile(
-    rf"(?<![{LETTER}.+-])(?!git@[\w.-]{{1,64}}:)"
-    rf"(?:[{LETTER}][{LETTER}.'&/-]{{0,255}}+(?:\+[{LETTER}.+'&=-]{{0,64}}+)?|\"[^\"@\n]{{1,64}}\"|[{CJK}]{{1,16}}+)"
+    rf"(?<![{LETTER}])(?<![{LETTER}_][.+-])(?!git@[\w.-]{{1,64}}:)"
+    rf"(?:(?<!_)[{LETTER}_][{LETTER}_.'&/-]{{0,255}}+(?:\+[{LETTER}_.+'&=-]{{0,64}}+)?|\"[^\"@\n]{{1,64}}\"|[{CJK}]{{1,16}}+)"
     rf"@(?!\dx\.(?:png|jpe?g|gif|webp|svg)\b)"
-    rf"(?:(?:{LABEL}\.){{1,8}}(?:xn--[A-Za-z0-9-]{{2,59}}+|[A-Za-z\u00C0-\u1FFF]{{2,24}}+)(?![A-Za-z0-9_-])"
+    rf"(?:(?:{LABEL}\.){{1,8}}(?:xn--[A-Za-z0-9-]{{2,59}}+|[A-Za-z\u00C0-\u1FFF]{{2,24}}+)(?![A-Za-z0-9])"
     r"|\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\])"
 )
 
-IPV4 = re.compile(r"\d(?<![A-Za-z0-9_.]\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?!\.?[A-Za-z0-9_])", re.ASCII)
+IPV4 = re.compile(
+    r"\d(?<![A-Za-z0-9.]\d)(?<![A-Za-z0-9]_\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?!\.?[A-Za-z0-9]|_[A-Za-z0-9])", re.ASCII
+)
 IPV6 = re.compile(
-    r"(?<![A-Za-z0-9_:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}(?:\.\d{1,3}){0,3}|(?<=::))"
-    r"(?![A-Za-z0-9_]|[:.][0-9A-Fa-f:])",
+    r"(?<![A-Za-z0-9:.])(?<![A-Za-z0-9]_)(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}(?:\.\d{1,3}){0,3}|(?<=::))"
+    r"(?![A-Za-z0-9]|_[A-Za-z0-9]|[:.][0-9A-Fa-f:])",
     re.ASCII,
 )
 MIN_IPV6_LENGTH = 6
 """Anything shorter, such as `a::b`, is more often code than an address."""
 
-BEFORE = r"(?<![A-Za-z0-9_.,/+-]{0})"
+BEFORE = r"(?<![A-Za-z0-9+]{0})(?<![A-Za-z0-9][_,/-]{0})(?<![^A-Za-z]\.{0})"
 """What may not stand before the first digit of a phone number, which replaces `{0}`."""
-AFTER = r"(?![A-Za-z0-9_]|[.,:/-]\d)"
+AFTER = r"(?![A-Za-z0-9]|_[A-Za-z0-9]|[.,:/-]\d)"
 SEPARATOR = r"(?:[ .-]| ?[()/] ?[()/]? ?)?"
 """What people write between the digits of one number. A full stop and a space end it."""
 ZERO, ONE = "0" + BEFORE.format("0"), "1" + BEFORE.format("1")
-INTERNATIONAL = re.compile(rf"\+(?<![A-Za-z0-9_+]\+)[1-9](?:{SEPARATOR}\d){{6,15}}(?![A-Za-z0-9])", re.ASCII)
+INTERNATIONAL = re.compile(
+    rf"\+(?<![A-Za-z0-9+]\+)(?<![A-Za-z0-9]_\+)[1-9](?:{SEPARATOR}\d){{6,15}}(?![A-Za-z0-9])", re.ASCII
+)
 INTERNATIONAL_00 = re.compile(rf"{ZERO}(?<!\d 0)0[1-9](?:{SEPARATOR}\d){{8,14}}{AFTER}", re.ASCII)
 NORTH_AMERICA = re.compile(
     rf"[(1-9]{BEFORE.format('[(1-9]')}(?:(?<=1)[ .-]?\(?[2-9]|(?<=\()[2-9]|(?<=[2-9]))\d\d(?:\) ?|[ .-])"
@@ -51,11 +54,11 @@ CHINESE_MOBILE = re.compile(rf"{ONE}[3-9]\d([ -])\d{{4}}\1\d{{4}}{AFTER}", re.AS
 UNSEPARATED = re.compile(rf"{ZERO}[1-9]\d{{8,10}}{AFTER}", re.ASCII)
 MIN_NATIONAL_DIGITS, MAX_NATIONAL_DIGITS = 9, 12
 """Digits of an area code and a number together, including the leading zero."""
-ANY_NUMBER = re.compile(r"\d(?<![A-Za-z0-9]\d)(?:[ ./-]?\d){7,12}(?![A-Za-z0-9])", re.ASCII)
+ANY_NUMBER = re.compile(r"[(\d](?<![A-Za-z0-9][(\d])(?:(?:[ ./-]|\) ?)?\d){7,14}(?![A-Za-z0-9])", re.ASCII)
 ANNOUNCEMENT = re.compile(
-    r"(?:phone|fax|mobile|\bcell|\btel\b|\bcall|\bring\b|\breach\b|\btext\b|whatsapp"
+    r"(?:(?:phone|fax|mobile)(?:[_-]?(?:no|num|number))?|\bcell|\btel\b|\bcall|\bring\b|\breach\b|\btext\b|whatsapp"
     r"|telefon|handy|mobil|rufen|portable|appel|joindre|电话|手机|请打|致电|拨打|電話|携帯)"
-    r"(?:[\s:=#.'\"()（）：]|\b(?:me|us|him|her|at|on|under|is|no|nr|number|nummer|ist|unter|le|au|numéro|est)\b"
+    r"(?:[\s:=#.'\"()（）：*_~`|>]|\b(?:me|us|him|her|at|on|under|is|no|nr|number|nummer|ist|unter|le|au|numéro|est)\b"
     r"|号码|号|番号|是|为|は|に){0,10}\Z",
     re.IGNORECASE,
 )
@@ -100,3 +103,5 @@ PHONE_DETECTORS = (
     Detector("phone", UNSEPARATED, needs=("0",)),
     find_announced_phones,
 )
+SPREAD_PHONE_DETECTORS = (PHONE_DETECTORS[0], find_announced_phones)
+"""Those that cannot take the numbers in a table for one."""

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from chassis.contract import SensitiveKind, SensitiveMatch
 
+GROUP_SEPARATOR = r"(?: ?[._/-] ?| )"
+"""What people write between the groups of one number."""
+CJK = r"\u3040-\u30FF\u3400-\u9FFF\uAC00-\uD7AF"
+"""Letters of Chinese, Japanese and Korean, which touch a value without a space between."""
+
 
 def always(_: str) -> bool:
     """Accept every match."""
@@ -36,6 +41,17 @@ class Detector:
         if self.needs and not any(need in lowered for need in self.needs):
             return
         group = "value" if "value" in self.pattern.groupindex else 0
-        for match in self.pattern.finditer(text):
+        position = 0
+        while match := self.pattern.search(text, position):
+            position = match.start() + 1  # what is no value may overlap with one
             if self.is_real(match[group]):
-                yield SensitiveMatch(self.kind, *match.span(group))
+                yield SensitiveMatch(self.kind, *_without_emphasis(text, *match.span(group)))
+                position = match.end()
+
+
+def _without_emphasis(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return where a value starts and ends without the underscores on both sides that emphasize it in Markdown."""
+    value, before, after = text[start:end], text[max(0, start - 3) : start], text[end : end + 3]
+    leading = min(len(side) - len(side.lstrip("_")) for side in (value, after))
+    trailing = min(len(side) - len(side.rstrip("_")) for side in (value, before))
+    return start + leading, end - trailing

@@ -2,18 +2,21 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chassis.contract import Recognizer, SensitiveKind, SensitiveMatch
-from chassis.privacy.contact_details import EMAIL_DETECTORS, IP_DETECTORS, PHONE_DETECTORS
-from chassis.privacy.id_numbers import NATIONAL_ID_DETECTORS, find_cards, find_ibans
+from chassis.privacy.contact_details import EMAIL_DETECTORS, IP_DETECTORS, PHONE_DETECTORS, SPREAD_PHONE_DETECTORS
+from chassis.privacy.id_numbers import NATIONAL_ID_DETECTORS, SPREAD_ID_DETECTORS, find_cards, find_ibans
+from chassis.privacy.normalized_text import NormalizedText, normalize
 from chassis.privacy.placeholders import Placeholders
-from chassis.privacy.secrets import SECRET_DETECTORS
+from chassis.privacy.secrets import SECRET_DETECTORS, SPREAD_SECRET_DETECTORS
 
 type Detect = Callable[[str, str], Iterable[SensitiveMatch]]
 """A detector: from a text, and the same text in lower case, to what it finds."""
+type Detectors = Mapping[SensitiveKind, tuple[Detect, ...]]
+"""In order of precedence: where matches overlap, the earlier kind counts."""
 
-DETECTORS: Mapping[SensitiveKind, tuple[Detect, ...]] = {
+DETECTORS: Detectors = {
     "secret": SECRET_DETECTORS,
     "email": EMAIL_DETECTORS,
     "iban": (find_ibans,),
@@ -22,14 +25,12 @@ DETECTORS: Mapping[SensitiveKind, tuple[Detect, ...]] = {
     "ip": IP_DETECTORS,
     "phone": PHONE_DETECTORS,
 }
-"""In order of precedence: where matches overlap, the earlier kind counts."""
-ASCII_EQUIVALENTS = str.maketrans(
-    dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " ")
-    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-")
-    | {chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F) if chr(wide) not in "，；：（）"}
-)
-"""Spaces, dashes and full-width characters, each with one character to search it as, so that positions stay."""
-NEEDS_NORMALIZING = re.compile("[" + "".join(map(chr, ASCII_EQUIVALENTS)) + "]")
+SPREAD_DETECTORS: Detectors = DETECTORS | {
+    "secret": SPREAD_SECRET_DETECTORS,
+    "national_id": SPREAD_ID_DETECTORS,
+    "phone": SPREAD_PHONE_DETECTORS,
+}
+"""Those that find a value whose parts are far apart, and do not take other numbers for one."""
 UNCLAIMED = re.compile(rb"\0+")
 
 
@@ -53,34 +54,31 @@ class Finder:
         Raises:
             ValueError: A recognizer returned a match outside the text.
         """
-        if not self.kinds:
-            return []
-        claimed = bytearray(len(text))  # one byte for each character: 1 where a match covers it
-        matches: list[SensitiveMatch] = []
-        for match in (*self._detected(text), *self._recognized(text)):
-            unclaimed = UNCLAIMED.finditer(claimed, match.start, match.end)
-            matches += [SensitiveMatch(match.kind, *part.span()) for part in unclaimed]
-            claimed[match.start : match.end] = b"\1" * (match.end - match.start)
-        return sorted(matches, key=lambda match: match.start)
+        return without_overlaps(len(text), [*self._detected(text), *self._recognized(text)]) if self.kinds else []
 
     def redact(self, text: str, placeholders: Placeholders) -> str:
-        """Replace each sensitive value by its placeholder, such as `[EMAIL_1]`."""
-        placeholders.protect(text)
-        pieces: list[str] = []
-        position = 0
-        for match in self.find(text):
-            value = text[match.start : match.end]
-            pieces += [text[position : match.start], placeholders.placeholder_for(value, match.kind)]
-            position = match.end
-        return "".join([*pieces, text[position:]])
+        """Replace each sensitive value by its placeholder, such as `[EMAIL_1]`, and each that already has one."""
 
-    def _detected(self, text: str) -> Iterator[SensitiveMatch]:
-        plain = text.translate(ASCII_EQUIVALENTS) if NEEDS_NORMALIZING.search(text) else text
-        lowered = plain.lower()
-        for detect in (detect for kind, detectors in DETECTORS.items() if kind in self.kinds for detect in detectors):
-            matches = list(detect(plain, lowered))
-            yield from matches
-            plain = _blank_out(plain, matches)  # a value of one kind is not searched for another
+        def placeholder(match: SensitiveMatch) -> str:
+            return placeholders.placeholder_for(text[match.start : match.end], match.kind)
+
+        placeholders.protect(text)
+        matches = self.find(text)
+        for match in matches:  # before the known values are searched, because these may occur once more
+            placeholder(match)
+        known = placeholders.find_known(text)
+        return replace_matches(text, without_overlaps(len(text), [*matches, *known]), placeholder)
+
+    def _detected(self, text: str) -> list[SensitiveMatch]:
+        found: list[SensitiveMatch] = []
+        views = list(_views(text))
+        for kind in (kind for kind in DETECTORS if kind in self.kinds):
+            for index in range(len(views)):
+                for detect in views[index].detectors[kind]:
+                    if matches := views[index].matches(detect):
+                        found += matches
+                        views = [view.without(matches) for view in views]  # a value has one kind
+        return found
 
     def _recognized(self, text: str) -> Iterator[SensitiveMatch]:
         for recognizer in self.recognizers:
@@ -91,11 +89,68 @@ class Finder:
                     yield match
 
 
-def _blank_out(text: str, matches: list[SensitiveMatch]) -> str:
-    """Return a text of the same length with NUL characters in place of the matches."""
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A text in one of the ways in which it is searched.
+
+    Args:
+        detectors: What searches it.
+        searched: The text.
+        lowered: The same in lower case.
+    """
+
+    detectors: Detectors
+    searched: NormalizedText
+    lowered: str
+
+    @classmethod
+    def of(cls, detectors: Detectors, searched: NormalizedText) -> "_View":
+        """Return a view of a text."""
+        return cls(detectors, searched, searched.text.replace("\u0130", "I").lower())  # this letter would become two
+
+    def matches(self, detect: Detect) -> list[SensitiveMatch]:
+        """Return what a detector finds, as matches in the original text."""
+        return [self.searched.in_original(match) for match in detect(self.searched.text, self.lowered)]
+
+    def without(self, matches: Iterable[SensitiveMatch]) -> "_View":
+        """Return the same view with blanks in place of the matches."""
+        return replace(self, searched=self.searched.blanked(matches))
+
+
+def _views(text: str) -> Iterator[_View]:
+    normalized = normalize(text)
+    visible = normalized.without_invisible()
+    yield _View.of(DETECTORS, visible)
+    if visible.is_spread():
+        yield _View.of(SPREAD_DETECTORS, visible.gathered())
+    if visible is not normalized:  # what is invisible may also stand between words
+        yield _View.of(SPREAD_DETECTORS, normalized.without_invisible(" ").gathered())
+
+
+CREDENTIALS = Finder(("secret",))
+
+
+def hide_secrets(text: str) -> str:
+    """Replace every credential in a line of the log by `[SECRET]`."""
+    return replace_matches(text, CREDENTIALS.find(text), lambda _: "[SECRET]")
+
+
+def without_overlaps(length: int, matches: Iterable[SensitiveMatch]) -> list[SensitiveMatch]:
+    """Return the parts of matches that no earlier match covers, in order of their position."""
+    claimed = bytearray(length)  # one byte for each character: 1 where a match covers it
+    parts: list[SensitiveMatch] = []
+    for match in matches:
+        unclaimed = UNCLAIMED.finditer(claimed, match.start, match.end)
+        parts += [SensitiveMatch(match.kind, *part.span()) for part in unclaimed]
+        claimed[match.start : match.end] = b"\1" * (match.end - match.start)
+    return sorted(parts, key=lambda match: match.start)
+
+
+def replace_matches(text: str, matches: Iterable[SensitiveMatch], replacement: Callable[[SensitiveMatch], str]) -> str:
+    """Return a text with a replacement for each match; they are in order and do not overlap."""
     pieces: list[str] = []
     position = 0
     for match in matches:
-        pieces += [text[position : match.start], "\0" * (match.end - match.start)]
+        pieces += [text[position : match.start], replacement(match)]
         position = match.end
-    return "".join([*pieces, text[position:]]) if matches else text
+    return "".join([*pieces, text[position:]])

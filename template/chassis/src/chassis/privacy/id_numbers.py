@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from chassis.contract import SensitiveMatch
-from chassis.privacy.detector import Detector
+from chassis.privacy.detector import GROUP_SEPARATOR, Detector
 
 IBAN_LENGTHS = {
     country: int(length)
@@ -18,14 +18,21 @@ IBAN_LENGTHS = {
     for country in countries.split()
 }
 """The number of characters of an IBAN by country, from the IBAN registry (ISO 13616)."""
-IBAN = re.compile(r"\d(?<=[A-Za-z]{2}\d)(?<![A-Za-z0-9][A-Za-z]{2}\d)\d(?:[ -]?[A-Za-z0-9]){11,30}", re.ASCII)
-"""An IBAN, searched from its third character on: text has fewer digits than letters, which makes this faster."""
-CARD = re.compile(
-    r"\d(?<![A-Za-z0-9.]\d)"
-    r"(?:\d{11,18}|\d{3}([ -])\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?|\d{3}([ -])\d{6}\2\d{4,5})(?![0-9])",
+IBAN_START = re.compile(
+    rf"\d(?<=[A-Za-z]{{2}}\d)(?:(?<![A-Za-z0-9][A-Za-z]{{2}}\d)|(?<=(?i:iban)..\d)){GROUP_SEPARATOR}?\d",
     re.ASCII,
 )
-"""What can be a card number: 12 to 19 digits without separators, or in the groups that are printed on cards."""
+"""The beginning of an IBAN from its third character on: text has fewer digits than letters, which makes this faster."""
+IBANS = {
+    length: re.compile(rf"[A-Za-z0-9](?:{GROUP_SEPARATOR}?[A-Za-z0-9]){{{length - 1}}}(?![A-Za-z0-9])", re.ASCII)
+    for length in set(IBAN_LENGTHS.values())
+}
+CARD = re.compile(
+    rf"\d(?<![A-Za-z0-9+]\d)(?<![0-9]\.\d)(?:\d{{11,18}}|\d{{3}}{GROUP_SEPARATOR}\d{{6}}{GROUP_SEPARATOR}\d{{4,5}}"
+    rf"|\d{{3}}(?:{GROUP_SEPARATOR}\d{{4}}){{2,3}}{GROUP_SEPARATOR}\d{{1,4}})(?![0-9])",
+    re.ASCII,
+)
+"""What can be a card number: 12 to 19 digits without separators, in groups of four, or as they are printed on cards."""
 CARD_SCHEMES = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5\d|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}"
     r"|35\d{14}|6[0-9]\d{14,17}|(?:5[0678]|62|81)\d{14,17}"
@@ -34,23 +41,37 @@ CARD_SCHEMES = re.compile(
 BARCODE_DIGITS = 13
 """Digits of an EAN-13 (ISO/IEC 15420), whose weights alternate between 1 and 3."""
 SSN = re.compile(
-    r"\d(?<![A-Za-z0-9-]\d)(?<!9)\d\d(?<!000)(?<!666)([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![A-Za-z0-9]|-\d)", re.ASCII
-)
-UNSEPARATED_SSN = re.compile(
-    r"\b(?:ssn|social security)\b\D{0,24}?(?P<value>(?!000|666|9)\d{3}(?!00)\d{2}(?!0000)\d{4})(?![A-Za-z0-9]|-\d)",
-    re.ASCII | re.IGNORECASE,
-)
-NINO = re.compile(
-    r"(?<![A-Za-z0-9])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z](?: ?\d{2}){3} ?[A-D](?![A-Za-z0-9])",
-    re.ASCII | re.IGNORECASE,
-)
-STEUER_ID = re.compile(r"[1-9](?<![A-Za-z0-9]\d)\d(?: \d{3} \d{3} |\d{6})\d{3}(?![A-Za-z0-9])", re.ASCII)
-SOCIAL_INSURANCE = re.compile(r"\d(?<![A-Za-z0-9]\d)\d ?\d{6} ?[A-Za-z] ?\d{3}(?![A-Za-z0-9])", re.ASCII)
-NIR = re.compile(
-    r"[12](?<![A-Za-z0-9]\d) ?\d{2} ?(?:0[1-9]|1[0-2]|[2-4]\d|50|99) ?(?:\d{2}|2[ABab])"
-    r"(?: ?\d{3}){2} ?\d{2}(?![A-Za-z0-9])",
+    r"\d(?<![A-Za-z0-9]\d)(?<![A-Za-z0-9]-\d)(?<!9)\d\d(?<!000)(?<!666)([- ])(?!00)\d{2}\1(?!0000)\d{4}"
+    r"(?![A-Za-z0-9]|-\d)",
     re.ASCII,
 )
+ANNOUNCED_SSN = re.compile(
+    r"\b(?:ssn|social security)\b\D{0,24}?"
+    rf"(?P<value>(?!000|666|9)\d{{3}}{GROUP_SEPARATOR}?(?!00)\d{{2}}{GROUP_SEPARATOR}?(?!0000)\d{{4}})(?![A-Za-z0-9]|-\d)",
+    re.ASCII | re.IGNORECASE,
+)
+NINO_DIGITS = re.compile(r"\d(?:(?<=[A-Za-z]{2}\d)|(?<=[A-Za-z]{2}[ ._/-]\d))\d[ ._/-]{0,3}\d", re.ASCII)
+NINO = re.compile(
+    r"(?<![A-Za-z0-9])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]"
+    rf"(?:{GROUP_SEPARATOR}?\d{{2}}){{3}}{GROUP_SEPARATOR}?[A-D](?![A-Za-z0-9])",
+    re.ASCII | re.IGNORECASE,
+)
+STEUER_ID = re.compile(
+    rf"[1-9](?<![A-Za-z0-9]\d)(?:\d{{10}}|\d(?:{GROUP_SEPARATOR}\d{{3}}){{3}}"
+    rf"|(?<!\d[ ._/-]\d)\d{{3}}{GROUP_SEPARATOR}\d{{4}}{GROUP_SEPARATOR}\d{{3}})(?![A-Za-z0-9])",
+    re.ASCII,
+)
+SOCIAL_INSURANCE = re.compile(
+    rf"\d(?<![A-Za-z0-9]\d)(?:{GROUP_SEPARATOR}?\d){{7}}{GROUP_SEPARATOR}?[A-Za-z](?:{GROUP_SEPARATOR}?\d){{3}}"
+    r"(?![A-Za-z0-9])",
+    re.ASCII,
+)
+NIR = re.compile(
+    rf"[12](?<![A-Za-z0-9]\d)(?:{GROUP_SEPARATOR}?\d){{5}}{GROUP_SEPARATOR}?[0-9ABab](?:{GROUP_SEPARATOR}?\d){{8}}"
+    r"(?![A-Za-z0-9])",
+    re.ASCII,
+)
+NIR_DIGITS = re.compile(r"[12]\d{2}(?:0[1-9]|1[0-2]|[2-4]\d|50|99)(?:\d{2}|2[AB])\d{8}")
 
 
 def is_card(number: str) -> bool:
@@ -103,26 +124,38 @@ def is_social_insurance(number: str) -> bool:
 def is_nir(number: str) -> bool:
     """Return whether this is a French social security number with a valid key; Corsica's 2A and 2B are 19 and 18."""
     compact = _compact(number)
+    if not NIR_DIGITS.fullmatch(compact):
+        return False
     return 97 - int(compact[:13].replace("2A", "19").replace("2B", "18")) % 97 == int(compact[13:])
 
 
 def find_ibans(text: str, _: str) -> Iterator[SensitiveMatch]:
     """Yield every IBAN. Its country determines where it ends, because words may follow without a clear border."""
-    for match in IBAN.finditer(text):
-        start = end = match.start() - 2
-        for _character in range(IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)):
-            end += 1 + (text[end : end + 1] in {" ", "-"})
-        if start < end <= match.end() and not text[end : end + 1].isalnum() and is_iban(text[start:end]):
-            yield SensitiveMatch("iban", start, end)
+    for beginning in IBAN_START.finditer(text):
+        start = beginning.start() - 2
+        length = IBAN_LENGTHS.get(text[start : start + 2].upper())
+        match = IBANS[length].match(text, start) if length else None
+        if match and is_iban(match[0]):
+            yield SensitiveMatch("iban", *match.span())
+
+
+def find_ninos(text: str, _: str) -> Iterator[SensitiveMatch]:
+    """Yield every National Insurance number. Like an IBAN, it is searched from its first digit on."""
+    for digits in NINO_DIGITS.finditer(text):
+        start = digits.start() - (2 if text[digits.start() - 1].isalpha() else 3)
+        if match := NINO.match(text, start):
+            yield SensitiveMatch("national_id", *match.span())
 
 
 def find_cards(text: str, _: str) -> Iterator[SensitiveMatch]:
     """Yield every card number. Its last group may belong to what follows, such as an expiry date."""
-    for match in CARD.finditer(text):
-        without_last_group = re.sub(r"[ -]\d+$", "", match[0])
-        number = next((number for number in (match[0], without_last_group) if is_card(number)), None)
+    position = 0
+    while match := CARD.search(text, position):
+        without_last_group = re.sub(r"\D+\d+$", "", match[0])
+        number = next((number for number in (match[0], without_last_group) if is_card(number)), "")
+        position = match.start() + (len(number) or 1)
         if number:
-            yield SensitiveMatch("card", match.start(), match.start() + len(number))
+            yield SensitiveMatch("card", match.start(), position)
 
 
 def _compact(text: str) -> str:
@@ -132,10 +165,12 @@ def _compact(text: str) -> str:
 
 NATIONAL_ID_DETECTORS = (
     Detector("national_id", SSN),
-    Detector("national_id", UNSEPARATED_SSN, needs=("ssn", "social security")),
-    Detector("national_id", NINO),
+    Detector("national_id", ANNOUNCED_SSN, needs=("ssn", "social security")),
+    find_ninos,
     Detector("national_id", SOCIAL_INSURANCE, is_social_insurance),
     Detector("national_id", STEUER_ID, is_steuer_id),
     Detector("national_id", NIR, is_nir),
 )
 """Numbers of the USA (SSN), the United Kingdom (NINO), Germany and France (NIR)."""
+SPREAD_ID_DETECTORS = NATIONAL_ID_DETECTORS[1:]
+"""Those that cannot take the numbers in a table for one."""

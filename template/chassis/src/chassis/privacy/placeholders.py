@@ -2,11 +2,18 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from chassis.contract import SensitiveKind
+from chassis.contract import SensitiveKind, SensitiveMatch
+from chassis.privacy.normalized_text import NormalizedText, normalize
 
 PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]{1,12}_\d{1,6}\]")
+NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+ALWAYS_FOUND: frozenset[SensitiveKind] = frozenset({"email", "ip"})
+"""Kinds whose values are found by their form alone, so that they need not be remembered."""
+MIN_REMEMBERED, MIN_COMPACT = 3, 6
+"""Shorter values may be parts of other words, and shorter values without separators may be made of other words."""
 
 
 @dataclass(slots=True)
@@ -16,6 +23,12 @@ class Placeholders:
     _values: dict[str, str] = field(default_factory=dict)
     _placeholders: dict[str, str] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
+    _known: dict[str, SensitiveKind] = field(default_factory=dict)
+    _compact: dict[str, SensitiveKind] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return how many values have a placeholder."""
+        return len(self._placeholders)
 
     def protect(self, text: str) -> None:
         """Keep text that already looks like a placeholder as it is, so that it is not restored to a value."""
@@ -30,7 +43,21 @@ class Placeholders:
                 placeholder = self._next(kind)
             self._values[placeholder] = value
             self._placeholders[value] = placeholder
+            self._remember(value, kind)
         return self._placeholders[value]
+
+    def find_known(self, text: str) -> Iterator[SensitiveMatch]:
+        """Yield where a text contains a value that has a placeholder, also encoded and with other separators.
+
+        A password or a name that was found by the words before it may come back without them.
+        """
+        if not self._known:
+            return
+        readable = normalize(text).without_invisible()
+        yield from _find_all(self._known, readable)
+        compact = NOT_ALPHANUMERIC.sub("", readable.text)
+        if values := {value: kind for value, kind in self._compact.items() if value in compact}:
+            yield from _find_all(values, readable.substituted(NOT_ALPHANUMERIC, lambda _: ""))
 
     def restore(self, text: str, *, in_json: bool = False) -> str:
         """Replace placeholders by their values. One that a model made up stays as it is.
@@ -48,3 +75,20 @@ class Placeholders:
     def _next(self, kind: SensitiveKind) -> str:
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return f"[{kind.upper()}_{self._counts[kind]}]"
+
+    def _remember(self, value: str, kind: SensitiveKind) -> None:
+        readable = normalize(value).without_invisible().text
+        compact = NOT_ALPHANUMERIC.sub("", readable)
+        if kind not in ALWAYS_FOUND and len(compact) >= MIN_REMEMBERED:
+            self._known.setdefault(readable, kind)
+            if len(compact) >= MIN_COMPACT:
+                self._compact.setdefault(compact, kind)
+
+
+def _find_all(values: dict[str, SensitiveKind], searched: NormalizedText) -> Iterator[SensitiveMatch]:
+    for value, kind in values.items():
+        start = searched.text.find(value)
+        while start >= 0:
+            if not (searched.is_inside_word(start) or searched.is_inside_word(start + len(value))):
+                yield searched.in_original(SensitiveMatch(kind, start, start + len(value)))
+            start = searched.text.find(value, start + 1)

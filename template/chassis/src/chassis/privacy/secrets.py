@@ -1,8 +1,10 @@
-"""Detectors for keys, tokens and passwords, and the function that keeps them out of the log."""
+"""Detectors for secrets: those in the format of a known vendor, and any that follow a name such as `password`."""
 
 import re
+from collections.abc import Iterator
 
-from chassis.privacy.detector import Detector
+from chassis.contract import SensitiveMatch
+from chassis.privacy.detector import CJK, Detector
 
 START, WORD, ALNUM = r"(?<![A-Za-z0-9])", r"[A-Za-z0-9_-]", r"[A-Za-z0-9]"
 KEY_FORMATS = (
@@ -29,25 +31,63 @@ PRIVATE_KEY = re.compile(
     r"-----BEGIN (?P<what>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----"
     r"(?:(?:[^-]|-(?!----)){1,20000}+-----END (?P=what)-----|(?:(?:\s|\\[nr])*+[A-Za-z0-9+/=]{16,}+)++)"
 )
-SECRET_NAMES = (
-    r"pass(?:word|wd|code|phrase|wort)|\bpwd?\b|kennwort|mot de passe|contraseña|密码|口令|パスワード",
-    r"secret|geheimnis|token|jeton|令牌|トークン|api[-_ ]?(?:key|schlüssel)|(?:access|account|auth|signing)[-_ ]?key",
-)
-SECRET_NAME_PARTS = (
+
+NAME_PARTS = (
     *("pass", "pw", "kennwort", "contraseña", "密码", "口令", "パスワード"),
     *("secret", "geheimnis", "token", "jeton", "令牌", "トークン", "key", "schlüssel"),
 )
-"""Every name above contains one of these in lower case, so a text without any of them need not be searched."""
-UNQUOTED = r"[^\s\"'<>,;，。；、]"
-NAMED_SECRET = re.compile(
-    rf"(?:{'|'.join(SECRET_NAMES)})\w{{0,16}}[\"']?"
-    r"\s{0,4}(?:[:=：]|\b(?:is|to|ist|lautet|est|es)\b|是|为|は)\s{0,4}[\"']?"
-    rf"(?P<value>{UNQUOTED}{{5,199}}[^\s\"'<>,;，。；、.:)])",
-    re.IGNORECASE,
+"""Every name contains one of these, so a text without any of them need not be searched."""
+NAME = re.compile(
+    r"(?:pass(?:word|wd|code|phrase|wort|(?<![a-z]pass)(?![a-z]))|pw(?<![a-z]pw)d?(?![a-z])|mot de passe|kennwort"
+    r"|contraseña|密码|口令|パスワード|secret|geheimnis|token|jeton|令牌|トークン|api[-_ ]?(?:key|schlüssel)"
+    r"|access[-_ ]?key|account[-_ ]?key|auth[-_ ]?key|signing[-_ ]?key)"
+    # `token_type` names no token
+    r"(?![\w-]{0,24}(?:algorithm|count|file|format|id|length|limit|name|path|policy|ttl|type|uri|url)(?![a-z]))"
+    r"[a-z0-9_\u00C0-\u1FFF-]{0,16}"
 )
-"""A value that is announced by its name, such as `password: ...` or "the token is ..."."""
-CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|.*[()\[\]{}].*|\$.*")
+"""The name of a secret, in lower case."""
+OPTION = re.compile(r"(?:(?<![\w-])--?(?:[a-z][\w-]{0,32})?|\benv\s\w{0,32})\Z")
+OPTION_REACH = 40
+"""How many characters before the name of a secret may make it an option of a command."""
+ATTRIBUTES = r"(?:\s[\w:-]{1,40}=[\"'][^\"'<>]{0,80}[\"']){0,4}"
+ASSIGNMENT = (
+    r"[\"'`*_~\]”’»]{0,4}"  # ends what the name stands in
+    rf"(?:\s{{0,4}}(?:[:=：|]|=>|:=)|{ATTRIBUTES}>|[\"'\s,]{{1,24}}(?:value|content)[\"']?\s{{0,4}}[:=]"
+    r"|\s{0,4}(?:\b(?:is|to|ist|lautet|est|es)\b|是|为|は))"
+    r"(?:\s{0,4}[|>][+-]?\s{1,16})?[*_~\x1B]{0,4}\s{0,4}\x1B?"  # starts what the value stands in
+)
+"""Leads from a name to its value: `name: value`, `name" value="value`, `<name>value`, `| name | value`."""
+NEXT_ARGUMENT = r"[\"']?[\s,=]{1,4}"
+"""Leads from an option to its value: `--name value`, `"--name", "value"`."""
+CLOSING = r"[“”»«’‘」』]"
+QUOTED = (
+    r"(?:[\[(]\s{0,4})?(?:(?P<quote>[\"'`])|[„“«»‚‘「『])"
+    rf"(?P<value>(?![\s,;)\]])(?:(?(quote)(?!(?P=quote)(?!\w))|(?!{CLOSING}))[^\r\n]){{6,200}})(?(quote)(?P=quote)|{CLOSING})"
+)
+"""A value in quotes, which may contain spaces."""
+ELEMENT = rf"{ATTRIBUTES}>\s{{0,40}}(?P<value>[^<>\r\n]{{5,200}}[^<>\s])\s{{0,40}}</"
+"""The text of an XML element, which may contain spaces too."""
+ENDS = r"\s\"'<>,;“”»\0\x1B、。」』】！），；？،؛؟।"
+"""What ends a value without quotes."""
+SIGN = r"(?!&[\w.-]{1,40}=)(?(mark)(?!(?P=mark)(?!\w)))"
+UNQUOTED = (
+    r"[\"'`„“«‚‘「『]{0,3}(?:(?P<mark>[*_~]{1,3})(?=\S{6,200}?(?P=mark)(?!\w)))?(?P<value>"
+    + "|".join(rf"(?:{SIGN}[^{ends}]){{5,199}}(?![.:)`|]){SIGN}[^{ends}]" for ends in (ENDS + CJK, ENDS))
+    + ")"
+)
+"""A value that ends with the word, before Chinese or Japanese, or where the next parameter of a URL begins."""
+COMMAND_ARGUMENT = re.compile(
+    r"\b(?:curl|login|mariadb|mysql|psql|redis-cli|sshpass|wget)\b[^\n]{0,120}?\s"
+    r"(?:-[ap]\s{0,3}|password\s{1,4}|(?:-u|--user)[\s=]\s{0,3}[\"']?[^\s:\"']{1,64}:)[\"']?"
+    rf"(?P<value>[^{ENDS}]{{6,200}})"
+)
+"""The password in the arguments of a command that is known to take one."""
+CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|.*[()\[\]{}].*|\$[\w:.>-]+")
 """An expression: after the name of a secret, source code often has the place that it comes from."""
+TEMPLATE = re.compile(r"[$%]?[({<].*[)}>]s?|\$\w+")
+"""What is replaced by a value later, such as `${PASSWORD}`."""
+MAX_WORDS = 5
+"""A text in quotes with more words is a sentence, not a password."""
 
 
 def has_digit(text: str) -> bool:
@@ -55,10 +95,47 @@ def has_digit(text: str) -> bool:
     return any(char.isdigit() for char in text)
 
 
-def looks_like_password(text: str) -> bool:
+def is_mixed(text: str) -> bool:
     """Return whether there are letters, and digits or punctuation among them, unlike in most words."""
     mixed = any(char in "!$%&*+=?@#^~" for char in text) or has_digit(text)
-    return mixed and any(char.isalpha() for char in text) and not CODE.fullmatch(text)
+    return mixed and any(char.isalpha() for char in text)
+
+
+def looks_like_password(text: str) -> bool:
+    """Return whether this may be a password, and is no expression of source code."""
+    return is_mixed(text) and not CODE.fullmatch(text)
+
+
+def looks_like_passphrase(text: str) -> bool:
+    """Return whether this may be a password of several words, and is no sentence or template."""
+    return is_mixed(text) and len(text.split()) <= MAX_WORDS and not TEMPLATE.fullmatch(text)
+
+
+ASSIGNED, ARGUMENTS = (
+    (
+        (re.compile(rf"(?:{ASSIGNMENT}|(?<!pass)\s{{1,4}}){QUOTED}", re.IGNORECASE), looks_like_passphrase),
+        (re.compile(ELEMENT), looks_like_passphrase),
+        (re.compile(lead + UNQUOTED, re.IGNORECASE), looks_like_password),
+    )
+    for lead in (ASSIGNMENT, rf"(?:{NEXT_ARGUMENT}|{ASSIGNMENT})")
+)
+"""What may follow a name, and what may follow the name of an option."""
+
+
+def find_named_secrets(text: str, lowered: str) -> Iterator[SensitiveMatch]:
+    """Yield what follows the name of a secret and looks like one."""
+    if not any(part in lowered for part in NAME_PARTS):
+        return
+    position = 0
+    while name := NAME.search(lowered, position):
+        position = name.start() + 1
+        is_option = OPTION.search(lowered[max(0, name.start() - OPTION_REACH) : name.start()])
+        for pattern, is_real in ARGUMENTS if is_option else ASSIGNED:
+            match = pattern.match(text, name.end())
+            if match and is_real(match["value"]):
+                yield SensitiveMatch("secret", *match.span("value"))
+                position = match.end()
+                break
 
 
 SECRET_DETECTORS = (
@@ -67,27 +144,8 @@ SECRET_DETECTORS = (
     Detector("secret", KEY),
     Detector("secret", BEARER, has_digit, needs=("bearer",)),
     Detector("secret", AUTHORIZATION, needs=("authorization",)),
-    Detector("secret", NAMED_SECRET, looks_like_password, needs=SECRET_NAME_PARTS),
+    find_named_secrets,
+    Detector("secret", COMMAND_ARGUMENT, looks_like_password, needs=("-p", "-a", "-u", "login")),
 )
-
-
-def hide_secrets(text: str) -> str:
-    """Replace every credential in a log text by `[SECRET]`.
-
-    It finds fewer forms than the detectors: it runs on every log line, and a line has to stay readable.
-    """
-    text = KEY.sub("[SECRET]", text)
-    if "://" in text:
-        text = _hide_value(URL_PASSWORD, text)
-    lowered = text.lower()
-    if "bearer" in lowered:
-        text = _hide_value(BEARER, text)
-    return _hide_value(AUTHORIZATION, text) if "authorization" in lowered else text
-
-
-def _hide_value(pattern: re.Pattern[str], text: str) -> str:
-    def replacement(match: re.Match[str]) -> str:
-        start, end = (position - match.start() for position in match.span("value"))
-        return match[0][:start] + "[SECRET]" + match[0][end:]
-
-    return pattern.sub(replacement, text)
+SPREAD_SECRET_DETECTORS = SECRET_DETECTORS[:3]
+"""Those whose values have a form of their own."""

@@ -15,7 +15,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-from chassis.privacy.secrets import hide_secrets
+from chassis.privacy.finder import hide_secrets
 from chassis.telemetry.instruments import current_ids
 
 QUIET_LOGGERS = ("httpx", "httpx2")
