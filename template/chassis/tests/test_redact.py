@@ -296,3 +296,124 @@ def test_settings_are_redacted_except_headers(tmp_path: Path) -> None:
     assert settings.get("stop_sequences") == ["to [EMAIL_1]"]
     assert settings.get("anthropic_metadata") == {"user_id": "[EMAIL_1]", "deep": ["[EMAIL_1]"]}
     assert (settings.get("extra_headers"), settings.get("temperature")) == ({"X-From": ADDRESS}, 0.5)
+
+
+def tool_loop(text: str, results: list[Any]) -> Callable[[Model], Awaitable[str]]:
+    """Return work that asks a model which has one tool; the tool notes what it is given and returns these results."""
+
+    async def work(guarded_model: Model) -> str:
+        agent = Agent(guarded_model)
+
+        @agent.tool_plain
+        def look_up(address: str) -> Any:
+            return results.pop(0) if results else f"noted: {address}"
+
+        return (await agent.run(text)).output
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("text", "placeholder", "value"),
+    [
+        ("My password is Tr0ub4dor&3, please store it", "[SECRET_1]", "Tr0ub4dor&3"),
+        ("Please call me at 98765 43210 tomorrow", "[PHONE_1]", "98765 43210"),
+        ("My social security number is 536904399", "[NATIONAL_ID_1]", "536904399"),
+        ("The API key is 'blue horse 42'", "[SECRET_1]", "blue horse 42"),
+    ],
+)
+def test_a_replaced_value_is_replaced_wherever_it_returns(
+    tmp_path: Path, text: str, placeholder: str, value: str
+) -> None:
+    """Also without the words that gave it away: in arguments of tools, their results, and other notations of it."""
+    compact = "".join(filter(str.isalnum, value))
+    results: list[Any] = [
+        f"noted: {value}",
+        {"values": [value, f"<{value}>"], value: json.dumps({"a": f"\t{value}"})},
+        f"{compact}, {'-'.join(compact)}, {'%20'.join(compact)}, &nbsp;{value}&nbsp;\\n{value}\\n",
+    ]
+    calls = [ModelResponse([ToolCallPart("look_up", {"address": placeholder})]) for _ in results]
+    model = ScriptedModel(*calls, f"It is {placeholder}.")
+
+    output = guarded(tmp_path, model, tool_loop(text, results))
+
+    assert output == f"It is {value}."
+    sent = sent_to(model)
+    assert value not in sent
+    assert compact not in sent
+    assert "-".join(compact) not in sent
+    assert "%20".join(compact) not in sent
+
+
+def test_a_value_is_replaced_before_it_is_given_away(tmp_path: Path) -> None:
+    """A later message may be the one that says what a word in an earlier one is."""
+
+    async def work(model: Model) -> str:
+        history: list[ModelMessage] = [
+            ModelRequest([UserPromptPart("Tr0ub4dor&3")]),
+            ModelResponse([TextPart("What is that?")]),
+        ]
+        return (await Agent(model).run("My password: Tr0ub4dor&3", message_history=history)).output
+
+    model = ScriptedModel("Keep [SECRET_1] to yourself.")
+
+    assert guarded(tmp_path, model, work) == "Keep Tr0ub4dor&3 to yourself."
+    assert "Tr0ub4dor" not in sent_to(model)
+
+
+def test_parts_of_other_words_are_not_replaced(tmp_path: Path) -> None:
+    """A value that returns inside of a longer word or number is not that value."""
+    text = "password: secret12. The words are secret123, xsecret12 and s-e-c-r-e-t-1."
+
+    async def work(model: Model) -> str:
+        return (await Agent(model).run(text)).output
+
+    model = ScriptedModel("Good.")
+    guarded(tmp_path, model, work)
+
+    assert "secret123, xsecret12 and s-e-c-r-e-t-1" in sent_to(model)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"address": ',
+        '{"address": ' + "9" * 5000 + "}",
+        '{"address": ' + "[" * 3000,
+        '{"address": "\\ud83d"}',
+        '{"address": NaN}',
+        '{"address": "ada@example.com"',
+        '"ada@example.com',
+        "\x00ada@example.com",
+    ],
+    ids=["broken", "digits", "brackets", "surrogate", "nan", "cut", "text", "control"],
+)
+def test_broken_arguments_of_a_tool_are_searched_as_text(tmp_path: Path, arguments: str) -> None:
+    """They are sent back so that the model can correct them, whatever is wrong with them."""
+    model = ScriptedModel(ModelResponse([ToolCallPart("look_up", arguments)]), "Sorry.")
+
+    assert guarded(tmp_path, model, tool_loop(f"Who is {ADDRESS}?", [])) == "Sorry."
+    assert ADDRESS not in sent_to(model)
+
+
+def test_values_under_a_sensitive_key_are_replaced_in_lists_and_numbers(tmp_path: Path) -> None:
+    """The key says what a list or a number under it is."""
+    results: list[Any] = [{"ssn": 536904399, "passwords": ["Tr0ub4dor&3"], "ok": [True, 1, 2.5]}]
+    model = ScriptedModel(ModelResponse([ToolCallPart("look_up", {"address": "x"})]), "Done.")
+
+    guarded(tmp_path, model, tool_loop("Go", results))
+
+    assert '{"ssn":"[NATIONAL_ID_1]","passwords":["[SECRET_1]"],"ok":[true,1,2.5]}' in sent_to(model)
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_tool_result_that_is_json_stays_json(tmp_path: Path, indent: int | None) -> None:
+    """A number is replaced by a string, and escape sequences beside a value stay."""
+    data = {"note": f"Key:\nAKIAIOSFODNN7EXAMPLE\nMail:\t{ADDRESS}\n", "card": 4111111111111111, "n": [1, 2.5, None]}
+    model = ScriptedModel(ModelResponse([ToolCallPart("look_up", {"address": "x"})]), "Done.")
+
+    guarded(tmp_path, model, tool_loop("Go", [json.dumps(data, indent=indent)]))
+
+    [sent] = [part.content for part in model.requests[-1][-1].parts if part.part_kind == "tool-return"]
+    note = "Key:\n[SECRET_1]\nMail:\t[EMAIL_1]\n"
+    assert json.loads(str(sent)) == {"note": note, "card": "[CARD_1]", "n": [1, 2.5, None]}

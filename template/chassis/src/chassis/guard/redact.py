@@ -61,7 +61,7 @@ class Redact:
         if not self.finder.kinds:
             return await self.inner.ask(request)
         redactor = _Redactor(self.finder, self.turn.call.placeholders)
-        response = await self.inner.ask(redactor.redact_request(request))
+        response = await self.inner.ask(redactor.redact(request))
         # In these modes the text of the reply is JSON, in which a restored value has to be escaped.
         is_json = request.parameters.output_mode in {"native", "prompted"}
         return replace(response, parts=[redactor.restore_part(part, is_json=is_json) for part in response.parts])
@@ -73,7 +73,13 @@ class _Redactor:
     def __init__(self, finder: Finder, placeholders: Placeholders) -> None:
         self._finder, self._placeholders = finder, placeholders
 
-    def redact_request(self, request: Request) -> Request:
+    def redact(self, request: Request) -> Request:
+        known = len(self._placeholders)
+        redacted = self._request(request)
+        # A value that a later part gives away may also stand in an earlier one.
+        return redacted if len(self._placeholders) == known else self._request(request)
+
+    def _request(self, request: Request) -> Request:
         # As JSON, all kinds of parts can be searched in the same way.
         messages = ModelMessagesTypeAdapter.dump_python(request.messages, mode="json")
         return Request(
@@ -111,10 +117,17 @@ class _Redactor:
         """Redact the arguments of a tool call, which some vendors represent as JSON in a string."""
         if not isinstance(value, str):
             return self._value(value)
+        redacted = self._json(value)
+        return self._text(value) if redacted is None else redacted
+
+    def _json(self, text: str) -> str | None:
+        """Redact each value in a JSON text. Return None if it is not JSON, or is nested too deeply to be read."""
         try:
-            return json.dumps(self._value(json.loads(value)), ensure_ascii=False)
-        except json.JSONDecodeError:
-            return self._text(value)
+            redacted = json.dumps(self._value(json.loads(text)), ensure_ascii=False)
+            redacted.encode()  # half a surrogate pair may be read but not sent
+        except (ValueError, RecursionError):
+            return None
+        return redacted
 
     def _settings(self, settings: ModelSettings | None) -> ModelSettings | None:
         if settings is None:
@@ -157,7 +170,7 @@ class _Redactor:
                 return self._text(value)
             case bool() | None:
                 return value
-            case int():  # such as a card number
+            case int() | float():  # such as a card number
                 redacted = self._text(str(value))
                 return value if redacted == str(value) else redacted
             case list():
@@ -173,11 +186,34 @@ class _Redactor:
 
     def _keyed_value(self, key: str, value: Json) -> Json:
         """Redact a value together with its key, which may be what gives the value away: `{"password": "..."}`."""
-        if not isinstance(value, str):
-            return self._value(value)
-        prefix = f"{key}: "
-        redacted = self._text(prefix + value)
-        return redacted.removeprefix(prefix) if redacted.startswith(prefix) else self._text(value)
+        match value:
+            case list():
+                return [self._keyed_value(key, item) for item in value]
+            case bool():
+                return value
+            case str() | int() | float():
+                prefix = f"{key}: "
+                redacted = self._text(f"{prefix}{value}")
+                if not redacted.startswith(prefix):  # the key is sensitive itself
+                    return self._value(value)
+                redacted = redacted.removeprefix(prefix)
+                return value if redacted == str(value) else redacted
+            case _:
+                return self._value(value)
 
     def _text(self, text: str) -> str:
-        return self._finder.redact(text, self._placeholders)
+        redacted = self._finder.redact(text, self._placeholders)
+        if redacted == text or not _is_json(text) or _is_json(redacted):
+            return redacted
+        return self._json(text) or redacted  # a placeholder for a number is a string
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a text is a JSON object or array."""
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
