@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from sample_task import TASK, Question
 
 from chassis.config.constraints import Constraints, Data
 from chassis.contract import Answered, SensitiveMatch, Task
 from chassis.errors import ConfigError, InputNotAllowed
+from chassis.privacy.policy import check_question
 from chassis.testing import CONSTRAINTS, ScriptedModel, constraints_for_tests, wire_for_tests
 
 TWO_DESTINATIONS = [{**CONSTRAINTS["models"][0]}, {**CONSTRAINTS["models"][1], "destination": "elsewhere"}]
@@ -150,10 +152,17 @@ def test_names_without_a_recognizer_are_a_configuration_error(
         "Zahle\nmit\t4111111111111111.",
         "カード：４１１１１１１１１１１１１１１１",
         "4111-1111-1111-1111",
+        "4111.1111 1111/1111",
+        "4111\u200b1111\u00ad1111\u20601111",
+        "٤١١١١١١١١١١١١١١١",
+        r"{\"text\": \"\\n4111111111111111\\n\"}",
+        "card%3D4111%201111%201111%201111",
+        "<b>4111</b> 1111&nbsp;1111<br>1111",
+        "&#52;111 1111 1111 1111",
     ],
 )
 def test_a_question_is_refused_in_every_notation(tmp_path: Path, text: str) -> None:
-    """Line breaks, tabs and full-width digits do not get past the rule, and the message does not repeat the value."""
+    """White space, other digits, encodings and markup do not hide a value, and the message does not repeat it."""
 
     async def story() -> None:
         async with wire_for_tests(TASK, tmp_path) as wiring:
@@ -162,3 +171,24 @@ def test_a_question_is_refused_in_every_notation(tmp_path: Path, text: str) -> N
     with pytest.raises(InputNotAllowed, match="a card") as refusal:
         asyncio.run(story())
     assert "1111" not in str(refusal.value)
+
+
+class Nested(BaseModel):
+    """A question with values in places other than a text."""
+
+    data: dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"4111111111111111": None},
+        {"4111111111111111": {"amount": 1.5}},
+        {"cards": [4111111111111111.0]},
+        {"a": [{"b": ["4111 1111 1111 1111"]}]},
+    ],
+)
+def test_a_question_is_searched_in_keys_and_numbers(data: dict[str, Any]) -> None:
+    """A value is found wherever it stands in a question."""
+    with pytest.raises(InputNotAllowed, match="a card"):
+        check_question(Nested(data=data), Data.model_validate({"class": "internal", "refuse": ["card"]}))

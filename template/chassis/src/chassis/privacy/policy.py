@@ -68,13 +68,14 @@ def check_recognizers(constraints: Constraints, recognizers: tuple[Recognizer, .
 def _texts(value: Json, key: str = "") -> Iterator[str]:
     """Yield every text and number together with its key, which may be what gives it away."""
     match value:
-        case str() | int():
+        case str() | int() | float():
             yield f"{key}: {value}"
         case list():
             for item in value:
                 yield from _texts(item, key)
         case dict():
             for name, item in value.items():
+                yield name
                 yield from _texts(item, name)
         case _:
             return
