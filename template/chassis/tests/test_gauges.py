@@ -15,7 +15,7 @@ from chassis.wiring import Wiring
 async def refreshed(wiring: Wiring) -> dict[str, float]:
     """Refresh the gauges and return those of the review queue and the database."""
     await refresh_gauges(
-        GaugeSources(wiring.ledger, wiring.review_queue, wiring.kill_switch),
+        GaugeSources(wiring.database, wiring.ledger, wiring.review_queue, wiring.kill_switch),
         wiring.constraints,
         wiring.telemetry.instruments,
     )

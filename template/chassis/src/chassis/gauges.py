@@ -5,17 +5,21 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from chassis.clock import now
 from chassis.config.constraints import Constraints
 from chassis.errors import DatabaseUnavailable
 from chassis.money.accounts import accounts_for, forecast, lost_before, still_charged, usage_of
 from chassis.money.ledger import Ledger
+from chassis.store.database import Database, check_writable
 from chassis.store.kill_switch import KillSwitch
 from chassis.store.review_queue import ReviewQueue
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments
 from chassis.usd import to_usd
 
+log = structlog.get_logger()
 REFRESH_SECONDS = 15.0
 """The usual interval at which Prometheus asks for metrics."""
 
@@ -24,6 +28,7 @@ REFRESH_SECONDS = 15.0
 class GaugeSources:
     """Where the values of the gauges come from."""
 
+    database: Database
     ledger: Ledger
     review_queue: ReviewQueue
     kill_switch: KillSwitch
@@ -45,11 +50,14 @@ async def refreshed_gauges(
 async def refresh_gauges(sources: GaugeSources, constraints: Constraints, instruments: Instruments) -> None:
     """Set all gauges. While the database is unavailable only `database_up` changes; the others keep their values."""
     try:
+        await check_writable(sources.database)
         await refresh_budget_gauges(sources.ledger, constraints, instruments)
         open_referrals, overdue = await sources.review_queue.count_open()
         await sources.kill_switch.is_off()  # updates its own gauge, also while no question is asked
-    except DatabaseUnavailable:
+    except Exception as error:
         instruments.database_up.set(0)
+        if not isinstance(error, DatabaseUnavailable):
+            log.exception("gauges.failed", error=type(error).__name__)
         return
     instruments.review_open.set(open_referrals)
     instruments.review_overdue.set(overdue)

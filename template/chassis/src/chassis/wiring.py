@@ -115,7 +115,9 @@ async def wire(
             )
         review_queue = ReviewQueue(database, constraints.review.due_hours)
         call_log = CallLog(constraints.latency.p95_seconds, instruments)
-        async with refreshed_gauges(GaugeSources(ledger, review_queue, kill_switch), constraints, instruments):
+        async with refreshed_gauges(
+            GaugeSources(database, ledger, review_queue, kill_switch), constraints, instruments
+        ):
             yield Wiring(
                 project=project,
                 settings=settings,

@@ -4,6 +4,7 @@ Statements are written once, in the SQL that both understand, with parameters su
 and settling money, where each has its own (`money/statements.py`), because every model request does both.
 """
 
+import secrets
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib.resources import files
@@ -17,6 +18,8 @@ type Value = str | float | None
 
 LOCK_TIMEOUT_SECONDS = 2.0
 """The time that a statement may wait. After that the database is unavailable, and the call goes on without it."""
+PROBE_BYTES = 200
+"""About the size of a reservation."""
 log = structlog.get_logger()
 
 
@@ -53,6 +56,24 @@ class Database(Connection, Protocol):
     async def close(self) -> None:
         """Close all connections. Further statements are errors."""
         ...
+
+
+async def check_writable(database: Database) -> None:
+    """Write and delete a row the size of a reservation, as every question that is sent to a model does.
+
+    Reading would succeed on a database that is locked, read-only or full. The transaction is committed, because a full
+    disk shows only then.
+
+    Raises:
+        DatabaseUnavailable: The database cannot be written.
+    """
+    probe = f"probe_{secrets.token_hex(12)}"
+    async with database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO reservations (id, keys, amount, opened_at) VALUES ($1, $2, 0, '')", probe, "x" * PROBE_BYTES
+        )
+        await tx.execute("UPDATE accounts SET spent = spent WHERE key = $1", probe)
+        await tx.execute("DELETE FROM reservations WHERE id = $1", probe)
 
 
 async def migrate(connection: Connection) -> None:

@@ -96,7 +96,9 @@ def create_instruments(tracers: TracerProvider, meters: MeterProvider) -> Instru
         ),
         review_open=meter.create_gauge(names.REVIEW_OPEN, "{referral}", "Referrals waiting for a person."),
         review_overdue=meter.create_gauge(names.REVIEW_OVERDUE, "{referral}", "Referrals past their due time."),
-        database_up=meter.create_gauge(names.DATABASE_UP, "1", "1 if the database answered when last asked, else 0."),
+        database_up=meter.create_gauge(
+            names.DATABASE_UP, "1", "1 if the database could be written when last tried, else 0."
+        ),
     )
 
 

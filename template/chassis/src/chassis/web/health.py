@@ -9,7 +9,7 @@ import structlog
 from fastapi import APIRouter, Request, Response
 
 from chassis.errors import CallError
-from chassis.store.database import Database
+from chassis.store.database import Database, check_writable
 from chassis.web.problems import NotReady
 from chassis.web.schemas import CALL_ID_HEADERS, ReadyBody, StatusBody, problem_responses
 from chassis.wiring import Wiring
@@ -21,6 +21,7 @@ log = structlog.get_logger()
 def health_router(wiring: Wiring) -> APIRouter:
     """Return the three routes."""
     router = APIRouter(tags=["Health and metrics"])
+    database_check = DatabaseCheck(wiring.database)
 
     @router.get(
         "/healthz",
@@ -38,7 +39,7 @@ def health_router(wiring: Wiring) -> APIRouter:
     async def readyz(request: Request) -> ReadyBody:
         if request.app.state.draining:
             raise NotReady("The service is shutting down")
-        await _check(wiring.database)
+        await database_check.run()
         if wiring.service.guard is None:
             return ReadyBody(status="ready", models="none")
         return ReadyBody(status="ready", models="off" if await wiring.kill_switch.is_off() else "on")
@@ -63,11 +64,24 @@ def health_router(wiring: Wiring) -> APIRouter:
     return router
 
 
-async def _check(database: Database) -> None:
-    try:
-        # Shorter than the timeout of an orchestrator's probe, so that it gets an answer instead of none.
-        async with asyncio.timeout(DATABASE_TIMEOUT_SECONDS):
-            await database.fetch("SELECT 1")
-    except Exception as error:
-        log.warning("database.unreachable", error=type(error).__name__)
-        raise NotReady("The database is unavailable") from error
+class DatabaseCheck:
+    """Checks that the database can be written. Requests at the same time share one check, because they need no key."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._running: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Check the database.
+
+        Raises:
+            NotReady: It cannot be written, or not within two seconds.
+        """
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(check_writable(self._database))
+        try:
+            async with asyncio.timeout(DATABASE_TIMEOUT_SECONDS):
+                await asyncio.shield(self._running)
+        except Exception as error:
+            log.warning("database.unreachable", error=type(error).__name__)
+            raise NotReady("The database is unavailable") from error
