@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 
 from chassis.web.calls import calls_router
 from chassis.web.health import health_router
-from chassis.web.middleware import AddCallId, LimitRequests
+from chassis.web.middleware import AddCallId
 from chassis.web.problems import add_problem_handlers
 from chassis.web.schemas import DescribedAPI
 from chassis.wiring import Wiring
@@ -39,10 +39,7 @@ def build_app(wiring: Wiring) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         telemetry=wiring.telemetry.for_fastapi(),
-        middleware=[  # outermost first
-            Middleware(AddCallId),
-            Middleware(LimitRequests, wiring.constraints),
-        ],
+        middleware=[Middleware(AddCallId)],
     )
     app.state.draining = False
     add_problem_handlers(app)

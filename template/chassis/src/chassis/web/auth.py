@@ -10,6 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from chassis.errors import DatabaseUnavailable, Unauthenticated
 from chassis.store.api_keys import ApiKeys
+from chassis.web.middleware import RequestLimits
 
 API_KEY = HTTPBearer(
     scheme_name="API key",
@@ -20,10 +21,10 @@ API_KEY = HTTPBearer(
 log = structlog.get_logger()
 
 
-def keyed_route(api_keys: ApiKeys) -> type[APIRoute]:
+def keyed_route(api_keys: ApiKeys, limits: RequestLimits) -> type[APIRoute]:
     """Return a class of routes that authenticate the caller before they read anything else of the request.
 
-    A dependency would be too late: FastAPI parses the body first, and would answer 422 instead of 401.
+    A dependency would be too late: FastAPI reads and parses the body first, for anyone, and would answer 422.
     """
 
     class KeyedRoute(APIRoute):
@@ -32,7 +33,7 @@ def keyed_route(api_keys: ApiKeys) -> type[APIRoute]:
 
             async def authenticate_and_handle(request: Request) -> Response:
                 request.state.caller = await _authenticate(request, api_keys)
-                return await handle(request)
+                return await limits.handle(request, handle)
 
             return authenticate_and_handle
 

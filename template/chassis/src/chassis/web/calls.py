@@ -21,6 +21,7 @@ from chassis.errors import (
 )
 from chassis.limits import RateLimiter
 from chassis.web.auth import Caller, keyed_route
+from chassis.web.middleware import RequestLimits
 from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, InvalidInput, MalformedBody, WrongMediaType
 from chassis.web.schemas import (
     CALL_ID_HEADERS,
@@ -44,7 +45,7 @@ type ReferralId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 def calls_router(wiring: Wiring) -> APIRouter:
     """Return the routes, with the types of the task."""
-    router = APIRouter(route_class=keyed_route(wiring.api_keys), tags=["Calls"])
+    router = APIRouter(route_class=keyed_route(wiring.api_keys, RequestLimits(wiring.constraints)), tags=["Calls"])
     _add_ask(router, wiring)
     _add_referral(router, wiring)
     return router

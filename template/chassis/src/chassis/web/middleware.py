@@ -1,4 +1,4 @@
-"""Middleware for every request: its id, limits on size, time and concurrency, and cancellation on disconnect."""
+"""What every request gets: an id; and every call: limits on size, time and concurrency, cancellation on disconnect."""
 
 import asyncio
 import time
@@ -8,21 +8,24 @@ from typing import Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.call import new_call_id
 from chassis.config.constraints import Constraints
 from chassis.errors import CallError, Overloaded, TooLarge
 from chassis.limits import ConcurrencyLimit, QueueFull
-from chassis.telemetry.setup import PROBE_PATHS
-from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, problem_response, refusal_response
+from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, problem_response
 
 CALL_ID_HEADER = "X-Call-Id"
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a caller who disconnected. It only shows in telemetry."""
 DISCONNECTED: Message = {"type": "http.disconnect"}
 log = structlog.get_logger()
 
-type Handler = Callable[[Receive], Coroutine[Any, Any, None]]
-"""Answers a request. Its argument returns what is left of the request."""
+type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+"""Answers a request."""
 
 
 class AddCallId:
@@ -59,7 +62,7 @@ class AddCallId:
                 await response(scope, receive, send_with_id)
 
 
-class LimitRequests:
+class RequestLimits:
     """Refuses a body that is too large or too slow, and a call when too many are running and waiting.
 
     The body is read before the call counts as running, so that slow uploads do not block other callers. A call may wait
@@ -67,25 +70,25 @@ class LimitRequests:
     leaves the queue.
     """
 
-    def __init__(self, app: ASGIApp, constraints: Constraints) -> None:
-        self._app = app
+    def __init__(self, constraints: Constraints) -> None:
         self._limits = constraints.limits
         self._max_upload_seconds = constraints.latency.deadline_seconds
         self._max_wait_seconds = constraints.latency.deadline_seconds / 2
         self._calls = ConcurrencyLimit(self._limits.concurrent_calls, self._limits.queued_calls)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        # Probes are always answered: a service that is only busy must not look dead.
-        if scope["type"] != "http" or scope["path"] in PROBE_PATHS:
-            await self._app(scope, receive, send)
-            return
-        try:
-            body = await self._read_in_time(receive, Headers(scope=scope))
-            if body is not None:
-                await run_while_connected(partial(self._handle, scope, send), body, receive)
-        except (TooLarge, BodyTooSlow, Overloaded) as error:
-            await refusal_response(error, scope["state"]["call_id"])(scope, receive, send)
+    async def handle(self, request: Request, handle: Handler) -> Response:
+        """Return the response of `handle`, which gets the request with its whole body.
+
+        Raises:
+            TooLarge: The body is larger than allowed.
+            BodyTooSlow: The body did not arrive within the deadline of a call.
+            Overloaded: Too many calls are running.
+        """
+        body = await self._read_in_time(request.receive, request.headers)
+        response = None
+        if body is not None:
+            response = await run_while_connected(partial(self._run, request.scope, handle), body, request.receive)
+        return response or Response(status_code=CLIENT_CLOSED_REQUEST)
 
     async def _read_in_time(self, receive: Receive, headers: Headers) -> bytes | None:
         try:
@@ -110,11 +113,11 @@ class LimitRequests:
             if not message.get("more_body", False):
                 return bytes(body)
 
-    async def _handle(self, scope: Scope, send: Send, receive: Receive) -> None:
+    async def _run(self, scope: Scope, handle: Handler, receive: Receive) -> Response:
         scope["state"]["arrived_at"] = time.monotonic()  # waiting counts against the call's deadline
         try:
             async with self._calls.acquire(self._max_wait_seconds):
-                await self._app(scope, receive, send)
+                return await handle(Request(scope, receive))
         except QueueFull:
             running = f"{self._limits.concurrent_calls} calls are running"
             raise Overloaded(f"{running} and others are waiting; try again later", retry_after=1) from None
@@ -123,15 +126,19 @@ class LimitRequests:
         return TooLarge(f"The body is larger than {self._limits.max_body_bytes} bytes")
 
 
-async def run_while_connected(handle: Handler, body: bytes, receive: Receive) -> None:
+async def run_while_connected[T](
+    handle: Callable[[Receive], Coroutine[Any, Any, T]], body: bytes, receive: Receive
+) -> T | None:
     """Run `handle`, and cancel it if the caller disconnects. What it shields, such as settling money, finishes.
+
+    Returns None if it was cancelled.
 
     ASGI reports a disconnect only to code that waits in `receive`, and the application does not wait there while it
     works. So a separate task waits there from the start. The application receives the body, which was read before, and
     then the disconnect, from `replay`.
 
     Args:
-        handle: Answers the request.
+        handle: Answers the request. Its argument returns what is left of the request.
         body: The whole body.
         receive: The server's channel, on which nothing but the disconnect can follow.
     """
@@ -152,8 +159,7 @@ async def run_while_connected(handle: Handler, body: bytes, receive: Receive) ->
             handling.cancel()
             await asyncio.wait({handling})
         disconnect.cancel()
-    if not handling.cancelled():
-        handling.result()  # raises what the application raised
+    return None if handling.cancelled() else handling.result()  # raises what the application raised
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from chassis.errors import ConfigError
 from chassis.store.api_keys import DEVELOPMENT_CALLER
 from chassis.web.app import build_app
+from chassis.web.connections import BoundedProtocol, max_connections, on_loop_error
 from chassis.wiring import Wiring
 
 KEEP_ALIVE_SECONDS = 75
@@ -68,6 +69,7 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
         address = _address(listener)
         await _announce(wiring, address, say)
         app = build_app(wiring)
+        asyncio.get_running_loop().set_exception_handler(on_loop_error)
         await DrainingServer(server_config(wiring, app), app).serve(sockets=[listener])
     log.info("service.stopped", address=address)
 
@@ -82,6 +84,8 @@ def server_config(wiring: Wiring, app: FastAPI) -> uvicorn.Config:
         server_header=False,
         lifespan="off",  # the caller opens and closes the wiring
         ws="none",
+        http=BoundedProtocol,
+        backlog=max(16, max_connections() // 4),  # asyncio accepts as many at once, before it can close any
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         # Running calls end by their own deadline; one second more is for the responses.
         timeout_graceful_shutdown=math.ceil(wiring.constraints.latency.deadline_seconds) + 1,
