@@ -108,14 +108,16 @@ def test_the_price_is_that_of_the_model_that_answered(served: str, priced_as: st
     assert charged == find_price(model_config(model=priced_as))(usage)
 
 
+MUCH_USED = RequestUsage(input_tokens=800, output_tokens=100)
+"""Most of what a request of the tests can use."""
+
+
 class Substitute(ScriptedModel):
     """A model whose vendor answers with another one, and says so."""
 
     async def request(self, *asked: Any, **named: Any) -> ModelResponse:
         """Reply under the other model's name."""
-        return replace(
-            await super().request(*asked, **named), model_name="gpt-5.4", usage=RequestUsage(input_tokens=10**6)
-        )
+        return replace(await super().request(*asked, **named), model_name="gpt-5.4", usage=MUCH_USED)
 
 
 def test_a_dearer_substitute_is_charged_and_logged(tmp_path: Path, lines: Lines) -> None:
@@ -125,10 +127,12 @@ def test_a_dearer_substitute_is_charged_and_logged(tmp_path: Path, lines: Lines)
         await wiring.service.answer(Question(text="2 + 2?"), wiring.service.new_call("alice"))
         return (await wiring.ledger.balances())[0].spent
 
-    models = [model_config(name="first", destination="vendor", model="gpt-5.4-mini").model_dump()]
+    models = [
+        model_config(name="first", destination="vendor", model="gpt-5.4-nano", max_output_tokens=100).model_dump()
+    ]
     spent = run_scenario(tmp_path, [Substitute("Four.")], story, models=models)
 
-    assert spent == find_price(model_config(model="gpt-5.4"))(RequestUsage(input_tokens=10**6))
+    assert spent == find_price(model_config(model="gpt-5.4"))(MUCH_USED)
     assert [(line["model"], line["served"]) for line in lines.named("reservation.exceeded")] == [("first", "gpt-5.4")]
 
 
@@ -221,20 +225,20 @@ def test_a_circuit_breaker_opens_and_lets_one_probe_through(monkeypatch: pytest.
     monkeypatch.setattr(circuit_breaker, "OPEN_SECONDS", 0.05)
     breaker = CircuitBreaker("first", NO_INSTRUMENTS)
     for _ in range(5):
-        breaker.check()
+        breaker.check("alice")
         breaker.enter()
-        breaker.record_failure()
+        breaker.record_failure("alice")
     with pytest.raises(CircuitOpen):
-        breaker.check()
+        breaker.check("alice")
 
     time.sleep(0.06)
-    breaker.check()
+    breaker.check("alice")
     breaker.enter()
     with pytest.raises(CircuitOpen):
-        breaker.check()
+        breaker.check("alice")
     breaker.record_success()
 
-    breaker.check()
+    breaker.check("alice")
 
 
 @pytest.mark.parametrize("provider", ["openai", "openai-compatible", "local", "anthropic", "google"])

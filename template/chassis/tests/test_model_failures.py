@@ -10,6 +10,7 @@ import pytest
 from pydantic_ai import Agent
 from pydantic_ai.exceptions import (
     ModelAPIError,
+    ModelAuthenticationError,
     ModelConnectionError,
     ModelHTTPError,
     ModelQuotaExceededError,
@@ -31,7 +32,7 @@ from chassis.guard.request import Request
 from chassis.guard.retry import BASE_DELAY_SECONDS, retry_delay
 from chassis.store import kill_switch as kill_switch_module
 from chassis.telemetry.instruments import NO_INSTRUMENTS
-from chassis.testing import ScriptedModel, wire_for_tests
+from chassis.testing import CONSTRAINTS, ScriptedModel, wire_for_tests
 from chassis.wiring import Wiring
 
 pytestmark = pytest.mark.usefixtures("lines")
@@ -189,25 +190,87 @@ def test_a_request_that_waits_too_long_goes_to_the_next_model(tmp_path: Path) ->
 # Circuit breakers
 
 
-def test_an_unreachable_destination_opens_its_own_circuit_breaker(tmp_path: Path) -> None:
-    """Five refused connections stop requests to every model there, while another destination is still asked."""
+def model_at(name: str, url: str) -> dict[str, Any]:
+    """Return the configuration of a model at this address."""
+    [first, _] = CONSTRAINTS["models"]
+    return first | {"name": name, "provider": "openai-compatible", "base_url": url}
+
+
+@pytest.mark.parametrize(
+    "second_url", ["https://gpu-2.example.com/v1", "https://gpu-1.example.com:8000/v1", "https://example.com/v1"]
+)
+def test_an_unreachable_host_opens_its_own_circuit_breaker(tmp_path: Path, second_url: str) -> None:
+    """Five refused connections stop everybody's requests to it; another host of the same destination is asked."""
     first, second = ScriptedModel(REFUSED), ScriptedModel("ok")
-    models = [
-        {"name": name, "provider": "openai", "model": name, "destination": destination, "max_output_tokens": 100}
-        | {"input_usd_per_million": 10, "output_usd_per_million": 100}
-        for name, destination in (("first", "here"), ("second", "there"))
-    ]
-    destinations = {name: {"classes": ["internal"], "redact": []} for name in ("here", "there")}
+    models = [model_at("first", "https://gpu-1.example.com/v1"), model_at("second", second_url)]
 
     async def scenario(wiring: Wiring) -> set[str]:
-        return {(await ask(wiring)).answered_by for _ in range(8)}
+        return {(await ask(wiring, f"caller-{number % 6}")).answered_by for number in range(8)}
 
     limits = {"retries_per_model": 0}
 
-    assert run_scenario(
-        tmp_path, [first, second], scenario, models=models, destinations=destinations, limits=limits
-    ) == {"second"}
+    assert run_scenario(tmp_path, [first, second], scenario, models=models, limits=limits) == {"second"}
     assert (len(first.requests), len(second.requests)) == (5, 8)
+
+
+def test_models_at_one_host_share_its_circuit_breaker(tmp_path: Path) -> None:
+    """What cannot be connected to for one model cannot be for the other."""
+    first, second = ScriptedModel(REFUSED), ScriptedModel(REFUSED)
+    models = [model_at(name, f"https://gpu.example.com/{name}/v1") for name in ("first", "second")]
+
+    async def scenario(wiring: Wiring) -> None:
+        for _ in range(8):
+            await ask(wiring)
+
+    run_scenario(tmp_path, [first, second], scenario, models=models, limits={"retries_per_model": 0})
+
+    assert (len(first.requests), len(second.requests)) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelHTTPError(500, "first"),
+        ModelHTTPError.for_category(ModelAuthenticationError, status_code=403, model_name="first"),
+        ModelHTTPError(413, "first"),
+        rate_limited(600),
+        UnexpectedModelBehavior("unreadable"),
+    ],
+    ids=["500", "403, a filter", "413", "429, too large", "unreadable"],
+)
+def test_the_requests_of_one_caller_stop_only_that_caller(tmp_path: Path, error: Exception) -> None:
+    """A caller whose every question makes a model fail is not sent to it any more; for all others it answers."""
+
+    async def reply(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        if "poison" in str(messages):
+            raise error
+        return ModelResponse([TextPart("ok")], finish_reason="stop")
+
+    first = ScriptedModel(reply)
+
+    async def scenario(wiring: Wiring) -> tuple[list[str], list[str]]:
+        for _ in range(5):
+            await ask(wiring, "mallory", "poison")
+        mallory = [(await ask(wiring, "mallory", text)).answered_by for text in ("poison", "ping")]
+        return mallory, [(await ask(wiring, caller)).answered_by for caller in ("alice", "bob", "mallory")]
+
+    assert run_scenario(tmp_path, [first, ScriptedModel("ok")], scenario, limits={"retries_per_model": 0}) == (
+        ["second", "second"],
+        ["first", "first", "first"],
+    )
+
+
+def test_the_failures_of_two_callers_stop_everybody(tmp_path: Path) -> None:
+    """What fails for a second caller too is the model's fault; a third one is not kept waiting for it."""
+    first = ScriptedModel(ModelHTTPError(500, "first"))
+
+    async def scenario(wiring: Wiring) -> None:
+        for caller in ["alice"] * 7 + ["bob"] * 3 + ["carol"] * 3:
+            await ask(wiring, caller)
+
+    run_scenario(tmp_path, [first, ScriptedModel("ok")], scenario, limits={"retries_per_model": 0})
+
+    assert len(first.requests) == 5 + 1
 
 
 @pytest.mark.parametrize(
@@ -447,7 +510,7 @@ def test_the_kill_switch_stops_a_task_that_makes_several_requests(tmp_path: Path
     assert len(first.requests) == 1
 
 
-@pytest.mark.parametrize("reply", [ModelHTTPError(503, "first"), "They are good."], ids=["fails", "answers"])
+@pytest.mark.parametrize("reply", [ModelHTTPError(429, "first"), "They are good."], ids=["fails", "answers"])
 def test_the_kill_switch_stops_a_request_in_progress(tmp_path: Path, reply: Any) -> None:
     """No other model is asked, and a reply that still arrives is paid for, but neither used nor cached."""
 

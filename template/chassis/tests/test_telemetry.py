@@ -208,7 +208,7 @@ def test_a_model_request_follows_the_genai_conventions(tmp_path: Path) -> None:
     telemetry = started(tmp_path)
     usage = RequestUsage(input_tokens=312, output_tokens=45)
     with ChatSpan(telemetry.instruments, GPT, max_tokens=100) as span:
-        span.set_response(ModelResponse([TextPart("hello")], usage=usage, model_name="gpt-5.5-1", finish_reason="stop"))
+        span.set_response(ModelResponse([TextPart("hello")], usage=usage, finish_reason="stop"), "gpt-5.5-1")
         span.set_cost(125_000)
     page = telemetry.metrics_page()[0].decode()
     telemetry.shutdown()

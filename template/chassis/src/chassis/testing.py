@@ -114,7 +114,7 @@ class ScriptedModel(FunctionModel):
             case BaseException():
                 raise reply
             case str():
-                usage = RequestUsage(input_tokens=10, output_tokens=5)
+                usage = RequestUsage(input_tokens=10, output_tokens=max(5, len(reply) // 4))
                 return ModelResponse([TextPart(reply)], usage=usage, finish_reason="stop")
             case ModelResponse():
                 return reply

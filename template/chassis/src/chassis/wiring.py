@@ -152,16 +152,15 @@ def _candidates(
 ) -> tuple[Candidate, ...]:
     """Return the chain: the models that can be asked, in the order of the constraints."""
     limits = constraints.limits
-    destination_breakers = {
-        name: CircuitBreaker(f"destination:{name}", instruments) for name in constraints.destinations
-    }
+    hosts = {config.host for config in constraints.models}
+    host_breakers = {host: CircuitBreaker(f"host:{host}", instruments) for host in hosts}
     return tuple(
         Candidate(
             config=config,
             model=models[config.name],
             price=prices[config.name],
             breaker=CircuitBreaker(f"model:{config.name}", instruments),
-            destination_breaker=destination_breakers[config.destination],
+            host_breaker=host_breakers[config.host],
             concurrency=ConcurrencyLimit(limits.concurrent_requests_per_model, limits.queued_requests_per_model),
             retries=limits.retries_per_model,
         )

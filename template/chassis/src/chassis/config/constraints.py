@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -18,6 +19,7 @@ CONSTRAINTS_FILE = "constraints.toml"
 type RiskTier = Literal["experiment", "standard", "critical"]
 type DataClass = Literal["public", "internal", "confidential", "personal"]
 type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
+type OutputCapParameter = Literal["both", "max_tokens", "max_completion_tokens"]
 type Fraction = Annotated[float, Field(ge=0, le=1)]
 type Dollars = Annotated[float, Field(ge=0)]
 
@@ -27,6 +29,9 @@ VENDOR_URLS: dict[Provider, str] = {
     "google": "https://generativelanguage.googleapis.com",
 }
 """The base URLs of the vendors, as in their SDKs."""
+
+SELF_HOSTED = frozenset[Provider]({"openai-compatible", "local"})
+"""The providers whose models the team runs itself, on a server that speaks OpenAI's protocol. They need no contract."""
 
 
 class Risk(Section):
@@ -163,6 +168,9 @@ class ModelConfig(Section):
     """The section under `[destinations]` that says what may be sent to the model."""
     max_output_tokens: int = Field(gt=0)
     """The output limit sent with every request, in tokens. Reasoning tokens count."""
+    output_cap_parameter: OutputCapParameter = "both"
+    """The name of the output limit in requests to an `openai-compatible` or `local` server. Many servers know only one
+    of the two names and ignore the other, so both are sent. If yours refuses that, give the one that it knows."""
     base_url: str | None = None
     """The URL of the endpoint, ending in `/v1`. Only for `openai-compatible`."""
     private_network: bool = False
@@ -178,12 +186,19 @@ class ModelConfig(Section):
         """Return the URL of the endpoint, or None for a local model, whose URL is in the environment."""
         return VENDOR_URLS.get(self.provider, self.base_url)
 
+    @property
+    def host(self) -> str:
+        """Return the host of the endpoint with its port if that is in the URL, or `local`."""
+        return urlsplit(self.url).netloc.rpartition("@")[2] if self.url else "local"
+
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         if (self.input_usd_per_million is None) != (self.output_usd_per_million is None):
             raise ValueError("only one price is given; give both input_usd_per_million and output_usd_per_million")
         if (self.provider == "openai-compatible") != (self.base_url is not None):
             raise ValueError("base_url and provider = 'openai-compatible' go together; give both or neither")
+        if self.output_cap_parameter != "both" and self.provider not in SELF_HOSTED:
+            raise ValueError(f"output_cap_parameter has no effect with provider = {self.provider!r}; remove it")
         if self.private_network and self.base_url is None:
             raise ValueError("private_network has no effect without base_url; remove it")
         return self

@@ -20,7 +20,7 @@ class Candidate:
         model: The vendor's model.
         price: The price of its tokens.
         breaker: The circuit breaker of this model.
-        destination_breaker: The circuit breaker of all models at the same destination.
+        host_breaker: The circuit breaker of all models at the same host.
         concurrency: The limit of requests that it is sent at the same time.
         retries: How often a request may be sent to it again.
     """
@@ -29,7 +29,7 @@ class Candidate:
     model: Model
     price: Price
     breaker: CircuitBreaker
-    destination_breaker: CircuitBreaker
+    host_breaker: CircuitBreaker
     concurrency: ConcurrencyLimit
     retries: int
 

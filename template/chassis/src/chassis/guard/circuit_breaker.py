@@ -1,7 +1,10 @@
-"""Stops asking a model or a destination that keeps failing, so that callers do not wait for it in vain.
+"""Stops asking a model or a host that keeps failing, so that callers do not wait for it in vain.
 
 See Michael Nygard, *Release It!*: a breaker opens after a number of failures in a row. When it has been open for a
 while, a single request, the probe, finds out whether to close it again.
+
+While all failures are those of one caller, they may be due to what that caller sends, and only that caller's requests
+are stopped.
 """
 
 import time
@@ -28,6 +31,8 @@ FAILURES_TO_OPEN = 5
 OPEN_SECONDS = 30.0
 QUOTA_OPEN_SECONDS = 15 * 60.0
 """How long a breaker is open when the account's quota is used up and the vendor names no time."""
+EVERYBODY = "*"
+"""Stands for all callers. No caller has this name, because the name of an API key cannot contain it."""
 MAX_OPEN_SECONDS = 60 * 60.0
 """The longest time that a vendor's `Retry-After` can keep a breaker open."""
 
@@ -39,9 +44,10 @@ class CircuitBreaker:
     """Counts failures in a row, and opens after too many.
 
     Args:
-        subject: For logs and metrics: `model:gpt`, or `destination:openai` for all models of that destination.
+        subject: For logs and metrics: `model:gpt`, or `host:api.openai.com` for all models at that host.
         instruments: Record whether it is open.
         failures: How many requests in a row have failed.
+        callers: Whose requests these were; `EVERYBODY` if they would have failed for any caller.
         open_until: When the next probe may be sent, on the monotonic clock; None while the breaker is closed.
         probing: Whether a probe is in progress.
     """
@@ -49,16 +55,19 @@ class CircuitBreaker:
     subject: str
     instruments: Instruments
     failures: int = field(default=0, init=False)
+    callers: set[str] = field(default_factory=set, init=False)
     open_until: float | None = field(default=None, init=False)
     probing: bool = field(default=False, init=False)
 
-    def check(self) -> None:
-        """Check that a request may be sent.
+    def check(self, caller: str) -> None:
+        """Check that a request of a caller may be sent.
 
         Raises:
             CircuitOpen: The breaker is open, and it is too early for a probe or one is in progress.
         """
-        if self.open_until is not None and (self.probing or time.monotonic() < self.open_until):
+        if self.open_until is None or self.callers.isdisjoint({caller, EVERYBODY}):
+            return
+        if self.probing or time.monotonic() < self.open_until:
             raise CircuitOpen(self.subject, f"The circuit breaker of {self.subject} is open: {self.failures} failures")
 
     def enter(self) -> None:
@@ -75,14 +84,18 @@ class CircuitBreaker:
             log.info("circuit_breaker.closed", subject=self.subject)
             self._add_to_gauge(-1)
         self.failures, self.open_until, self.probing = 0, None, False
+        self.callers.clear()
 
-    def record_failure(self, open_seconds: float | None = None) -> None:
+    def record_failure(self, caller: str, open_seconds: float | None = None) -> None:
         """Note that the subject failed.
 
         Args:
+            caller: Whose request failed, or `EVERYBODY` if any request would have.
             open_seconds: How long it is known to fail; the breaker then opens at once, for that long.
         """
         self.failures, self.probing = self.failures + 1, False
+        # Two callers are no coincidence, and more need not be remembered.
+        self.callers.add(EVERYBODY if self.callers - {caller} else caller)
         if open_seconds is not None or self.failures >= FAILURES_TO_OPEN:
             self._open(open_seconds or OPEN_SECONDS)
 
@@ -101,17 +114,19 @@ class CircuitBreaker:
 
 @dataclass(frozen=True, slots=True)
 class CheckCircuitBreakers:
-    """Asks a model only if its breaker and its destination's allow it, and tells them how the request ended.
+    """Asks a model only if its breaker and its host's allow it, and tells them how the request ended.
 
     Args:
         inner: The next step.
         model: The breaker of the model.
-        destination: The breaker of all models at the same destination.
+        host: The breaker of all models at the same host.
+        caller: Whose request it is.
     """
 
     inner: Step
     model: CircuitBreaker
-    destination: CircuitBreaker
+    host: CircuitBreaker
+    caller: str
 
     async def ask(self, request: Request) -> ModelResponse:
         """Ask.
@@ -120,9 +135,9 @@ class CheckCircuitBreakers:
             CircuitOpen: One of the breakers is open; nothing was sent.
         """
         # Both are checked before either is entered: a request that is not sent after all must not become a probe.
-        self.destination.check()
-        self.model.check()
-        self.destination.enter()
+        self.host.check(self.caller)
+        self.model.check(self.caller)
+        self.host.enter()
         self.model.enter()
         try:
             response = await self.inner.ask(request)
@@ -138,24 +153,24 @@ class CheckCircuitBreakers:
             raise
         except BaseException:
             # A caller who disconnected, or a mistake in code, says nothing about the model.
-            self.destination.leave()
+            self.host.leave()
             self.model.leave()
             raise
         self._record_success()
         return response
 
     def _record_success(self) -> None:
-        self.destination.record_success()
+        self.host.record_success()
         self.model.record_success()
 
     def _record_failure(self, error: ModelAPIError | UnexpectedModelBehavior) -> None:
         match error:
             case ModelConnectionError(phase="pool" | "connect"):  # nothing at this address can be reached
                 self.model.leave()
-                self.destination.record_failure()
+                self.host.record_failure(EVERYBODY)
             case _:
-                self.destination.leave()
-                self.model.record_failure(_known_open_seconds(error))
+                self.host.leave()
+                self.model.record_failure(self.caller, _known_open_seconds(error))
 
 
 def _known_open_seconds(error: ModelAPIError | UnexpectedModelBehavior) -> float | None:

@@ -5,7 +5,9 @@ constraints do not declare, whatever the name server answered.
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,8 @@ from pydantic_ai.models.wrapper import WrapperModel
 
 from chassis.guard.failures import EgressRefused
 
+SEE_OTHER = 303
+"""A redirect to the result of a request that was carried out. All other redirects say to send the request elsewhere."""
 CONNECTION_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 """The same as in the vendors' SDKs. What limits a service is `limits.concurrent_calls`."""
 METADATA_ADDRESSES = frozenset(
@@ -30,6 +34,31 @@ log = structlog.get_logger()
 
 class ForbiddenAddress(httpx2.ConnectError):
     """The client refused to go somewhere. SDKs take it for a failed connection; `VendorModel` tells them apart."""
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Whether a vendor may have received a request.
+
+    Args:
+        possible: True as soon as the headers are written, and also for a model that does not send with our client.
+    """
+
+    possible: bool = True
+
+
+_delivery: ContextVar[Delivery] = ContextVar("delivery")
+
+
+@contextmanager
+def tracked_delivery() -> Generator[Delivery]:
+    """Note whether the request that is sent within the context may have been received."""
+    delivery = Delivery()
+    token = _delivery.set(delivery)
+    try:
+        yield delivery
+    finally:
+        _delivery.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +112,10 @@ def create_client(endpoint: Endpoint, timeout: float) -> httpx2.AsyncClient:
     async def check_request(request: httpx2.Request) -> None:
         endpoint.check_url(request.url)
         # Called when a connection is opened; one that is reused was checked then.
-        request.extensions["trace"] = _address_checker(endpoint)
+        request.extensions["trace"] = _connection_observer(endpoint, _delivery.get(Delivery()))
 
     async def refuse_redirect(response: httpx2.Response) -> None:
-        if response.has_redirect_location:
+        if response.has_redirect_location and response.status_code != SEE_OTHER:
             target = endpoint.url.join(response.headers["location"])
             raise ForbiddenAddress(f"{_display(endpoint.url)} redirects to {_display(target)}")
 
@@ -116,6 +145,7 @@ class VendorModel(WrapperModel):
         Raises:
             EgressRefused: The client refused to go to an address.
         """
+        _delivery.get(Delivery()).possible = False
         try:
             return await self.wrapped.request(*args, **kwargs)
         except (ModelAPIError, httpx2.HTTPError) as error:
@@ -125,15 +155,16 @@ class VendorModel(WrapperModel):
             raise
 
 
-def _address_checker(endpoint: Endpoint) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
-    """Return a trace hook that checks the peer's IP address once a connection is open, before a byte is sent.
+def _connection_observer(endpoint: Endpoint, delivery: Delivery) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
+    """Return a trace hook that checks where a connection leads, and notes when a request is written to it.
 
-    Checking what the name resolves to before connecting would not be enough: the client resolves it once more, and the
-    name server may give another answer (DNS rebinding).
+    The peer's IP address is checked once the connection is open, before a byte is sent. Checking what the name resolves
+    to before connecting would not be enough: the client resolves it once more, and the name server may give another
+    answer (DNS rebinding).
     """
     is_direct = False
 
-    async def check(event: str, info: dict[str, Any]) -> None:
+    async def observe(event: str, info: dict[str, Any]) -> None:
         nonlocal is_direct
         if event == "connection.connect_tcp.started":
             is_direct = info["host"] == endpoint.url.raw_host.decode()  # if not, it connects to a proxy
@@ -144,8 +175,10 @@ def _address_checker(endpoint: Endpoint) -> Callable[[str, dict[str, Any]], Awai
             except ForbiddenAddress:
                 await stream.aclose()
                 raise
+        elif event.endswith(".send_request_body.started") and info["request"].method != b"CONNECT":
+            delivery.possible = True  # the headers are written, and not just those for a proxy
 
-    return check
+    return observe
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:

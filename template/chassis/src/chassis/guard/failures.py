@@ -5,12 +5,13 @@ pydantic_ai.ModelAPIError   the vendor's own errors: 401, 429, 500, connection r
 ├── CircuitOpen             its circuit breaker is open; nothing was sent
 ├── ModelQueueFull          too many requests are waiting for it; nothing was sent
 ├── EgressRefused           the request would not have gone to the address in the constraints; nothing was sent
+├── UnsentRequest           the vendor's library could not send the request; nothing was sent
 └── UnusableReply           the model answered, but the reply cannot be used
     ├── EmptyReply          neither text nor a tool call
     ├── TruncatedReply      cut off at the output cap, or by an error
     ├── RefusedReply        stopped by the vendor's content filter, or refused by the model
     ├── OversizedReply      far longer than the output cap allows
-    ├── UnreadableReply     the vendor's own library cannot read it
+    ├── UnreadableReply     the vendor's own library cannot read it, or it is not well formed
     └── LoopingReply        the same tool with the same arguments, again and again
 """
 
@@ -33,12 +34,16 @@ class EgressRefused(ModelConnectionError):
     """The request would not have gone to the address in the constraints; it is raised in the phase `connect`."""
 
 
+class UnsentRequest(ModelAPIError):
+    """The vendor's library could not send the request; nothing was sent."""
+
+
 class UnusableReply(ModelAPIError):
     """The model answered, but the reply cannot be used."""
 
 
 class UnreadableReply(UnusableReply):
-    """A reply that the vendor's own library cannot read."""
+    """A reply that the vendor's own library cannot read, or that is not well formed."""
 
 
 class EmptyReply(UnusableReply):

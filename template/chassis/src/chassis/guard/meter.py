@@ -6,24 +6,32 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
-from pydantic_ai.exceptions import ModelConnectionError, ModelHTTPError
+from pydantic_ai.exceptions import AgentRunError, ModelConnectionError, ModelHTTPError, UserError
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from chassis.call import Attempt, Turn
+from chassis.config.constraints import SELF_HOSTED
+from chassis.errors import ChassisError
 from chassis.guard.candidate import Candidate
-from chassis.guard.failures import UnreadableReply
-from chassis.guard.reply_check import check_reply
+from chassis.guard.egress import Delivery, tracked_delivery
+from chassis.guard.failures import UnreadableReply, UnsentRequest
+from chassis.guard.reply_check import check_reply, is_plausible_usage
 from chassis.guard.request import Request, Step
+from chassis.telemetry import names
 from chassis.telemetry.chat import ChatSpan
 from chassis.telemetry.instruments import Instruments, outgoing_headers
 from chassis.usd import NanoUsd
 
-SELF_HOSTED = frozenset({"openai-compatible", "local"})
-"""The providers that the team runs itself. Only they receive trace headers: other vendors need not learn our ids."""
-GATEWAY_TIMEOUTS = frozenset({408, 504})
-"""HTTP statuses of a proxy that stopped waiting. The model behind it may have written its answer all the same."""
+REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 410, 411, 413, 414, 415, 422, 429, 431, 451})
+"""HTTP statuses which prove that the request was not carried out, because of its sender, its form or its size.
+
+After any other one the vendor, or a vendor behind a gateway, may have written its answer, and may charge for it.
+"""
+
+MAX_LOGGED = 100
+"""The most characters of a vendor's numbers that are logged."""
 
 log = structlog.get_logger()
 
@@ -52,18 +60,18 @@ class Meter:
         """
         max_tokens, started = self._max_tokens(request.settings), time.monotonic()
         response: ModelResponse | None = None
-        with ChatSpan(self.instruments, self.candidate.config, max_tokens) as span:
+        with ChatSpan(self.instruments, self.candidate.config, max_tokens) as span, tracked_delivery() as delivery:
             try:
                 # Within the span, so that the trace headers continue from it.
                 capped = replace(request, settings=self._settings(request.settings, max_tokens))
-                with _library_errors(self.candidate.config.name):
-                    response = await self.inner.ask(capped)
-                span.set_response(response)
-                check_reply(self.candidate.config, response, request.messages)
+                with _errors_as_failures(self.candidate.config.name, delivery):
+                    response = self._without_false_usage(await self.inner.ask(capped))
+                    span.set_response(response, self._served(response))
+                    check_reply(self.candidate.config, response, request.messages)
             except BaseException as error:  # a cancelled request may cost something too
-                span.set_cost(self._record(response, error, time.monotonic() - started))
+                span.set_cost(self._record(response, error, delivery, time.monotonic() - started))
                 raise
-            span.set_cost(self._record(response, None, time.monotonic() - started))
+            span.set_cost(self._record(response, None, delivery, time.monotonic() - started))
         return response
 
     def _max_tokens(self, settings: ModelSettings | None) -> int:
@@ -72,51 +80,77 @@ class Meter:
 
     def _settings(self, settings: ModelSettings | None, max_tokens: int) -> ModelSettings:
         capped: ModelSettings = {**(settings or {}), "max_tokens": max_tokens}
-        if self.candidate.config.provider in SELF_HOSTED:
+        if self.candidate.config.provider in SELF_HOSTED:  # other vendors need not learn our ids
             capped["extra_headers"] = {**capped.get("extra_headers", {}), **outgoing_headers()}
+            if self.candidate.config.output_cap_parameter == "both":
+                # The SDK sends the other one. `check_settings` leaves no other use of `extra_body`.
+                capped["extra_body"] = {"max_tokens": max_tokens}
         return capped
 
-    def _record(self, response: ModelResponse | None, error: BaseException | None, seconds: float) -> NanoUsd:
+    def _without_false_usage(self, response: ModelResponse) -> ModelResponse:
+        """Return a reply without its usage if that cannot be true, so that nothing is computed from it."""
+        config, usage = self.candidate.config, response.usage
+        if is_plausible_usage(response, self.turn.max_input_tokens, config.max_output_tokens):
+            return response
+        if usage.input_tokens or usage.output_tokens:
+            counts = f"{usage.input_tokens} in, {usage.output_tokens} out"
+            log.warning("usage.implausible", model=config.name, tokens=counts[:MAX_LOGGED])
+        return replace(response, usage=RequestUsage())
+
+    def _served(self, response: ModelResponse) -> str | None:
+        """Return which model answered: the one that was asked, one in the catalog, or `other`."""
+        served = response.model_name
+        if served is None or served == self.candidate.config.model:
+            return served
+        return self.candidate.price.catalog_id(served) or names.OTHER_MODEL
+
+    def _record(
+        self, response: ModelResponse | None, error: BaseException | None, delivery: Delivery, seconds: float
+    ) -> NanoUsd:
         """Record the attempt and return what it cost."""
         name, failure = self.candidate.config.name, type(error).__name__ if error else None
         usage = response.usage if response else RequestUsage()
-        served = response.model_name if response else None
-        # No input tokens means that there is no reply, or that the vendor did not report its usage.
-        cost = self.candidate.price(usage, served) if usage.input_tokens else self._cost_without_usage(error)
+        if response and usage.input_tokens:
+            cost = self.candidate.price(usage, response.model_name)
+        elif delivery.possible and not _was_refused(error):
+            cost = self.candidate.worst_case(self.turn.max_input_tokens)
+        else:
+            cost = 0
         self.turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
         if failure is not None:
             log.warning("model.failed", model=name, error=failure, seconds=round(seconds, 3))
         if self.turn.cost > self.turn.reserved:  # a vendor may answer with a more expensive model
-            log.warning("reservation.exceeded", model=name, served=served)
+            log.warning("reservation.exceeded", model=name, served=response and self._served(response))
         return cost
-
-    def _cost_without_usage(self, error: BaseException | None) -> NanoUsd:
-        """Return the worst case, which the vendor may charge, unless the request was certainly not processed."""
-        return 0 if _was_not_processed(error) else self.candidate.worst_case(self.turn.max_input_tokens)
 
 
 @contextmanager
-def _library_errors(model: str) -> Generator[None]:
-    """Treat errors in the vendor's library as failures of the model: it met something in the reply that it cannot read.
+def _errors_as_failures(model: str, delivery: Delivery) -> Generator[None]:
+    """Treat every error in the vendor's library, and in looking at the reply, as a failure of the model.
 
-    These are the types of mistakes in code, but no code of the team or of ours runs inside this context.
+    These can be of any type, but no code of the team runs inside this context.
 
     Raises:
         UnreadableReply: In their place.
+        UnsentRequest: In their place, if nothing was sent.
     """
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        problem = f"{model} sent a reply that the vendor's library cannot read ({type(error).__name__})"
-        raise UnreadableReply(model, problem) from error
+    except (AgentRunError, UserError, ChassisError):
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        if not delivery.possible:
+            raise UnsentRequest(model, f"The vendor's library cannot send the request to {model} ({kind})") from error
+        raise UnreadableReply(model, f"{model} sent a reply that cannot be read ({kind})") from error
 
 
-def _was_not_processed(error: BaseException | None) -> bool:
-    """Return whether the request certainly cost nothing: it never arrived, or the vendor rejected it."""
+def _was_refused(error: BaseException | None) -> bool:
+    """Return whether the request certainly cost nothing: it never arrived, or the vendor refused it."""
     match error:
         case ModelConnectionError(phase="pool" | "connect"):
             return True
         case ModelHTTPError(status_code=status):
-            return status not in GATEWAY_TIMEOUTS
+            return status in REFUSALS
         case _:
             return False

@@ -106,7 +106,7 @@ def candidate_pipeline(guard: Guard, turn: Turn, candidate: Candidate, time_budg
     """
     return nested(
         partial(LimitConcurrency, limit=candidate.concurrency, time_budget=time_budget, model=candidate.config.name),
-        partial(CheckCircuitBreakers, model=candidate.breaker, destination=candidate.destination_breaker),
+        partial(CheckCircuitBreakers, model=candidate.breaker, host=candidate.host_breaker, caller=turn.call.caller),
         partial(Retry, retries=candidate.retries, time_budget=time_budget),
         partial(CheckKillSwitch, kill_switch=guard.kill_switch),
         partial(Meter, candidate=candidate, turn=turn, instruments=guard.instruments),

@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
-from pydantic import TypeAdapter
 from pydantic_ai.messages import ModelResponse
 
 from chassis.call import Attempt, Turn
+from chassis.guard.reply_check import REPLY
 from chassis.guard.request import Request, Step
 from chassis.store.reply_cache import ReplyCache
 
-REPLY = TypeAdapter(ModelResponse)
 log = structlog.get_logger()
 
 type CachedReply = tuple[str, str]

@@ -42,7 +42,7 @@ def connect(config: ModelConfig, settings: Settings, timeout: float) -> VendorMo
     endpoint = Endpoint.from_url(base_url, private=config.private_network or config.provider == "local")
     client = create_client(endpoint, timeout)
     try:
-        model = MODEL_FACTORIES[config.provider](config.model, key.get_secret_value(), base_url, client)
+        model = MODEL_FACTORIES[config.provider](config, key.get_secret_value(), base_url, client)
     except ImportError:
         raise ConfigError(
             f"{CONSTRAINTS_FILE}: the model {config.name!r}",
@@ -66,25 +66,28 @@ def _key_and_base_url(config: ModelConfig, settings: Settings) -> tuple[SecretSt
             return SecretStr("local"), settings.local_model_url  # its servers want some key, and ignore it
 
 
-def _openai(model: str, key: str, base_url: str, client: AsyncClient) -> Model:
+def _openai(config: ModelConfig, key: str, base_url: str, client: AsyncClient) -> Model:
     from openai import AsyncOpenAI
     from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.profiles.openai import OpenAIModelProfile
     from pydantic_ai.providers.openai import OpenAIProvider
 
     sdk = AsyncOpenAI(api_key=key, base_url=base_url, http_client=client, timeout=_seconds(client), max_retries=0)
-    return OpenAIChatModel(model, provider=OpenAIProvider(openai_client=sdk))
+    new_name = config.output_cap_parameter != "max_tokens"
+    profile = OpenAIModelProfile(openai_chat_supports_max_completion_tokens=new_name)
+    return OpenAIChatModel(config.model, provider=OpenAIProvider(openai_client=sdk), profile=profile)
 
 
-def _anthropic(model: str, key: str, base_url: str, client: AsyncClient) -> Model:
+def _anthropic(config: ModelConfig, key: str, base_url: str, client: AsyncClient) -> Model:
     from anthropic import AsyncAnthropic
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
     sdk = AsyncAnthropic(api_key=key, base_url=base_url, http_client=client, timeout=_seconds(client), max_retries=0)
-    return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=sdk))
+    return AnthropicModel(config.model, provider=AnthropicProvider(anthropic_client=sdk))
 
 
-def _google(model: str, key: str, base_url: str, client: AsyncClient) -> Model:
+def _google(config: ModelConfig, key: str, base_url: str, client: AsyncClient) -> Model:
     from google.genai import Client
     from google.genai.types import HttpOptions, HttpRetryOptions
     from pydantic_ai.models.google import GoogleModel
@@ -93,18 +96,18 @@ def _google(model: str, key: str, base_url: str, client: AsyncClient) -> Model:
     milliseconds = round(_seconds(client) * 1000)
     one_attempt = HttpRetryOptions(attempts=1)
     options = HttpOptions(base_url=base_url, httpx_async_client=client, timeout=milliseconds, retry_options=one_attempt)
-    return GoogleModel(model, provider=GoogleProvider(client=Client(api_key=key, http_options=options)))
+    return GoogleModel(config.model, provider=GoogleProvider(client=Client(api_key=key, http_options=options)))
 
 
 def _seconds(client: AsyncClient) -> float:
     return client.timeout.read or 0
 
 
-MODEL_FACTORIES: dict[Provider, Callable[[str, str, str, AsyncClient], Model]] = {
+MODEL_FACTORIES: dict[Provider, Callable[[ModelConfig, str, str, AsyncClient], Model]] = {
     "openai": _openai,
     "openai-compatible": _openai,
     "local": _openai,
     "anthropic": _anthropic,
     "google": _google,
 }
-"""Functions from the vendor's id of a model, an API key, a base URL and an HTTP client to pydantic-ai's model."""
+"""Functions from a model's configuration, an API key, a base URL and an HTTP client to pydantic-ai's model."""

@@ -69,14 +69,12 @@ class Ledger:
     async def settle(self, reservation: Reservation, spent: NanoUsd, time_left: float = SETTLE_SECONDS) -> None:
         """Charge what the request cost and free the rest. Settling a reservation again changes nothing.
 
-        The settlement runs to its end even if this is cancelled, and does not fail because of the database: what cannot
-        be settled stays charged and is logged as lost. This waits for it for at most `time_left` seconds.
+        The settlement runs to its end even if this is cancelled, and never fails: what cannot be settled stays charged
+        and is logged as lost. This waits for it for at most `time_left` seconds.
         """
         settling = self._start(self._settle_or_log(reservation, spent))
         if not settling.done():
             await asyncio.wait({settling}, timeout=min(SETTLE_SECONDS, time_left))
-        if settling.done():
-            settling.result()
 
     async def balances(self, *keys: str) -> list[Balance]:
         """Return the balances of these accounts, or of all accounts that were ever used, sorted by key."""
@@ -135,12 +133,10 @@ class Ledger:
     async def _settle_or_log(self, reservation: Reservation, spent: NanoUsd) -> None:
         try:
             await self._settle(reservation, spent)
-        except Exception as error:
+        except Exception as error:  # not even a mistake in our code may keep an answer from its caller
             reason = error.reason if isinstance(error, DatabaseUnavailable) else type(error).__name__
             amount_usd = to_usd(reservation.amount)
             log.exception("reservation.lost", reservation_id=reservation.id, amount_usd=amount_usd, reason=reason)
-            if not isinstance(error, DatabaseUnavailable):
-                raise  # a mistake in our code, which the call may no longer be waiting to see
 
     async def _settle(self, reservation: Reservation, spent: NanoUsd) -> None:
         for pause in RETRY_SECONDS:

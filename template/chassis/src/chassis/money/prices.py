@@ -39,6 +39,10 @@ class Price(Protocol):
         """Return the highest cost of a request with these tokens, whichever of them the vendor reads from a cache."""
         ...
 
+    def catalog_id(self, served: str) -> str | None:
+        """Return the catalog's own id of a model, or None if it is not in the catalog or the catalog is not used."""
+        ...
+
 
 def find_price(config: ModelConfig) -> Price:
     """Return the price of a model's tokens.
@@ -76,6 +80,9 @@ class FixedPrice:
         dollars = input_tokens * self.input_usd_per_million + output_tokens * self.output_usd_per_million
         return _nano_usd(dollars / MILLION)
 
+    def catalog_id(self, served: str) -> None:
+        """Return None, because the catalog is not used."""
+
 
 class CatalogPrice:
     """A price from the catalog.
@@ -88,6 +95,7 @@ class CatalogPrice:
     def __init__(self, model: str, provider: str) -> None:
         self._model, self._provider = model, provider
         self._rates_of_minute = lru_cache(maxsize=8)(self._look_up_rates)
+        self._ids = lru_cache(maxsize=8)(self._look_up_id)
 
     def __call__(self, usage: RequestUsage, served: str | None = None) -> NanoUsd:
         """Return the cost by the price of the model that answered, or, if the catalog lacks it, of the one asked."""
@@ -103,6 +111,15 @@ class CatalogPrice:
         read = _cost(rates.input_mtok, input_tokens, input_tokens)
         written = _cost(rates.cache_write_mtok, input_tokens, input_tokens)
         return _nano_usd(max(read, written) + _cost(rates.output_mtok, output_tokens, input_tokens))
+
+    def catalog_id(self, served: str) -> str | None:
+        """Return the catalog's own id of a model, or None if it is not in the catalog."""
+        return self._ids(served)
+
+    def _look_up_id(self, served: str) -> str | None:
+        with suppress(LookupError):
+            return calc_price(RequestUsage(), served, provider_id=self._provider).model.id
+        return None
 
     def _calculate(self, usage: RequestUsage, served: str | None) -> PriceCalculation:
         with suppress(LookupError):

@@ -46,16 +46,21 @@ class ChatSpan:
         self._started = time.perf_counter()
         return self
 
-    def set_response(self, response: "ModelResponse") -> None:
-        """Record which model answered, why it stopped and the tokens it used, but none of its text."""
+    def set_response(self, response: "ModelResponse", served: str | None) -> None:
+        """Record why the model stopped and the tokens it used, but none of its text.
+
+        Args:
+            response: The reply.
+            served: Which model answered, from a closed set, because metrics have it as a label.
+        """
         self._tokens = {"input": response.usage.input_tokens, "output": response.usage.output_tokens}
         self._span.set_attribute(names.USAGE_INPUT_TOKENS, response.usage.input_tokens)
         self._span.set_attribute(names.USAGE_OUTPUT_TOKENS, response.usage.output_tokens)
         if response.finish_reason is not None:
             self._span.set_attribute(names.RESPONSE_FINISH_REASONS, [response.finish_reason])
-        if response.model_name is not None:
-            self._span.set_attribute(names.RESPONSE_MODEL, response.model_name)
-            self._labels[names.RESPONSE_MODEL] = response.model_name
+        if served is not None:
+            self._span.set_attribute(names.RESPONSE_MODEL, served)
+            self._labels[names.RESPONSE_MODEL] = served
 
     def set_cost(self, cost: NanoUsd) -> None:
         """Record what the request cost, whether or not it was answered."""

@@ -70,6 +70,8 @@ DATABASE_UP = "chassis.database.up"
 # The one log event of each call
 CALL_FINISHED = "call.finished"
 
+OTHER_MODEL = "other"
+"""Stands for every model that answered but is not known. Its name could be anything, and metrics keep each name."""
 CHAT = "chat"
 """The only GenAI operation of the chassis."""
 

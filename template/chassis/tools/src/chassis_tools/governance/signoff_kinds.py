@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
-from chassis.config.constraints import Constraints
+from chassis.config.constraints import SELF_HOSTED, Constraints
 
 type Facts = frozenset[str]
 """Lines such as `destinations.openai.classes: internal`; a list has one line for each entry."""
@@ -19,8 +19,6 @@ type FactValue = JsonValue | frozenset[str] | Mapping[str, JsonValue]
 
 FALLBACK_KEYS = {"low_confidence", "models_failed", "budget_exhausted", "database_down"}
 """Listed one by one, so that a key added by a later release does not void earlier sign-offs."""
-SELF_HOSTED = frozenset({"local", "openai-compatible"})
-"""Providers that need no contract, because the team runs the model itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
 import re
 
-from chassis.config.constraints import CONSTRAINTS_FILE
+from chassis.config.constraints import CONSTRAINTS_FILE, SELF_HOSTED
 from chassis.errors import ConfigError
-from chassis_tools.governance.signoff_kinds import SELF_HOSTED
 from chassis_tools.readiness.check import Check, Family, require
 from chassis_tools.readiness.repository import CheckFailed, Repository
 
