@@ -50,45 +50,51 @@ def status(code: int, error: dict[str, Any] | None = None, **headers: str) -> Be
     return behave
 
 
-def raw(body: bytes, content_type: str = "application/json", cut: int | None = None) -> Behavior:
-    """Answer 200 with these bytes."""
+def raw(body: bytes, content_type: str = "application/json", cut: int | None = None, **headers: str) -> Behavior:
+    """Answer 200 with these bytes and headers, with `_` for `-` in their names."""
+    fields = {"Content-Type": content_type} | {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def behave(exchange: Exchange) -> None:
-        await exchange.send(200, body, {"Content-Type": content_type}, cut)
+        await exchange.send(200, body, fields, cut)
         if cut is not None:
             exchange.writer.close()
 
     return behave
 
 
-def completion(finish_reason: str = "stop", **message: Any) -> bytes:
-    """Return a chat completion that used 10 tokens in and 5 out."""
-    return json.dumps(
-        {
-            "id": "c1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": "faulty",
-            "choices": [
-                {
-                    "index": 0,
-                    "finish_reason": finish_reason,
-                    "message": {"role": "assistant", "content": None} | message,
-                }
-            ],
-            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
-        }
-    ).encode()
+def completion(finish_reason: str = "stop", changes: dict[str, Any] | None = None, **message: Any) -> bytes:
+    """Return a chat completion that used 10 tokens in and 5 out, with changes outside of its message."""
+    choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": None} | message}
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    fields = {"id": "c1", "object": "chat.completion", "created": 1, "model": "faulty"}
+    return json.dumps(fields | {"choices": [choice], "usage": usage} | (changes or {})).encode()
 
 
-def calling(tool: str, arguments: str) -> bytes:
-    """Return a completion that calls a tool."""
+def calling(tool: str, arguments: str, **changes: Any) -> bytes:
+    """Return a completion that calls a tool, with changes outside of its message."""
     call = {"id": "t1", "type": "function", "function": {"name": tool, "arguments": arguments}}
-    return completion("tool_calls", tool_calls=[call])
+    return completion("tool_calls", changes, tool_calls=[call])
+
+
+def using(**usage: Any) -> Behavior:
+    """Answer correctly, with this usage, of which fields that are not given are true."""
+    truth = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    return raw(calling("final_result", '{"text": "Four."}', usage=truth | usage))
 
 
 WELL = calling("final_result", '{"text": "Four."}')
 well = raw(WELL)
+
+
+def bytes_only(text: bytes) -> Behavior:
+    """Answer with these bytes, which need not be HTTP, and close the connection."""
+
+    async def behave(exchange: Exchange) -> None:
+        exchange.writer.write(text)
+        await exchange.writer.drain()
+        exchange.writer.close()
+
+    return behave
 
 
 async def hang(_: Exchange) -> None:

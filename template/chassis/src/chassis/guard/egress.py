@@ -1,15 +1,16 @@
 """The HTTP client for vendors: it reaches the address in the constraints and nothing else.
 
 Three things are refused: a request to another address, a redirect, and a connection into a private network that the
-constraints do not declare, whatever the name server answered.
+constraints do not declare, whatever the name server answered. A response that would fill the memory is not read to
+its end.
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import structlog
@@ -18,12 +19,14 @@ from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.models.wrapper import WrapperModel
 
-from chassis.guard.failures import EgressRefused
+from chassis.guard.failures import EgressRefused, OversizedReply
 
-SEE_OTHER = 303
-"""A redirect to the result of a request that was carried out. All other redirects say to send the request elsewhere."""
 CONNECTION_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 """The same as in the vendors' SDKs. What limits a service is `limits.concurrent_calls`."""
+MAX_BODY_BYTES = 8 * 1024 * 1024
+"""The largest body of a response: many times the longest reply of any model."""
+SEE_OTHER = 303
+"""A redirect to the result of a request that was carried out. All other redirects say to send the request elsewhere."""
 METADATA_ADDRESSES = frozenset(
     ipaddress.ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")
 )
@@ -33,7 +36,11 @@ log = structlog.get_logger()
 
 
 class ForbiddenAddress(httpx2.ConnectError):
-    """The client refused to go somewhere. SDKs take it for a failed connection; `VendorModel` tells them apart."""
+    """The client refused to go somewhere. SDKs take this and the next one for failed connections."""
+
+
+class BodyTooLarge(httpx2.ReadError):
+    """The client stopped reading a response."""
 
 
 @dataclass(slots=True)
@@ -119,8 +126,19 @@ def create_client(endpoint: Endpoint, timeout: float) -> httpx2.AsyncClient:
             target = endpoint.url.join(response.headers["location"])
             raise ForbiddenAddress(f"{_display(endpoint.url)} redirects to {_display(target)}")
 
-    hooks: dict[str, list[Callable[..., Any]]] = {"request": [check_request], "response": [refuse_redirect]}
-    return httpx2.AsyncClient(timeout=timeout, limits=CONNECTION_LIMITS, event_hooks=hooks, follow_redirects=False)
+    async def bound_body(response: httpx2.Response) -> None:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise httpx2.DecodingError("the response is compressed, although the request asked for the opposite")
+        response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream))
+
+    hooks: dict[str, list[Callable[..., Any]]] = {"request": [check_request], "response": [refuse_redirect, bound_body]}
+    return httpx2.AsyncClient(
+        headers={"Accept-Encoding": "identity"},  # a few compressed bytes can become gigabytes
+        timeout=timeout,
+        limits=CONNECTION_LIMITS,
+        event_hooks=hooks,
+        follow_redirects=False,
+    )
 
 
 class VendorModel(WrapperModel):
@@ -144,15 +162,38 @@ class VendorModel(WrapperModel):
 
         Raises:
             EgressRefused: The client refused to go to an address.
+            OversizedReply: The client stopped reading the response.
         """
         _delivery.get(Delivery()).possible = False
         try:
             return await self.wrapped.request(*args, **kwargs)
         except (ModelAPIError, httpx2.HTTPError) as error:
-            if refusal := _refusal_behind(error):
-                log.warning("egress.refused", model=self.model_name, reason=str(refusal))
-                raise EgressRefused(self.model_name, str(refusal), phase="connect") from error
-            raise
+            match _client_error_behind(error):
+                case ForbiddenAddress() as refusal:
+                    log.warning("egress.refused", model=self.model_name, reason=str(refusal))
+                    raise EgressRefused(self.model_name, str(refusal), phase="connect") from error
+                case BodyTooLarge() as problem:
+                    raise OversizedReply(self.model_name, str(problem)) from error
+                case _:
+                    raise
+
+
+class _BoundedStream(httpx2.AsyncByteStream):
+    """The body of a response, up to a size."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._stream:
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise BodyTooLarge(f"the response is larger than {MAX_BODY_BYTES} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def _connection_observer(endpoint: Endpoint, delivery: Delivery) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
@@ -196,7 +237,8 @@ def _is_private_ip(host: str) -> bool:
         return False
 
 
-def _refusal_behind(error: BaseException | None) -> ForbiddenAddress | None:
-    while error is not None and not isinstance(error, ForbiddenAddress):
+def _client_error_behind(error: BaseException | None) -> ForbiddenAddress | BodyTooLarge | None:
+    """Return our client's own error behind the one that an SDK made of it."""
+    while error is not None and not isinstance(error, ForbiddenAddress | BodyTooLarge):
         error = error.__cause__ or error.__context__
     return error

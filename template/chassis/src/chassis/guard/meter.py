@@ -92,7 +92,7 @@ class Meter:
         config, usage = self.candidate.config, response.usage
         if is_plausible_usage(response, self.turn.max_input_tokens, config.max_output_tokens):
             return response
-        if usage.input_tokens or usage.output_tokens:
+        if not usage.unmeasured_requests:  # some servers never report what was used
             counts = f"{usage.input_tokens} in, {usage.output_tokens} out"
             log.warning("usage.implausible", model=config.name, tokens=counts[:MAX_LOGGED])
         return replace(response, usage=RequestUsage())
