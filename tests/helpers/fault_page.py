@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from answer_sets import ROOT
-from fault_table import DEADLINE_SECONDS, FAULTS, PROCESS_ENDS, Fault
+from fault import DEADLINE_SECONDS, Fault
+from fault_table import FAULTS, PROCESS_ENDS
 from faulty_service import resolving_nowhere, run
 from faulty_vendor import faulty_vendor
 from reference_pages import table

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from threading import Event
 
-from fault_table import WORST, Fault, Result
+from fault import WORST, Fault, Result
 from faulty_service import open_faulty
 from faulty_vendor import faulty_vendor, hang
 from live_server import LiveService, serve_sample

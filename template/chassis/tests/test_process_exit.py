@@ -8,7 +8,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from fault_table import KILLED, TERMINATED, USAGE, WORST
+from fault import USAGE, WORST
+from fault_table import KILLED, TERMINATED
 from faulty_service import USED, write_faulty_repository
 from faulty_vendor import FaultyVendor, answer_late, faulty_vendor, hang, well
 from serve_process import first_match, process

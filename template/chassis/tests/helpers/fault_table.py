@@ -1,74 +1,9 @@
 """The table of faults and their expected results: it is tested, and a page of the reference is made from it."""
 
-from dataclasses import dataclass
-from typing import Any
+from fault import BREAKER_OPENED, USAGE, WORST, Fault, Result, failed
+from faulty_vendor import calling, completion, drip, hang, hang_up, once, raw, status
+from reply_faults import STATUSES, UNREADABLE, USAGES
 
-from faulty_vendor import (
-    Behavior,
-    calling,
-    completion,
-    drip,
-    hang,
-    hang_up,
-    once,
-    raw,
-    status,
-    well,
-)
-
-NOTHING, USAGE, WORST = "nothing", "what it used", "the worst case"
-"""What is charged to the first model."""
-DEADLINE_SECONDS = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What a caller and an operator see of one call.
-
-    Args:
-        status: The HTTP status.
-        answered_by: Who answered, `review`, or the slug of the problem.
-        fallback_reason: As in the answer.
-        charged: What the ledger charges for the first model; other models must be charged what they used.
-        logged: The log lines before `call.finished`, each with its error or subject.
-    """
-
-    status: int = 200
-    answered_by: str = "second"
-    fallback_reason: str | None = "models_failed"
-    charged: str = NOTHING
-    logged: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One row of the table.
-
-    Args:
-        what: What goes wrong.
-        result: The expected result.
-        first: How the first model behaves, or an address at which there is none.
-        second: How the second model behaves.
-        question: What is asked.
-        database: What is wrong with the database: it is `locked`, `slow`, `full` or `gone`.
-        database_down: The value of `fallback.database_down`.
-    """
-
-    what: str
-    result: Result
-    first: Behavior | str = well
-    second: Behavior = well
-    question: str = "2 + 2?"
-    database: str | None = None
-    database_down: str = "error"
-
-
-def failed(error: str, *more: str, **changes: Any) -> Result:
-    """Return the usual result: the failure of the first model is logged, and the second one answers."""
-    return Result(logged=(f"model.failed {error}", *more), **changes)
-
-
-BREAKER_OPENED = "circuit_breaker.opened model:first"
 LIMIT = {"code": "rate_limit_exceeded"}
 
 ONE_MODEL_FAILS = (
@@ -86,14 +21,18 @@ ONE_MODEL_FAILS = (
         failed("ModelQuotaExceededError", BREAKER_OPENED),
         status(429, {"code": "insufficient_quota"}),
     ),
-    Fault("500", failed("ModelServerError"), status(500)),
-    Fault("502", failed("ModelServerError"), status(502)),
-    Fault("503", failed("ModelUnavailableError"), status(503)),
-    Fault("503, `Retry-After: 60`", failed("ModelUnavailableError", BREAKER_OPENED), status(503, Retry_After="60")),
+    Fault("500", failed("ModelServerError", charged=WORST), status(500)),
+    Fault("502", failed("ModelServerError", charged=WORST), status(502)),
+    Fault("503", failed("ModelUnavailableError", charged=WORST), status(503)),
+    Fault(
+        "503, `Retry-After: 60`",
+        failed("ModelUnavailableError", BREAKER_OPENED, charged=WORST),
+        status(503, Retry_After="60"),
+    ),
     Fault("504, a gateway timed out", failed("ModelServerError", charged=WORST), status(504)),
-    Fault("529, overloaded", failed("ModelOverloadedError"), status(529)),
+    Fault("529, overloaded", failed("ModelOverloadedError", charged=WORST), status(529)),
     Fault("408, once", failed("ModelHTTPError", answered_by="first", charged=WORST), once(status(408))),
-    Fault("409, once", failed("ModelHTTPError", answered_by="first", charged=USAGE), once(status(409))),
+    Fault("409, once", failed("ModelHTTPError", answered_by="first", charged=WORST), once(status(409))),
     Fault("401, invalid API key", failed("ModelAuthenticationError"), status(401)),
     Fault("403, API key without permission", failed("ModelAuthenticationError"), status(403)),
     Fault("404, no such model", failed("ModelNotFoundError"), status(404, {"code": "model_not_found"})),
@@ -145,7 +84,6 @@ ONE_MODEL_FAILS = (
         raw(completion("content_filter", content="")),
     ),
     Fault("a refusal", failed("RefusedReply", charged=USAGE), raw(completion(refusal="I will not."))),
-    Fault("a reply of a megabyte", failed("OversizedReply", charged=USAGE), raw(completion(content="x" * 1_000_000))),
     Fault(
         "an answer that does not fit the schema, twice",
         failed("UnexpectedModelBehavior", charged=USAGE),
@@ -265,9 +203,13 @@ KILLED = Fault(
     hang,
 )
 PROCESS_ENDS = (TERMINATED, KILLED)
+"""The only faults that end the process, so they are not run like the others."""
 
 FAULTS = {
     "One model fails": ONE_MODEL_FAILS,
+    "A model answers with an unusual status": STATUSES,
+    "A reply cannot be read": UNREADABLE,
+    "A reply reports a usage that cannot be true": USAGES,
     "All models fail": ALL_MODELS_FAIL,
     "Code fails": CODE_FAILS,
     "The database fails": DATABASE_FAILS,

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
-from fault_table import DEADLINE_SECONDS, NOTHING, USAGE, WORST, Fault, Result
+from fault import DEADLINE_SECONDS, NOTHING, USAGE, WORST, Fault, Result
 from faulty_vendor import FaultyVendor
 from live_server import LiveService, serve_live
 from pydantic import SecretStr

@@ -86,7 +86,7 @@ WELL = calling("final_result", '{"text": "Four."}')
 well = raw(WELL)
 
 
-def bytes_only(text: bytes) -> Behavior:
+def answer_with(text: bytes) -> Behavior:
     """Answer with these bytes, which need not be HTTP, and close the connection."""
 
     async def behave(exchange: Exchange) -> None:
