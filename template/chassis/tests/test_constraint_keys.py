@@ -16,6 +16,7 @@ from observations import (
     asked_at_once,
     asked_for_one_question,
     asked_for_the_same_question_twice,
+    caps_sent,
     charged,
     due_in_hours,
     late_calls,
@@ -85,6 +86,11 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "models.model": (connected(lambda it: it.model_name), ("first", "first"), ("other", "other")),
     "models.destination": (sent, ("vendor", "[EMAIL_1]"), ("elsewhere", "ada@example.com")),
     "models.max_output_tokens": (sent_as_cap, (100, 100), (50, 50)),
+    "models.output_cap_parameter": (
+        caps_sent,
+        ("both", {"max_tokens", "max_completion_tokens"}),
+        ("max_tokens", {"max_tokens"}),
+    ),
     "models.base_url": (
         connected(lambda it: it.base_url),
         ("https://gpu.example.com/v1", "https://gpu.example.com/v1/"),
@@ -110,6 +116,7 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
 GIVEN: dict[str, Mapping[str, Raw]] = {
     "limits.queued_calls": {"limits": {"concurrent_calls": 1}},
     "limits.queued_requests_per_model": {"limits": {"concurrent_requests_per_model": 1}},
+    "models.output_cap_parameter": {"models": OWN},
     "models.base_url": {"models": OWN},
     "models.private_network": {"models": OWN},
     "fallback.budget_exhausted": {"cost": {"per_request_usd": 0.000001}},

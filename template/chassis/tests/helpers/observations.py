@@ -164,6 +164,14 @@ def sent_as_cap(root: Path, raw: Raw) -> object:
     return caps[0]
 
 
+def caps_sent(root: Path, raw: Raw) -> object:
+    """See under which names a server gets the cap on output tokens."""
+    with recording(repeating) as vendor, override_allow_model_requests(allow_model_requests=True):
+        raw["models"][0]["base_url"] = f"{vendor.url}/v1"
+        run_scenario(root, [first_model(raw)], lambda wiring: answerer(wiring, "hello"), **raw)
+    return set(re.findall(r'"(max_\w+)"', str(vendor.received)))
+
+
 def charged(root: Path, raw: Raw) -> object:
     """See what 10 input and 5 output tokens cost, in US dollars."""
 
