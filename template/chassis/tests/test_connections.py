@@ -1,8 +1,10 @@
 """Connections to the HTTP server: they answer without delay, stay open while idle, and cost little."""
 
 import asyncio
+import gc
 import socket
 import statistics
+import struct
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing, suppress
@@ -12,7 +14,7 @@ import pytest
 from live_server import LiveService, serve_sample
 from telemetry_sinks import Lines
 
-from chassis.web.connections import OUT_OF_FILES, RareLog, on_loop_error
+from chassis.web.connections import OUT_OF_FILES, BoundedProtocol, RareLog, on_loop_error
 from chassis.web.server import KEEP_ALIVE_SECONDS
 
 BALANCER_IDLE_SECONDS = 60
@@ -172,3 +174,20 @@ def test_a_shortage_of_files_is_logged_once(monkeypatch: pytest.MonkeyPatch, lin
 
     [line] = lines.named("connections.refused")
     assert line["error"] == "[Errno 24] Too many open files"
+
+
+def test_a_reset_connection_is_forgotten(service: LiveService) -> None:
+    """Nothing keeps it in memory until a timer ends, with the body that its stranger sent."""
+
+    def count() -> int:
+        gc.collect()
+        return sum(isinstance(each, BoundedProtocol) for each in gc.get_objects())
+
+    before = count()
+    for _ in range(20):
+        with closing(connect(service)) as connection:
+            assert status_after(connection, HEAD + b"x" * 30_000) == 401
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close with a reset
+    time.sleep(0.2)
+
+    assert count() <= before + 2

@@ -56,6 +56,8 @@ class BoundedProtocol(H11Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_deadline()
+        # uvicorn leaves its timer running after a reset, which would keep the whole connection in memory until then.
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     @property
