@@ -38,6 +38,17 @@ def test_only_the_newest_traces_are_kept(tmp_path: Path) -> None:
     store.shutdown()
 
 
+def test_the_spans_of_one_trace_are_bounded(tmp_path: Path) -> None:
+    """A caller who sends the same `traceparent` with every request adds to a single trace."""
+    store = SpanStore(tmp_path / TRACES_FILE, keep_spans=10)
+    tracer = recording(store)
+    trace = tracer.start_span("call 0", attributes={names.CALL_ID: "c_0"})
+    for number in range(1, 40):
+        tracer.start_span(f"call {number}", set_span_in_context(trace), attributes={names.CALL_ID: f"c_{number}"}).end()
+    assert [span.name for span in store.newest()] == [f"call {number}" for number in range(30, 40)]
+    store.shutdown()
+
+
 def test_several_threads_may_export(tmp_path: Path) -> None:
     """Spans that end in several threads at the same time are all stored."""
     store = SpanStore(tmp_path / TRACES_FILE)

@@ -29,6 +29,8 @@ DELETE FROM spans WHERE trace_id NOT IN (
     SELECT trace_id FROM spans GROUP BY trace_id ORDER BY max(rowid) DESC LIMIT ?
 )
 """
+DELETE_EXCESS = "DELETE FROM spans WHERE rowid <= (SELECT max(rowid) FROM spans) - ?"
+"""Bounds the spans of one trace too: a caller may send the same `traceparent` with every request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,12 @@ class SpanStore(SpanExporter):
     Args:
         path: The file. It is created with its folder if necessary.
         keep: The number of traces to keep.
+        keep_spans: The number of spans to keep, of all traces together.
     """
 
-    def __init__(self, path: Path, keep: int = 500) -> None:
+    def __init__(self, path: Path, keep: int = 500, keep_spans: int = 20_000) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._keep = keep
+        self._keep, self._keep_spans = keep, keep_spans
         self._lock = threading.Lock()
         # The exporter's thread writes and the main thread closes, so the lock replaces the check of the thread.
         self._database = sqlite3.connect(path, check_same_thread=False)
@@ -77,6 +80,7 @@ class SpanStore(SpanExporter):
         """Store spans and delete the oldest traces."""
         with self._lock, self._database as transaction:
             transaction.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, spans))
+            transaction.execute(DELETE_EXCESS, (self._keep_spans,))
             transaction.execute(DELETE_OLD, (self._keep,))
         return SpanExportResult.SUCCESS
 
