@@ -121,6 +121,26 @@ def test_keys_referrals_and_replies_are_stored(store_url: str) -> None:
     run_with_database(store_url, story)
 
 
+def test_columns_of_a_later_release_are_ignored(store_url: str) -> None:
+    """During a rolling update, a replica of the old release reads what the new one has migrated."""
+
+    async def story(database: Database) -> None:
+        keys, queue = ApiKeys(database), ReviewQueue(database, due_hours=8)
+        for table in ("referrals", "api_keys", "replies", "accounts", "reservations"):
+            await database.execute(f"ALTER TABLE {table} ADD COLUMN later TEXT")
+        ledger, cache = Ledger(database), ReplyCache(database, ttl_seconds=60)
+        ticket = await queue.refer("echo", "alice", "c_1", FallbackReason.LOW_CONFIDENCE, "{}", None)
+        assert [each.id for each in await queue.open_referrals()] == [ticket.referral_id]
+        assert await keys.find_caller(await keys.create("alice")) == "alice"
+        assert [each.caller for each in await keys.list_keys()] == ["alice"]
+        await cache.store("k", "gpt", "one")
+        assert await cache.find("k") == ("gpt", "one")
+        await ledger.settle(await ledger.reserve([DAY], 10), 5)
+        assert await ledger.balances() == [Balance(DAY.key, 0, 5)]
+
+    run_with_database(store_url, story)
+
+
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [

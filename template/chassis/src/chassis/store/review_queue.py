@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -140,7 +141,8 @@ class ReviewQueue:
 
 
 def _referral(row: Row) -> Referral:
-    fields: dict[str, Any] = dict(row)
+    # A later release, whose migration is applied while this process runs, may have added columns.
+    fields: dict[str, Any] = {field.name: row[field.name] for field in dataclass_fields(Referral)}
     for name in ("question", "draft", "answer"):
         fields[name] = json.loads(fields[name]) if fields[name] is not None else None
     for name in ("created_at", "due_at", "answered_at"):
