@@ -20,7 +20,7 @@ headers = {"Authorization": f"Bearer {sys.argv[1]}", "Content-Type": "applicatio
 print(web.urlopen(web.Request("http://127.0.0.1:8000/v1/help", body, headers)).read().decode())
 """
 DEVELOPMENT_ONLY = re.compile(
-    r"chassis_tools|chassis/(tools|tests|\.uv)(/|$)|^app/(\.env|\.git|\.github|evals|ops|tests)(/|$)"
+    r"chassis_tools|chassis/(ci|schemas|tools|tests|\.uv)(/|$)|^app/(\.env|\.git|\.github|evals|ops|tests)(/|$)"
     r"|/site-packages/(_?pytest|pre_commit|hypothesis|yaml)|/bin/(pytest|ruff|ty|zizmor|pre-commit)$"
 )
 INSTALLED = "import importlib.metadata as all; print(*sorted(one.name for one in all.distributions()))"
