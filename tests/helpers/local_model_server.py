@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from shell import Shell, require_program
 
-LISTENS = "listens at http://127.0.0.1:"
+LISTENS = "is listening on http://127.0.0.1:"
 INSTALLED = f"{LISTENS}|cannot listen there"
 """It has started, or found that somebody else uses its port on this machine."""
 
