@@ -12,6 +12,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
+from chassis.errors import ChassisError
 from chassis.guard.request import Request
 from chassis_tools.evals.jsonl import read_jsonl, to_json_line, write_jsonl
 
@@ -19,7 +20,7 @@ FOLDER = "evals/recordings"
 RESPONSE = TypeAdapter(ModelResponse)
 
 
-class NotRecorded(Exception):
+class NotRecorded(ChassisError):
     """There is no recorded reply to a request, and a replay never asks a model."""
 
 
