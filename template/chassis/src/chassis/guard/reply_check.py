@@ -71,7 +71,7 @@ def is_plausible_usage(response: ModelResponse, max_input_tokens: int, max_outpu
     fields = {name: count for name, count in vars(usage).items() if name not in NOT_COUNTS}
     characters = sum(len(text) for part in response.parts for text in _texts(part))
     return (
-        all(type(fields[name]) is int and fields[name] >= 0 for name in COUNTED_TOKENS)
+        all(type(count) is int and count >= 0 for name, count in fields.items() if name in COUNTED_TOKENS)
         and not any(count for name, count in fields.items() if name not in COUNTED_TOKENS)
         and 0 < usage.input_tokens <= max_input_tokens
         and characters / MAX_BYTES_PER_TOKEN <= usage.output_tokens <= max_output_tokens
