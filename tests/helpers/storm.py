@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,8 +113,8 @@ def run(requests: int, server: Server, root: Path) -> tuple[Storm, Audit]:
     """Make a storm of so many requests on a fresh database of the server, and audit what it left."""
     url, books = server.fresh(), Books(drops=frozenset({PROBE}))
     with faulty_vendor() as vendor:
-        write_stormy_repository(root, vendor.url("storm", books.behave))
-        key = asyncio.run(_new_key(url))
+        write_stormy_repository(root, vendor.url("storm", books.behave), CHANGES)
+        key = asyncio.run(new_key(url))
         with replicas(root, REPLICAS, DATABASE_URL=url) as fleet:
             storm = Storm()
             worst = asyncio.run(_probed(storm, fleet, key, books, url))
@@ -125,11 +125,11 @@ def run(requests: int, server: Server, root: Path) -> tuple[Storm, Audit]:
     return storm, asyncio.run(audited(storm.responses, books, worst, logs, url))
 
 
-def write_stormy_repository(root: Path, address: str) -> None:
-    """Write a team's repository with two models at the same address."""
+def write_stormy_repository(root: Path, address: str, changes: Mapping[str, str]) -> None:
+    """Write a team's repository with two models at the same address, and with changed lines in its constraints."""
     write_repository(root)
     constraints = CONSTRAINTS
-    for before, after in CHANGES.items():
+    for before, after in changes.items():
         assert before in constraints
         constraints = constraints.replace(before, after)
     vendor = '[destinations.vendor]\nclasses = ["public"]\nredact = []\n'
@@ -141,7 +141,8 @@ def write_stormy_repository(root: Path, address: str) -> None:
     )
 
 
-async def _new_key(url: str) -> str:
+async def new_key(url: str) -> str:
+    """Create a caller's key in a database."""
     database = await open_database(url, Path())
     try:
         return await ApiKeys(database).create("storm")

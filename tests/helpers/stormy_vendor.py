@@ -13,9 +13,10 @@ FAILS = 0.3
 NUMBER = re.compile(rb"number (\d{6})")
 SERVED, CUT, REFUSED, DROPPED = "served", "cut", "refused", "dropped"
 FAILURES: tuple[tuple[str, Behavior], ...] = (
-    (REFUSED, status(500)),
-    (REFUSED, status(503)),
+    (REFUSED, status(400)),
     (REFUSED, status(429)),
+    (DROPPED, status(500)),
+    (DROPPED, status(503)),
     (DROPPED, status(504)),
     (DROPPED, hang_up),
     (CUT, raw(completion("length", content="Fo"))),
