@@ -4,17 +4,19 @@ import asyncio
 import logging
 from collections.abc import Generator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import structlog
-from sample_task import TASK, Question
+from pydantic_ai.models import Model
+from sample_task import TASK, Answer, Question
 from telemetry_sinks import Lines, started, stored
 
 from chassis.call import Attempt, Call, Deadline
 from chassis.call_log import CallLog
-from chassis.contract import Answered, FallbackReason, Referred
+from chassis.contract import Answered, Draft, FallbackReason, Referred, Task
 from chassis.errors import CallError, InputNotAllowed, ModelsFailed
 from chassis.telemetry import names
 from chassis.telemetry.setup import Telemetry
@@ -189,12 +191,15 @@ def test_concurrent_calls_keep_their_own_ids(telemetry: Telemetry, lines: Lines)
 def test_no_text_of_a_question_is_recorded(lines: Lines, tmp_path: Path) -> None:
     """However a call ends, neither logs nor spans nor metrics contain what was asked or answered."""
 
-    async def ask(text: str, *replies: str | BaseException) -> str:
+    async def fail(question: Question, _: Model) -> Draft[Answer]:
+        raise RuntimeError(question.text)
+
+    async def ask(text: str, *replies: str, task: Task[Question, Answer] = TASK) -> str:
         async with wire_for_tests(
-            TASK, tmp_path, ScriptedModel(*replies), ScriptedModel(ConnectionError(text))
+            task, tmp_path, ScriptedModel(*replies), ScriptedModel(ConnectionError(text))
         ) as wiring:
             call = wiring.service.new_call("ann")
-            with suppress(CallError, ConnectionError):
+            with suppress(CallError, RuntimeError):
                 await wiring.service.answer(Question(text=text), call)
             return wiring.telemetry.metrics_page()[0].decode()
 
@@ -202,7 +207,7 @@ def test_no_text_of_a_question_is_recorded(lines: Lines, tmp_path: Path) -> None
         asyncio.run(ask("is xylophone music", "xylophone it is")),
         asyncio.run(ask("why xylophone", "?xylophone")),
         asyncio.run(ask("xylophone 4111 1111 1111 1111", "never")),
-        asyncio.run(ask("xylophone again", ConnectionError("xylophone"))),
+        asyncio.run(ask("xylophone again", task=replace(TASK, run=fail))),
     ]
     traces = b"".join(file.read_bytes() for file in (tmp_path / "var").iterdir())
     outcomes = [line["outcome"] for line in lines.named("call.finished")]

@@ -6,17 +6,21 @@ import re
 import socket
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import pytest
 from bad_requests import BAD_REQUESTS, KEY, BadRequest
-from live_server import LiveService, serve_sample
+from live_server import LiveService, serve_live, serve_sample
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
+from sample_task import TASK, Answer, Question
 from telemetry_sinks import Lines
 
-from chassis.testing import ScriptedModel
+from chassis.contract import Draft
+from chassis.testing import ScriptedModel, wire_for_tests
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +210,12 @@ def test_every_refusal_is_logged(service: LiveService, lines: Lines) -> None:
 
 def test_a_bug_of_the_team_is_not_shown_to_the_caller(tmp_path: Path, lines: Lines) -> None:
     """An unexpected error is a 500 with a call id for the log, and without its message."""
-    with serve_sample(tmp_path, ScriptedModel(RuntimeError("the password is xyzzy"))) as service:
+
+    async def fail(question: Question, _: Model) -> Draft[Answer]:
+        raise RuntimeError(f"the password is xyzzy, {question.text}")
+
+    task = replace(TASK, run=fail)
+    with serve_live(lambda: wire_for_tests(task, tmp_path, ScriptedModel("never"))) as service:
         response = service.ask("hello")
 
     assert (response.status_code, response.json()["type"]) == (500, "/problems/call-failed")
