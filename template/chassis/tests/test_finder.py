@@ -182,6 +182,8 @@ BEGINNINGS = st.sampled_from(
             "电话：",
         ),
         *("ssn 1", "4111 1111 1111 1111 ", "ada@example.com ", "fe80::"),
+        *(r"\n", r"\u0040", "%40", "%2540", "&#64;", "&amp;", "\u200b", "\x1b[1m", "<b>", "\t", "４", "٤", "—", "1+"),
+        *("password ", "--password ", "**password:** ", "login -p ", "?token=", "密码是", "AB 12 ", "a@", "\u0130"),
     ]
 )
 
