@@ -139,7 +139,8 @@ MISSED = r"""- names and postal addresses (add [a recognizer](../how-to/recogniz
   those with tabs, line breaks or several spaces inside
 - passwords that are shorter than six characters, have neither a digit nor a symbol, contain spaces without quotes, or
   look like an expression (`settings.key1`, `f(x1)`)
-- unnamed keys of unknown vendors
+- unnamed keys of unknown vendors, and a secret whose name is the head of its column in a table
+- an address or a key that a line break divides
 - one letter where a backslash looks like the start of an escape: of `CORP\nathan@example.com`, `\n` stays
 """
 """What the detectors are known not to find."""

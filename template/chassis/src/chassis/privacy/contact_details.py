@@ -36,7 +36,8 @@ SEPARATOR = r"(?:[ .-]| ?[()/] ?[()/]? ?)?"
 """What people write between the digits of one number. A full stop and a space end it."""
 ZERO, ONE = "0" + BEFORE.format("0"), "1" + BEFORE.format("1")
 INTERNATIONAL = re.compile(
-    rf"\+(?<![A-Za-z0-9+]\+)(?<![A-Za-z0-9]_\+)[1-9](?:{SEPARATOR}\d){{6,15}}(?![A-Za-z0-9])", re.ASCII
+    rf"\+(?:(?<![A-Za-z0-9+]\+)(?<![A-Za-z0-9]_\+)|(?<=(?i:tel|fax|mob)\+))[1-9](?:{SEPARATOR}\d){{6,15}}(?![A-Za-z0-9])",
+    re.ASCII,
 )
 INTERNATIONAL_00 = re.compile(rf"{ZERO}(?<!\d 0)0[1-9](?:{SEPARATOR}\d){{8,14}}{AFTER}", re.ASCII)
 NORTH_AMERICA = re.compile(
@@ -54,7 +55,7 @@ CHINESE_MOBILE = re.compile(rf"{ONE}[3-9]\d([ -])\d{{4}}\1\d{{4}}{AFTER}", re.AS
 UNSEPARATED = re.compile(rf"{ZERO}[1-9]\d{{8,10}}{AFTER}", re.ASCII)
 MIN_NATIONAL_DIGITS, MAX_NATIONAL_DIGITS = 9, 12
 """Digits of an area code and a number together, including the leading zero."""
-ANY_NUMBER = re.compile(r"[(\d](?<![A-Za-z0-9][(\d])(?:(?:[ ./-]|\) ?)?\d){7,14}(?![A-Za-z0-9])", re.ASCII)
+ANY_NUMBER = re.compile(r"[(\d](?<![0-9][(\d])(?:(?:[ ./-]|\) ?)?\d){7,14}(?![A-Za-z0-9])", re.ASCII)
 ANNOUNCEMENT = re.compile(
     r"(?:(?:phone|fax|mobile)(?:[_-]?(?:no|num|number))?|\bcell|\btel\b|\bcall|\bring\b|\breach\b|\btext\b|whatsapp"
     r"|telefon|handy|mobil|rufen|portable|appel|joindre|电话|手机|请打|致电|拨打|電話|携帯)"

@@ -28,7 +28,7 @@ IBANS = {
     for length in set(IBAN_LENGTHS.values())
 }
 CARD = re.compile(
-    rf"\d(?<![A-Za-z0-9+]\d)(?<![0-9]\.\d)(?:\d{{11,18}}|\d{{3}}{GROUP_SEPARATOR}\d{{6}}{GROUP_SEPARATOR}\d{{4,5}}"
+    rf"\d(?:(?<![A-Za-z0-9+]\d)|(?<=(?i:nr|no)\d)|(?<=(?i:card)\d))(?<![0-9]\.\d)(?:\d{{11,18}}|\d{{3}}{GROUP_SEPARATOR}\d{{6}}{GROUP_SEPARATOR}\d{{4,5}}"
     rf"|\d{{3}}(?:{GROUP_SEPARATOR}\d{{4}}){{2,3}}{GROUP_SEPARATOR}\d{{1,4}})(?![0-9])",
     re.ASCII,
 )
@@ -46,7 +46,7 @@ SSN = re.compile(
     re.ASCII,
 )
 ANNOUNCED_SSN = re.compile(
-    r"\b(?:ssn|social security)\b\D{0,24}?"
+    r"\b(?:ssn|social security)(?![A-Za-z])\D{0,24}?"
     rf"(?P<value>(?!000|666|9)\d{{3}}{GROUP_SEPARATOR}?(?!00)\d{{2}}{GROUP_SEPARATOR}?(?!0000)\d{{4}})(?![A-Za-z0-9]|-\d)",
     re.ASCII | re.IGNORECASE,
 )

@@ -70,12 +70,17 @@ DECODERS: dict[str, Callable[[str], str]] = {
 }
 
 INLINE_TAG = r"</?(?:a|b|code|em|font|i|kbd|mark|s|small|span|strong|sub|sup|tt|u|wbr)(?:\s[^<>]{0,200})?>"
-SPREAD = re.compile(rf"(?P<space>\s+|<br\s{{0,4}}/?>|\+(?<=\w\+)(?=\w))|(?P<nothing>{CONTROL}|{INLINE_TAG})")
+SPREAD = re.compile(
+    rf"(?P<space>\s*[\n\r][\s>]*|\s+|<br\s{{0,4}}/?>|\+(?<=\w\+)(?=\w))|(?P<nothing>{CONTROL}|{INLINE_TAG})"
+)
 """What may stand between the groups of a number, or inside of any value."""
-GROUP = r"[ \t-\r]{0,40}(?:[(+]?\d|[A-Za-z](?![A-Za-z]))"
+GROUP = r"[ \t-\r>]{0,40}(?:[(+]?\d|[A-Za-z](?![A-Za-z]))"
+FIRST_FOUR = r"[A-Za-z]{2}\d\d"  # of an IBAN
 SPREAD_SIGNS = (
-    re.compile(rf"[\t-\r\x1B<+](?:(?<=[\w\s)][\t-\r]){GROUP}|(?<=\x1B)|(?<=<)[/a-z]|(?<=\w\+)\w)"),
-    re.compile(rf"  (?<=[\w)]  ){GROUP}"),
+    re.compile(
+        rf"[\t-\r\x1B<+](?:(?<=[\w\s)][\t-\r]){GROUP}|(?<={FIRST_FOUR}[\t-\r])|(?<=\x1B)|(?<=<)[/a-z]|(?<=\w\+)\w)"
+    ),
+    re.compile(rf"  (?:(?<=[\w)]  ){GROUP}|(?<={FIRST_FOUR}  ))"),
 )
 """A text without any of these has no spread values."""
 

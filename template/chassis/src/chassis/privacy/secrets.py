@@ -46,13 +46,13 @@ NAME = re.compile(
     r"[a-z0-9_\u00C0-\u1FFF-]{0,16}"
 )
 """The name of a secret, in lower case."""
-OPTION = re.compile(r"(?:(?<![\w-])--?(?:[a-z][\w-]{0,32})?|\benv\s\w{0,32})\Z")
+OPTION = re.compile(r"(?:(?<![\w-])--?(?:[a-z][\w-]{0,32})?|\b(?:env|setenv|setx)\s\w{0,32})\Z")
 OPTION_REACH = 40
 """How many characters before the name of a secret may make it an option of a command."""
 ATTRIBUTES = r"(?:\s[\w:-]{1,40}=[\"'][^\"'<>]{0,80}[\"']){0,4}"
 ASSIGNMENT = (
     r"[\"'`*_~\]”’»]{0,4}"  # ends what the name stands in
-    rf"(?:\s{{0,4}}(?:[:=：|]|=>|:=)|{ATTRIBUTES}>|[\"'\s,]{{1,24}}(?:value|content)[\"']?\s{{0,4}}[:=]"
+    rf"(?:\s{{0,4}}(?:[:=：|]{{1,2}}|=>)|\s{{1,4}}(?<=[*_`]\s)-\s|{ATTRIBUTES}>|[\"']?{ATTRIBUTES}[\"'\s,]{{1,24}}(?:value|content)[\"']?\s{{0,4}}[:=]"
     r"|\s{0,4}(?:\b(?:is|to|ist|lautet|est|es)\b|是|为|は))"
     r"(?:\s{0,4}[|>][+-]?\s{1,16})?[*_~\x1B]{0,4}\s{0,4}\x1B?"  # starts what the value stands in
 )
@@ -84,8 +84,8 @@ COMMAND_ARGUMENT = re.compile(
 """The password in the arguments of a command that is known to take one."""
 CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|.*[()\[\]{}].*|\$[\w:.>-]+")
 """An expression: after the name of a secret, source code often has the place that it comes from."""
-TEMPLATE = re.compile(r"[$%]?[({<].*[)}>]s?|\$\w+")
-"""What is replaced by a value later, such as `${PASSWORD}`."""
+TEMPLATE = re.compile(r"[$%]?[\[({<].*[\])}>]s?|\$\w+")
+"""What is replaced by a value later, such as `${PASSWORD}`, or what has replaced one, such as `[SECRET_1]`."""
 MAX_WORDS = 5
 """A text in quotes with more words is a sentence, not a password."""
 
