@@ -81,7 +81,7 @@ def test_without_the_cap_total_failure_fires_no_page(rules: Rules) -> None:
     [
         ("14.4 * (1", "1.44 * (1", "slightly too many requests fail"),
         ('=~"5.."', '=~"6.."', "every request fails"),
-        ("chassis_calls_slow_total", "chassis_calls_slow_total", "every call is slow"),
+        ("chassis_calls_slow_total", "chassis_calls_long_total", "every call is slow"),
         ("chassis_calls_degraded_total", "chassis_calls_worse_total", "every call needs a fallback"),
         ("min by (job) (chassis_database_up)", "max by (job) (chassis_database_up)", "one replica has no database"),
     ],
