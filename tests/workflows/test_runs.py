@@ -26,7 +26,7 @@ def test_a_fresh_project_passes_the_checks(github: Forge) -> None:
 FAULTS = [
     ("src/acme_help/task.py", r"\Z", "import os\n", "F401"),
     ("ownership.toml", r'handle = "@acme/ai"', 'handle = "@acme/others"', "diff --git a/.github/CODEOWNERS"),
-    ("pyproject.toml", r'(    "chassis.*\n)', r'\1    "structlog>=26.1",\n', "needs to be updated"),
+    ("pyproject.toml", r'(    "ai-service-chassis.*\n)', r'\1    "structlog>=26.1",\n', "needs to be updated"),
 ]
 """A file, a pattern in it, its replacement, and a text in the log."""
 

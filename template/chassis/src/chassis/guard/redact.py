@@ -181,7 +181,7 @@ class _Redactor:
                 )
             case dict():
                 return {self._text(key): self._keyed_value(key, item) for key, item in value.items()}
-            case _:
+            case _:  # pyright: ignore[reportUnnecessaryComparison]
                 return value
 
     def _keyed_value(self, key: str, value: Json) -> Json:

@@ -25,7 +25,7 @@ DETECTORS: Detectors = {
     "ip": IP_DETECTORS,
     "phone": PHONE_DETECTORS,
 }
-SPREAD_DETECTORS: Detectors = DETECTORS | {
+SPREAD_DETECTORS: Detectors = DETECTORS | {  # pyright: ignore[reportAssignmentType]
     "secret": SPREAD_SECRET_DETECTORS,
     "national_id": SPREAD_ID_DETECTORS,
     "phone": SPREAD_PHONE_DETECTORS,
@@ -74,7 +74,7 @@ class Finder:
         views = list(_views(text))
         for kind in (kind for kind in DETECTORS if kind in self.kinds):
             for index in range(len(views)):
-                for detect in views[index].detectors[kind]:
+                for detect in views[index].detectors[kind]:  # pyright: ignore[reportArgumentType]
                     if matches := views[index].matches(detect):
                         found += matches
                         views = [view.without(matches) for view in views]  # a value has one kind

@@ -56,7 +56,8 @@ class Placeholders:
         readable = normalize(text).without_invisible()
         yield from _find_all(self._known, readable)
         compact = NOT_ALPHANUMERIC.sub("", readable.text)
-        if values := {value: kind for value, kind in self._compact.items() if value in compact}:
+        values: dict[str, SensitiveKind] = {value: kind for value, kind in self._compact.items() if value in compact}
+        if values:
             yield from _find_all(values, readable.substituted(NOT_ALPHANUMERIC, lambda _: ""))
 
     def restore(self, text: str, *, in_json: bool = False) -> str:

@@ -63,7 +63,7 @@ class BoundedProtocol(H11Protocol):
     @property
     def waiting(self) -> bool:
         """Return whether no request is being answered."""
-        return self.cycle is None or self.cycle.response_complete
+        return self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
 
     def _expect_headers(self) -> None:
         if self._headers_due is None:
@@ -81,7 +81,7 @@ class BoundedProtocol(H11Protocol):
         if len(connections) > max_connections():
             FULL.warning("connections.full", limit=max_connections())
             idle = (each for each in connections if each.waiting)
-            min(idle, key=lambda each: (each.cycle is not None, each.waiting_since)).transport.abort()
+            min(idle, key=lambda each: (each.cycle is not None, each.waiting_since)).transport.abort()  # pyright: ignore[reportUnnecessaryComparison]
 
 
 class RareLog:
