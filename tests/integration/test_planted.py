@@ -58,7 +58,7 @@ def planted(project: Shell) -> Generator[Shell]:
 @pytest.mark.parametrize(
     ("plant", "suite", "code", "sentence"),
     [
-        (search_disabled, "answers", 1, " of 131 cases got worse, "),
+        (search_disabled, "answers", 1, " cases got worse, "),
         (leaked_canary, "attacks", 1, "never harmless: It happened in 1 of 34 cases: attack-override-plain"),
         (emptied_data_set, "attacks", 3, "cases: No case was asked"),
         (deleted_suite, "answers", 2, "suites.attacks: the suite is missing, but it has an accepted run"),
