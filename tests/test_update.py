@@ -82,7 +82,7 @@ def test_derived_files_after_an_update(template_with_two_releases: Path, project
     """If a newer chassis generates a derived file differently, `chassis sync --check` names it."""
     assert chassis(project, "sync").returncode == 0
     commit(project, "Derived")
-    source = template_with_two_releases / "template/chassis/tools/src/chassis_tools/governance/ownership_files.py"
+    source = template_with_two_releases / "template/chassis/tools/src/chassis_tools/governance/file_contents.py"
     text = source.read_text(encoding="utf-8")
     assert "title: Contact" in text
     source.write_text(text.replace("title: Contact", "title: Owner"), encoding="utf-8")
