@@ -29,7 +29,7 @@ check: ## Format, lint, types and the quick tests; takes less than two minutes
 
 test: check ## Everything: also strict types and the slow tests, which generate services and run their checks
 	$(RUN) basedpyright
-	$(PYTEST) -n $(SLOW_WORKERS) -m "slow and not phoenix"
+	$(PYTEST) -n $(SLOW_WORKERS) -m "slow and not phoenix and not load"
 
 phoenix: ## Send a trace to Phoenix and save a screenshot as build/phoenix.png
 	$(RUN) pytest -m phoenix

@@ -82,7 +82,7 @@ async def balances(url: str) -> list[Balance]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("dialect", ["sqlite", pytest.param("postgresql", marks=pytest.mark.load)])
 def test_the_ledger_covers_every_bill_and_keeps_its_limit(
     dialect: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
