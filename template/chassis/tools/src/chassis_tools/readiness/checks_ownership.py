@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from chassis.config.constraints import RiskTier
 from chassis.config.ownership import OWNERSHIP_FILE
 from chassis.errors import ConfigError
 from chassis_tools.governance.derived_files import out_of_date_files
@@ -113,6 +114,11 @@ class SignoffCheck(Check):
     file = OWNERSHIP_FILE
     kind: ClassVar[str]
 
+    def __init_subclass__(cls, *, id: str, level: RiskTier) -> None:  # noqa: A002 - as in `Check`
+        """Register the check, and say how to get its sign-off."""
+        super().__init_subclass__(id=id, level=level)
+        cls.remedy = f"Send the page of `uv run chassis signoffs request {cls.kind}`, then record the decision"
+
     @property
     def explanation(self) -> str:
         """Return the question that is signed for, and how long the answer is valid."""
@@ -134,32 +140,27 @@ class SecuritySignoff(SignoffCheck, id="SGNSECURITY", level="standard"):
     """The security sign-off is valid."""
 
     kind = "security"
-    remedy = "Send the page of `uv run chassis signoffs request security`, then record the decision"
 
 
 class PrivacySignoff(SignoffCheck, id="SGNPRIVACY", level="standard"):
     """The privacy sign-off is valid."""
 
     kind = "privacy"
-    remedy = "Send the page of `uv run chassis signoffs request privacy`, then record the decision"
 
 
 class LegalSignoff(SignoffCheck, id="SGNLEGAL", level="standard"):
     """The legal sign-off is valid."""
 
     kind = "legal"
-    remedy = "Send the page of `uv run chassis signoffs request legal`, then record the decision"
 
 
 class ProcurementSignoff(SignoffCheck, id="SGNPROCUREMENT", level="standard"):
     """The procurement sign-off is valid."""
 
     kind = "procurement"
-    remedy = "Send the page of `uv run chassis signoffs request procurement`, then record the decision"
 
 
 class RiskSignoff(SignoffCheck, id="SGNRISK", level="standard"):
     """The risk sign-off is valid."""
 
     kind = "risk"
-    remedy = "Send the page of `uv run chassis signoffs request risk`, then record the decision"
