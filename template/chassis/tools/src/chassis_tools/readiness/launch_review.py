@@ -20,6 +20,15 @@ from chassis_tools.readiness.repository import CheckFailed, CheckUnknown, Reposi
 FILE = "waivers.toml"
 MAX_DURATION = timedelta(days=90)
 
+# A module registers its checks when it is imported.
+for module in pkgutil.iter_modules(readiness.__path__, f"{readiness.__name__}."):
+    if ".checks_" in module.name:
+        import_module(module.name)
+
+TIERS: tuple[RiskTier, ...] = get_args(RiskTier.__value__)
+CHECKS = tuple(sorted((check() for check in Check.registered), key=lambda check: tuple(Family).index(check.family)))
+"""Every check, family by family; `chassis/handbook/launch.md` is generated from it."""
+
 
 class Waiver(Section):
     """One check that need not pass for a limited time."""
@@ -69,16 +78,6 @@ def load_waivers(root: Path, check_ids: Collection[str]) -> dict[str, Waiver]:
                 f"{FILE}: waive.{check_id}", "no such check", "Write an id that `chassis ready --all` prints"
             )
     return waivers
-
-
-# A module registers its checks when it is imported.
-for module in pkgutil.iter_modules(readiness.__path__, f"{readiness.__name__}."):
-    if ".checks_" in module.name:
-        import_module(module.name)
-
-TIERS: tuple[RiskTier, ...] = get_args(RiskTier.__value__)
-CHECKS = tuple(sorted((check() for check in Check.registered), key=lambda check: tuple(Family).index(check.family)))
-"""Every check, family by family; `chassis/handbook/launch.md` is generated from it."""
 
 
 @dataclass(frozen=True, slots=True)
