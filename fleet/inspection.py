@@ -14,7 +14,7 @@ from chassis.config.project import find_project
 from chassis.errors import ConfigError
 from chassis_tools.governance.signoffs import BLOCKS_RELEASE, SignOff, load_signoffs, signoff_statuses
 from chassis_tools.readiness.launch_review import CHECKS, load_waivers, run_checks
-from chassis_tools.updates.commands import load_answers_file
+from chassis_tools.updates.copier import load_answers_file
 from chassis_tools.updates.status import compare_with_template
 from chassis_tools.updates.template_repository import TemplateRepository
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from answer_sets import CONFIG
-from chassis_tools.updates.commands import COPIER
+from chassis_tools.updates.copier import COPIER
 from cli_runner import run
 from generated_project import commit, git
 from template_releases import append_line, generate_repository, tag_release, template_repository

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import yaml
-from chassis_tools.updates.commands import git, git_list
+from chassis_tools.updates.git import git, git_list
 from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, PATHS_FILE, owner_of, parse_path_owners
 from chassis_tools.updates.template_repository import TemplateRepository
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from answer_sets import ROOT
-from chassis_tools.updates.commands import load_answers_file, unmerged_files
+from chassis_tools.updates.copier import load_answers_file
+from chassis_tools.updates.git import unmerged_files
 from chassis_tools.updates.path_ownership import PathOwners, load_path_owners, owner_of
 from copier import run_update
 from former_releases import BUDGET, CURRENT, FORMER_RELEASES, RENAMED_QUESTIONS, template_with_releases

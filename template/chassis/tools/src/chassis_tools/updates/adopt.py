@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from chassis.errors import ConfigError
 from chassis_tools.governance.derived_files import DERIVED_FILES, is_hand_written
-from chassis_tools.updates.commands import ANSWERS_FILE, AnswersFile, git, git_list, load_answers_file
+from chassis_tools.updates.copier import ANSWERS_FILE, AnswersFile, load_answers_file
+from chassis_tools.updates.git import git, git_list
 from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, find_drift
 from chassis_tools.updates.python_settings import (
     IMPORT_FOLDERS,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis_tools.updates.commands import git, git_list
+from chassis_tools.updates.git import git, git_list
 
 PATHS_FILE = "chassis/paths.txt"
 CHASSIS_FOLDER = "chassis/"

@@ -10,7 +10,8 @@ from chassis.config.project import Project
 from chassis.errors import ConfigError
 from chassis_tools.governance.derived_files import out_of_date_files
 from chassis_tools.governance.file_contents import load_decisions
-from chassis_tools.updates.commands import ANSWERS_FILE, AnswersFile, load_answers_file, unmerged_files
+from chassis_tools.updates.copier import ANSWERS_FILE, AnswersFile, load_answers_file
+from chassis_tools.updates.git import unmerged_files
 from chassis_tools.updates.path_ownership import Drift, find_drift, load_path_owners
 from chassis_tools.updates.template_repository import (
     CHANGES_FILE,

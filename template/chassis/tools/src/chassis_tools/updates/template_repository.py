@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from chassis.config.toml_file import Section, config_error_from
 from chassis.errors import ConfigError
-from chassis_tools.updates.commands import git, git_list
+from chassis_tools.updates.git import git, git_list
 from chassis_tools.updates.path_ownership import PATHS_FILE, owner_of, parse_path_owners
 
 CHANGES_FILE = "chassis/changes.toml"

@@ -5,17 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chassis_tools.updates.commands import (
-    ANSWERS_FILE,
-    AnswersFile,
-    UpdateBranch,
-    git,
-    git_list,
-    load_answers_file,
-    run_copier_update,
-    unmerged_files,
-    update_branch,
-)
+from chassis_tools.updates.copier import ANSWERS_FILE, AnswersFile, load_answers_file, run_copier_update
+from chassis_tools.updates.git import UpdateBranch, git, git_list, unmerged_files, update_branch
 from chassis_tools.updates.path_ownership import CHASSIS_FOLDER
 from chassis_tools.updates.status import Upstream, compare_with_template
 from chassis_tools.updates.template_repository import BehaviorChange, TemplateRepository, cloned_template
