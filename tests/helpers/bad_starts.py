@@ -84,7 +84,7 @@ BAD_STARTS = (
         new='provider = "acme"',
     ),
     BadStart(
-        "a destination that nobody described",
+        "a destination that is not described",
         "the model 'gpt' has the unknown destination 'moon'. Add [destinations.moon]",
         file=CONSTRAINTS,
         old='destination = "openai"',
