@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import yaml
 from running_service import Service
 from shell import TIMEOUT_SECONDS, Program, free_port, require_program
 
@@ -16,6 +17,9 @@ QUICK = "1s"
 """How often it looks, and how long an alert has to last: minutes in production."""
 
 TIMES = re.compile(r"^(\s+(?:for|scrape_interval|evaluation_interval)): \w+$", re.MULTILINE)
+
+PLACES = {"alerts": "rules/", "objectives": "rules/", "targets": ""}
+"""Where the settings expect each file of `ops/`, as compose.yaml mounts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +71,14 @@ class Prometheus:
 def prometheus(service: Service, folder: Path) -> Generator[Prometheus]:
     """Run a server with the project's own settings and rules as long as the context lasts; only times are shortened."""
     require_program("prometheus")
-    ops = service.project.folder / "ops"
+    project = service.project.folder
+    compose = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))
+    texts = {"prometheus": compose["configs"]["prometheus"]["content"]}
+    texts |= {name: (project / f"ops/{name}.yaml").read_text(encoding="utf-8") for name in PLACES}
     (folder / "rules").mkdir()
-    for name, place in {"alerts": "rules/", "objectives": "rules/", "prometheus": "", "targets": ""}.items():
-        text = (ops / f"{name}.yaml").read_text(encoding="utf-8")
-        text = TIMES.sub(rf"\1: {QUICK}", text)
-        text = text.replace("service:8000", service.address.removeprefix("http://"))
-        (folder / f"{place}{name}.yaml").write_text(text, encoding="utf-8")
+    for name, text in texts.items():
+        quick = TIMES.sub(rf"\1: {QUICK}", text).replace("service:8000", service.address.removeprefix("http://"))
+        (folder / f"{PLACES.get(name, '')}{name}.yaml").write_text(quick, encoding="utf-8")
     listen = f"127.0.0.1:{free_port()}"
     settings = (f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data")
     with service.project.start("prometheus", *settings, f"--web.listen-address={listen}") as program:
