@@ -9,7 +9,7 @@ from copier import run_copy
 
 ROOT = Path(__file__).parents[1]
 CACHES = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis", ".uv", ".venv")
-OF_ITS_OWN = re.compile(r"\w+_API_KEY|(CHASSIS|OTEL)_\w+|DATABASE_URL|LOCAL_MODEL_URL")
+OF_ITS_OWN = re.compile(r"\w+_API_KEY|(CHASSIS|OTEL)_\w+")
 """Variables of whoever measures, which would make their service another one."""
 CLI = "from chassis.cli.main import main; main()"
 """`chassis`, which is not installed in a project that is only measured."""

@@ -91,7 +91,7 @@ def test_the_ledger_covers_every_bill_and_keeps_its_limit(
     with database_url(dialect, tmp_path) as url, faulty_vendor() as vendor:
         storm.write_stormy_repository(tmp_path, vendor.url("lies", bills.behave), CHANGES)
         key = asyncio.run(storm.new_key(url))
-        with replicas(tmp_path, storm.REPLICAS, DATABASE_URL=url) as fleet:
+        with replicas(tmp_path, storm.REPLICAS, CHASSIS_DATABASE_URL=url) as fleet:
             asyncio.run(storm.make(weather, REQUESTS, fleet, key))
             codes = [replica.stop() for replica in fleet]
         accounts = asyncio.run(balances(url))

@@ -8,7 +8,7 @@ RUN := $(UV) run --frozen
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: uv.lock .env ## Install everything; can be repeated safely
+setup: uv.lock ## Install everything; can be repeated safely
 	$(UV) sync --quiet --inexact
 	$(RUN) chassis sync
 	@git rev-parse --git-dir >/dev/null 2>&1 || { git init --quiet --initial-branch main && git add --all; }
@@ -48,9 +48,6 @@ local-model: .venv ## Run a small language model on this machine, without a key
 # The first lock uses the versions that the template was tested with; `uv lock --upgrade` upgrades them.
 uv.lock:
 	$(UV) add --quiet --no-sync --constraints chassis/tested.txt --requirements /dev/null
-
-.env:
-	cp .env.example .env
 
 .venv:
 	@echo 'Nothing is installed yet. Run: make setup' >&2; exit 2

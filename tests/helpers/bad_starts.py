@@ -120,8 +120,8 @@ BAD_STARTS = (
     ),
     BadStart(
         "a database of another kind",
-        "DATABASE_URL: the value begins with 'mysql'. Write sqlite:///var/service.db",
-        variables={"DATABASE_URL": "mysql://db/x"},
+        "CHASSIS_DATABASE_URL: the value begins with 'mysql'. Write sqlite:///var/service.db",
+        variables={"CHASSIS_DATABASE_URL": "mysql://db/x"},
     ),
     BadStart(
         "an unknown environment",

@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 60.0
 """How long a program may take to print what a test waits for."""
 UNSET_VARIABLES = re.compile(
     r"(OTEL|CHASSIS|PYTEST|PYTHON|MAKE|GIT_AUTHOR|GIT_COMMITTER)\w*"
-    r"|\w+_API_KEY|VIRTUAL_ENV|UV_PYTHON|MFLAGS|DATABASE_URL|LOCAL_MODEL_URL"
+    r"|\w+_API_KEY|VIRTUAL_ENV|UV_PYTHON|MFLAGS"
 )
 """Variables of the developer's environment that a new user would not have."""
 

@@ -115,7 +115,7 @@ def run(requests: int, server: Server, root: Path) -> tuple[Storm, Audit]:
     with faulty_vendor() as vendor:
         write_stormy_repository(root, vendor.url("storm", books.behave), CHANGES)
         key = asyncio.run(new_key(url))
-        with replicas(root, REPLICAS, DATABASE_URL=url) as fleet:
+        with replicas(root, REPLICAS, CHASSIS_DATABASE_URL=url) as fleet:
             storm = Storm()
             worst = asyncio.run(_probed(storm, fleet, key, books, url))
             asyncio.run(make(storm, requests, fleet, key))

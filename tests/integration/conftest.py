@@ -32,13 +32,13 @@ def set_up_project(template: Path, newcomers_shell: Shell) -> Shell:
 
 @pytest.fixture(scope="module")
 def project(set_up_project: Shell, tmp_path_factory: pytest.TempPathFactory) -> Generator[Shell]:
-    """Return that project with an empty database, and put back the files that a test of it may change."""
-    files = [set_up_project.folder / name for name in ("constraints.toml", ".env")]
-    before = {file: file.read_bytes() for file in files}
+    """Return that project with an empty database, and undo what a test of it may change."""
+    constraints = set_up_project.folder / "constraints.toml"
+    before = constraints.read_bytes()
     database = tmp_path_factory.mktemp("database") / "service.db"
-    yield set_up_project.with_variables(DATABASE_URL=f"sqlite:///{database}")
-    for file, content in before.items():
-        file.write_bytes(content)
+    yield set_up_project.with_variables(CHASSIS_DATABASE_URL=f"sqlite:///{database}")
+    constraints.write_bytes(before)
+    (set_up_project.folder / "var/local-model.env").unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")

@@ -39,10 +39,11 @@ def test_the_model_answers(asking: Service, reply: Reply) -> None:
     assert body["answer"]["text"] not in {source["quote"] for source in body["answer"]["sources"]}
 
 
-def test_env_says_where_the_model_listens(asking: Service) -> None:
-    """`make local-model` fills the line that `.env` keeps for it, so that `make serve` finds the model."""
-    settings = (asking.project.folder / ".env").read_text(encoding="utf-8").splitlines()
-    assert [line for line in settings if "LOCAL_MODEL_URL" in line] == ["LOCAL_MODEL_URL=http://127.0.0.1:8081/v1"]
+def test_a_file_says_where_the_model_listens(asking: Service) -> None:
+    """`make local-model` writes its address into a file of its own, so that `make serve` finds the model."""
+    settings = (asking.project.folder / "var/local-model.env").read_text(encoding="utf-8")
+    assert settings == "CHASSIS_LOCAL_MODEL_URL=http://127.0.0.1:8081/v1\n"
+    assert not (asking.project.folder / ".env").exists()
 
 
 def test_the_walk_is_drawn(asking: Service, reply: Reply) -> None:

@@ -108,7 +108,7 @@ def test_a_dead_model_calls_somebody(eventful: Prometheus) -> None:
 
 def test_a_lost_database_calls_somebody(eventful: Prometheus, served: Service) -> None:
     """Its file disappears: the next look of the service at its gauges says so, and each request fails."""
-    url = served.project.environment["DATABASE_URL"]
+    url = served.project.environment["CHASSIS_DATABASE_URL"]
     Path(url.removeprefix("sqlite:///")).unlink()
     for failing in range(40):
         assert served.ask(next(QUESTIONS)).status == 503

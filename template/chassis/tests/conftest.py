@@ -31,7 +31,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_repository(tmp_path)
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "sample"\n[tool.chassis]\ntask = "sample_task:TASK"\n')
     (tmp_path / "constraints.toml").write_text(CONSTRAINTS.replace("refuse = []", 'refuse = ["card"]'))
-    for name in ("CHASSIS_ENV", "DATABASE_URL", "LOCAL_MODEL_URL"):
+    for name in ("CHASSIS_ENV", "CHASSIS_DATABASE_URL", "CHASSIS_LOCAL_MODEL_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)

@@ -36,11 +36,11 @@ def test_the_command_switches_models_off_and_on(
     for arguments in (("status",), ("off", "--by", "ann", "--reason", "bad words"), ("status",), ("on",), ("status",)):
         assert run("models", *arguments) == 0
         printed.append(capsys.readouterr().out.strip())
-    monkeypatch.setenv("MODELS_OFF", "1")
+    monkeypatch.setenv("CHASSIS_MODELS_OFF", "1")
     run("models", "status")
 
     assert printed[0] == printed[3] == printed[4] == "The models are on."
     assert printed[1].startswith("The models are off. The baseline and people answer")
     assert printed[2].startswith("The models have been off since 20")
     assert printed[2].endswith("UTC, by ann: bad words")
-    assert capsys.readouterr().out.strip() == "The models are off: MODELS_OFF is set in this environment."
+    assert capsys.readouterr().out.strip() == "The models are off: CHASSIS_MODELS_OFF is set in this environment."

@@ -79,7 +79,7 @@ def test_sigterm_loses_no_call(vendor: FaultyVendor, tmp_path: Path) -> None:
 def test_sigkill_leaves_a_consistent_database(vendor: FaultyVendor, tmp_path: Path) -> None:
     """The worst case of a running request stays reserved, referrals still wait, and the next process works."""
     write_faulty_repository(tmp_path, vendor.url("first", hang))
-    with process(tmp_path, "--port", "0", MODELS_OFF="true") as service:
+    with process(tmp_path, "--port", "0", CHASSIS_MODELS_OFF="true") as service:
         assert service.stdout
         address = first_match(service.stdout, r"listens on (http://[\d.:]+)")
         key = first_match(service.stdout, r"(ck_\S+)")

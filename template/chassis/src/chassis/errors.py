@@ -130,4 +130,4 @@ class TooManyModelRequests(ModelsFailed):
 
 
 class ModelsOff(ModelsFailed):
-    """The kill switch is on: by `chassis models off`, or by `MODELS_OFF` in the environment."""
+    """The kill switch is on: by `chassis models off`, or by `CHASSIS_MODELS_OFF` in the environment."""

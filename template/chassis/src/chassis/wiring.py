@@ -92,7 +92,7 @@ async def wire(
         for model in models.values():
             if isinstance(model, VendorModel):
                 open_parts.push_async_callback(model.close)
-        identity = Identity(project.name, project.version, settings.chassis_env, owner.handle)
+        identity = Identity(project.name, project.version, settings.env, owner.handle)
         telemetry = start_telemetry(identity, project.root / "var")
         open_parts.callback(telemetry.shutdown)
         instruments = telemetry.instruments

@@ -40,7 +40,7 @@ def status() -> None:
         reason = f": {state.reason}" if state.reason else ""
         typer.echo(f"The models have been off since {state.since:%Y-%m-%d %H:%M:%S} UTC, by {state.by}{reason}")
     elif load_settings(find_project().root).models_off:
-        typer.echo("The models are off: MODELS_OFF is set in this environment.")
+        typer.echo("The models are off: CHASSIS_MODELS_OFF is set in this environment.")
     else:
         typer.echo("The models are on.")
 

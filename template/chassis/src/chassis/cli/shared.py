@@ -20,7 +20,7 @@ def run_with_database[T](project: Project, work: Callable[[Database], Awaitable[
     Nothing else of the service is needed for that: no task, no model, no API key.
 
     Raises:
-        ConfigError: `DATABASE_URL` is invalid, or the database cannot be opened.
+        ConfigError: `CHASSIS_DATABASE_URL` is invalid, or the database cannot be opened.
     """
 
     async def run() -> T:

@@ -14,29 +14,34 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from chassis.contract import Task
 from chassis.errors import ConfigError
 
+LOCAL_MODEL_FILE = "var/local-model.env"
+
 
 class Settings(BaseSettings):
-    """The environment variables, typed. They override `.env`, and an empty variable counts as not set."""
+    """The environment variables, typed. They override `.env`, and an empty variable counts as not set.
 
-    model_config = SettingsConfigDict(env_ignore_empty=True)
+    Each is named `CHASSIS_` and the field, except for the keys of vendors, which keep the names that their SDKs read.
+    """
 
-    chassis_env: Literal["development", "production"] = "development"
+    model_config = SettingsConfigDict(env_prefix="CHASSIS_", env_ignore_empty=True, populate_by_name=True)
+
+    env: Literal["development", "production"] = "development"
     """In `production` the service logs JSON and never creates an API key by itself."""
     database_url: str = Field(default="sqlite:///var/service.db", repr=False)
     """The database of budgets, review queue, reply cache and API keys. A relative path starts in the project."""
     models_off: bool = False
     """Turns the kill switch on for this process, regardless of `chassis models`."""
-    openai_api_key: SecretStr | None = None
-    anthropic_api_key: SecretStr | None = None
-    gemini_api_key: SecretStr | None = None
-    openai_compatible_api_key: SecretStr | None = None
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    anthropic_api_key: SecretStr | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
+    gemini_api_key: SecretStr | None = Field(default=None, validation_alias="GEMINI_API_KEY")
+    openai_compatible_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_COMPATIBLE_API_KEY")
     local_model_url: str | None = None
-    """The URL of the local model; `make local-model` writes it into `.env`."""
+    """The URL of the local model; while `make local-model` runs, it is in `LOCAL_MODEL_FILE`."""
 
     @property
     def production(self) -> bool:
         """Return whether this is a production installation."""
-        return self.chassis_env == "production"
+        return self.env == "production"
 
 
 def load_settings(root: Path) -> Settings:
@@ -46,11 +51,15 @@ def load_settings(root: Path) -> Settings:
         ConfigError: A variable has an invalid value.
     """
     try:
-        load_dotenv(root / ".env")  # into the environment, because OpenTelemetry reads its variables only from there
+        # Into the environment, because OpenTelemetry reads its variables only from there.
+        load_dotenv(root / ".env")
+        load_dotenv(root / LOCAL_MODEL_FILE)
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        raise ConfigError(str(first["loc"][0]).upper(), f"the value is {first['input']!r}", first["msg"]) from None
+        raise ConfigError(
+            f"CHASSIS_{first['loc'][0]}".upper(), f"the value is {first['input']!r}", first["msg"]
+        ) from None
 
 
 type Forge = Literal["github", "gitlab"]

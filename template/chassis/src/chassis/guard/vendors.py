@@ -20,7 +20,7 @@ REQUIRED_VARIABLES: dict[Provider, str] = {
     "anthropic": "ANTHROPIC_API_KEY",
     "google": "GEMINI_API_KEY",
     "openai-compatible": "OPENAI_COMPATIBLE_API_KEY",
-    "local": "LOCAL_MODEL_URL",
+    "local": "CHASSIS_LOCAL_MODEL_URL",
 }
 """The environment variable that a provider's models need."""
 

@@ -1,4 +1,4 @@
-"""Opens the database that `DATABASE_URL` names."""
+"""Opens the database that `CHASSIS_DATABASE_URL` names."""
 
 import re
 import sqlite3
@@ -30,7 +30,7 @@ async def open_database(url: str, root: Path) -> Database:
     if urlsplit(url).scheme == POSTGRES_SCHEME:
         return await _open_postgres(url)
     raise ConfigError(
-        "DATABASE_URL",
+        "CHASSIS_DATABASE_URL",
         f"the value begins with {url.partition(':')[0]!r}",
         f"Write {SQLITE_PREFIX}var/service.db, another path, or {POSTGRES_SCHEME}://user:password@host/name",
     )
@@ -42,7 +42,7 @@ async def _open_sqlite(path: Path) -> Database:
         return await SqliteDatabase.open(path)
     except (OSError, sqlite3.Error, DatabaseUnavailable) as error:
         problem = f"{path} cannot be opened ({error})"
-        raise ConfigError("DATABASE_URL", problem, "Name a file that this process can write") from error
+        raise ConfigError("CHASSIS_DATABASE_URL", problem, "Name a file that this process can write") from error
 
 
 async def _open_postgres(url: str) -> Database:
@@ -50,12 +50,12 @@ async def _open_postgres(url: str) -> Database:
         from chassis.store.postgres import PostgresDatabase
     except ModuleNotFoundError:
         remedy = "Run `uv add 'ai-service-chassis[postgres]'`"
-        raise ConfigError("DATABASE_URL", "the driver for PostgreSQL is not installed", remedy) from None
+        raise ConfigError("CHASSIS_DATABASE_URL", "the driver for PostgreSQL is not installed", remedy) from None
     try:
         return await PostgresDatabase.open(url)
     except (DatabaseUnavailable, ValueError) as error:
         problem = f"{_without_password(url)} cannot be opened ({_printable_reason(error)})"
-        raise ConfigError("DATABASE_URL", problem, "Start the server, or correct the URL") from error
+        raise ConfigError("CHASSIS_DATABASE_URL", problem, "Start the server, or correct the URL") from error
 
 
 def _printable_reason(error: DatabaseUnavailable | ValueError) -> str:

@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.util
-import re
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
@@ -10,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from chassis.config.constraints import load_constraints
-from chassis.config.project import find_project
+from chassis.config.project import LOCAL_MODEL_FILE, find_project
 from chassis.errors import ConfigError
 
-URL_VARIABLE = "LOCAL_MODEL_URL"
+URL_VARIABLE = "CHASSIS_LOCAL_MODEL_URL"
 CONTEXT_TOKENS = 8192
 """The context length that SmolLM2 was trained with; enough for a question and its passages."""
 
@@ -26,13 +25,17 @@ def local_model(port: Annotated[int, typer.Option(help="The port to listen on")]
         raise ConfigError("constraints.toml: models", problem, "Add one, or the model is never used")
     server = _start_server(_find_weights(), port)
     url = f"{server.listening_address}/v1"
-    _write_url(root / ".env", url)
-    typer.echo(f"SmolLM2 (135 million parameters) is listening on {url}, set as {URL_VARIABLE} in .env.")
+    file = root / LOCAL_MODEL_FILE
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"{URL_VARIABLE}={url}\n", encoding="utf-8")
+    typer.echo(f"SmolLM2 (135 million parameters) is listening on {url}, set as {URL_VARIABLE} in {LOCAL_MODEL_FILE}.")
     typer.echo("From another terminal, run: make ask Q='...'. The model is small and often wrong. Ctrl-C stops it.")
     try:
         Event().wait()
     except KeyboardInterrupt:
-        typer.echo(f"Stopped. While {URL_VARIABLE} is set in .env, calls try this model first and then fall back.")
+        typer.echo("Stopped.")
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _find_weights() -> Path:
@@ -62,13 +65,3 @@ def _start_server(weights: Path, port: int) -> Any:
     except RuntimeError as error:
         problem = f"the model cannot listen on this port ({error})"
         raise ConfigError(f"--port {port}", problem, "Choose another port") from None
-
-
-def _write_url(env: Path, url: str) -> None:
-    """Set the variable in `.env`, in place of an earlier value or of the commented-out example."""
-    line = f"{URL_VARIABLE}={url}"
-    text = env.read_text(encoding="utf-8") if env.is_file() else ""
-    text, count = re.subn(rf"^#?\s*{URL_VARIABLE}=.*$", line, text, count=1, flags=re.MULTILINE)
-    if not count:
-        text += ("" if not text or text.endswith("\n") else "\n") + line + "\n"
-    env.write_text(text, encoding="utf-8")
