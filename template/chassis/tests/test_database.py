@@ -144,10 +144,7 @@ def test_columns_of_a_later_release_are_ignored(store_url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        (
-            "mysql://x",
-            r"CHASSIS_DATABASE_URL: the value begins with 'mysql'. Write sqlite:///var/service.db, another path, or",
-        ),
+        ("mysql://x", r"DATABASE_URL: the value begins with 'mysql'. Write sqlite:///var/service.db, another path, or"),
         ("sqlite:///file/x.db", "cannot be opened"),
         ("sqlite:///none", r"none cannot be opened \(The database is damaged\). Name a file that this"),
         ("postgresql://me:secret@/db?host=/nowhere", r"postgresql:///db cannot be opened \(.*\). Start the server, or"),

