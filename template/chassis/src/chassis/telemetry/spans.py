@@ -31,6 +31,11 @@ DELETE FROM spans WHERE trace_id NOT IN (
 """
 DELETE_EXCESS = "DELETE FROM spans WHERE rowid <= (SELECT max(rowid) FROM spans) - ?"
 """Bounds the spans of one trace too: a caller may send the same `traceparent` with every request."""
+PRAGMAS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL; -- a power failure may lose the last spans, but no export waits for the disk
+PRAGMA cache_size = -256; -- kB; what is written is seldom read
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +70,27 @@ class SpanStore(SpanExporter):
         path: The file. It is created with its folder if necessary.
         keep: The number of traces to keep.
         keep_spans: The number of spans to keep, of all traces together.
+        delete_every: The number of new spans after which the oldest are deleted, because that reads all of them.
     """
 
-    def __init__(self, path: Path, keep: int = 500, keep_spans: int = 20_000) -> None:
+    def __init__(self, path: Path, keep: int = 500, keep_spans: int = 20_000, delete_every: int = 100) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._keep, self._keep_spans = keep, keep_spans
+        self._keep, self._keep_spans, self._delete_every = keep, keep_spans, delete_every
         self._lock = threading.Lock()
         # The exporter's thread writes and the main thread closes, so the lock replaces the check of the thread.
         self._database = sqlite3.connect(path, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.executescript(CREATE)
+        self._database.executescript(PRAGMAS + CREATE)
+        self._until_deletion = 0  # a command exports only a few spans, so the first export deletes too
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Store spans and delete the oldest traces."""
+        """Store spans and, every so often, delete the oldest traces."""
         with self._lock, self._database as transaction:
             transaction.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, spans))
-            transaction.execute(DELETE_EXCESS, (self._keep_spans,))
-            transaction.execute(DELETE_OLD, (self._keep,))
+            self._until_deletion -= len(spans)
+            if self._until_deletion <= 0:
+                transaction.execute(DELETE_EXCESS, (self._keep_spans,))
+                transaction.execute(DELETE_OLD, (self._keep,))
+                self._until_deletion = self._delete_every
         return SpanExportResult.SUCCESS
 
     def find(self, identifier: str) -> list[StoredSpan]:
