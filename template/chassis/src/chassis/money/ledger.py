@@ -18,7 +18,7 @@ import structlog
 from chassis.clock import now, to_timestamp
 from chassis.errors import BudgetExhausted, DatabaseUnavailable
 from chassis.money.accounts import Account, Balance, Reservation
-from chassis.money.statements import STATEMENTS
+from chassis.money.statements import statements_for
 from chassis.store.database import LOCK_TIMEOUT_SECONDS, Connection, Database
 from chassis.usd import NanoUsd, to_usd
 
@@ -40,7 +40,7 @@ class Ledger:
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = now) -> None:
         self._database, self._clock = database, clock
-        self._statements = STATEMENTS[database.dialect](database)
+        self._statements = statements_for(database)
         self._running: set[asyncio.Task[object]] = set()
 
     async def reserve(self, accounts: Sequence[Account], amount: NanoUsd) -> Reservation:

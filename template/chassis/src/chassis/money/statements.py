@@ -15,6 +15,7 @@ from typing import Protocol
 from chassis.clock import to_timestamp
 from chassis.money.accounts import Account, Reservation, budget_exhausted
 from chassis.store.database import Database
+from chassis.store.sqlite import Run, SqliteDatabase
 from chassis.usd import NanoUsd
 
 # The first row of an account is inserted if the amount is within the limit; an existing one is updated if there is
@@ -91,30 +92,31 @@ class LedgerStatements(Protocol):
 class SqliteStatements:
     """One transaction for each operation, with one statement for each account."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
 
     async def reserve(self, reservation: Reservation, accounts: Sequence[Account]) -> None:
         """Write to one account after the other; the error of one without room rolls the transaction back."""
-        async with self._database.transaction() as tx:
+        keys, opened_at = json.dumps(reservation.keys), to_timestamp(reservation.opened_at)
+
+        def reserve(run: Run) -> None:
             for account in accounts:
-                if not await tx.execute(SQLITE_RESERVE, account.key, reservation.amount, account.limit):
+                if not run(SQLITE_RESERVE, account.key, reservation.amount, account.limit).rowcount:
                     raise budget_exhausted(account, reservation.amount)
-            await tx.execute(
-                INSERT_RESERVATION,
-                reservation.id,
-                json.dumps(reservation.keys),
-                reservation.amount,
-                to_timestamp(reservation.opened_at),
-            )
+            run(INSERT_RESERVATION, reservation.id, keys, reservation.amount, opened_at)
+
+        await self._database.transact(reserve)
 
     async def settle(self, reservation: Reservation, spent: NanoUsd) -> None:
         """Delete the reservation and, if it was still there, charge the accounts."""
-        async with self._database.transaction() as tx:
+
+        def settle(run: Run) -> None:
             # The deleted amount and not `reservation.amount` is freed: it is 0 if the reservation was released.
-            for closed in await tx.fetch(SQLITE_CLOSE, reservation.id):
+            for (reserved,) in run(SQLITE_CLOSE, reservation.id).fetchall():
                 for key in reservation.keys:
-                    await tx.execute(SQLITE_CHARGE, key, closed["amount"], spent)
+                    run(SQLITE_CHARGE, key, reserved, spent)
+
+        await self._database.transact(settle)
 
 
 class PostgresStatements:
@@ -146,5 +148,6 @@ class PostgresStatements:
         await self._database.execute(POSTGRES_SETTLE, reservation.id, json.dumps(reservation.keys), spent)
 
 
-STATEMENTS = {"sqlite": SqliteStatements, "postgresql": PostgresStatements}
-"""By the dialect of the database."""
+def statements_for(database: Database) -> LedgerStatements:
+    """Return the statements for a database."""
+    return SqliteStatements(database) if isinstance(database, SqliteDatabase) else PostgresStatements(database)

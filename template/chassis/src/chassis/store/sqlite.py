@@ -9,10 +9,10 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from chassis.errors import DatabaseProblem, DatabaseUnavailable
 from chassis.store.database import LOCK_TIMEOUT_SECONDS, Connection, Row, Value, migrate
@@ -37,6 +37,14 @@ REASONS: dict[int, DatabaseProblem] = {
 """The problem of the file, by SQLite's primary result code. Any other code is a mistake in the statement."""
 
 
+class Run(Protocol):
+    """Runs a statement of an open transaction."""
+
+    def __call__(self, sql: str, *values: Value) -> sqlite3.Cursor:
+        """Return the cursor, which knows how many rows changed and yields those that were asked for."""
+        ...
+
+
 class SqliteDatabase:
     """An SQLite file in WAL mode, with one connection."""
 
@@ -45,7 +53,7 @@ class SqliteDatabase:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path, self._connection = path, connection
         self._file: tuple[int, int] | None = None
-        self._lock = asyncio.Lock()
+        self._lock, self._waiting = asyncio.Lock(), 0
         self._statements = _Statements(connection)
 
     @classmethod
@@ -75,14 +83,18 @@ class SqliteDatabase:
 
     async def fetch(self, sql: str, *values: Value) -> list[Row]:
         """Return the rows that a statement yields."""
-        async with self._running(sql, *values) as cursor:
+        cursor = await self._started(sql, *values)
+        try:
             with _translated_errors():
                 return _rows(cursor)
+        finally:
+            self._lock.release()
 
     async def execute(self, sql: str, *values: Value) -> int:
         """Return how many rows a statement changed."""
-        async with self._running(sql, *values) as cursor:
-            return cursor.rowcount
+        cursor = await self._started(sql, *values)
+        self._lock.release()
+        return cursor.rowcount
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection]:
@@ -90,40 +102,63 @@ class SqliteDatabase:
 
         With SQLite's default, two transactions could both read and then both fail to write.
         """
-        async with self._running("BEGIN IMMEDIATE"):
-            try:
-                yield self._statements
-                await self._statements.execute("COMMIT")
-            finally:  # an error, a cancellation or a failed COMMIT leaves the transaction open
-                if self._connection.in_transaction:
-                    self._connection.rollback()
+        await self._started("BEGIN IMMEDIATE")
+        try:
+            yield self._statements
+            await self._statements.execute("COMMIT")
+        finally:
+            self._end_transaction()
+
+    async def transact[T](self, work: Callable[[Run], T]) -> T:
+        """Return what a function returns that runs several statements as one.
+
+        It is like `transaction`, for a third of the time: the function cannot wait, so nothing has to be prepared for
+        that between two statements.
+        """
+        await self._started("BEGIN IMMEDIATE")
+        try:
+            with _translated_errors():
+                result = work(self._run)
+                self._connection.execute("COMMIT")
+                return result
+        finally:
+            self._end_transaction()
 
     async def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    @asynccontextmanager
-    async def _running(self, sql: str, *values: Value) -> AsyncGenerator[sqlite3.Cursor]:
-        """Run a statement. Until the context ends, no other task of this process can use the connection.
+    def _run(self, sql: str, *values: Value) -> sqlite3.Cursor:
+        return self._connection.execute(sql, _by_name(values))
+
+    def _end_transaction(self) -> None:
+        try:
+            if self._connection.in_transaction:  # after an error, a cancellation or a failed COMMIT
+                self._connection.rollback()
+        finally:
+            self._lock.release()
+
+    async def _started(self, sql: str, *values: Value) -> sqlite3.Cursor:
+        """Run a statement. Until the caller releases the lock, no other task of this process can use the connection.
 
         If another process has locked the file, release the connection before the next try, because other tasks may only
         want to read, which is possible meanwhile.
         """
         give_up_at = time.monotonic() + LOCK_TIMEOUT_SECONDS
         while True:
-            async with self._exclusive():
-                try:
-                    cursor = self._connection.execute(sql, _by_name(values))
-                except sqlite3.Error as error:
-                    if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
-                        raise _translated(error) from error
-                else:
-                    yield cursor
-                    return
+            await self._acquire_lock()
+            try:
+                return self._run(sql, *values)
+            except sqlite3.Error as error:
+                self._lock.release()
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                    raise _translated(error) from error
+            except BaseException:  # such as a number that is too large for SQLite
+                self._lock.release()
+                raise
             await asyncio.sleep(random.uniform(*BUSY_WAIT_SECONDS))  # noqa: S311 - not a secret
 
-    @asynccontextmanager
-    async def _exclusive(self) -> AsyncGenerator[None]:
+    async def _acquire_lock(self) -> None:
         """Have the connection alone, after waiting for other tasks of this process.
 
         Raises:
@@ -132,15 +167,17 @@ class SqliteDatabase:
         """
         if self._file is not None and _identity(self._path) != self._file:
             raise DatabaseUnavailable("gone")
+        if not self._lock.locked() and not self._waiting:
+            await self._lock.acquire()  # does not wait, so it needs no timeout, which would double its cost
+            return
+        self._waiting += 1
         try:
             async with asyncio.timeout(LOCK_TIMEOUT_SECONDS):
                 await self._lock.acquire()
         except TimeoutError as error:
             raise DatabaseUnavailable("too slow") from error
-        try:
-            yield
         finally:
-            self._lock.release()
+            self._waiting -= 1
 
 
 class _Statements:
