@@ -45,6 +45,22 @@ def test_a_sensitive_value_is_found_with_its_kind(kind: SensitiveKind, value: st
 
 
 @pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("phone", "+1234567"),
+        ("phone", "+49 30 901"),
+        ("national_id", "AB123456C"),
+        ("national_id", "AB 12 34 56 C"),
+        ("iban", "GB85ABCDEFGHIJKLMNOPQR"),
+        ("card", "4222222222222"),
+    ],
+)
+def test_a_value_with_few_digits_is_found(kind: SensitiveKind, value: str) -> None:
+    """A text with fewer digits than `FEWEST_DIGITS` is not searched, so these must not have fewer."""
+    assert [item.kind for item in Finder((kind,)).find(f"It is {value}.")] == [kind]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Order 4111 1111 1111 1112 is not a card: its checksum is wrong.",
