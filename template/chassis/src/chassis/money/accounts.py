@@ -6,7 +6,8 @@ nothing ever has to be reset. Days and months are UTC.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from chassis.clock import now
 from chassis.config.constraints import Constraints
@@ -84,14 +85,20 @@ def accounts_for(caller: str, constraints: Constraints, moment: datetime | None 
         moment: When, UTC; now if not given.
     """
     moment, cost = moment or now(), constraints.cost
-    day, month = f"{moment:%Y-%m-%d}", f"{moment:%Y-%m}"
-    day_left = _seconds_until(moment, _start_of_day(moment) + timedelta(days=1))
-    month_left = _seconds_until(moment, start_of_next_month(moment))
+    day, month, tomorrow, next_month = _period(moment.date())
+    day_left, month_left = _seconds_until(moment, tomorrow), _seconds_until(moment, next_month)
     return [
         Account(f"caller-day:{caller}:{day}", nano_usd(cost.per_caller_day_usd), day_left),
         Account(f"day:{day}", nano_usd(cost.per_day_usd), day_left),
         Account(f"month:{month}", nano_usd(cost.per_month_usd), month_left),
     ]
+
+
+@lru_cache(maxsize=2)
+def _period(day: date) -> tuple[str, str, datetime, datetime]:
+    """Return the names of a day and its month, and the moments at which they end."""
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return f"{day:%Y-%m-%d}", f"{day:%Y-%m}", start + timedelta(days=1), start_of_next_month(start)
 
 
 def check_request_budget(worst_case: NanoUsd, constraints: Constraints) -> None:
