@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import structlog
@@ -73,6 +73,9 @@ class CallResult:
         return bool(self.degraded) or no_draft
 
 
+RESULT_FACTS = tuple(field.name for field in fields(CallResult))
+
+
 @dataclass(frozen=True, slots=True)
 class CallLog:
     """Records calls.
@@ -107,7 +110,7 @@ class CallLog:
             self._record(task, call, span, result, time.perf_counter() - started)
 
     def _record(self, task: str, call: Call, span: Span, result: CallResult, seconds: float) -> None:
-        facts = asdict(result) | _usage(call)
+        facts = {fact: getattr(result, fact) for fact in RESULT_FACTS} | _usage(call)
         span.set_attributes({SPAN_ATTRIBUTES[fact]: value for fact, value in facts.items() if value is not None})
         failed = result.outcome == "failed"
         write = log.error if failed else log.info
