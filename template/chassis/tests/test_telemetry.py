@@ -71,6 +71,7 @@ def test_everything_is_sent_to_the_collector_at_shutdown(tmp_path: Path, monkeyp
         ("chassis.owner", "@acme/ai"),
     }
     assert collector.metric_names() == {"gen_ai.client.operation.duration"}
+    assert [exemplar.trace_id for exemplar in collector.exemplars()] == [span.trace_id]
     assert not (tmp_path / TRACES_FILE).exists()
 
 

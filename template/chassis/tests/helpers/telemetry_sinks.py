@@ -67,13 +67,21 @@ class Collector:
 
     def metric_names(self) -> set[str]:
         """Return the name of every metric received."""
-        return {
-            metric.name
+        return {metric.name for metric in self._metrics()}
+
+    def exemplars(self) -> list[Any]:
+        """Return the exemplars of every histogram received."""
+        points = [point for metric in self._metrics() for point in metric.histogram.data_points]
+        return [exemplar for point in points for exemplar in point.exemplars]
+
+    def _metrics(self) -> list[Any]:
+        return [
+            metric
             for request in self.metrics
             for resource in request.resource_metrics
             for scope in resource.scope_metrics
             for metric in scope.metrics
-        }
+        ]
 
 
 @contextmanager

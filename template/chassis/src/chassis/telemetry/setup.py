@@ -19,7 +19,7 @@ from uuid import uuid4
 import structlog
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, ExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -120,11 +120,13 @@ def start_telemetry(identity: Identity, var: Path) -> Telemetry:
     registry = CollectorRegistry()
     # A registry of its own, because the global one of prometheus_client would mix the metrics of several services.
     readers: list[MetricReader] = [PrometheusMetricReader(registry=registry, scope_info_enabled=False)]
+    exemplars: ExemplarFilter | None = AlwaysOffExemplarFilter()  # `/metrics` has no place for them
     if otlp_endpoint("metrics"):
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
-    tracers, meters = TracerProvider(resource=resource), MeterProvider(readers, resource)
+        exemplars = None  # as the environment says; by default those of sampled traces
+    tracers, meters = TracerProvider(resource=resource), MeterProvider(readers, resource, exemplar_filter=exemplars)
     if processor := _span_processor(var):
         tracers.add_span_processor(processor)
     _set_global_providers(tracers, meters)
