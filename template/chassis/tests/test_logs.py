@@ -1,13 +1,18 @@
 """Log lines: one format for the chassis and for libraries, without secrets and without questions."""
 
+import asyncio
+import errno
+import json
 import logging
-from io import StringIO
+from io import FileIO, StringIO, TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 import structlog
 from telemetry_sinks import Lines, started, stored
 
+from chassis.telemetry.log_line import MAX_LINE_LENGTH, LogStream
 from chassis.telemetry.logs import configure_logs
 
 
@@ -138,3 +143,92 @@ def test_tracebacks_in_tests_show_no_local_variables(capsys: pytest.CaptureFixtu
     screen = capsys.readouterr().out
     assert "ValueError: 18 letters" in screen
     assert question not in screen
+
+
+class Unshowable:
+    """A value whose text fails."""
+
+    def __repr__(self) -> str:
+        """Fail, as an object does that is not fully set up."""
+        raise AttributeError("no name yet")
+
+
+def itself() -> dict[str, object]:
+    """Return a dict that contains itself."""
+    value: dict[str, object] = {}
+    value["itself"] = value
+    return value
+
+
+UNUSUAL = {
+    "tuple as key": {("a", 1): 2},
+    "bytes as key": {b"a": 2},
+    "contains itself": itself(),
+    "no repr": Unshowable(),
+    "no repr, nested": [{"deep": Unshowable()}],
+    "not a number": float("nan"),
+    "endless number": 10**5000,
+    "deep": json.loads("[" * 900 + "]" * 900),
+    "half a surrogate pair": "\ud83d",
+    "long": ["xylophone"] * 100_000,
+}
+
+
+@pytest.mark.parametrize("production", [True, False])
+@pytest.mark.parametrize("value", UNUSUAL.values(), ids=UNUSUAL)
+def test_whatever_a_task_logs_is_one_line(lines: Lines, value: object, *, production: bool) -> None:
+    """What cannot be shown costs the value, not the call; the other values of the line stay."""
+    configure_logs(production=production, stream=lines)
+    structlog.get_logger().info("counted", value=value, key="ck_Zm9vYmFyYmF6cXV4Zm9v", order=7)
+    [line] = lines.getvalue().splitlines()
+    assert "counted" in line
+    assert "[SECRET]" in line
+    assert len(line) <= MAX_LINE_LENGTH
+    if production:
+        assert lines.parsed()[0]["order"] == 7
+
+
+def test_arguments_that_do_not_fit_are_one_line(lines: Lines) -> None:
+    """Wrong arguments of a log call, ours or a library's, raise nothing and hide their credentials."""
+    log, key = structlog.get_logger(), "ck_Zm9vYmFyYmF6cXV4Zm9v"
+    logging.getLogger("some.sdk").warning("retrying with %s after %d s", *[key])
+    logging.getLogger("some.sdk").error("%d", key)
+    log.info("counted %d", key)
+    log.warning("counted", *["no place for this"])
+    log.info("requested", method_name="POST")
+    log.error("planned", event="birthday")
+    log.info()
+    asyncio.run(log.ainfo("counted %d", key))
+    assert len(lines.parsed()) == 8
+    assert key not in lines.getvalue()
+    assert {line["level"] for line in lines.parsed()} == {"info", "warning", "error"}
+    assert lines.parsed()[4]["values"] == {"method_name": "POST"}
+
+
+class Full(StringIO):
+    """A stream on a full disk."""
+
+    def flush(self) -> None:
+        """Fail as the system does."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def closed() -> StringIO:
+    """Return a stream that is closed."""
+    stream = StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [Full(), closed(), TextIOWrapper(FileIO("/dev/full", "w"), "ascii")])
+def test_a_line_that_cannot_be_written_is_counted(lines: Lines, tmp_path: Path, stream: TextIO) -> None:
+    """It raises nothing, and the metric shows it."""
+    configure_logs(production=True, stream=stream)
+    telemetry, lost = started(tmp_path), LogStream.lost
+    structlog.get_logger().info("counted")
+    logging.getLogger("some.library").warning("counted")
+    assert LogStream.lost == lost + 2
+    page = telemetry.metrics_page()[0].decode()
+    assert f"chassis_log_lost_lines_total {lost + 2}.0" in page
+    telemetry.shutdown()
+    assert lines.getvalue() == ""

@@ -17,6 +17,7 @@ from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from chassis.privacy.finder import hide_secrets
 from chassis.telemetry.instruments import current_ids
+from chassis.telemetry.log_line import LogStream, guarded, guarded_logger
 
 QUIET_LOGGERS = ("httpx", "httpx2")
 """At INFO these log every request that they send, which spans already show."""
@@ -41,8 +42,8 @@ def configure_logs(*, production: bool, stream: TextIO | None = None) -> None:
     render = _json_processors() if production else _console_processors(stream or sys.stderr)
     structlog.configure(
         processors=[*shared, *render],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),
+        wrapper_class=guarded_logger(logging.INFO),
+        logger_factory=lambda *_: LogStream(stream or sys.stderr),
         cache_logger_on_first_use=False,  # a cached logger would keep writing to an earlier stream
     )
     # Lines of libraries arrive through the standard library. The formatter runs the same processors on them. The level
@@ -61,7 +62,7 @@ def configure_logs(*, production: bool, stream: TextIO | None = None) -> None:
 
 
 class _StreamHandler(logging.Handler):
-    """Writes with structlog's logger, and so under the same lock as the lines of the chassis."""
+    """Writes as structlog's loggers do."""
 
     def __init__(self, stream: TextIO | None, level: int) -> None:
         super().__init__(level)
@@ -69,20 +70,30 @@ class _StreamHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            structlog.WriteLogger(self._stream or sys.stderr).msg(self.format(record))
-        except Exception:  # noqa: BLE001 - a line that cannot be written must not stop a request
-            self.handleError(record)
+            line = self._format(record)
+        except Exception:  # noqa: BLE001 - a line that cannot be rendered must not stop a request
+            LogStream.lose()
+        else:
+            LogStream(self._stream or sys.stderr).write(line)
+
+    def _format(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except Exception as error:  # noqa: BLE001 - above all arguments that do not fit the text
+            arguments, record.args = record.args, None
+            record.msg = f"{record.msg} {arguments!r} ({type(error).__name__})"
+            return self.format(record)
 
 
 def _json_processors() -> list[Processor]:
     frames = structlog.processors.ExceptionRenderer(_frames_without_messages)
-    return [frames, _put_leading_keys_first, _hiding_secrets(JSONRenderer())]
+    return [frames, _put_leading_keys_first, guarded(_hiding_secrets(JSONRenderer(allow_nan=False)))]
 
 
-def _console_processors(stream: TextIO) -> list[Processor]:
-    colors = stream.isatty() and "NO_COLOR" not in os.environ
+def _console_processors(stream: TextIO | None) -> list[Processor]:
+    colors = stream is not None and not stream.closed and stream.isatty() and "NO_COLOR" not in os.environ
     console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
-    return [_hiding_secrets(console)]
+    return [guarded(_hiding_secrets(console))]
 
 
 def _add_trace(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
@@ -105,7 +116,10 @@ def _hiding_secrets(render: Processor) -> Processor:
 
 
 def _frames_without_messages(exc_info: ExcInfo) -> list[dict[str, Any]]:
-    return _without_messages(ExceptionDictTransformer(show_locals=False)(exc_info))
+    try:
+        return _without_messages(ExceptionDictTransformer(show_locals=False)(exc_info))
+    except Exception as error:  # noqa: BLE001 - the exception is a class of the team or of a library
+        return [{"exc_type": exc_info[0].__name__, "log_error": type(error).__name__}]
 
 
 def _without_messages(stacks: list[dict[str, Any]]) -> list[dict[str, Any]]:

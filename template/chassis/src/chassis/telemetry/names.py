@@ -66,6 +66,7 @@ BUDGET_LOST_RESERVATIONS = "chassis.budget.lost_reservations"
 REVIEW_OPEN = "chassis.review.open"
 REVIEW_OVERDUE = "chassis.review.overdue"
 DATABASE_UP = "chassis.database.up"
+LOG_LOST_LINES = "chassis.log.lost_lines"
 
 # The one log event of each call
 CALL_FINISHED = "call.finished"

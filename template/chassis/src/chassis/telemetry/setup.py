@@ -28,7 +28,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from chassis.errors import ConfigError
 from chassis.telemetry import names
-from chassis.telemetry.instruments import Instruments, create_instruments
+from chassis.telemetry.instruments import SCOPE, Instruments, create_instruments
+from chassis.telemetry.log_line import LogStream
 from chassis.telemetry.spans import TRACES_FILE, SpanStore
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def start_telemetry(identity: Identity, var: Path) -> Telemetry:
     tracers, meters = TracerProvider(resource=resource), MeterProvider(readers, resource, exemplar_filter=exemplars)
     if processor := _span_processor(var):
         tracers.add_span_processor(processor)
+    _count_lost_lines(meters)
     _set_global_providers(tracers, meters)
     return Telemetry(tracers, meters, create_instruments(tracers, meters), registry)
 
@@ -174,6 +176,15 @@ def _span_processor(var: Path) -> BatchSpanProcessor | None:
     except (OSError, sqlite3.Error) as error:
         log.warning("spans.not_stored", folder=str(var), reason=str(error))  # without traces the service still works
         return None
+
+
+def _count_lost_lines(meters: MeterProvider) -> None:
+    meters.get_meter(SCOPE).create_observable_counter(
+        names.LOG_LOST_LINES,
+        [lambda _: [metrics.Observation(LogStream.lost)]],
+        "{line}",
+        "Log lines that could not be written, of this process.",
+    )
 
 
 def _set_global_providers(tracers: TracerProvider, meters: MeterProvider) -> None:

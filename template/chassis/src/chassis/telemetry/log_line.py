@@ -1,0 +1,167 @@
+"""Renders and writes log lines. Nothing in them can raise: a value that cannot be shown costs the value or the line."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import wraps
+from itertools import islice
+from threading import Lock
+from typing import Any, TextIO, cast
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from chassis.contract import Json
+
+MAX_LINE_LENGTH = 64 * 1024
+"""In characters: enough for the stack frames of a chain of exceptions. Values of a longer line are cut."""
+CUT_LENGTH = 8 * 1024
+"""How much of all values together stays in a line that is too long or cannot be rendered as it is. In characters, of
+which JSON may need twelve for one."""
+MAX_ITEMS, MAX_DEPTH = 100, 8
+ITEM_LENGTH = 8
+"""What an item counts besides its text, for quotes and separators."""
+MAX_INTEGER = 2**63 - 1
+LEVELS = {"log": "info", "msg": "info", "warn": "warning", "exception": "error", "fatal": "critical"}
+"""The levels of the logger's methods that are not named after one."""
+METHODS = ("debug", "info", "warning", "error", "critical", *LEVELS)
+
+
+class LogStream:
+    """Writes rendered lines to a stream. A line that the stream does not take is lost and counted.
+
+    Args:
+        stream: Where to write, or None if the process has no such stream. Then every line is lost.
+    """
+
+    lost = 0
+    """How many lines this process has lost. A process has one log, so all instances share the count."""
+    _lock = Lock()
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        """Write one line. Lines of several threads do not mix."""
+        if self._stream is None:
+            return self.lose()
+        try:
+            with self._lock:
+                self._stream.write(f"{line}\n")
+                self._stream.flush()
+        except Exception:  # noqa: BLE001 - a full disk, a closed pipe, a character that the encoding lacks
+            self.lose()
+
+    debug = info = warning = error = critical = write
+
+    @classmethod
+    def lose(cls) -> None:
+        """Count a line as lost."""
+        LogStream.lost += 1
+
+
+def guarded_logger(level: int) -> type[FilteringBoundLogger]:
+    """Return structlog's logger for lines of this level or higher, with methods that never raise.
+
+    Its own raise if the arguments do not fit the text, or if a value is named like one of structlog's parameters.
+    """
+    base = structlog.make_filtering_bound_logger(level)
+    methods: dict[str, Callable[..., Any]] = {name: _guarded(getattr(base, name), name) for name in METHODS}
+    methods |= {f"a{name}": _guarded_async(getattr(base, f"a{name}"), name) for name in METHODS}
+    return cast("type[FilteringBoundLogger]", type("GuardedLogger", (base,), methods))
+
+
+def guarded(render: Processor) -> Processor:
+    """Return a processor that renders the line. If that fails, or the line is too long, it cuts what is in it."""
+
+    def rendered(logger: WrappedLogger, method: str, line: EventDict) -> str:
+        problem = "the line is too long"
+        try:
+            text = str(render(logger, method, dict(line)))  # a copy, because renderers remove what they have rendered
+            if len(text) <= MAX_LINE_LENGTH:
+                return text
+        except Exception as error:  # noqa: BLE001
+            problem = type(error).__name__
+        shown = _Cutter(CUT_LENGTH).cut_line(line) | {"log_error": problem}
+        try:
+            text = str(render(logger, method, dict(shown)))
+        except Exception:  # noqa: BLE001 - the exception of the line cannot be shown
+            text = str(render(logger, method, shown | {"exc_info": None}))
+        return text
+
+    return rendered
+
+
+def _guarded(method: Callable[..., None], name: str) -> Callable[..., None]:
+    @wraps(method)
+    def write(logger: Any, *args: Any, **values: Any) -> None:
+        try:
+            method(logger, *args, **values)
+        except Exception as error:  # noqa: BLE001
+            _write_anyway(logger, name, args, values, error)
+
+    return write
+
+
+def _guarded_async(method: Callable[..., Any], name: str) -> Callable[..., Any]:
+    @wraps(method)
+    async def write(logger: Any, *args: Any, **values: Any) -> None:
+        try:
+            await method(logger, *args, **values)
+        except Exception as error:  # noqa: BLE001
+            _write_anyway(logger, name, args, values, error)
+
+    return write
+
+
+def _write_anyway(logger: Any, name: str, args: tuple[Any, ...], values: dict[str, Any], error: Exception) -> None:
+    """Write what was given to a method that raised: under a key of its own, so that no name can be taken."""
+    exc_info = values.pop("exc_info", name == "exception")
+    event, *rest = args or ("",)
+    line = {"arguments": rest, "values": values, "log_error": type(error).__name__, "exc_info": exc_info}
+    try:
+        logger._proxy_to_logger(LEVELS.get(name, name), event, **line)  # noqa: SLF001 - as structlog's own methods do
+    except Exception:  # noqa: BLE001
+        LogStream.lose()
+
+
+class _Cutter:
+    """Turns values into ones that every renderer can show, and that are short."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+
+    def cut_line(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a line with the same keys, as far as there is room."""
+        return {self._text(key): value if key == "exc_info" else self._value(value) for key, value in line.items()}
+
+    def _value(self, value: object, depth: int = MAX_DEPTH) -> Json:
+        match value:
+            case None | bool():
+                return value
+            case int() if -MAX_INTEGER <= value <= MAX_INTEGER:
+                return int(value)
+            case float() if math.isfinite(value):
+                return float(value)
+            case Mapping() if depth:
+                items = cast("Mapping[object, object]", value).items()
+                return {self._text(key): self._value(item, depth - 1) for key, item in self._some(items)}
+            case list() | tuple() | set() | frozenset() if depth:
+                return [self._value(item, depth - 1) for item in self._some(cast("Iterable[object]", value))]
+            case _:
+                return self._text(value)
+
+    def _some[T](self, items: Iterable[T]) -> Iterator[T]:
+        for item in islice(items, MAX_ITEMS):
+            if self._left <= 0:
+                return
+            self._left -= ITEM_LENGTH
+            yield item
+
+    def _text(self, value: object) -> str:
+        try:
+            text = str(value) if isinstance(value, str) else repr(value)
+        except Exception:  # noqa: BLE001 - the task's own class
+            text = f"<{type(value).__name__} that cannot be shown>"
+        shown = text[: max(0, self._left)]
+        self._left -= len(shown)
+        return shown if shown == text else f"{shown}…"
