@@ -192,7 +192,7 @@ def test_a_question_cannot_control_the_terminal(capsys: pytest.CaptureFixture[st
 
     assert run("review", "list") == 0
 
-    assert "why  [31m[bold]red?" in capsys.readouterr().out
+    assert r"why \u001b[31m[bold]red?" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("project")

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from chassis.cli.shared import run_with_database
+from chassis.cli.terminal import plain_console
 from chassis.clock import now
 from chassis.config.constraints import Constraints, load_constraints
 from chassis.config.project import Project, find_project
@@ -67,7 +67,7 @@ def _show(constraints: Constraints, balances: Mapping[str, Balance], lost: list[
         usage = usage_of(account, balances)
         amounts = (usage.spent, usage.reserved, usage.remaining, usage.limit)
         table.add_row(account.key, *(format_usd(amount) for amount in amounts))
-    Console().print(table)
+    plain_console().print(table)
     month = usage_of(accounts_for("", constraints, moment)[-1], balances)
     end = forecast(month.spent, moment)
     typer.echo(f"Forecast to the end of the month: {format_usd(end)} of {format_usd(month.limit)}")

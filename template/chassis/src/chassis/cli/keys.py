@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from chassis.cli.shared import run_with_database
+from chassis.cli.terminal import plain_console
 from chassis.config.project import find_project, load_settings
 from chassis.store.api_keys import ApiKeys
 
@@ -33,7 +33,7 @@ def list_keys() -> None:
             f"{key.created_at:%Y-%m-%d %H:%M}",
             f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "",
         )
-    Console().print(table)
+    plain_console().print(table)
 
 
 @app.command()

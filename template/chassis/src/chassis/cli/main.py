@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import entry_points, version
 from typing import Annotated
 
 import typer
 
 from chassis.cli import ask, budget, keys, models, review, serve, trace
+from chassis.cli.terminal import protected_streams
 from chassis.errors import CallError, ChassisError, ConfigError
 
 USE, OPERATE = "Use the service", "Operate the service"
@@ -47,14 +49,16 @@ for command in entry_points(group=COMMANDS):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with 0 (success), 1 (failure), 2 (invalid setting or argument) or 3 (no evidence)."""
-    try:
-        app(arguments)
-    except ConfigError as error:
-        _fail(error, code=2)
-    except CallError as error:
-        _fail(error, code=1)
+    with protected_streams():
+        try:
+            app(arguments)
+        except ConfigError as error:
+            _fail(error, code=2)
+        except CallError as error:
+            _fail(error, code=1)
 
 
 def _fail(error: ChassisError, code: int) -> None:
-    print(error, file=sys.stderr)
+    with suppress(OSError):  # standard error may be closed, and the code says enough
+        print(error, file=sys.stderr)
     sys.exit(code)

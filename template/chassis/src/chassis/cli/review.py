@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from chassis.cli.shared import read_typed, run_with_database, show_json
+from chassis.cli.terminal import plain_console
 from chassis.clock import now
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
@@ -52,10 +52,10 @@ def list_referrals() -> None:
     for referral in referrals:
         style = "red" if referral.due_at < now() else None
         due = f"{referral.due_at:%Y-%m-%d %H:%M}"
-        question = _printable(" ".join(str(value) for value in referral.question.values()))
+        question = " ".join(" ".join(map(str, referral.question.values())).split())
         table.add_row(referral.id, referral.caller, referral.fallback_reason, due, question, style=style)
     if referrals:
-        Console(markup=False).print(table)
+        plain_console().print(table)
     else:
         typer.echo("The review queue is empty.")
 
@@ -97,11 +97,6 @@ def _for_people(fact: str | float | datetime | None) -> str:
             return f"{fact:%Y-%m-%d %H:%M} UTC"
         case _:
             return str(fact)
-
-
-def _printable(text: str) -> str:
-    """Replace what could control the terminal, such as escape codes and line breaks: callers may write anything."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _find(project: Project, referral_id: str) -> Referral:

@@ -1,6 +1,7 @@
 """`chassis serve`: the service over HTTP."""
 
 import asyncio
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -24,4 +25,9 @@ async def _serve(host: str, port: int) -> None:
     settings = load_settings(project.root)
     configure_logs(production=settings.production)
     async with wire(project, settings=settings) as wiring:
-        await run_server(wiring, host, port, say=typer.echo)
+        await run_server(wiring, host, port, say=_say)
+
+
+def _say(sentence: str) -> None:
+    with suppress(OSError):  # the service does not need standard output
+        typer.echo(sentence)

@@ -1,15 +1,18 @@
 """`chassis trace`: draws the trace of a call as a tree."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from chassis.cli.terminal import plain_console
 from chassis.config.project import find_project, load_settings
+from chassis.errors import ConfigError
 from chassis.telemetry import names
 from chassis.usd import format_usd, nano_usd
 
@@ -21,6 +24,7 @@ type Spans = Sequence[StoredSpan]
 type Branches = Iterator[tuple[str, StoredSpan]]
 """Spans, each with the branch to draw before it."""
 
+ASCII_LINES = str.maketrans("└├│─", "`||-")
 NO_TRACES = "There is no trace yet; ask a question first: uv run chassis ask '…'"
 
 
@@ -40,12 +44,18 @@ def trace(
     path = project.root / "var" / TRACES_FILE
     if not path.exists():
         _fail(NO_TRACES)
-    store = SpanStore(path)
-    spans = store.find(identifier) if identifier else store.newest()
-    store.shutdown()
+    try:
+        store = SpanStore(path)
+        spans = store.find(identifier) if identifier else store.newest()
+        store.shutdown()
+    except sqlite3.Error as error:
+        raise ConfigError(
+            f"var/{TRACES_FILE}", f"it cannot be read ({error})", "Delete it; new calls start it"
+        ) from None
     if not spans:
         _fail(f"There is no trace of {identifier!r} here; only the newest are kept." if identifier else NO_TRACES)
-    Console().print(draw(spans))
+    console = plain_console()
+    console.print(draw(spans, ascii_only=console.options.ascii_only))
 
 
 def _fail(sentence: str) -> None:
@@ -53,15 +63,21 @@ def _fail(sentence: str) -> None:
     raise typer.Exit(code=1)
 
 
-def draw(spans: Spans) -> RenderableType:
-    """Return one trace as a table with three columns: the tree of its spans, their durations, their main attributes."""
+def draw(spans: Spans, *, ascii_only: bool = False) -> RenderableType:
+    """Return one trace as a table with three columns: the tree of its spans, their durations, their main attributes.
+
+    Args:
+        spans: The spans.
+        ascii_only: Whether the output cannot show the lines of a tree.
+    """
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True, style="cyan")
     table.add_column()
+    lines, separator = (ASCII_LINES, " - ") if ascii_only else ({}, " · ")
     for branch, span in _tree(spans):
-        name = Text.assemble((branch, "dim"), (span.name, "bold red" if span.failed else "bold"))
-        table.add_row(name, _duration(span), Text(" · ".join(_facts(span)), style="red" if span.failed else ""))
+        name = Text.assemble((branch.translate(lines), "dim"), (span.name, "bold red" if span.failed else "bold"))
+        table.add_row(name, _duration(span), Text(separator.join(_facts(span)), style="red" if span.failed else ""))
     started = datetime.fromtimestamp(spans[0].started_ns / 1e9, UTC)
     return Group(Text(f"trace {spans[0].trace_id}  {started:%Y-%m-%d %H:%M:%S} UTC", style="dim"), table)
 

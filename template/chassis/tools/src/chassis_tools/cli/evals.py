@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from chassis.cli.terminal import plain_console
 from chassis.config.project import Project, find_project
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def compare_runs(
     if not table.rows:
         problem = "they have no case with the same question, expected answer and evaluator"
         raise ConfigError(f"{before} and {after}", problem, "Name two runs of one suite")
-    Console(markup=False, highlight=False).print(table)
+    plain_console().print(table)
     if changed := sorted(name for name, version in versions[0].items() if versions[1].get(name, version) != version):
         print(f"These evaluators have changed, which alone may explain the difference: {', '.join(changed)}")
 
@@ -244,7 +244,7 @@ def _write_and_show(report: "Report", folder: Path) -> None:
     from chassis_tools.evals.report.text import print_report
 
     write_report(report, folder)
-    print_report(report, Console(markup=False, highlight=False))
+    print_report(report, plain_console())
 
 
 def _comparison(before: "CaseScores", after: "CaseScores", cases: Sequence[str]) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from chassis.cli.terminal import plain_console
 from chassis.clock import now
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _failing(review: "LaunchReview") -> str:
 
 
 def _print(review: "LaunchReview", *, show_all: bool) -> None:
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     console.print(f"{review.name}: {headline(review)}", style="bold")
     if review.waivers_error:
         console.print(f"No waiver is valid: {review.waivers_error}", style="red")
