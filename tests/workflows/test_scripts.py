@@ -83,6 +83,22 @@ UPDATE_SCRIPTS = {
     "clean": "echo 2 >chassis/release; git add --all; git commit --quiet --no-verify -m Update; echo From 1 to 2",
 }
 """By outcome, a script that stands for `chassis update`."""
+UNREAD_CHANGES = [
+    "mkdir -p .github/workflows; echo 'on: push' >.github/workflows/steal.yml",
+    "echo 'on: push' >.github/workflows/check.yml",
+    "echo '      uses: acme/evil@v1' >>.github/workflows/check.yml",
+    "rm .github/workflows/check.yml",
+    "mkdir -p .github/actions/setup; echo runs >.github/actions/setup/action.yml",
+    "echo '* @stranger' >.github/CODEOWNERS",
+    "echo 'chassis src/' >chassis/paths.txt; echo 'import os' >src/task.py",
+    "git mv src/task.py src/other.py",
+    "echo evil >conftest.py",
+    "ln -s /etc/passwd chassis/link",
+    "git clone --quiet . chassis/module",
+    "mkdir -p 'chassis x'; echo evil >'chassis x/é'",
+    "git checkout --quiet --orphan other",
+]
+"""What the job that runs unreviewed code may have put into the commits, and the job with the token must not push."""
 
 
 def try_update(github: Forge, update: str, checks: str) -> str:
@@ -90,8 +106,14 @@ def try_update(github: Forge, update: str, checks: str) -> str:
     root = github.shell.folder
     (root / "chassis/uv").write_text(f"set -e\n{update}\n", encoding="utf-8")
     (root / "Makefile").write_text(f"setup check evals:\n\t@{checks}\n", encoding="utf-8")
+    for path, text in {"chassis/paths.txt": "chassis chassis/\nyours *\n", "src/task.py": "", "uv.lock": "1\n"}.items():
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    (root / ".github/workflows").mkdir(parents=True, exist_ok=True)
+    (root / ".github/workflows/check.yml").write_text("on: pull_request\n", encoding="utf-8")
     git(root, "init", "--quiet", "--initial-branch", "main")
     commit(root, "As it is")
+    git(root, "tag", "before")
     return github.shell.run("sh", "chassis/ci/template-update", "try", str(github.scratch / "update")).strip()
 
 
@@ -110,7 +132,7 @@ def test_an_update_that_breaks_the_checks_is_stuck(github: Forge) -> None:
 
 def propose(github: Forge, outcome: str, **variables: str) -> None:
     """Run `template-update propose` on the former commit, as the job with the token does."""
-    git(github.shell.folder, "switch", "--quiet", "--detach", git(github.shell.folder, "rev-list", "HEAD").split()[-1])
+    git(github.shell.folder, "switch", "--quiet", "--detach", "before")
     shell = github.shell.with_variables(GITHUB_REPOSITORY=REPOSITORY, **variables)
     shell.run("sh", "chassis/ci/template-update", "propose", str(github.scratch / "update"), outcome)
 
@@ -123,9 +145,8 @@ def test_without_a_token_an_issue_is_opened(github: Forge) -> None:
     assert "To apply it, run: uv run chassis update" in github.last_body()
 
 
-def test_with_a_token_a_pull_request_is_opened(github: Forge) -> None:
-    """It contains the commits that were checked."""
-    try_update(github, UPDATE_SCRIPTS["clean"], "true")
+def propose_to_remote(github: Forge) -> Path:
+    """Run `template-update propose` with a token, and return the repository that it may push to."""
     remote = github.scratch / "remote.git"
     git(github.scratch, "init", "--quiet", "--bare", str(remote))
     redirect = {
@@ -133,9 +154,26 @@ def test_with_a_token_a_pull_request_is_opened(github: Forge) -> None:
         "GIT_CONFIG_VALUE_0": f"https://github.com/{REPOSITORY}.git",
     }
     propose(github, "clean", **APP, GIT_CONFIG_COUNT="1", **redirect)
+    return remote
+
+
+def test_with_a_token_a_pull_request_is_opened(github: Forge) -> None:
+    """It contains the commits that were checked."""
+    try_update(github, f"echo 2 >uv.lock; {UPDATE_SCRIPTS['clean']}", "true")
+    remote = propose_to_remote(github)
     assert any(call.startswith("pr create --head template-update") for call in github.requests())
     assert git(remote, "log", "--format=%s", "template-update").split("\n")[0] == "Update"
     assert git(remote, "show", "template-update:chassis/release") == "2\n"
+
+
+@pytest.mark.parametrize("change", UNREAD_CHANGES)
+def test_unread_changes_are_not_pushed(github: Forge, change: str) -> None:
+    """An issue lists them, whatever else the update contains."""
+    try_update(github, f"{change}; {UPDATE_SCRIPTS['clean']}", "true")
+    remote = propose_to_remote(github)
+    assert git(remote, "branch", "--list") == ""
+    assert not any(call.startswith("pr ") for call in github.requests())
+    assert "Read these changes before you push them:\n\n- " in github.last_body()
 
 
 def test_a_stuck_update_opens_an_issue(github: Forge) -> None:
