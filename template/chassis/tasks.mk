@@ -1,6 +1,6 @@
 # The make targets of the chassis. The Makefile includes this file; add your own targets there.
 .DEFAULT_GOAL := help
-.PHONY: help adopt setup check test serve ask evals local-model
+.PHONY: help adopt setup check test serve ask evals sbom local-model
 
 UV := sh chassis/uv
 RUN := $(UV) run --frozen
@@ -17,10 +17,11 @@ setup: uv.lock ## Install everything; can be repeated safely
 adopt: ## After `copier copy` into an existing repository: show which lines are missing
 	@$(UV) tool run --quiet --from ./chassis --with ./chassis/tools chassis adopt
 
-check: .venv ## Run everything that must pass before a merge: format, lint, types, sign-offs, tests, hooks
+check: .venv ## Run everything that must pass before a merge: format, lint, types, the chassis, sign-offs, tests, hooks
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) ty check
+	$(RUN) chassis verify --allow-unknown
 	$(RUN) chassis sync --check
 	$(RUN) chassis signoffs check
 	$(RUN) pytest
@@ -39,6 +40,10 @@ ask: .venv ## Ask a question: make ask Q="How do I change the budget?"
 
 evals: .venv ## Evaluate the answers on the cases in evals/
 	$(RUN) chassis evals run
+
+sbom: ## Write sbom.cdx.json, which lists the packages in the image
+	$(UV) export --quiet --locked --no-dev --package "$$($(UV) version | cut -d ' ' -f 1)" \
+		--package ai-service-chassis --extra postgres --format cyclonedx1.5 --output-file sbom.cdx.json
 
 # Without dependencies, because only the file with the weights is needed.
 local-model: .venv ## Run a small language model on this machine, without a key

@@ -1,11 +1,13 @@
 """The workflows run on this machine: they pass on a fresh project and fail on each fault that they should detect."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 from act_runner import REPOSITORY, Forge
 from generated_project import git
+from shell import Shell
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +77,40 @@ def test_a_regression_fails_the_evaluation(github: Forge) -> None:
     assert "Failure - Main Evaluate" in done.stdout
     assert f"PATCH repos/{REPOSITORY}/issues/comments/4711" in github.requests()[-1]
     assert github.last_body().startswith("<!-- evals -->\n## ❌ Evaluation of acme-help")
+
+
+MAKEFILE_LINES = ["RUN := true", "UV := true", "evals:\n\t@true", "override RUN = true", "SHELL := true"]
+
+
+@pytest.mark.parametrize("line", MAKEFILE_LINES)
+def test_the_makefile_cannot_hide_a_regression(github: Forge, line: str) -> None:
+    """The workflow takes its targets from the chassis; a report of an earlier run does not count."""
+    replace(github.shell.folder / "src/acme_help/search.py", r"ORDER BY rank LIMIT \?", "LIMIT 0 * ?")
+    replace(github.shell.folder / "Makefile", r"\Z", f"{line}\n")
+    (github.shell.folder / "var/evals").mkdir(parents=True, exist_ok=True)
+    (github.shell.folder / "var/evals/report.md").write_text("all well\n", encoding="utf-8")
+    done = github.run_workflow("evals.yml", "pull_request", **PULL_REQUEST)
+    assert done.returncode == 1
+    assert "Failure - Main Evaluate" in done.stdout
+
+
+def test_the_sbom_describes_the_image(pushed: Shell, tmp_path: Path) -> None:
+    """It lists what the Dockerfile installs; only packages for other platforms are listed without being installed."""
+    shell = pushed.with_variables(UV_PROJECT_ENVIRONMENT=str(tmp_path / "image"), UV_NO_DEV="1")
+    dockerfile = (pushed.folder / "Dockerfile").read_text(encoding="utf-8")
+    for options in re.findall(r"uv sync(.*?)(?: && |$)", dockerfile.replace("\\\n", ""), re.MULTILINE):
+        shell.run("sh", "chassis/uv", "sync", "--quiet", *options.split())
+    python = str(tmp_path / "image/bin/python")
+    installed = {
+        line.split("==")[0] for line in shell.run("sh", "chassis/uv", "pip", "freeze", "--python", python).splitlines()
+    }
+    shell.run("make", "--file", "chassis/tasks.mk", "sbom")
+    listed = json.loads((pushed.folder / "sbom.cdx.json").read_text(encoding="utf-8"))["components"]
+    (pushed.folder / "sbom.cdx.json").unlink()
+    names = {component["name"] for component in listed}
+    assert "asyncpg" in installed
+    assert {name for name in installed if "://" not in name and not name.startswith("-e")} <= names
+    assert {"ai-service-chassis-tools", "pytest", "ruff", "jinja2", "zizmor"}.isdisjoint(names)
 
 
 def test_an_evaluation_that_cannot_run_is_reported(github: Forge) -> None:

@@ -20,7 +20,6 @@ REPORT = READ | {"issues": "write"}
 PERMISSIONS: dict[str, dict[str, str]] = {
     "check.check": READ,
     "container.build": READ,
-    "container.publish": READ | {"packages": "write", "id-token": "write", "attestations": "write"},
     "evals.replay": READ,
     "evals.comment": {"pull-requests": "write"},
     "nightly.live": READ,
@@ -48,8 +47,8 @@ VIOLATIONS = [
     ("check.yml", r"^concurrency:\n(  .*\n)+", "", "concurrency-limits"),
     ("check.yml", r"    timeout-minutes: \d+\n", "", "missing-timeout"),
     ("check.yml", r"ubuntu-24\.04", "ubuntu-24.05", "unknown-runner-label"),
-    ("check.yml", r"make check", "make ${{ github.head_ref }}", "template-injection"),
-    ("check.yml", r"make check", "make $(cat target)", "shellcheck"),
+    ("check.yml", r"tasks.mk check$", "tasks.mk ${{ github.head_ref }}", "template-injection"),
+    ("check.yml", r"tasks.mk check$", "tasks.mk $(cat target)", "shellcheck"),
     ("check.yml", r"^defaults:\n(  .*\n)+", "", "require-shell"),
     ("evals.yml", r"needs: replay", "needs: play", "undefined-job-needs"),
     ("evals.yml", r" # to write one comment.*", "", "undocumented-permissions"),
@@ -61,10 +60,17 @@ VIOLATIONS = [
     ),
     ("evals.yml", r"merge-multiple", "merge-many", "unknown-action-input"),
     ("evals.yml", r"timeout-minutes: 5", "timeout-minutes: five", "schema"),
-    ("container.yml", r"cache-binary: false.*", "cleanup: true", "cache-poisoning"),
+    ("release.yml", r"cache-binary: false.*", "cleanup: true", "cache-poisoning"),
     ("nightly.yml", r"    environment: evals.*\n", "", "secrets-outside-env"),
     ("../dependabot.yml", r"    cooldown:\n      default-days: 7\n    groups", "    groups", "dependabot-cooldown"),
     ("template-update.yml", r"          permission-\S+: write\n", "", "github-app"),
+    ("nightly.yml", r"          enable-cache: false # nothing.*\n", "", "shared-cache"),
+    ("nightly.yml", r"          enable-cache: false # unreviewed.*\n", "", "shared-cache"),
+    ("template-update.yml", r"          enable-cache: false.*\n", "", "shared-cache"),
+    ("release.yml", r"          enable-cache: false.*\n", "", "shared-cache"),
+    ("security.yml", r"GH_TOKEN: .*", "KEY: ${{ secrets.KEY }}", "shared-cache"),
+    ("check.yml", r"contents: read.*", "contents: write # to push", "shared-cache"),
+    ("check.yml", r"chassis/uv lock --check", "chassis/uv lock --upgrade", "shared-cache"),
 ]
 """A file, a pattern in it, its replacement, and the rule that must detect the violation."""
 
@@ -102,6 +108,8 @@ def test_a_violation_is_detected(repository: Path, file: str, pattern: str, repl
         assert permissions(repository) != PERMISSIONS
     elif rule == "schema":
         assert schema_errors(repository) != ""
+    elif rule == "shared-cache":
+        assert jobs_sharing_cache(repository) != []
     else:
         assert rule in findings(repository)
 
@@ -124,6 +132,43 @@ def test_every_command_exists() -> None:
     assert {"evals run", "ready", "signoffs check", "update"} <= commands
     for command in sorted(commands):
         assert CliRunner().invoke(app, [*command.split(), "--help"]).exit_code == 0, command
+
+
+def test_caches_are_separate(repository: Path) -> None:
+    """A job with a secret or a right to write, a job that runs unreviewed code, and a release share no cache."""
+    assert jobs_sharing_cache(repository) == []
+
+
+def jobs_sharing_cache(repository: Path) -> list[str]:
+    """Return the jobs that must not share a cache, but install uv with one."""
+    sharing: list[str] = []
+    for file in sorted((repository / ".github/workflows").glob("*.yml")):
+        workflow: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for name, job in workflow["jobs"].items():
+            text = yaml.safe_dump(job)
+            apart = file.stem == "release" or "environment" in job or "write" in job["permissions"].values()
+            apart = apart or re.search(r"secrets\.|lock --upgrade|template-update try", text)
+            caches = any(
+                "setup-uv" in step.get("uses", "") and step["with"].get("enable-cache") is not False
+                for step in job.get("steps", ())
+            )
+            sharing += [f"{file.stem}.{name}"] if apart and caches else []
+    return sharing
+
+
+def test_gitlab_keys_have_an_environment() -> None:
+    """Of the jobs of a scheduled pipeline, only the one that asks real models gets the keys; a release is of `main`."""
+    jobs: dict[str, Any] = yaml.safe_load((ROOT / "template/chassis/ci/gitlab.yml").read_text(encoding="utf-8"))
+    assert [name for name, job in jobs.items() if "environment" in job] == ["live"]
+    assert jobs["live"]["environment"]["name"] == "evals"
+    assert not any("cache" in job for job in jobs.values())
+    assert "merge-base --is-ancestor HEAD FETCH_HEAD" in jobs["release"]["script"][0]
+
+
+def test_every_action_has_a_repository() -> None:
+    """Older servers know only one form of naming a workflow of the same repository, and zizmor only the other."""
+    text = "".join(file.read_text(encoding="utf-8") for file in (PROJECT_GITHUB / "workflows").glob("*.yml"))
+    assert [use for use in re.findall(r"uses: (\S+)", text) if "@" not in use] == []
 
 
 def permissions(repository: Path) -> dict[str, dict[str, str]]:

@@ -1,7 +1,7 @@
 """Checks of the workflows of GitHub and the pipeline of GitLab: what they run, and whether that can stop a change."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,10 +13,14 @@ from chassis_tools.readiness.repository import CheckFailed, CheckUnknown, Reposi
 # The variant in C is ten times as fast. Both make only strings, lists and dicts.
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
-PATH_FILTERS = {"paths", "paths-ignore"}
+CHANGE_FILTERS = {"branches", "branches-ignore", "paths", "paths-ignore", "types"}
 """With one of these keys, GitHub skips a workflow for some changes."""
-CONDITIONS = {"allow_failure", "except", "only", "rules", "when"}
+CONDITIONS = {"if", "needs", "shell", "strategy", "working-directory"}
+"""With one of these keys, a job or a step of GitHub may be skipped, or may run something else than it says."""
+GITLAB_CONDITIONS = {"allow_failure", "except", "extends", "inherit", "needs", "only", "parallel", "rules", "when"}
 """With one of these keys, a job of GitLab may be skipped, or may fail without failing the pipeline."""
+TARGET = re.compile(r"make --file chassis/tasks\.mk(?: [a-z-]+)+")
+"""A command that makes targets of the chassis. Without `--file` the Makefile of the team could replace any of them."""
 
 type YamlMapping = Mapping[str, Any]
 
@@ -28,13 +32,13 @@ class Workflow:
     Args:
         path: Its path in the repository.
         on_every_change: Whether it runs for every pull or merge request.
-        commands: The lines of its scripts that always run, and whose failure fails the run.
+        targets: The targets of the chassis that always run, and whose failure fails the run.
         images: The container images of a GitLab pipeline; zizmor reads those of GitHub.
     """
 
     path: str
     on_every_change: bool
-    commands: frozenset[str]
+    targets: frozenset[str]
     images: tuple[str, ...] = ()
 
 
@@ -105,34 +109,36 @@ def _place(finding: Mapping[str, Any]) -> str:
 class EveryChangeChecked(CiCheck, id="DLV104", level="experiment"):
     """Every change is checked.
 
-    A workflow runs `make check` for every pull or merge request, and fails if it fails.
+    A workflow runs `make --file chassis/tasks.mk check` for every pull or merge request, and fails if it fails. With
+    `--file`, no line of the team's `Makefile` can replace the target.
     """
 
-    remedy = "Run `make check` in CI for every pull or merge request"
+    remedy = "Run `make --file chassis/tasks.mk check` in CI for every pull or merge request"
 
     def check(self, repository: Repository) -> str:
-        return _runs_on_every_change(repository, "make check")
+        return _made_on_every_change(repository, "check")
 
 
 class EveryChangeEvaluated(CiCheck, id="DLV105", level="standard"):
     """Every change is evaluated.
 
-    A workflow runs `make evals` for every pull or merge request, and fails if it fails.
+    A workflow runs `make --file chassis/tasks.mk evals` for every pull or merge request, and fails if it fails. With
+    `--file`, no line of the team's `Makefile` can replace the target.
     """
 
-    remedy = "Run `make evals` in CI for every pull or merge request"
+    remedy = "Run `make --file chassis/tasks.mk evals` in CI for every pull or merge request"
 
     def check(self, repository: Repository) -> str:
-        return _runs_on_every_change(repository, "make evals")
+        return _made_on_every_change(repository, "evals")
 
 
-def _runs_on_every_change(repository: Repository, command: str) -> str:
+def _made_on_every_change(repository: Repository, target: str) -> str:
     workflows = load_workflows(repository)
-    paths = [workflow.path for workflow in workflows if workflow.on_every_change and command in workflow.commands]
+    paths = [workflow.path for workflow in workflows if workflow.on_every_change and target in workflow.targets]
     return require(
         paths,
-        f"no workflow runs `{command}` for every change and fails with it",
-        f"`{command}` runs in {', '.join(paths)}",
+        f"no workflow runs `make --file chassis/tasks.mk {target}` for every change and fails with it",
+        f"`make {target}` runs in {', '.join(paths)}",
     )
 
 
@@ -162,14 +168,14 @@ def _github_workflow(path: str, content: YamlMapping) -> Workflow:
     return Workflow(
         path,
         on_every_change="pull_request" in ([triggers] if isinstance(triggers, str) else triggers)
-        and not PATH_FILTERS & set(filters),
-        commands=frozenset(line for step in steps if _can_fail_run(step) for line in _lines(step.get("run"))),
+        and not CHANGE_FILTERS & set(filters),
+        targets=_targets(step.get("run") for step in steps if _can_fail_run(step)),
     )
 
 
 def _can_fail_run(part: YamlMapping) -> bool:
     """Tell whether a job or a step of GitHub always runs, and whether its failure fails the run."""
-    return part.get("continue-on-error", "false") == "false" and "if" not in part
+    return part.get("continue-on-error", "false") == "false" and not CONDITIONS & set(part)
 
 
 def _gitlab_files(repository: Repository) -> Iterator[tuple[str, str]]:
@@ -195,7 +201,7 @@ def _gitlab_workflow(path: str, content: YamlMapping, *, on_every_change: bool) 
     return Workflow(
         path,
         on_every_change,
-        frozenset(line for job in jobs if not CONDITIONS & set(job) for line in _lines(job["script"])),
+        _targets(job["script"] for job in jobs if not GITLAB_CONDITIONS & set(job)),
         tuple(str(_mapping(image).get("name", image)) for image in images if image),
     )
 
@@ -224,6 +230,12 @@ def _mappings(parts: object) -> Iterator[YamlMapping]:
             yield from (cast("YamlMapping", part) for part in cast("list[object]", parts) if isinstance(part, dict))
         case _:
             pass
+
+
+def _targets(scripts: Iterable[object]) -> frozenset[str]:
+    """Return the targets that the scripts make; a line with more than such a command could ignore its failure."""
+    lines = (line for script in scripts for line in _lines(script) if TARGET.fullmatch(line))
+    return frozenset(target for line in lines for target in line.split()[3:])
 
 
 def _lines(script: object) -> Iterator[str]:
