@@ -28,12 +28,18 @@ from chassis_tools.readiness.checks_constraints import (
 from chassis_tools.readiness.checks_evals import MIN_CASES
 from chassis_tools.readiness.checks_source import VENDOR_SDKS
 from chassis_tools.readiness.launch_review import CHECKS, LaunchReview, run_checks
-from generated_project import Generate, GenerateOnce
+from chassis_tools.updates.copier import load_answers_file
+from chassis_tools.updates.integrity import ReleaseComparison
+from chassis_tools.updates.path_ownership import Drift
+from generated_project import Generate
 from reference_pages import launch_review
+from template_releases import generate_repository
 
 TODAY = date(2026, 12, 1)
 CONSTRAINTS, OWNERSHIP = "constraints.toml", "ownership.toml"
 TASK, WORKFLOW = "src/acme_help/task.py", ".github/workflows/check.yml"
+CHECKED = r"run: (make --file chassis/tasks\.mk check)$"
+"""The step that `EveryChangeChecked` looks for."""
 
 type Mutation = Callable[[Path], None]
 """A change to a repository that is ready, which makes it fail one check."""
@@ -119,9 +125,9 @@ MUTATIONS: dict[str, Mutation] = {
     "DLV101": remove("uv.lock"),
     "DLV102": replace(WORKFLOW, r"@[0-9a-f]{40}", "@v7"),
     "DLV103": replace(WORKFLOW, r"^permissions: \{\}", "permissions: write-all"),
-    "DLV104": replace(WORKFLOW, r"make check", "make chuck"),
-    "DLV105": replace(".github/workflows/evals.yml", r"make evals", "make eels"),
-    "DLV106": remove(".copier-answers.yml"),
+    "DLV104": replace(WORKFLOW, r"tasks\.mk check", "tasks.mk chuck"),
+    "DLV105": replace(".github/workflows/evals.yml", r"tasks\.mk evals", "tasks.mk eels"),
+    "DLV106": remove("chassis/ci/secrets"),
     "SEC103": replace("Dockerfile", r"^USER .*", "USER root"),
     "SEC104": replace("Dockerfile", r"@sha256:\w+", ""),
     "SEC105": replace(".gitignore", r"^\.env$", ".environment"),
@@ -145,13 +151,10 @@ FORBIDDEN_LINES = (
 
 
 @pytest.fixture(scope="module")
-def ready(generated_once: GenerateOnce, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ready(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a critical service that passes every check."""
-    project = Path(shutil.copytree(generated_once({}), tmp_path_factory.mktemp("ready") / "project"))
+    project = generate_repository(source, "1.0.0", tmp_path_factory.mktemp("ready") / "project")
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
-    answers = project / ".copier-answers.yml"
-    if "_commit" not in answers.read_text(encoding="utf-8"):
-        answers.write_text(answers.read_text(encoding="utf-8") + "_commit: 1.0.0\n", encoding="utf-8")
     replace(CONSTRAINTS, r"^# (region|retention_days)( = \S+)", r"\1\2", sign=False)(project)
     replace(CONSTRAINTS, r'^tier = "\w+"', 'tier = "critical"')(project)
     return project
@@ -159,9 +162,21 @@ def ready(generated_once: GenerateOnce, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def project(ready: Path, tmp_path: Path) -> Path:
-    """Return a copy to mutate, without the code of the chassis, which no check reads."""
+    """Return a copy to mutate, without the code of the chassis, which only `DLV106` reads."""
     code = str(ready / "chassis/src")
     return Path(shutil.copytree(ready, tmp_path / "project", ignore=lambda at, names: names if at == code else []))
+
+
+@pytest.fixture(autouse=True)
+def unchanged_chassis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare only one file of the chassis: many mutations edit others. `test_update_command.py` compares all."""
+
+    def compare(root: Path, **_: object) -> ReleaseComparison:
+        answers, path = load_answers_file(root), "chassis/ci/secrets"
+        drift = Drift(missing=() if (root / path).exists() else (path,))
+        return ReleaseComparison(answers.source, answers.version, files=1, kept=(), drift=drift)
+
+    monkeypatch.setattr("chassis_tools.readiness.checks_source.compare_with_release", compare)
 
 
 def failing(review: LaunchReview) -> dict[str, str]:
@@ -342,10 +357,11 @@ def test_a_workflow_that_cannot_be_read_is_unknown(project: Path, broken: str) -
     ("check", "pattern", "replacement"),
     [
         ("DLV102", r"@sha256:\w+", ""),
-        ("DLV104", r"^    - make check", "    - make check\n  allow_failure: true"),
-        ("DLV104", r"^    - make check", "    - echo make check"),
-        ("DLV104", r"^    - make check", "    - [echo make check, [true]]"),
-        ("DLV105", r"^    - make evals\n", "    - make evals\n  rules:\n    - if: $CI_COMMIT_TAG\n"),
+        ("DLV104", r"^    - (make \S+ \S+ check)", r"    - \1\n  allow_failure: true"),
+        ("DLV104", r"^    - (make \S+ \S+ check)", r"    - echo \1"),
+        ("DLV104", r"^    - (make \S+ \S+ check)", r"    - [echo \1, [true]]"),
+        ("DLV104", r"^    - make \S+ \S+ check", r"    - make check"),
+        ("DLV105", r"^    - test -s var.*\n", "  rules:\n    - if: $CI_COMMIT_TAG\n"),
         ("DLV104 DLV105", r".*merge_request_event.*\n", ""),
     ],
 )
@@ -397,7 +413,7 @@ def test_a_fresh_project(generate: Generate, forge: str) -> None:
     """It fails only what the team alone can know: where data goes, and who has approved it."""
     project = generate(forge=forge)
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
-    (project / ".copier-answers.yml").write_text("_commit: 1.0.0\n", encoding="utf-8")
+    (project / ".copier-answers.yml").write_text("_commit: 1.0.0\n_src_path: gh:acme/template\n", encoding="utf-8")
     write_derived_files(load_decisions(find_project(project)))
 
     review = run_checks(project, TODAY)
@@ -411,11 +427,17 @@ def test_a_fresh_project(generate: Generate, forge: str) -> None:
     [
         (r"^  pull_request:$", "  workflow_dispatch:"),
         (r"^on:\n(  .*\n)+", "on: pull_request_target\n"),
-        (r"run: make check$", "run: echo make check"),
-        (r"run: make check$", "run: make check\n        continue-on-error: true"),
-        (r"run: make check$", "run: make check\n        if: false"),
-        (r"run: make check$", "run: make check || true"),
-        (r"run: make check$", "# run: make check\n        run: true"),
+        (CHECKED, r"run: echo \1"),
+        (CHECKED, r"run: \1\n        continue-on-error: true"),
+        (CHECKED, r"run: \1\n        if: false"),
+        (CHECKED, r"run: \1\n        shell: true {0}"),
+        (CHECKED, r"run: \1\n        working-directory: docs"),
+        (CHECKED, r"run: \1 || true"),
+        (CHECKED, r"# run: \1\n        run: true"),
+        (CHECKED, r"run: make check"),
+        (r"^    runs-on:", "    needs: other\n    runs-on:"),
+        (r"^  pull_request:$", "  pull_request:\n    types: [opened]"),
+        (r"^  pull_request:$", "  pull_request:\n    branches: [next]"),
         (r"^    runs-on:", "    continue-on-error: true\n    runs-on:"),
         (r"^  pull_request:$", "  pull_request:\n    paths: [src]"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,108 @@ def test_status_of_an_untouched_repository(source: Path, capsys: pytest.CaptureF
     assert run("status", "--newest") == 1
     assert run("status") == 0
     assert "to keep the former behavior: greeting = false" in capsys.readouterr().out
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    """Replace a text in a file; it must be there."""
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def exempt_the_guard(project: Path) -> None:
+    """Edit a file of the guard, and claim in the answers file that the team keeps its own."""
+    append_line(project / "chassis/src/chassis/guard/redact.py", "# ours")
+    append_line(project / ".copier-answers.yml", "kept_paths: [chassis/src/chassis/guard/redact.py]")
+
+
+def switch_the_forge(project: Path) -> None:
+    """Edit a workflow, and claim that the repository is on another forge."""
+    append_line(project / ".github/workflows/check.yml", "# ours")
+    replace(project / ".copier-answers.yml", "forge: github", "forge: gitlab")
+
+
+def shadow_a_module(project: Path) -> None:
+    """Add a package that Python imports instead of a module of the same name."""
+    package = project / "chassis/src/chassis/guard/redact"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    git(project, "add", "--all")
+
+
+EDITS: dict[str, Callable[[Path], None]] = {
+    "redaction": lambda project: replace(
+        project / "chassis/src/chassis/guard/redact.py", "if not self.finder.kinds:", "if True:"
+    ),
+    "tools": lambda project: append_line(project / "chassis/tools/src/chassis_tools/cli/ready.py", "# ours"),
+    "targets": lambda project: replace(project / "chassis/tasks.mk", "ruff check .", "true"),
+    "workflow": lambda project: append_line(project / ".github/workflows/release.yml", "# ours"),
+    "image": lambda project: append_line(project / "Dockerfile", "USER root"),
+    "alerts": lambda project: append_line(project / "ops/alerts.yaml", "# ours"),
+    "deleted": lambda project: (project / "chassis/ci/secrets").unlink(),
+    "shadowed": shadow_a_module,
+    "exempted": exempt_the_guard,
+    "other forge": switch_the_forge,
+}
+"""Ways to edit the chassis. Sizes and times of the files may stay the same."""
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_of_the_chassis_is_red(project: Path, edit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`chassis verify`, which `make check` runs, and the launch review compare the chassis with its release."""
+    assert run("verify", "--allow-unknown") == 0
+    EDITS[edit](project)
+    assert run("verify", "--allow-unknown") == 1
+    assert "differs from release 1.0.0 of the template" in capsys.readouterr().err
+    assert run_json_of_check("DLV106", capsys)["status"] == "fail"
+
+
+def run_json_of_check(check: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Return what the launch review says about one check."""
+    capsys.readouterr()
+    run("ready", "--format", "json")
+    return next(entry for entry in json.loads(capsys.readouterr().out)["checks"] if entry["id"] == check)
+
+
+def test_the_template_out_of_reach(project: Path, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was compared before is remembered; without that the chassis is unknown, which blocks a release."""
+    answers = project / ".copier-answers.yml"
+    assert run("verify") == 0
+    source.rename(source.with_name("elsewhere"))
+    try:
+        assert run("verify") == 0
+        append_line(project / "chassis/tasks.mk", "# ours")
+        assert run("verify") == 1
+        assert run_json_of_check("DLV106", capsys)["status"] == "unknown"
+    finally:
+        source.with_name("elsewhere").rename(source)
+    for old, new in (("_commit: 1.0.0", "_commit: 9.9.9"), (f"_src_path: {source}", "_src_path: /nowhere")):
+        replace(answers, old, new)
+        assert (run("verify"), run("verify", "--allow-unknown")) == (3, 0)
+        assert "The chassis was not compared with its release" in capsys.readouterr().err
+        assert run_json_of_check("DLV106", capsys)["status"] == "unknown"
+
+
+def test_the_launch_review_trusts_no_memory(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Code of the team that ran since may have changed what was remembered."""
+    guard = project / "chassis/src/chassis/guard/redact.py"
+    assert run("verify") == 0
+    remembered = project / ".git/chassis-release.json"
+    before = git(project, "hash-object", str(guard)).strip()
+    append_line(guard, "# ours")
+    replace(remembered, before, git(project, "hash-object", str(guard)).strip())
+    assert run("verify") == 0
+    assert run_json_of_check("DLV106", capsys)["status"] == "fail"
+
+
+def test_a_file_that_the_team_keeps_is_not_compared(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named, because it is not that of the release."""
+    append_line(project / "Dockerfile", "# ours")
+    append_line(project / ".copier-answers.yml", "kept_paths: [Dockerfile]")
+    assert run("verify") == 0
+    check = run_json_of_check("DLV106", capsys)
+    assert check["status"] == "pass"
+    assert check["evidence"].endswith("; yours instead: Dockerfile")
 
 
 def test_status_names_every_problem(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

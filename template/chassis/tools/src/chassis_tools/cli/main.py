@@ -16,5 +16,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(governance.signoffs, name="signoffs", rich_help_panel=EVALUATE)
     app.command(rich_help_panel=TEMPLATE)(governance.sync)
     app.command("status", rich_help_panel=TEMPLATE)(template.show_status)
+    app.command(rich_help_panel=TEMPLATE)(template.verify)
     app.command(rich_help_panel=TEMPLATE)(template.update)
     app.command(rich_help_panel=TEMPLATE)(template.adopt)

@@ -1,4 +1,4 @@
-"""`chassis status`, `chassis update` and `chassis adopt`: the repository and the template that it was made from."""
+"""`chassis status`, `verify`, `update` and `adopt`: the repository and the template that it was made from."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -36,6 +36,31 @@ def show_status(
     if newest and status.ok and status.behind is None:
         raise typer.Exit(UNKNOWN)
     raise typer.Exit(0 if status.ok and not (newest and status.behind) else FAILED)
+
+
+def verify(
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Exit with 0 if the template cannot be reached")
+    ] = False,
+) -> None:
+    """Compare every file of the chassis with the release it came from. Exit with 1 if one was edited, 3 if unknown."""
+    from chassis.errors import ConfigError
+    from chassis_tools.updates.integrity import compare_with_release
+
+    try:
+        comparison = compare_with_release(find_project().root)
+    except ConfigError as error:
+        typer.echo(f"The chassis was not compared with its release: {error}", err=True)
+        raise typer.Exit(0 if allow_unknown else UNKNOWN) from None
+    drift = comparison.drift
+    for path in (*drift.edited, *drift.missing, *drift.added):
+        typer.echo(f"{path}: differs from release {comparison.version} of the template", err=True)
+    if drift:
+        typer.echo(
+            "Restore these files, or move the changes to files of your own; `chassis status` says more", err=True
+        )
+        raise typer.Exit(FAILED)
+    typer.echo(f"{comparison.files} chassis files equal release {comparison.version}")
 
 
 def update(

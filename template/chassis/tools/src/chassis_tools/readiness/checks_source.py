@@ -6,6 +6,7 @@ import re
 
 from chassis_tools.readiness.check import Check, Family, require, summarize
 from chassis_tools.readiness.repository import CheckUnknown, Repository
+from chassis_tools.updates.integrity import compare_with_release
 
 VENDOR_SDKS = ("anthropic", "google.genai", "openai")
 """The same as in `chassis/ruff.toml`, so that `make check` reports what `chassis ready` reports."""
@@ -124,19 +125,26 @@ class DependenciesLocked(RepositoryCheck, id="DLV101", level="experiment"):
         return require(count, "uv.lock names no package", f"{count} packages are locked")
 
 
-class TemplateReleaseRecorded(RepositoryCheck, id="DLV106", level="experiment"):
-    """The release of the template is recorded.
+class ChassisUnchanged(RepositoryCheck, id="DLV106", level="standard"):
+    """The chassis is that of its release.
 
-    `.copier-answers.yml` names the release of the template that `chassis/` comes from. Without it, an update cannot
-    know what has changed since.
+    No file of the chassis differs from the release that `.copier-answers.yml` names. The template's repository is
+    asked, so the check is `unknown` without access to it. An edited guard may no longer redact, reserve or log.
     """
 
-    remedy = "Restore .copier-answers.yml as Copier wrote it"
+    remedy = "Restore the file as it was before the edit (`git log FILE`), or propose the change to the template"
     file = ".copier-answers.yml"
 
     def check(self, repository: Repository) -> str:
-        release = re.search(r"^_commit: *(\S+)", repository.text(".copier-answers.yml"), re.MULTILINE)
-        return require(release, ".copier-answers.yml names no release", f"release {release[1] if release else ''}")
+        # Without what was remembered: code of the team may have run since, and could have written it.
+        comparison = compare_with_release(repository.root, use_remembered=False)
+        drift, kept = comparison.drift, ", ".join(comparison.kept)
+        evidence = f"{comparison.files} files equal release {comparison.version} of {comparison.source}"
+        return require(
+            not drift,
+            f"differs from release {comparison.version}: {summarize([*drift.edited, *drift.missing, *drift.added])}",
+            f"{evidence}; yours instead: {kept}" if kept else evidence,
+        )
 
 
 class ContainerIsNotRoot(RepositoryCheck, id="SEC103", level="standard"):
