@@ -24,6 +24,7 @@ from chassis.store.opening import open_database
 from chassis.store.postgres import _Statements
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
+from chassis.store.reviews import Reviews
 
 DAY = Account("day:2026-11-23", limit=100, retry_after=60)
 
@@ -87,7 +88,7 @@ def test_migrations_are_applied_once(store_url: str) -> None:
             await database.close()
         return [row["name"] for row in rows]
 
-    assert asyncio.run(story()) == ["0001_start.sql"]
+    assert asyncio.run(story()) == ["0001_start.sql", "0002_review.sql"]
 
 
 def test_keys_referrals_and_replies_are_stored(store_url: str) -> None:
@@ -109,8 +110,10 @@ def test_keys_referrals_and_replies_are_stored(store_url: str) -> None:
         ticket = await queue.refer("echo", "alice", "c_1", FallbackReason.LOW_CONFIDENCE, '{"text": "why?"}', None)
         [waiting] = await queue.open_referrals()
         assert (waiting.id, waiting.question, waiting.draft) == (ticket.referral_id, {"text": "why?"}, None)
-        answered = await queue.answer(ticket.referral_id, '{"text": "so"}', by="bob")
-        assert (answered.answer, answered.answered_by) == ({"text": "so"}, "bob")
+        await Reviews(database).answer(ticket.referral_id, '{"text": "so"}', "bob")
+        answered = await queue.find(ticket.referral_id)
+        assert answered
+        assert (answered.answer, answered.answered_by, answered.verdict) == ({"text": "so"}, "bob", "fail")
         assert await queue.open_referrals() == []
 
         await replies.store("k", "gpt", "one")

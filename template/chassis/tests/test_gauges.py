@@ -40,7 +40,7 @@ def test_open_and_overdue_referrals_are_counted(tmp_path: Path) -> None:
             }
             first = await wiring.review_queue.refer("echo", "ann", "c_1", FallbackReason.LOW_CONFIDENCE, "{}", None)
             await wiring.review_queue.refer("echo", "ann", "c_2", FallbackReason.LOW_CONFIDENCE, "{}", None)
-            await wiring.review_queue.answer(first.referral_id, "{}", "bob")
+            await wiring.reviews.answer(first.referral_id, "{}", "bob")
             assert await refreshed(wiring) == {
                 "chassis_review_open": 1,
                 "chassis_review_overdue": 1,

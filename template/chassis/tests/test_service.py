@@ -77,7 +77,8 @@ def test_a_person_answers_when_no_draft_is_confident(tmp_path: Path) -> None:
     async def story(wiring: Wiring) -> tuple[Any, Any, Any]:
         outcome = await asking("why?")(wiring)
         waiting = await wiring.review_queue.open_referrals()
-        return outcome, waiting[0], await wiring.review_queue.answer(outcome.referral_id, '{"text": "Because."}', "bob")
+        await wiring.reviews.answer(outcome.referral_id, '{"text": "Because."}', "bob")
+        return outcome, waiting[0], await wiring.review_queue.find(outcome.referral_id)
 
     outcome, waiting, answered = run_scenario(tmp_path, [ScriptedModel("?maybe")], story)
 

@@ -60,7 +60,7 @@ def test_a_referral_is_answered_by_a_person(service: LiveService) -> None:
 
     own_key = {"Authorization": f"Bearer {service.key}"}
     first = service.client.get(referred["location"], headers=own_key).json()
-    service.run(service.wiring.review_queue.answer(referred["referral_id"], '{"text": "Because."}', by="ann"))
+    service.run(service.wiring.reviews.answer(referred["referral_id"], '{"text": "Because."}', "ann"))
     second = service.client.get(referred["location"], headers=own_key).json()
 
     assert (first["status"], first["answer"]) == ("open", None)

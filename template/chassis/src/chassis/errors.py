@@ -5,6 +5,7 @@ ChassisError
 └── CallError                      a caller gets these as problem+json
     ├── Unauthenticated            401  the API key is missing or invalid
     ├── NotFound                   404  there is no such referral, or it belongs to another caller
+    ├── ReviewConflict             409  a referral is answered already, or another reviewer has leased it
     ├── TooLarge                   413  the body is larger than `limits.max_body_bytes`
     ├── InputNotAllowed            422  the data policy forbids this input
     ├── BudgetExhausted            429  no budget is left to ask a model
@@ -69,6 +70,12 @@ class NotFound(CallError):
     """There is no such referral, or it belongs to another caller."""
 
     status, slug, title = 404, "not-found", "Not found"
+
+
+class ReviewConflict(CallError):
+    """A referral is answered already, or another reviewer has leased it."""
+
+    status, slug, title = 409, "review-conflict", "This referral cannot be changed"
 
 
 class TooLarge(CallError):

@@ -30,6 +30,7 @@ from chassis.store.kill_switch import KillSwitch
 from chassis.store.opening import open_database
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
+from chassis.store.reviews import Reviews
 from chassis.telemetry.instruments import Instruments
 from chassis.telemetry.setup import Identity, Telemetry, start_telemetry
 
@@ -49,6 +50,7 @@ class Wiring:
     ledger: Ledger
     kill_switch: KillSwitch
     review_queue: ReviewQueue
+    reviews: Reviews
     service: Service[Any, Any]
     telemetry: Telemetry
     owner: Team
@@ -128,6 +130,7 @@ async def wire(
                 ledger=ledger,
                 kill_switch=kill_switch,
                 review_queue=review_queue,
+                reviews=Reviews(database),
                 service=Service(task, constraints, guard, review_queue, call_log),
                 telemetry=telemetry,
                 owner=owner,

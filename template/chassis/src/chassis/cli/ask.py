@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chassis.cli.shared import read_typed, show_typed
 from chassis.config.project import find_project, load_settings
+from chassis.config.typed_values import read_typed, show_typed
 from chassis.telemetry.logs import configure_logs
 from chassis.usd import format_usd, nano_usd
 

@@ -1,7 +1,7 @@
 """`chassis review`: the questions that wait for a person."""
 
 import getpass
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +9,15 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from chassis.cli.shared import read_typed, run_with_database, show_json
+from chassis.cli.shared import run_with_database
 from chassis.cli.terminal import plain_console
 from chassis.clock import now
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
+from chassis.config.typed_values import read_typed, show_json
 from chassis.errors import ConfigError, NotFound
 from chassis.store.review_queue import Referral, ReviewQueue
+from chassis.store.reviews import Reviews
 
 ReferralArgument = Annotated[str, typer.Argument(metavar="ID", help="As `chassis review list` shows it.")]
 AnswerText = Annotated[
@@ -39,6 +41,10 @@ FACTS = (
     "due_at",
     "answered_by",
     "answered_at",
+    "verdict",
+    "tags",
+    "note",
+    "leased_by",
 )
 JSON_FACTS = ("question", "draft", "answer")
 
@@ -69,13 +75,16 @@ def show(referral_id: ReferralArgument) -> None:
     for name in JSON_FACTS:
         value = getattr(referral, name)
         typer.echo(f"\n{name}\n{show_json(value) if value is not None else '-'}")
+    typer.echo("\nevents")
+    for event in run_with_database(find_project(), lambda database: Reviews(database).events(referral_id)):
+        typer.echo(f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.action} by {event.reviewer}")
 
 
 @app.command()
 def answer(
     referral_id: ReferralArgument, text: AnswerText = None, file: AnswerFile = None, by: AnsweredBy = None
 ) -> None:
-    """Answer a referral. Its caller can fetch the answer from then on."""
+    """Answer a referral, once. Its caller can fetch the answer from then on."""
     if file is not None and text is None:
         text = file.read_text(encoding="utf-8")
     elif text is None or file is not None:
@@ -83,14 +92,17 @@ def answer(
     project = find_project()
     _find(project, referral_id)  # a wrong id is the more likely mistake, so it is reported first
     typed = read_typed(project.load_task().gives, text, "the answer")
-    _with_queue(project, lambda queue: queue.answer(referral_id, typed.model_dump_json(), by or getpass.getuser()))
+    reviewer = by or getpass.getuser()
+    run_with_database(project, lambda db: Reviews(db).answer(referral_id, typed.model_dump_json(), reviewer))
     typer.echo(f"{referral_id} is answered.")
 
 
-def _for_people(fact: str | float | datetime | None) -> str:
+def _for_people(fact: str | float | datetime | Sequence[str] | None) -> str:
     match fact:
-        case None:
+        case None | "" | []:
             return "-"
+        case list():
+            return ", ".join(fact)
         case float():
             return f"{fact:.2f}"
         case datetime():

@@ -2,21 +2,23 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from pydantic import BaseModel
 
 from chassis.clock import now, to_timestamp
 from chassis.contract import Draft, FallbackReason, Referred
-from chassis.errors import NotFound
 from chassis.store.database import Database, Row
 
 log = structlog.get_logger()
+
+type ReviewVerdict = Literal["pass", "fail"]
+"""Whether a draft was right. A referral without a draft has failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,12 @@ class Referral:
         answer: The person's answer as JSON of the task's output type, or None while the referral is open.
         answered_by: The person who answered.
         answered_at: When the person answered.
+        verdict: What the person says about the draft, or None while the referral is open.
+        tags: What was wrong with the draft.
+        note: Anything else that the person wrote.
+        leased_by: The reviewer who has leased the referral.
+        leased_until: When the lease ends.
+        fetched_at: When the caller first fetched the answer. From then on it cannot be undone.
     """
 
     id: str
@@ -52,6 +60,12 @@ class Referral:
     answer: Mapping[str, Any] | None
     answered_by: str | None
     answered_at: datetime | None
+    verdict: ReviewVerdict | None
+    tags: Sequence[str]
+    note: str
+    leased_by: str | None
+    leased_until: datetime | None
+    fetched_at: datetime | None
 
 
 class ReviewQueue:
@@ -99,12 +113,29 @@ class ReviewQueue:
     async def find(self, referral_id: str) -> Referral | None:
         """Return the referral with this id, or None if there is none."""
         rows = await self._database.fetch("SELECT * FROM referrals WHERE id = $1", referral_id)
-        return _referral(rows[0]) if rows else None
+        return referral_of(rows[0]) if rows else None
+
+    async def find_for_caller(self, referral_id: str, caller: str) -> Referral | None:
+        """Return a referral of this caller, or None if there is none. An answer in it cannot be undone any more."""
+        while True:
+            referral = await self.find(referral_id)
+            if referral is None or referral.caller != caller:
+                return None
+            if referral.answered_at is None or referral.fetched_at is not None:
+                return referral
+            # Only if the answer is still the one that was read: its reviewer may have undone it since.
+            if await self._database.execute(
+                "UPDATE referrals SET fetched_at = $3 WHERE id = $1 AND answered_at = $2",
+                referral_id,
+                to_timestamp(referral.answered_at),
+                to_timestamp(now()),
+            ):
+                return referral
 
     async def open_referrals(self) -> list[Referral]:
         """Return the referrals that wait for a person, the most urgent first."""
         rows = await self._database.fetch("SELECT * FROM referrals WHERE answered_at IS NULL ORDER BY due_at, id")
-        return [_referral(row) for row in rows]
+        return [referral_of(row) for row in rows]
 
     async def count_open(self) -> tuple[int, int]:
         """Return how many referrals wait for a person, and how many of these are overdue."""
@@ -115,37 +146,14 @@ class ReviewQueue:
         )
         return rows[0]["waiting"], rows[0]["overdue"] or 0
 
-    async def answer(self, referral_id: str, answer: str, by: str) -> Referral:
-        """Record a person's answer. A later answer replaces an earlier one.
 
-        Args:
-            referral_id: The ticket.
-            answer: The answer as JSON of the task's output type.
-            by: The person who answers.
-
-        Raises:
-            NotFound: There is no such referral.
-        """
-        await self._database.execute(
-            "UPDATE referrals SET answer = $2, answered_by = $3, answered_at = $4 WHERE id = $1",
-            referral_id,
-            answer,
-            by,
-            to_timestamp(now()),
-        )
-        referral = await self.find(referral_id)
-        if referral is None:
-            raise NotFound(f"There is no referral {referral_id!r}")
-        log.info("referral.answered", referral_id=referral_id)
-        return referral
-
-
-def _referral(row: Row) -> Referral:
+def referral_of(row: Row) -> Referral:
+    """Return the referral in a row of the table."""
     # A later release, whose migration is applied while this process runs, may have added columns.
     fields: dict[str, Any] = {field.name: row[field.name] for field in dataclass_fields(Referral)}
-    for name in ("question", "draft", "answer"):
+    for name in ("question", "draft", "answer", "tags"):
         fields[name] = json.loads(fields[name]) if fields[name] is not None else None
-    for name in ("created_at", "due_at", "answered_at"):
+    for name in ("created_at", "due_at", "answered_at", "leased_until", "fetched_at"):
         fields[name] = datetime.fromisoformat(fields[name]) if fields[name] is not None else None
     fields["fallback_reason"] = FallbackReason(fields["fallback_reason"])
     return Referral(**fields)

@@ -112,8 +112,8 @@ def _rate_limit(per_minute: int) -> Callable[[Caller], Awaitable[None]]:
 
 def _add_referral(router: APIRouter, wiring: Wiring) -> None:
     async def referral(referral_id: ReferralId, caller: Caller) -> Response:
-        referral = await wiring.review_queue.find(referral_id)
-        if referral is None or referral.caller != caller:
+        referral = await wiring.review_queue.find_for_caller(referral_id, caller)
+        if referral is None:
             raise NotFound("There is no referral with this id for this caller")
         body = {
             "referral_id": referral.id,

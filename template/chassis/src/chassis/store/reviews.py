@@ -1,0 +1,233 @@
+"""What reviewers do with the review queue: lease a referral, answer it, defer it, undo that.
+
+Several reviewers may work at the same time. Every change is one `UPDATE`, on the condition that the referral is open
+and not leased by another reviewer. The one who comes second changes nothing and gets a `ReviewConflict`.
+"""
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import structlog
+
+from chassis.clock import now, to_timestamp
+from chassis.errors import NotFound, ReviewConflict
+from chassis.store.database import Connection, Database
+from chassis.store.review_queue import Referral, ReviewVerdict, referral_of
+
+LEASE = timedelta(minutes=15)
+"""The time for which a referral is kept for the reviewer who saw it last."""
+REVIEWS_WITH_TAGS = 200
+"""The number of latest reviews whose tags are offered again."""
+FREE = "answered_at IS NULL AND (leased_by IS NULL OR leased_by = $2 OR leased_until <= $3)"
+"""Whether the reviewer `$2` may change a referral at the time `$3`."""
+NEXT = f"""SELECT *, CASE WHEN leased_by = $2 AND leased_until > $3 THEN leased_until ELSE $1 END AS own
+    FROM referrals WHERE {FREE} ORDER BY own DESC, COALESCE(deferred_at, $1), due_at, id LIMIT 1"""  # noqa: S608
+LEASING = f"""UPDATE referrals SET leased_by = $2, leased_until = $4
+    WHERE id = $1 AND COALESCE(leased_by, '') = $5 AND {FREE}"""  # noqa: S608
+CLOSING = f"""UPDATE referrals SET answer = $4, answered_by = $2, answered_at = $3, verdict = $5, tags = $6, note = $7,
+    leased_by = NULL, leased_until = NULL WHERE id = $1 AND {FREE}"""  # noqa: S608
+DEFERRING = f"""UPDATE referrals SET leased_by = NULL, leased_until = NULL, deferred_at = $3
+    WHERE id = $1 AND {FREE}"""  # noqa: S608
+REOPENING = f"""UPDATE referrals SET answer = NULL, answered_by = NULL, answered_at = NULL, verdict = NULL,
+    deferred_at = NULL, leased_by = $2, leased_until = $4
+    WHERE id = $1 AND (({FREE}) OR (answered_by = $2 AND fetched_at IS NULL))"""  # noqa: S608
+log = structlog.get_logger()
+
+type ReviewAction = Literal["signed_in", "leased", "answered", "deferred", "undone"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What a reviewer says about a draft.
+
+    Args:
+        verdict: Whether it was right.
+        tags: What was wrong with it.
+        note: Anything else.
+    """
+
+    verdict: ReviewVerdict = "fail"
+    tags: Sequence[str] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewEvent:
+    """An entry of the audit trail. Nothing changes or deletes one before its retention ends. The time is UTC."""
+
+    at: datetime
+    reviewer: str
+    action: ReviewAction
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewProgress:
+    """How many referrals a reviewer has answered today (UTC), and how many of these drafts were wrong."""
+
+    answered: int
+    failed: int
+
+
+class Reviews:
+    """The work of the reviewers.
+
+    Args:
+        database: Where the referrals and the audit trail are stored.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def lease_next(self, reviewer: str) -> Referral | None:
+        """Return the referral to answer next, leased for 15 minutes from now, or None if no work is left.
+
+        It is the one that the reviewer leased last. Without one, it is the most urgent one that is free.
+        """
+        while True:
+            moment = now()
+            rows = await self._database.fetch(NEXT, "", reviewer, to_timestamp(moment))
+            if not rows:
+                return None
+            if await self._lease(referral := referral_of(rows[0]), reviewer, moment):
+                return referral
+            # Another reviewer was faster, or this one in another window.
+
+    async def _lease(self, referral: Referral, reviewer: str, moment: datetime) -> bool:
+        async with self._database.transaction() as tx:
+            until, before = to_timestamp(moment + LEASE), referral.leased_by or ""
+            leased = await tx.execute(LEASING, referral.id, reviewer, to_timestamp(moment), until, before)
+            if leased and referral.leased_by != reviewer:
+                await record_event(tx, reviewer, "leased", referral.id)
+        return leased > 0
+
+    async def answer(self, referral_id: str, answer: str, reviewer: str, assessment: Assessment = Assessment()) -> None:
+        """Record a person's answer. Its caller can fetch it from then on.
+
+        Args:
+            referral_id: The ticket.
+            answer: The answer as JSON of the task's output type.
+            reviewer: The person who answers.
+            assessment: What they say about the draft.
+
+        Raises:
+            NotFound: There is no such referral.
+            ReviewConflict: It is answered already, or another reviewer has leased it.
+        """
+        tags = json.dumps(list(assessment.tags))
+        async with self._database.transaction() as tx:
+            closed = await tx.execute(
+                CLOSING,
+                referral_id,
+                reviewer,
+                to_timestamp(now()),
+                answer,
+                assessment.verdict,
+                tags,
+                assessment.note,
+            )
+            if closed:
+                details = asdict(assessment) | {"answer": json.loads(answer)}
+                await record_event(tx, reviewer, "answered", referral_id, details)
+        if not closed:
+            raise await self._conflict(referral_id)
+        log.info("referral.answered", referral_id=referral_id, verdict=assessment.verdict)
+
+    async def defer(self, referral_id: str, reviewer: str) -> None:
+        """Release a referral and move it behind all others.
+
+        Raises:
+            NotFound: There is no such referral.
+            ReviewConflict: It is answered already, or another reviewer has leased it.
+        """
+        async with self._database.transaction() as tx:
+            deferred = await tx.execute(DEFERRING, referral_id, reviewer, to_timestamp(now()))
+            if deferred:
+                await record_event(tx, reviewer, "deferred", referral_id)
+        if not deferred:
+            raise await self._conflict(referral_id)
+
+    async def undo(self, referral_id: str, reviewer: str) -> None:
+        """Lease a referral again that the reviewer has answered or deferred. Its tags and its note are kept.
+
+        Raises:
+            NotFound: There is no such referral.
+            ReviewConflict: The caller has fetched the answer, someone else gave it, or another reviewer is at it.
+        """
+        moment = now()
+        async with self._database.transaction() as tx:
+            reopened = await tx.execute(
+                REOPENING, referral_id, reviewer, to_timestamp(moment), to_timestamp(moment + LEASE)
+            )
+            if reopened:
+                await record_event(tx, reviewer, "undone", referral_id)
+        if not reopened:
+            raise await self._conflict(referral_id)
+        log.info("referral.reopened", referral_id=referral_id)
+
+    async def _conflict(self, referral_id: str) -> NotFound | ReviewConflict:
+        """Return why nothing was changed."""
+        rows = await self._database.fetch("SELECT * FROM referrals WHERE id = $1", referral_id)
+        if not rows:
+            return NotFound(f"There is no referral {referral_id!r}")
+        referral = referral_of(rows[0])
+        if referral.answered_at is None:
+            return ReviewConflict(f"{referral.leased_by} is reviewing {referral_id}")
+        answered = f"answered by {referral.answered_by} on {referral.answered_at:%Y-%m-%d %H:%M} UTC"
+        fetched = ", and its caller has fetched the answer" if referral.fetched_at else ""
+        return ReviewConflict(f"{referral_id} was {answered}{fetched}")
+
+    async def progress(self, reviewer: str) -> ReviewProgress:
+        """Return what a reviewer has done today."""
+        midnight = now().replace(hour=0, minute=0, second=0, microsecond=0)
+        [row] = await self._database.fetch(
+            "SELECT COUNT(*) AS answered, SUM(CASE WHEN verdict = 'fail' THEN 1 ELSE 0 END) AS failed"
+            " FROM referrals WHERE answered_by = $1 AND answered_at >= $2",
+            reviewer,
+            to_timestamp(midnight),
+        )
+        return ReviewProgress(row["answered"], row["failed"] or 0)
+
+    async def frequent_tags(self, limit: int) -> list[str]:
+        """Return the tags of the latest reviews, the most frequent first."""
+        rows = await self._database.fetch(
+            "SELECT tags FROM referrals WHERE answered_at IS NOT NULL ORDER BY answered_at DESC LIMIT $1",
+            REVIEWS_WITH_TAGS,
+        )
+        counts = Counter(tag for row in rows for tag in json.loads(row["tags"]))
+        return [tag for tag, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]]
+
+    async def events(self, referral_id: str) -> list[ReviewEvent]:
+        """Return the audit trail of a referral, oldest first."""
+        rows = await self._database.fetch(
+            "SELECT at, reviewer, action, details FROM review_events WHERE referral_id = $1 ORDER BY at, id",
+            referral_id,
+        )
+        return [
+            ReviewEvent(datetime.fromisoformat(row["at"]), row["reviewer"], row["action"], json.loads(row["details"]))
+            for row in rows
+        ]
+
+
+async def record_event(
+    connection: Connection,
+    reviewer: str,
+    action: ReviewAction,
+    referral_id: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Add an entry to the audit trail, in the transaction of what it reports."""
+    await connection.execute(
+        "INSERT INTO review_events (id, at, reviewer, action, referral_id, details) VALUES ($1, $2, $3, $4, $5, $6)",
+        "e_" + secrets.token_hex(12),
+        to_timestamp(now()),
+        reviewer,
+        action,
+        referral_id,
+        json.dumps(details or {}),
+    )
