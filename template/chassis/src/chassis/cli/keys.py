@@ -17,19 +17,21 @@ app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True
 @app.command()
 def create(
     caller: Annotated[str, typer.Argument(help="Who will use the key; budgets and logs use this name.")],
+    reviewer: Annotated[bool, typer.Option("--reviewer", help="A key to sign in at /review instead.")] = False,
 ) -> None:
     """Create an API key and show it, this once."""
-    typer.echo(_with_keys(lambda keys: keys.create(caller)))
+    typer.echo(_with_keys(lambda keys: keys.create(caller, "reviewer" if reviewer else "caller")))
 
 
 @app.command(name="list")
 def list_keys() -> None:
     """List all keys, without the keys themselves."""
-    table = Table("id", "caller", "created (UTC)", "revoked (UTC)")
+    table = Table("id", "caller", "role", "created (UTC)", "revoked (UTC)")
     for key in _with_keys(lambda keys: keys.list_keys()):
         table.add_row(
             key.id,
             key.caller,
+            key.role,
             f"{key.created_at:%Y-%m-%d %H:%M}",
             f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "",
         )

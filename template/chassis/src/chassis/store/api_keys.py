@@ -1,4 +1,4 @@
-"""API keys. Only their SHA-256 hashes are stored, so that a stolen database does not help to call the service.
+"""API keys of callers and of reviewers. Only their SHA-256 hashes are stored, so that a stolen database is of no use.
 
 A key has 192 random bits. A slow password hash, which protects short passwords, would only make every call slower.
 """
@@ -6,8 +6,10 @@ A key has 192 random bits. A slow password hash, which protects short passwords,
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import structlog
 
@@ -15,11 +17,14 @@ from chassis.clock import now, to_timestamp
 from chassis.errors import ConfigError
 from chassis.store.database import Database, Row
 
-PREFIX = "ck_"
+PREFIXES: Mapping["KeyRole", str] = {"caller": "ck_", "reviewer": "rk_"}
 DEVELOPMENT_CALLER = "developer"
 """The caller whose key `chassis serve` creates by itself and shows on the terminal, except in production."""
 CALLER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 log = structlog.get_logger()
+
+type KeyRole = Literal["caller", "reviewer"]
+"""A caller may ask questions, a reviewer may answer referrals at `/review`. Neither may do what the other may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class ApiKey:
 
     id: str
     caller: str
+    role: KeyRole
     created_at: datetime
     revoked_at: datetime | None
 
@@ -43,8 +49,8 @@ class ApiKeys:
     def __init__(self, database: Database, *, production: bool = False) -> None:
         self._database, self._production = database, production
 
-    async def create(self, caller: str) -> str:
-        """Create a key for `caller` and return it. It cannot be shown again.
+    async def create(self, caller: str, role: KeyRole = "caller") -> str:
+        """Create a key for `caller`, or for a reviewer of that name, and return it. It cannot be shown again.
 
         Raises:
             ConfigError: The name is not usable in logs and budgets, or is reserved for development.
@@ -57,15 +63,16 @@ class ApiKeys:
             problem = f"keys of {caller!r} are rejected in production"
             raise ConfigError("caller", problem, "Name the program or the team that calls")
         # The id is random too: it is shown in lists and logs, and must not reveal anything about the key.
-        key, key_id = PREFIX + secrets.token_urlsafe(24), "k_" + secrets.token_hex(6)
+        key, key_id = PREFIXES[role] + secrets.token_urlsafe(24), "k_" + secrets.token_hex(6)
         await self._database.execute(
-            "INSERT INTO api_keys (id, hash, caller, created_at) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO api_keys (id, hash, caller, created_at, role) VALUES ($1, $2, $3, $4, $5)",
             key_id,
-            _hash(key),
+            hash_secret(key),
             caller,
             to_timestamp(now()),
+            role,
         )
-        log.info("api_key.created", key_id=key_id, caller=caller)
+        log.info("api_key.created", key_id=key_id, caller=caller, role=role)
         return key
 
     async def find_caller(self, key: str) -> str | None:
@@ -74,15 +81,23 @@ class ApiKeys:
         The lookup is by hash, so its duration does not reveal how much of a guessed key is right.
         """
         rows = await self._database.fetch(
-            "SELECT caller FROM api_keys WHERE hash = $1 AND revoked_at IS NULL", _hash(key)
+            "SELECT caller FROM api_keys WHERE hash = $1 AND role = 'caller' AND revoked_at IS NULL", hash_secret(key)
         )
         caller = str(rows[0]["caller"]) if rows else None
         return None if self._production and caller == DEVELOPMENT_CALLER else caller
 
+    async def find_reviewer(self, key: str) -> ApiKey | None:
+        """Return the record of a reviewer's key, or None under the same conditions as `find_caller`."""
+        rows = await self._database.fetch(
+            "SELECT * FROM api_keys WHERE hash = $1 AND role = 'reviewer' AND revoked_at IS NULL", hash_secret(key)
+        )
+        reviewer = _api_key(rows[0]) if rows else None
+        return None if self._production and reviewer and reviewer.caller == DEVELOPMENT_CALLER else reviewer
+
     async def list_keys(self) -> list[ApiKey]:
         """Return every key that was ever created, oldest first."""
         rows = await self._database.fetch(
-            "SELECT id, caller, created_at, revoked_at FROM api_keys ORDER BY created_at, id"
+            "SELECT id, caller, role, created_at, revoked_at FROM api_keys ORDER BY created_at, id"
         )
         return [_api_key(row) for row in rows]
 
@@ -94,12 +109,12 @@ class ApiKeys:
         return changed > 0
 
 
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+def hash_secret(secret: str) -> str:
+    """Return what is stored of a secret that has many random bits."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _api_key(row: Row) -> ApiKey:
     created_at, revoked_at = datetime.fromisoformat(str(row["created_at"])), row["revoked_at"]
-    return ApiKey(
-        str(row["id"]), str(row["caller"]), created_at, datetime.fromisoformat(str(revoked_at)) if revoked_at else None
-    )
+    revoked = datetime.fromisoformat(str(revoked_at)) if revoked_at else None
+    return ApiKey(str(row["id"]), str(row["caller"]), row["role"], created_at, revoked)

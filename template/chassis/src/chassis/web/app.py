@@ -1,4 +1,4 @@
-"""Builds the HTTP application: its routes, its middleware and the page at `/docs`."""
+"""Builds the HTTP application: its routes, its middleware and the pages `/docs` and `/review`."""
 
 import secrets
 
@@ -12,6 +12,7 @@ from chassis.web.calls import calls_router
 from chassis.web.health import health_router
 from chassis.web.middleware import AddCallId
 from chassis.web.problems import add_problem_handlers
+from chassis.web.review import review_router
 from chassis.web.schemas import DescribedAPI
 from chassis.wiring import Wiring
 
@@ -45,6 +46,7 @@ def build_app(wiring: Wiring) -> FastAPI:
     add_problem_handlers(app)
     app.include_router(calls_router(wiring))
     app.include_router(health_router(wiring))
+    app.include_router(review_router(wiring))
     _add_docs(app)
     return app
 

@@ -70,8 +70,9 @@ class RequestLimits:
     leaves the queue.
     """
 
-    def __init__(self, constraints: Constraints) -> None:
+    def __init__(self, constraints: Constraints, max_body_bytes: int | None = None) -> None:
         self._limits = constraints.limits
+        self._max_body_bytes = max_body_bytes or constraints.limits.max_body_bytes
         self._max_upload_seconds = constraints.latency.deadline_seconds
         self._max_wait_seconds = constraints.latency.deadline_seconds / 2
         self._calls = ConcurrencyLimit(self._limits.concurrent_calls, self._limits.queued_calls)
@@ -100,7 +101,7 @@ class RequestLimits:
     async def _read(self, receive: Receive, headers: Headers) -> bytes | None:
         """Return the body, or None if the caller disconnected before its end."""
         announced = headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > self._limits.max_body_bytes:
+        if announced.isdigit() and int(announced) > self._max_body_bytes:
             raise self._too_large()
         body = bytearray()
         while True:
@@ -108,7 +109,7 @@ class RequestLimits:
             if message["type"] == DISCONNECTED["type"]:
                 return None
             body += message.get("body", b"")
-            if len(body) > self._limits.max_body_bytes:  # without a length, or with a wrong one
+            if len(body) > self._max_body_bytes:  # without a length, or with a wrong one
                 raise self._too_large()
             if not message.get("more_body", False):
                 return bytes(body)
@@ -123,7 +124,7 @@ class RequestLimits:
             raise Overloaded(f"{running} and others are waiting; try again later", retry_after=1) from None
 
     def _too_large(self) -> TooLarge:
-        return TooLarge(f"The body is larger than {self._limits.max_body_bytes} bytes")
+        return TooLarge(f"The body is larger than {self._max_body_bytes} bytes")
 
 
 async def run_while_connected[T](
