@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import asyncpg
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from postgres_server import Server, started_server
 from telemetry_sinks import Lines
@@ -21,7 +21,7 @@ from chassis.money.ledger import RETRY_SECONDS, Ledger
 from chassis.store.api_keys import ApiKeys
 from chassis.store.database import LOCK_TIMEOUT_SECONDS, Database
 from chassis.store.opening import open_database
-from chassis.store.postgres import _Statements
+from chassis.store.postgres import _Statements, driver  # pyright: ignore[reportPrivateUsage]
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Reviews
@@ -359,7 +359,7 @@ def test_sessions_that_the_server_ends_are_reported_as_gone(postgres: Server) ->
     url = postgres.fresh()
 
     async def end_sessions(stop: asyncio.Event) -> None:
-        admin = await asyncpg.connect(postgres.url)
+        admin = await driver.connect(postgres.url)
         while not stop.is_set():
             await admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
