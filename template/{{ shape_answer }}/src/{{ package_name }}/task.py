@@ -5,7 +5,8 @@ from typing import Annotated
 
 from chassis import Draft, Task
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_ai import Agent
+from pydantic_ai.direct import model_request
+from pydantic_ai.messages import ModelRequest
 from pydantic_ai.models import Model
 
 from . import prompts
@@ -65,11 +66,14 @@ async def answer(question: Question, model: Model) -> Draft[Answer]:
     if not hits:
         return Draft(Answer(text=NOTHING_FOUND), confidence=0)  # nothing to read, so no model needs to be paid
     passages = [hit.passage for hit in hits]
-    result = await Agent(model, instructions=prompts.INSTRUCTIONS).run(prompts.user_prompt(question.text, passages))
-    if prompts.UNKNOWN in result.output:
+    prompt = prompts.user_prompt(question.text, passages)
+    # Without tools there is nothing to repeat, so one request does what an agent would do.
+    reply = await model_request(model, [ModelRequest.user_text_prompt(prompt, instructions=prompts.INSTRUCTIONS)])
+    text = reply.text or prompts.UNKNOWN
+    if prompts.UNKNOWN in text:
         return Draft(Answer(text=NOTHING_FOUND), confidence=0)
-    confidence = min(hits[0].confidence, SEARCH.support(result.output, passages))
-    return Draft(Answer(text=result.output, sources=sources(passages)), confidence)
+    confidence = min(hits[0].confidence, SEARCH.support(text, passages))
+    return Draft(Answer(text=text, sources=sources(passages)), confidence)
 
 
 def baseline(question: Question) -> Draft[Answer]:
