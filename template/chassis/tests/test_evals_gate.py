@@ -129,12 +129,90 @@ def test_a_case_in_an_outage_is_excluded_from_both_runs() -> None:
     assert "points on 99 cases × 1" in result.findings[0].sentence
 
 
-def test_an_edited_case_is_not_compared() -> None:
-    """A corrected expectation is not a regression, and the other cases are still compared."""
-    before, after = make_records(passes(9, 9)), make_records([[0.0], *passes(8, 8)])
-    after[0] = replace(after[0], case_hash="mended")
+@pytest.mark.parametrize(
+    ("before", "after", "verdict", "sentence"),
+    [
+        (0.0, 1.0, GateVerdict.PASS, "None of 8 cases got worse"),
+        (0.0, 0.0, GateVerdict.PASS, "None of 8 cases got worse"),
+        (1.0, 1.0, GateVerdict.PASS, "None of 8 cases got worse"),
+        (1.0, 0.0, GateVerdict.FAIL, "1 of 9 cases got worse, 0 better: c0; edited since the accepted run: c0"),
+    ],
+)
+def test_an_edited_case_is_named_and_hides_nothing(
+    before: float, after: float, verdict: GateVerdict, sentence: str
+) -> None:
+    """It is not compared, but one that passed must not fail now: a full stop would hide a broken answer."""
+    accepted = make_records([[before], *passes(8, 8)])
+    edited = [replace(each, case_hash="edited") for each in make_records([[after]])] + accepted[1:]
 
-    assert judge(after, before, REGRESSION, kind="replay").findings[0].sentence.startswith("None of 8 cases got worse")
+    edited_cases, regression = judge(edited, accepted, REGRESSION, kind="replay").findings
+
+    assert edited_cases.sentence == "1 of 9 cases were edited since the accepted run: c0"
+    assert (regression.verdict, regression.sentence) == (verdict, sentence if after < before else regression.sentence)
+    assert regression.sentence.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("edited", "verdict"), [(5, GateVerdict.PASS), (6, GateVerdict.NO_EVIDENCE), (60, GateVerdict.NO_EVIDENCE)]
+)
+def test_more_than_a_few_edited_cases_leave_no_evidence(edited: int, verdict: GateVerdict) -> None:
+    """At most 5 % of 100 cases; all of them are named."""
+    accepted = make_records(passes(100, 100))
+    records = [replace(each, case_hash="edited") for each in accepted[:edited]] + accepted[edited:]
+
+    result = judge(records, accepted, REGRESSION, kind="replay")
+
+    assert (result.verdict, result.findings[0].rule) == (verdict, "edited cases")
+    assert len(result.findings[0].cases) == edited
+
+
+def test_a_crash_counts_even_if_the_answer_was_wrong_before() -> None:
+    """A wrong answer and a crash both score 0, but a crash is worse."""
+    accepted = make_records([[0.0], *passes(8, 8)])
+    crashed = [replace(accepted[0], status="failed", error="ZeroDivisionError"), *accepted[1:]]
+
+    result = judge(crashed, accepted, REGRESSION, kind="replay")
+
+    assert result.verdict is GateVerdict.FAIL
+    assert result.findings[0].cases == ("c0",)
+    assert judge(crashed, crashed, REGRESSION, kind="replay").verdict is GateVerdict.PASS
+
+
+def test_the_baseline_cannot_mask_a_useless_model() -> None:
+    """The share of the model's own answers is a rule, and so is being better than the baseline."""
+    share = {"kind": "model-share", "at_least": 0.5}
+    better = {"kind": "baseline", "evaluator": "right"}
+    own, fallback = make_records(passes(60, 60)), make_records(passes(60, 60), answered_by="baseline")
+    baseline = make_records(passes(50, 60), variant="baseline", answered_by="baseline")
+
+    assert judge(own, [], share).verdict is GateVerdict.PASS
+    assert judge([*own[:20], *fallback[20:]], [], share).verdict is GateVerdict.FAIL
+    assert judge([*own, *baseline], [], better).verdict is GateVerdict.PASS
+    useless = make_records(passes(20, 60))
+    assert judge([*useless, *baseline], [], better).verdict is GateVerdict.FAIL
+    # The baseline's answers do not count for the model.
+    mostly_fallback = [*useless[40:], *fallback[:40], *baseline]
+    assert judge(mostly_fallback, [], better).verdict is GateVerdict.FAIL
+    assert judge([*fallback, *baseline], [], better, kind="replay").verdict is GateVerdict.NO_EVIDENCE
+
+
+def test_a_live_suite_in_which_no_model_answered_shows_nothing() -> None:
+    """However good the answers of the baseline are."""
+    result = judge(make_records(passes(60, 60), answered_by="baseline"), [], FLOOR)
+
+    assert result.verdict is GateVerdict.NO_EVIDENCE
+    assert "No model answered in this live suite (60 answered by baseline)" in result.sentence
+
+
+def test_latency_may_grow_only_so_much() -> None:
+    """The increase is measured on the cases of the accepted run, in a live suite and in a replay."""
+    fast, slow = make_records(passes(60, 60), seconds=1.0), make_records(passes(60, 60), seconds=1.3)
+    grown = {"kind": "latency", "p95_seconds": 9, "max_increase": 0.2}
+
+    for kind in ("live", "replay"):
+        assert judge(slow, fast, grown, kind=kind).verdict is GateVerdict.FAIL
+        assert judge(fast, fast, grown, kind=kind).verdict is GateVerdict.PASS
+        assert judge(fast, [], grown, kind=kind).verdict is GateVerdict.NO_EVIDENCE
 
 
 @pytest.mark.parametrize(

@@ -108,9 +108,9 @@ def test_a_run_is_judged_once(evaluated: Path, monkeypatch: pytest.MonkeyPatch) 
     """`run` calls the gate once for each suite, and `gate` says the same again from the files that it left."""
     gate, suites = evaluation.gate, list[str]()
 
-    def counting(plan: Plan, records: Any) -> Any:
+    def counting(plan: Plan, run: Any) -> Any:
         suites.append(plan.name)
-        return gate(plan, records)
+        return gate(plan, run)
 
     monkeypatch.setattr(evaluation, "gate", counting)
     report = evaluated / "var/evals/report.json"

@@ -85,7 +85,8 @@ def test_a_reply_that_is_not_recorded_is_no_evidence(recorded: Path, capsys: pyt
 
     assert chassis("evals", "gate", "answers") == 3
     said = " ".join(capsys.readouterr().out.split())
-    assert "No reply is recorded for new; run `chassis evals record answers`" in said
+    sentence = "No reply of first: openai first to the current prompt is recorded for new"
+    assert f"{sentence}; run `chassis evals record answers`" in said
     assert [record.error for record in records(recorded) if record.variant == "service"] == ["NotRecorded"]
 
 
@@ -138,8 +139,7 @@ def test_a_recording_that_cannot_be_read_is_named(recorded: Path, capsys: pytest
 
 
 FIRST = (
-    '{"run": "2026-11-23T12:00:00Z", "suite": "answers", "data_hash": "d", "prompts_hash": "p", "model_hash": "m", '
-    '"variant": "service", "case": "c0", "case_hash": "h", "group": "c0", "tags": ["loud"], "split": "gate", '
+    '{"variant": "service", "case": "c0", "case_hash": "h", "group": "c0", "tags": ["loud"], "split": "gate", '
     '"must_pass": true, "repeat": 1, "status": "ok", "error": null, "evaluator": "right", "evaluator_hash": "e", '
     '"value": 1.0, "seconds": 0.01, "cost": 0, "input_tokens": 0, "output_tokens": 0, "call_id": "x", "trace_id": null}'
 )

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 import sample_task
+from chassis_tools.evals.identity import RunIdentity
 from chassis_tools.evals.jsonl import write_jsonl
 from chassis_tools.evals.report.output import load_report, to_html, to_junit, write_report
 from chassis_tools.evals.report.report import CaseResult, DetectableEffect, Report
@@ -120,7 +121,9 @@ def test_nothing_in_a_report_becomes_markup(regressed: Report) -> None:
         "answer": f"one two three {breakout}",
         "accepted_answer": f"one two three four {breakout}",
         "baseline_answer": breakout,
+        "reasons": breakout,
         "judge_reasons": breakout,
+        "tool_calls": breakout,
     }
     findings = tuple(replace(finding, rule=breakout, sentence=breakout) for finding in suite.findings)
     rates = tuple(replace(rate, evaluator=breakout, tag=breakout) for rate in suite.pass_rates)
@@ -131,7 +134,9 @@ def test_nothing_in_a_report_becomes_markup(regressed: Report) -> None:
         pass_rates=rates,
         outcomes={breakout: 1},
         excluded={breakout: 1},
-        accepted_run=breakout,
+        run=RunIdentity(started=breakout, commit=breakout, models=(breakout,)),
+        evaluators={breakout: (breakout, breakout)},
+        near_duplicates=((breakout, breakout),),
         cases=(replace(suite.cases[0], **texts),),
     )
 

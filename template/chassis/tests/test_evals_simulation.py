@@ -8,7 +8,7 @@ import pytest
 from chassis_tools.evals import statistics as judge_correction
 from chassis_tools.evals.gate_result import GateVerdict
 from chassis_tools.evals.statistics import Agreement, corrected_rate
-from sample_records import judge, make_records
+from sample_records import judge, make_records, ungrouped
 from test_evals_gate import REGRESSION
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,7 @@ def test_the_corrected_rate_covers_the_truth(
         good = choice.binomialvariate(answers, truth)
         passed = choice.binomialvariate(good, true_pass_rate)
         passed += choice.binomialvariate(answers - good, 1 - true_fail_rate)
-        result = corrected_rate(passed, answers, Agreement(labels, hits[0], labels, hits[1]), alpha=0.025)
+        result = corrected_rate(ungrouped(passed, answers), Agreement(labels, hits[0], labels, hits[1]), alpha=0.025)
         covered += result is not None and result.low <= truth <= result.high
 
     assert 0.93 <= covered / samples <= 0.97

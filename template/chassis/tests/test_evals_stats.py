@@ -19,6 +19,7 @@ from chassis_tools.evals.statistics import (
     wilson,
     zero_events_bound,
 )
+from sample_records import ungrouped
 
 NEEDED = {
     0.80: (45, 87, 170, 334, 659),
@@ -204,7 +205,7 @@ def test_cases_needed_to_detect_a_drop(churn: float, cases: tuple[int, int, int]
 
 def test_a_judge_without_errors_needs_no_correction() -> None:
     """Its rate is the true rate, and the bounds are about those of the sample."""
-    bounds = corrected_rate(80, 100, Agreement(100, 100, 100, 100), alpha=0.025)
+    bounds = corrected_rate(ungrouped(80, 100), Agreement(100, 100, 100, 100), alpha=0.025)
 
     assert bounds is not None
     assert bounds.value == pytest.approx(0.8)
@@ -216,4 +217,4 @@ def test_a_judge_that_always_passes_has_no_corrected_rate() -> None:
     always = Agreement(good=90, good_passed=90, bad=10, bad_failed=0)
 
     assert (always.true_pass_rate, always.true_fail_rate) == (1.0, 0.0)
-    assert corrected_rate(100, 100, always, alpha=0.025) is None
+    assert corrected_rate(ungrouped(100, 100), always, alpha=0.025) is None

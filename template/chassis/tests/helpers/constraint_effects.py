@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis_tools.evals.evaluation import gate
+from chassis_tools.evals.records import SuiteRun
 from chassis_tools.governance.file_contents import Decisions, objective_rules
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
 from chassis_tools.governance.signoffs import SignOffState, signoff_statuses
@@ -53,7 +54,7 @@ def judged(rule: Raw, right: int, *, kind: str = "replay") -> See:
         records, accepted = make_records(passes(right, 200)), make_records(passes(200, 200))
         constraints = constraints_for_tests(**raw)
         plan = plan_with(rule, constraints=constraints, accepted=accepted, kind=kind, on_inconclusive="fail")
-        return gate(plan, records).verdict.title
+        return gate(plan, SuiteRun(records=records)).verdict.title
 
     return see
 

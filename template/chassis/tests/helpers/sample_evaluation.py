@@ -3,13 +3,15 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chassis_tools.evals import environment
+from chassis_tools.evals.acceptance import AcceptedChange, accept_run
 from chassis_tools.evals.environment import Mode
-from chassis_tools.evals.evaluation import accept_run, gate, last_run, load, report, run_and_score
+from chassis_tools.evals.evaluation import gate, last_run, load, report, run_and_score
 from chassis_tools.evals.jsonl import Progress, read_jsonl
 from chassis_tools.evals.judges import Calibration, judge_hash, load_judges, save_calibration
 from chassis_tools.evals.records import ScoreRecord, Trial
@@ -134,7 +136,7 @@ def ask(
 ) -> None:
     """Run one suite of the project at `root`, and score it; `options` are those of `run_and_score`."""
     [plan] = load(find_project(root), [name])
-    earlier = last_run(plan) if resume else None
+    earlier = replace(last_run(plan), records=()) if resume else None
     asyncio.run(run_and_score(plan, mode or plan.suite.kind, earlier=earlier, progress=progress, **options))
 
 
@@ -142,13 +144,14 @@ def judge(root: Path, *names: str) -> Report:
     """Judge the last runs."""
     project = find_project(root)
     runs = [(plan, last_run(plan)) for plan in load(project, names or ("answers",))]
-    return report(project, [(plan, run, gate(plan, run.records)) for plan, run in runs])
+    return report(project, [(plan, run, gate(plan, run)) for plan, run in runs])
 
 
-def accept(root: Path, name: str) -> None:
-    """Accept the last run of a suite."""
+def accept(root: Path, name: str, although_failed: str | None = "It is a sample") -> AcceptedChange:
+    """Accept the last run of a suite, even if it fails."""
     [plan] = load(find_project(root), [name])
-    accept_run(plan)
+    run = last_run(plan)
+    return accept_run(plan, run, gate(plan, run), although_failed)
 
 
 def run_and_accept(root: Path, *names: str, **how: Any) -> Path:

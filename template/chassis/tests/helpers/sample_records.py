@@ -9,6 +9,7 @@ from chassis_tools.evals.evaluation import gate
 from chassis_tools.evals.gate_result import GateResult
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import ScoreRecord, SuiteRun
+from chassis_tools.evals.statistics import Groups
 from chassis_tools.evals.suites import Suite
 
 from chassis.config.constraints import Constraints
@@ -19,11 +20,6 @@ type Values = list[list[float]]
 """One inner list for each case, one value for each repeat."""
 
 RECORD = ScoreRecord(
-    run="2026-11-23T12:00:00Z",
-    suite="s",
-    data_hash="d",
-    prompts_hash="p",
-    model_hash="m",
     variant="service",
     case="c",
     case_hash="h",
@@ -34,6 +30,7 @@ RECORD = ScoreRecord(
     repeat=1,
     status="ok",
     error=None,
+    answered_by="first",
     evaluator="right",
     evaluator_hash="e",
     value=1.0,
@@ -60,6 +57,11 @@ def passes(right: int, cases: int) -> Values:
     return [[1.0]] * right + [[0.0]] * (cases - right)
 
 
+def ungrouped(passed: int, judged: int) -> Groups:
+    """Return answers to as many cases, the ones that passed first."""
+    return [[1.0]] * passed + [[0.0]] * (judged - passed)
+
+
 def plan_with(
     *rules: dict[str, Any], constraints: Constraints, accepted: Sequence[ScoreRecord] = (), **suite: Any
 ) -> Plan:
@@ -84,4 +86,4 @@ def judge(
     constraints = constraints_for_tests(
         quality={"accuracy_floor": 0.8, "max_regression": 0.05}, cost={"mean_usd": 0.001}
     )
-    return gate(plan_with(*rules, constraints=constraints, accepted=accepted, **suite), records)
+    return gate(plan_with(*rules, constraints=constraints, accepted=accepted, **suite), SuiteRun(records=records))

@@ -27,6 +27,9 @@ INTERRUPTED = 130
 POWERS = (0.5, 0.8, 0.95)
 """The shares of runs in which a drop is found, from the weakest to the strongest."""
 
+MAX_NAMED_CASES = 20
+UNCHANGED = "  The run is the same as the accepted one, so nothing was written"
+
 app = typer.Typer(help="Evaluate how well the service answers.", no_args_is_help=True)
 
 SuiteNames = Annotated[
@@ -34,19 +37,29 @@ SuiteNames = Annotated[
 ]
 
 
+Base = Annotated[
+    str | None,
+    typer.Option("--base", metavar="COMMIT", help="Compare with the accepted runs of this commit, as CI does"),
+]
+
+
 @app.command("run")
 def run_suites(
     suites: SuiteNames = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped")] = False,
+    base: Base = None,
 ) -> None:
     """Ask, score and judge. Exit code 0 if good enough, 1 if not, 3 without evidence, 4 if inconclusive."""
+    from dataclasses import replace
+
     from chassis_tools.evals.evaluation import last_run, load
     from chassis_tools.evals.records import SuiteRun
 
     project = find_project()
-    plans = load(project, suites or ())
-    judged = [_evaluate(plan, plan.suite.kind, last_run(plan) if resume else SuiteRun()) for plan in plans]
-    _publish(project, judged)
+    plans = load(project, suites or (), base)
+    # What was scored before it was stopped is scored again, because graders may have changed.
+    earlier = [replace(last_run(plan), records=()) if resume else SuiteRun() for plan in plans]
+    _publish(project, [_evaluate(plan, plan.suite.kind, run) for plan, run in zip(plans, earlier, strict=True)])
 
 
 @app.command("record")
@@ -74,13 +87,13 @@ def record_replies(
 
 
 @app.command("gate")
-def judge_last_runs(suites: SuiteNames = None) -> None:
+def judge_last_runs(suites: SuiteNames = None, base: Base = None) -> None:
     """Judge the last runs again, with the rules and thresholds of today; no model is asked."""
     from chassis_tools.evals.evaluation import gate, last_run, load
 
     project = find_project()
-    runs = [(plan, last_run(plan)) for plan in load(project, suites or ())]
-    _publish(project, [(plan, run, gate(plan, run.records)) for plan, run in runs])
+    runs = [(plan, last_run(plan)) for plan in load(project, suites or (), base)]
+    _publish(project, [(plan, run, gate(plan, run)) for plan, run in runs])
 
 
 @app.command("report")
@@ -97,14 +110,27 @@ def show_report() -> None:
 
 
 @app.command("accept")
-def accept_runs(suites: SuiteNames = None) -> None:
+def accept_runs(
+    suites: SuiteNames = None,
+    although_failed: Annotated[
+        str | None, typer.Option("--although-failed", metavar="REASON", help="Accept runs that fail, for this reason")
+    ] = None,
+) -> None:
     """Make the last runs the ones that later runs are compared with; commit what it writes."""
-    from chassis_tools.evals.evaluation import accept_run, load
+    from chassis_tools.evals.acceptance import accept_run
+    from chassis_tools.evals.evaluation import gate, last_run, load
+    from chassis_tools.evals.gate_result import join_names
 
     for plan in load(find_project(), suites or ()):
-        accept_run(plan)
+        run = last_run(plan)
+        result = gate(plan, run)
+        print(f"{result.verdict.title}. {result.sentence}")
+        change = accept_run(plan, run, result, although_failed)
+        for cases, verb in ((change.worse, "get worse"), (change.better, "get better")):
+            if cases:
+                print(f"  {len(cases)} cases {verb}: {join_names(cases, MAX_NAMED_CASES)}")
         folder = plan.accepted_folder.relative_to(plan.project.root)
-        print(f"{folder}/ is what later runs are compared with; commit it")
+        print(f"  {folder}/ is now what later runs are compared with; commit it" if change.has_changed else UNCHANGED)
 
 
 @app.command("compare")
@@ -140,11 +166,12 @@ def show_power(
     from chassis.errors import ConfigError
     from chassis_tools.evals.case_scores import run_to_run_variance, scores_of
     from chassis_tools.evals.evaluation import last_run, load
-    from chassis_tools.evals.gate_result import ALPHA, GateContext
+    from chassis_tools.evals.gate_result import ALPHA
+    from chassis_tools.evals.regression import gate_context
     from chassis_tools.evals.statistics import cases_needed, detectable_drop
 
     [plan] = load(find_project(), [suite])
-    context = GateContext(plan, last_run(plan).records)
+    context = gate_context(plan, last_run(plan))
     for evaluator in plan.suite.evaluators:
         scores, accepted = (scores_of(records, evaluator) for records in (context.records, context.accepted))
         if not scores:
@@ -181,12 +208,12 @@ def _evaluate(plan: "Plan", mode: "Mode", earlier: "SuiteRun") -> "tuple[Plan, S
     from chassis_tools.evals.evaluation import gate
 
     run = _run_and_score(plan, mode, plan.suite.repeats, earlier)
-    result = gate(plan, run.records)
+    result = gate(plan, run)
     repeats = max((record.repeat for record in run.records), default=0)
     if result.is_inconclusive and repeats < plan.suite.most_repeats:
         print(f"{plan.name}: inconclusive after {repeats} repeats; asking up to {plan.suite.most_repeats}")
         run = _run_and_score(plan, mode, plan.suite.most_repeats, run)
-        result = gate(plan, run.records)
+        result = gate(plan, run)
     return plan, run, result
 
 

@@ -81,6 +81,14 @@ def mean_score(scores: CaseScores, alpha: float) -> Interval:
     return Interval(max(0.0, bounds.low), bounds.value, min(1.0, bounds.high))
 
 
+def answers_by_group(scores: CaseScores) -> Groups:
+    """Return the score of every answer, by group; the repeats of one case are in one group."""
+    groups: dict[str, list[float]] = {}
+    for score in scores.values():
+        groups.setdefault(score.record.group, []).extend(score.values)
+    return list(groups.values())
+
+
 def comparable_cases(before: CaseScores, after: CaseScores) -> list[str]:
     """Return the cases that both runs have with the same question and the same expected answer."""
     return [

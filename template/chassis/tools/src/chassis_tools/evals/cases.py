@@ -11,6 +11,7 @@ from chassis.config.toml_file import Section, config_error_from
 from chassis.contract import Task
 from chassis.errors import ConfigError
 from chassis_tools.evals.hashes import json_hash
+from chassis_tools.evals.jsonl import split_lines
 
 FOLDER = "evals/cases"
 
@@ -102,7 +103,7 @@ def load_cases(root: Path, task: Task[Any, Any], names: Collection[str] | None =
 def _read_dataset(root: Path, file: Path) -> Dataset:
     name = file.relative_to(root).as_posix()
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = [line.decode().removesuffix("\r") for line in split_lines(file.read_bytes())]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(name, f"the file cannot be read ({error})", "Save it as UTF-8 text") from None
     numbered = enumerate(lines, start=1)

@@ -24,9 +24,10 @@ from chassis.store.review_queue import ReviewQueue
 from chassis.telemetry.instruments import Instruments
 from chassis.telemetry.logs import configure_logs
 from chassis.wiring import wire
-from chassis_tools.evals.hashes import code_hash, json_hash
+from chassis_tools.evals.hashes import code_hash
+from chassis_tools.evals.identity import model_identity
 from chassis_tools.evals.plan import Plan
-from chassis_tools.evals.recordings import Playback, RecordedModel, Recording
+from chassis_tools.evals.recordings import Observation, ObservedModel, RecordedModel, Recording
 from chassis_tools.evals.records import Variant
 from chassis_tools.evals.suites import FILE, Suite
 
@@ -48,8 +49,7 @@ class EvalEnvironment:
         baseline: The same service without any model, or None if the service has no model anyway.
         instruments: Where spans go.
         caller: The caller of this run; each run has its own, so that the ledger limits what the run spends.
-        model_hash: Changes with the models that can answer.
-        prompts_hash: Changes with the team's code and the prompts in it.
+        code_hash: Changes with the team's code and the prompts in it.
     """
 
     plan: Plan
@@ -58,8 +58,7 @@ class EvalEnvironment:
     baseline: Service[Any, Any] | None
     instruments: Instruments
     caller: str
-    model_hash: str
-    prompts_hash: str
+    code_hash: str
 
     @property
     def task(self) -> Task[Any, Any]:
@@ -70,20 +69,17 @@ class EvalEnvironment:
         """Begin a call of this run."""
         return self.service.new_call(self.caller)
 
-    def for_trial(self, variant: Variant) -> tuple[Service[Any, Any], Playback]:
-        """Return what one trial asks, and where the recorded replies that it gets add up their seconds."""
+    def for_trial(self, variant: Variant) -> tuple[Service[Any, Any], Observation]:
+        """Return what one trial asks, and where its models note what they do."""
         service = self.baseline if variant == "baseline" and self.baseline else self.service
-        # Trials run concurrently, so each gets models of its own that add up the seconds of its replies alone.
-        playback = Playback()
+        # Trials run concurrently, so the models of each make notes of their own.
+        observed = Observation()
         if service.guard is None:
-            return service, playback
+            return service, observed
         candidates = tuple(
-            replace(candidate, model=candidate.model.for_trial(playback))
-            if isinstance(candidate.model, RecordedModel)
-            else candidate
-            for candidate in service.guard.candidates
+            replace(candidate, model=ObservedModel(candidate.model, observed)) for candidate in service.guard.candidates
         )
-        return replace(service, guard=replace(service.guard, candidates=candidates)), playback
+        return replace(service, guard=replace(service.guard, candidates=candidates)), observed
 
 
 @asynccontextmanager
@@ -116,8 +112,7 @@ async def open_environment(
                     baseline=replace(service, guard=None) if service.guard else None,
                     instruments=wiring.telemetry.instruments,
                     caller=f"evals-{now():%Y%m%dT%H%M%S}",
-                    model_hash=json_hash(service.guard.chain_id if service.guard else "baseline"),
-                    prompts_hash=_prompts_hash(project),
+                    code_hash=_code_hash(project),
                 )
                 if recording and mode == "record":
                     recording.prune()
@@ -170,18 +165,18 @@ def _recorded_models(
     *,
     may_ask: bool,
 ) -> dict[str, Model]:
-    """Return the models with a recording in front: all that can be asked, or only those that were recorded."""
+    """Return the models with a recording in front: all that can be asked, or those of the recording's chain."""
     recorded: dict[str, Model] = {}
-    for config in constraints.models:
-        if not may_ask and config.name not in recording.models:
-            continue
+    for config in constraints.models if may_ask else recording.replayable(constraints.models):
         model = models.get(config.name) if models else connect(config, settings, constraints.latency.deadline_seconds)
         if model is not None:
-            recorded[config.name] = RecordedModel(model, config.name, recording, may_ask=may_ask)
+            recorded[config.name] = RecordedModel(model, model_identity(config), recording, may_ask=may_ask)
+    if may_ask:
+        recording.note_unasked([config for config in constraints.models if config.name not in recorded])
     return recorded
 
 
-def _prompts_hash(project: Project) -> str:
+def _code_hash(project: Project) -> str:
     """Return the hash of the team's package, which holds its prompts."""
     package = importlib.import_module(project.task_path.partition(":")[0].partition(".")[0])
     origin = Path(package.__file__ or "")

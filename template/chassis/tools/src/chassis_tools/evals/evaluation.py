@@ -4,25 +4,37 @@
 else is a function of files, so a finished run can be judged again for free.
 """
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project
-from chassis.errors import ConfigError
 from chassis_tools.evals.cases import Case, read_datasets
-from chassis_tools.evals.gate import check_rule, find_invalid, require_calibrated_judge
-from chassis_tools.evals.gate_result import GateContext, GateResult, GateVerdict, combine_blocking, join_names
+from chassis_tools.evals.gate import check_rule, require_calibrated_judge
+from chassis_tools.evals.gate_result import GateResult, GateVerdict, combine_blocking, join_names
+from chassis_tools.evals.git import ACCEPTED, check_out_accepted, edited_evidence
+from chassis_tools.evals.identity import write_identity
 from chassis_tools.evals.jsonl import JsonlWriter, Progress, write_jsonl
 from chassis_tools.evals.judges import judge_hash, load_calibrations, load_judges
-from chassis_tools.evals.plan import ACCEPTED, RUNS, Plan
-from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, ScoreRecord, SuiteRun, Trial, read_run
+from chassis_tools.evals.plan import RUNS, Plan
+from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, SuiteRun, read_run
+from chassis_tools.evals.regression import check_cases, gate_context
 from chassis_tools.evals.report.build import build_suite_report
 from chassis_tools.evals.report.report import Report
-from chassis_tools.evals.scoring import Evaluator, Graders, Judgements, TrialScoring, read_graders, score_trials
+from chassis_tools.evals.scoring import (
+    Evaluator,
+    Graders,
+    Judgements,
+    TrialScoring,
+    altered_scores,
+    read_graders,
+    score_trials,
+)
 from chassis_tools.evals.suites import MustPassRule, NeverRule, load_suites
-from chassis_tools.evals.trials import finished_trials, make_run_id, plan_trials, run_trials
+from chassis_tools.evals.trials import finished_trials, identify_run, plan_trials, run_trials
+from chassis_tools.evals.validity import find_invalid
 
 if TYPE_CHECKING:  # judging a finished run must not import pydantic-ai, which takes a second
     from pydantic_ai.models import Model
@@ -30,13 +42,21 @@ if TYPE_CHECKING:  # judging a finished run must not import pydantic-ai, which t
     from chassis_tools.evals.environment import EvalEnvironment, Mode
 
 
-def load(project: Project, names: Sequence[str] = ()) -> list[Plan]:
+def load(project: Project, names: Sequence[str] = (), base: str | None = None) -> list[Plan]:
     """Return the plans of the suites with these names, or of all replay suites; each file is read once.
 
+    Args:
+        project: The team's repository.
+        names: The suites.
+        base: The commit whose accepted runs count, as in CI that of the base branch; None for those of the checkout.
+
     Raises:
-        ConfigError: A file does not fit, or there is no suite of a name.
+        ConfigError: A file does not fit, or there is no suite of a name or no such commit.
     """
     root = project.root
+    if base is not None:
+        check_out_accepted(root, base, root / RUNS / "base")
+    evidence = edited_evidence(root, base) if base is not None else ()
     suites, constraints, judges = load_suites(root), load_constraints(root), load_judges(root)
     hashes = {name: judge_hash(name, judge, constraints) for name, judge in judges.items()}
     datasets, graders, calibrations = read_datasets(root), read_graders(root), load_calibrations(root)
@@ -51,10 +71,17 @@ def load(project: Project, names: Sequence[str] = ()) -> list[Plan]:
             judges=judges,
             judge_hashes=hashes,
             calibrations=calibrations,
-            accepted=read_run(root / ACCEPTED / name, f"Run `chassis evals run {name}` again, and accept it"),
+            accepted=_accepted_run(root, name),
+            base=base,
+            base_accepted=_accepted_run(root / RUNS / "base", name) if base is not None else None,
+            edited_evidence=evidence,
         )
         for name, suite in suites.select(names).items()
     ]
+
+
+def _accepted_run(root: Path, name: str) -> SuiteRun:
+    return read_run(root / ACCEPTED / name, f"Run `chassis evals run {name}` again, and accept it")
 
 
 async def run(
@@ -64,7 +91,7 @@ async def run(
     repeats: int,
     earlier: SuiteRun,
     progress: Progress,
-) -> list[Trial]:
+) -> SuiteRun:
     """Ask the service each case `repeats` times in all, and its baseline once, and return all trials.
 
     Args:
@@ -75,22 +102,25 @@ async def run(
         progress: Advances with each trial.
 
     Raises:
-        ConfigError: The earlier run had other cases, code or models.
+        ConfigError: The earlier run had other cases, code, documents, constraints or models.
     """
-    run_id = make_run_id(environment, cases)
-    done = finished_trials(earlier.trials, run_id)
+    plan, identity = environment.plan, identify_run(environment, cases)
+    done = finished_trials(plan.name, earlier, identity)
+    if done:
+        identity = replace(identity, started=earlier.identity.started)
     planned = plan_trials(environment, cases, repeats, done)
     progress.start("answers", len(planned))
-    with JsonlWriter(environment.plan.folder / TRIALS, done) as writer:
-        await run_trials(environment, planned, run_id, writer, progress)
-    return writer.rows
+    write_identity(plan.folder, identity)
+    with JsonlWriter(plan.folder / TRIALS, done) as writer:
+        await run_trials(environment, planned, writer, progress)
+    return SuiteRun(writer.rows, identity=identity)
 
 
 async def score(
     environment: "EvalEnvironment",
     cases: Sequence[Case[Any]],
     evaluators: Sequence[Evaluator],
-    trials: Sequence[Trial],
+    asked: SuiteRun,
     *,
     earlier: SuiteRun,
     progress: Progress,
@@ -101,14 +131,14 @@ async def score(
         environment: What judges ask.
         cases: The cases.
         evaluators: The graders and judges of the suite.
-        trials: The trials.
+        asked: The trials, not scored yet.
         earlier: The run to continue; what it scored or judged is not scored or judged again.
         progress: Advances with each new judgement.
 
     Raises:
         ConfigError: A grader raises, or returns something else than a score.
     """
-    plan, places = environment.plan, {case.id: place for place, case in enumerate(cases)}
+    plan, trials, places = environment.plan, asked.trials, {case.id: place for place, case in enumerate(cases)}
     failed = {record.call_id for record in earlier.records if record.status == "judge_error"}
     scored = {record.call_id for record in earlier.records} - failed
     hashes = {case.id: case.hash for case in cases}
@@ -124,22 +154,25 @@ async def score(
     records += [record for record in earlier.records if record.call_id in reusable]
     records.sort(key=lambda record: (record.variant, places[record.case], record.repeat))
     write_jsonl(plan.folder / RECORDS, records)
-    return SuiteRun(trials, writer.rows, records)
+    altered = await altered_scores(plan.accepted, cases, evaluators, environment.task)
+    identity = replace(asked.identity, altered=altered)
+    write_identity(plan.folder, identity)
+    return SuiteRun(trials, writer.rows, records, identity)
 
 
-def gate(plan: Plan, records: Sequence[ScoreRecord]) -> GateResult:
+def gate(plan: Plan, run: SuiteRun) -> GateResult:
     """Return the verdict on a finished run.
 
     Raises:
         ConfigError: A rule that blocks depends on a judge which is not calibrated.
     """
-    context = GateContext(plan, records)
+    context = gate_context(plan, run)
     for rule in plan.suite.rules:
         require_calibrated_judge(rule, context)
     invalid = list(find_invalid(context))
     # A leak that was seen counts even in an outage; a share of what an outage left over does not.
     rules = [rule for rule in plan.suite.rules if not invalid or isinstance(rule, NeverRule | MustPassRule)]
-    findings = (*invalid, *(check_rule(rule, context) for rule in rules))
+    findings = (*invalid, *check_cases(context), *(check_rule(rule, context) for rule in rules))
     blocking = [finding for finding in findings if finding.severity == "block"]
     verdict = combine_blocking(findings)
     causes = [finding for finding in blocking if finding.verdict is verdict]
@@ -155,8 +188,10 @@ def gate(plan: Plan, records: Sequence[ScoreRecord]) -> GateResult:
 
 def report(project: Project, judged: Iterable[tuple[Plan, SuiteRun, GateResult]]) -> Report:
     """Return the report on all suites that were judged together."""
+    judged = list(judged)
     suites = tuple(build_suite_report(plan, run, result) for plan, run, result in judged)
-    return Report.from_suites(project.name, suites)
+    base = next(((plan.base, plan.edited_evidence) for plan, _, _ in judged), (None, ()))
+    return Report.from_suites(project.name, suites, *base)
 
 
 async def run_and_score(
@@ -190,10 +225,9 @@ async def run_and_score(
     async with open_environment(plan, mode, models=models) as environment:
         require_models(environment)
         cases, evaluators = plan.cases(environment.task), make_evaluators(environment)
-        trials = await run(
-            environment, cases, repeats=repeats or plan.suite.repeats, earlier=earlier, progress=progress
-        )
-        return await score(environment, cases, evaluators, trials, earlier=earlier, progress=progress)
+        repeats = repeats or plan.suite.repeats
+        asked = await run(environment, cases, repeats=repeats, earlier=earlier, progress=progress)
+        return await score(environment, cases, evaluators, asked, earlier=earlier, progress=progress)
 
 
 def make_evaluators(environment: "EvalEnvironment") -> list[Evaluator]:
@@ -205,7 +239,7 @@ def make_evaluators(environment: "EvalEnvironment") -> list[Evaluator]:
     from chassis_tools.evals.judge_client import make_judge
 
     plan = environment.plan
-    graders, blocking = Graders.execute(plan.grader_source), plan.suite.blocking_evaluators
+    graders, blocking = Graders.execute(plan.grader_source, plan.project.root), plan.suite.blocking_evaluators
     return [
         make_judge(name, environment, required=name in blocking) if name in plan.judges else graders.evaluator(name)
         for name in plan.suite.evaluators
@@ -219,22 +253,3 @@ def last_run(plan: Plan) -> SuiteRun:
         ConfigError: A file of the run cannot be read.
     """
     return read_run(plan.folder, f"Run `chassis evals run {plan.name}` again")
-
-
-def accept_run(plan: Plan) -> None:
-    """Make the last run of a suite the one that later runs are compared with.
-
-    Raises:
-        ConfigError: There is no run, or it is no evidence, such as one that an outage spoiled.
-    """
-    where = f"{RUNS}/{plan.name}/{RECORDS}"
-    records = last_run(plan).records
-    if not any(record.value is not None for record in records):
-        raise ConfigError(where, "there is no run with a score", f"Run `chassis evals run {plan.name}` first")
-    if finding := next(find_invalid(GateContext(plan, records)), None):
-        raise ConfigError(
-            where, f"the run is no evidence: {finding.sentence}", f"Run `chassis evals run {plan.name}` again"
-        )
-    plan.accepted_folder.mkdir(parents=True, exist_ok=True)
-    for file in (RECORDS, TRIALS):
-        shutil.copyfile(plan.folder / file, plan.accepted_folder / file)

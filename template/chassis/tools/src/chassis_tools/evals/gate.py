@@ -1,42 +1,41 @@
-"""The rules of a suite, each checked against a finished run, and whether the run is evidence at all."""
+"""The rules of a suite, each checked against a finished run."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from chassis.errors import ConfigError
-from chassis.usd import format_usd, nano_usd, to_usd
+from chassis.usd import format_usd, nano_usd
 from chassis_tools.evals.case_scores import (
-    COUNTED,
-    CaseScores,
     comparable_cases,
     completed_trials,
+    distinct_trials,
     failure_counts,
     failure_note,
     mean_change,
     mean_score,
     records_of,
-    score_changes,
     scores_of,
 )
 from chassis_tools.evals.gate_result import Finding, GateContext, GateVerdict, combine, join_names, no_evidence
 from chassis_tools.evals.judges import FILE as JUDGES
 from chassis_tools.evals.judges import MIN_AGREEMENT
-from chassis_tools.evals.records import NOT_RECORDED, ScoreRecord
+from chassis_tools.evals.records import ScoreRecord
+from chassis_tools.evals.regression import check_regression
 from chassis_tools.evals.statistics import (
     Interval,
     clustered_mean,
-    holm,
     quantile_interval,
-    sign_flip,
+    wilson,
     zero_events_bound,
 )
 from chassis_tools.evals.suites import (
     FILE,
+    BaselineRule,
     CostRule,
     FloorRule,
     JudgeRule,
     LatencyRule,
+    ModelShareRule,
     MustPassRule,
     NeverRule,
     RegressionRule,
@@ -44,13 +43,8 @@ from chassis_tools.evals.suites import (
     evaluator_of,
 )
 
-MIN_DROP = 0.01
-"""A drop of less than one point does not fail a run, however certain it is."""
-MIN_SLICE_CASES = 30
-"""Smaller slices are reported, but not judged on their own."""
-
-type CaseCosts = dict[str, tuple[str, float]]
-"""The group of each case, and its cost in US dollars, averaged over the repeats."""
+type Amounts = dict[str, tuple[str, float]]
+"""The group of each case, and an amount such as its cost, averaged over the repeats."""
 
 
 def check_rule(rule: Rule, context: GateContext) -> Finding:
@@ -69,6 +63,10 @@ def check_rule(rule: Rule, context: GateContext) -> Finding:
             finding = check_latency(rule, context)
         case CostRule():
             finding = check_cost(rule, context)
+        case ModelShareRule():
+            finding = check_model_share(rule, context)
+        case BaselineRule():
+            finding = check_baseline(rule, context)
         case JudgeRule():
             finding = check_judge(rule, context)
     return replace(finding, severity=rule.severity)
@@ -135,77 +133,86 @@ def check_must_pass(rule: MustPassRule, context: GateContext) -> Finding:
 
 
 def check_latency(rule: LatencyRule, context: GateContext) -> Finding:
-    """Check that the 95th percentile is below the limit, with bounds that hold for any distribution of times."""
+    """Check that the 95th percentile is below the limit, with bounds that hold for any distribution of times.
+
+    The increase over the accepted run is measured by the mean instead, which a few slow answers do not decide.
+    """
     seconds = [trial.seconds for trial in completed_trials(context.records)]
     if not seconds:
         return no_evidence("latency", "No answer was timed")
     limit = rule.p95_seconds or context.plan.constraints.latency.p95_seconds
     p95 = quantile_interval(seconds, 0.95, context.alpha)
     sentence = f"p95 is {p95.value:.3f} s [{p95.low:.3f}, {p95.high:.3f}] of {len(seconds)} answers"
-    return Finding(
+    finding = Finding(
         rule="latency",
         verdict=_at_most(p95, limit, exact=False),  # times vary in a replay too
         sentence=f"{sentence}; the limit is {limit:g} s",
         interval=p95,
         limit=limit,
     )
+    times = tuple(_amounts(records, lambda trial: trial.seconds) for records in (context.records, context.accepted))
+    return _with_increase(finding, rule.max_increase, times, context, lambda mean: f"{mean:.3f} s")
 
 
 def check_cost(rule: CostRule, context: GateContext) -> Finding:
     """Check that the mean cost of an answer is below the limit, and has not grown by more than it may."""
-    costs = _costs(context.records)
+    costs = _amounts(context.records, lambda trial: trial.cost_usd)
     if not costs:
         return no_evidence("cost", "No answer was completed")
     limit = context.plan.constraints.cost.mean_usd if rule.mean_usd is None else rule.mean_usd
-    mean = _mean_cost({case: usd for case, (_, usd) in costs.items()}, costs, context)
-    verdict = _at_most(mean, limit, exact=context.is_exact)
-    sentence = f"{_dollars(mean.value)} per answer; the limit is {_dollars(limit)}"
-    if rule.max_increase is not None:
-        accepted = {case: usd for case, (_, usd) in _costs(context.accepted).items() if case in costs}
-        if not accepted:
-            remedy = f"run `chassis evals accept {context.plan.name}`"
-            return no_evidence("cost", f"There is no accepted run to compare with; {remedy}")
-        # Paired by case, so that a change in the mix of cases is not taken for a change of cost.
-        excess = {case: costs[case][1] - usd * (1 + rule.max_increase) for case, usd in accepted.items()}
-        verdict = combine([verdict, _at_most(_mean_cost(excess, costs, context), 0, exact=context.is_exact)])
-        before = _dollars(sum(accepted.values()) / len(accepted))
-        sentence += f"; {before} in the accepted run, of which an increase of {rule.max_increase:.0%} is allowed"
-    return Finding(rule="cost", verdict=verdict, sentence=sentence, interval=mean, limit=limit)
+    mean = _mean_amount(costs, context)
+    finding = Finding(
+        rule="cost",
+        verdict=_at_most(mean, limit, exact=context.is_exact),
+        sentence=f"{_dollars(mean.value)} per answer; the limit is {_dollars(limit)}",
+        interval=mean,
+        limit=limit,
+    )
+    accepted = _amounts(context.accepted, lambda trial: trial.cost_usd)
+    return _with_increase(finding, rule.max_increase, (costs, accepted), context, _dollars)
 
 
-def check_regression(rule: RegressionRule, context: GateContext) -> Finding:
-    """Check that the answers are no worse: in any case of a replay, and with confidence where models vary."""
-    name = f"regression {rule.evaluator}"
-    before, after = (scores_of(records, rule.evaluator) for records in (context.accepted, context.records))
-    problem = _why_incomparable(rule, before, after, context) or _unknown_slices(rule, after)
-    if problem:
-        return no_evidence(name, problem)
-    cases = comparable_cases(before, after)
-    worse = tuple(case for case in cases if after[case].mean < before[case].mean)
-    failures = failure_note(context.records, rule.evaluator)
-    if context.is_exact:
-        better = sum(after[case].mean > before[case].mean for case in cases)
-        return _exact_finding(name, worse, better, len(cases), failures)
-    change = mean_change(before, after, cases, context.alpha)
-    max_drop = context.plan.constraints.quality.max_regression if rule.max_drop is None else rule.max_drop
-    worse_slices = _worse_slices(rule, before, after, cases, context.alpha)
-    sentence = f"{_interval(change)} points on {len(cases)} cases × {context.repeats}"
-    sentence += f"; the largest allowed drop is {100 * max_drop:g} points"
+def check_model_share(rule: ModelShareRule, context: GateContext) -> Finding:
+    """Check that a model gives enough of the answers, rather than the baseline behind it."""
+    answers = [trial for trial in completed_trials(context.records) if trial.answered_by is not None]
+    if not answers:
+        return no_evidence("model-share", "No question was answered")
+    own = sum(trial.is_by_model for trial in answers)
+    share = wilson(own, len(answers), context.alpha)
+    sentence = f"A model gave {own} of {len(answers)} answers ({share.value:.1%}); at least {rule.at_least:.1%} must be"
     return Finding(
-        rule=name,
-        verdict=GateVerdict.FAIL if worse_slices else decide_regression(change, max_drop),
-        sentence=sentence + _slices_note(rule, worse_slices, after, cases) + failures,
-        interval=change,
-        limit=-max_drop,
-        cases=worse,
+        rule="model-share",
+        verdict=_at_least(share, rule.at_least, exact=context.is_exact),
+        sentence=sentence,
+        interval=share,
+        limit=rule.at_least,
+        cases=tuple(dict.fromkeys(trial.case for trial in answers if not trial.is_by_model)),
     )
 
 
-def decide_regression(change: Interval, max_drop: float) -> GateVerdict:
-    """Return whether a change is proven to be a drop, proven to be small enough, or neither."""
-    if change.high < 0 and change.value <= -MIN_DROP:
-        return GateVerdict.FAIL
-    return GateVerdict.PASS if change.low > -max_drop else GateVerdict.INCONCLUSIVE
+def check_baseline(rule: BaselineRule, context: GateContext) -> Finding:
+    """Check that the models are better than the baseline on the questions that they answered themselves."""
+    name = f"baseline {rule.evaluator}"
+    by_model = {trial.case for trial in distinct_trials(context.records) if trial.is_by_model}
+    service, baseline = (
+        scores_of((record for record in context.records if record.case in by_model), rule.evaluator, variant)
+        for variant in ("service", "baseline")
+    )
+    cases = comparable_cases(baseline, service)
+    if not cases:
+        return no_evidence(name, "There is no case that both a model and the baseline answered")
+    change = mean_change(baseline, service, cases, context.alpha)
+    worse = tuple(case for case in cases if service[case].mean < baseline[case].mean)
+    bounds = "" if context.is_exact else f" [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+    return Finding(
+        rule=name,
+        verdict=_at_least(change, rule.at_least, exact=context.is_exact),
+        sentence=f"The models are {100 * change.value:+.1f}{bounds} points better than the baseline on the {len(cases)}"
+        f" cases that they answered; at least {100 * rule.at_least:+g} are needed",
+        interval=change,
+        limit=rule.at_least,
+        cases=worse,
+    )
 
 
 def check_judge(rule: JudgeRule, context: GateContext) -> Finding:
@@ -236,30 +243,6 @@ def require_calibrated_judge(rule: Rule, context: GateContext) -> None:
         raise ConfigError(f"{FILE}: suites.{context.plan.name}", f"{judge!r} may not block: {problem}", remedy)
 
 
-def find_invalid(context: GateContext) -> Iterator[Finding]:
-    """Yield what makes the whole run worthless as evidence: no rules, no cases, or too many excluded trials."""
-    suite, name = context.plan.suite, context.plan.name
-    if not any(rule.severity == "block" for rule in suite.rules):
-        yield no_evidence("rules", f"No rule of this suite blocks; add one in {FILE}")
-    records = [record for record in context.records if record.variant == "service"]
-    if not records:
-        yield no_evidence("cases", "No case was asked; add some to evals/cases/, or run the suite")
-        return
-    # A judge that only warns may fail without spoiling the run.
-    blocking = suite.blocking_evaluators
-    records = [record for record in records if record.status != "judge_error" or record.evaluator in blocking]
-    excluded = [record for record in records if record.status not in COUNTED]
-    if unrecorded := sorted({record.case for record in excluded if record.error == NOT_RECORDED}):
-        remedy = f"run `chassis evals record {name}` where the models can be asked"
-        yield no_evidence("recording", f"No reply is recorded for {join_names(unrecorded)}; {remedy}", unrecorded)
-    elif shares := _excessive_shares(records, suite.max_excluded):
-        errors = Counter(record.error for record in excluded)
-        counts = ", ".join(f"{count} × {error}" for error, count in errors.items())
-        sentence = f"{max(shares):.1%} of the answers say nothing about the service ({counts})"
-        limit = f"at most {suite.max_excluded:.0%} may"
-        yield no_evidence("exclusions", f"{sentence}; {limit}", {record.case for record in excluded})
-
-
 def _at_least(measured: Interval, limit: float, *, exact: bool) -> GateVerdict:
     if exact:
         return GateVerdict.PASS if measured.value >= limit else GateVerdict.FAIL
@@ -276,84 +259,51 @@ def _at_most(measured: Interval, limit: float, *, exact: bool) -> GateVerdict:
     return GateVerdict.FAIL if measured.low > limit else GateVerdict.INCONCLUSIVE
 
 
-def _costs(records: Iterable[ScoreRecord]) -> CaseCosts:
+def _with_increase(
+    finding: Finding,
+    max_increase: float | None,
+    amounts: tuple[Amounts, ...],
+    context: GateContext,
+    text: Callable[[float], str],
+) -> Finding:
+    """Return a finding that also says whether the mean amount grew by more than it may since the accepted run."""
+    if max_increase is None:
+        return finding
+    after, before = amounts
+    exact = context.is_exact and finding.rule != "latency"  # times vary in a replay too
+    shared = {case: (amount, before[case][1]) for case, amount in after.items() if case in before}
+    if not shared:
+        remedy = f"run `chassis evals accept {context.plan.name}`"
+        return no_evidence(finding.rule, f"There is no accepted run to compare with; {remedy}")
+    # Paired by case, so that a change in the mix of cases is not taken for a change of the amount.
+    excess = {case: (group, now - then * (1 + max_increase)) for case, ((group, now), then) in shared.items()}
+    verdict = combine([finding.verdict, _at_most(_mean_amount(excess, context), 0, exact=exact)])
+    mean_before = sum(then for _, then in shared.values()) / len(shared)
+    mean_after = sum(now for (_, now), _ in shared.values()) / len(shared)
+    increase = f"{text(mean_after)} now and {text(mean_before)} in the accepted run"
+    allowed = f"of which an increase of {max_increase:.0%} is allowed"
+    return replace(finding, verdict=verdict, sentence=f"{finding.sentence}; on average {increase}, {allowed}")
+
+
+def _amounts(records: Iterable[ScoreRecord], amount: Callable[[ScoreRecord], float]) -> Amounts:
     by_case: dict[str, list[ScoreRecord]] = {}
     for trial in completed_trials(records):
         by_case.setdefault(trial.case, []).append(trial)
     return {
-        case: (trials[0].group, to_usd(sum(trial.cost for trial in trials)) / len(trials))
+        case: (trials[0].group, sum(amount(trial) for trial in trials) / len(trials))
         for case, trials in by_case.items()
     }
 
 
-def _mean_cost(amounts: Mapping[str, float], costs: CaseCosts, context: GateContext) -> Interval:
+def _mean_amount(amounts: Mapping[str, tuple[str, float]], context: GateContext) -> Interval:
     by_group: dict[str, list[float]] = {}
-    for case, amount in amounts.items():
-        by_group.setdefault(costs[case][0], []).append(amount)
+    for group, amount in amounts.values():
+        by_group.setdefault(group, []).append(amount)
     return clustered_mean(list(by_group.values()), context.alpha, variance_floor=0)
 
 
 def _dollars(amount: float) -> str:
     return format_usd(nano_usd(amount))
-
-
-def _exact_finding(name: str, worse: tuple[str, ...], better: int, count: int, failures: str) -> Finding:
-    if not worse:
-        sentence = f"None of {count} cases got worse, {better} got better"
-        return Finding(rule=name, verdict=GateVerdict.PASS, sentence=sentence)
-    sentence = f"{len(worse)} of {count} cases got worse, {better} better: {join_names(worse)}{failures}"
-    return Finding(rule=name, verdict=GateVerdict.FAIL, sentence=sentence, cases=worse)
-
-
-def _why_incomparable(rule: RegressionRule, before: CaseScores, after: CaseScores, context: GateContext) -> str | None:
-    accept = f"run `chassis evals accept {context.plan.name}` if that is intended"
-    if not before:
-        return f"No run of this suite has been accepted yet; {accept}"
-    if not after:
-        return "No case has a score"
-    # A case that an outage excluded was asked; a case that was not asked has been removed.
-    asked = {record.case for record in records_of(context.records, rule.evaluator)}
-    if missing := sorted(set(before) - asked):
-        return f"The accepted run has cases that this run has not: {join_names(missing)}; {accept}"
-    evaluators = {score.record.evaluator_hash for scores in (before, after) for score in scores.values()}
-    if len(evaluators) > 1:
-        return f"The evaluator has changed since the accepted run; {accept}"
-    if not comparable_cases(before, after):
-        return f"Every case has changed since the accepted run; {accept}"
-    return None
-
-
-def _unknown_slices(rule: RegressionRule, after: CaseScores) -> str | None:
-    unknown = [tag for tag in rule.slices if not _tagged(tag, after, list(after))]
-    return f"No case is tagged {join_names(unknown)}; correct the slices of this rule" if unknown else None
-
-
-def _worse_slices(
-    rule: RegressionRule, before: CaseScores, after: CaseScores, cases: Sequence[str], alpha: float
-) -> list[str]:
-    """Return the declared slices that dropped, corrected for the number of slices that were tested."""
-    tagged = {tag: _tagged(tag, after, cases) for tag in rule.slices}
-    slices = {tag: members for tag, members in tagged.items() if len(members) >= MIN_SLICE_CASES}
-    p_values = holm([sign_flip(score_changes(before, after, members)) for members in slices.values()])
-    drops = [sum(before[case].mean - after[case].mean for case in cases) / len(cases) for cases in slices.values()]
-    tests = zip(slices, p_values, drops, strict=True)
-    return [tag for tag, p_value, drop in tests if p_value <= alpha and drop >= MIN_DROP]
-
-
-def _slices_note(rule: RegressionRule, worse: Sequence[str], after: CaseScores, cases: Sequence[str]) -> str:
-    note = f"; proven to be worse where tagged {join_names(worse)}" if worse else ""
-    small = [tag for tag in rule.slices if len(_tagged(tag, after, cases)) < MIN_SLICE_CASES]
-    if small:
-        note += f"; too small to be judged on their own, with fewer than {MIN_SLICE_CASES} cases: {join_names(small)}"
-    return note
-
-
-def _tagged(tag: str, scores: CaseScores, cases: Sequence[str]) -> list[str]:
-    return [case for case in cases if tag in scores[case].record.tags]
-
-
-def _interval(change: Interval) -> str:
-    return f"{100 * change.value:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
 
 
 def _calibration_problem(judge: str, context: GateContext) -> str | None:
@@ -368,11 +318,3 @@ def _calibration_problem(judge: str, context: GateContext) -> str | None:
     if versions | {plan.judge_hashes[judge]} != {calibration.judge_hash}:
         return "the judge has changed since it was calibrated"
     return None
-
-
-def _excessive_shares(records: Sequence[ScoreRecord], limit: float) -> list[float]:
-    """Return the share of excluded records of each evaluator that is over the limit."""
-    # Counted for each evaluator: the records of one do not make up for those that another lost.
-    asked = Counter(record.evaluator for record in records)
-    lost = Counter(record.evaluator for record in records if record.status not in COUNTED)
-    return [lost[name] / count for name, count in asked.items() if lost[name] > limit * count]

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer
 
 from chassis_tools.evals.plan import Plan
-from chassis_tools.evals.records import ScoreRecord
+from chassis_tools.evals.records import ScoreRecord, SuiteRun
 from chassis_tools.evals.statistics import Interval
 from chassis_tools.evals.suites import Severity
 
@@ -47,16 +47,25 @@ class GateContext:
 
     Args:
         plan: The plan of the suite.
-        records: The scores of the run.
+        run: What the run wrote.
+        accepted_run: The run to compare with.
+        why_not_base: Why that is not the accepted run of the base commit although one is named, if so.
     """
 
     plan: Plan
-    records: Sequence[ScoreRecord]
+    run: SuiteRun
+    accepted_run: SuiteRun
+    why_not_base: str | None = None
+
+    @property
+    def records(self) -> Sequence[ScoreRecord]:
+        """Return the scores of the run."""
+        return self.run.records
 
     @property
     def accepted(self) -> Sequence[ScoreRecord]:
         """Return the scores of the accepted run."""
-        return self.plan.accepted.records
+        return self.accepted_run.records
 
     @property
     def is_exact(self) -> bool:

@@ -1,14 +1,15 @@
-"""Short hashes that tell whether cases, code, evaluators or models changed between two runs."""
+"""Short hashes that tell whether code, documents, cases or evaluators changed between two runs."""
 
 import hashlib
-import io
 import json
-import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 HASH_LENGTH = 12
 """In hexadecimal digits: 48 bits are plenty for the few versions of one project."""
+DERIVED_FOLDERS = frozenset({"__pycache__", "node_modules"})
+NOT_READ_FOLDERS = frozenset({"build", "dist", "docs", "evals", "ops", "signoffs", "src", "tests", "var"})
+"""Folders of a project that hold no documents of the service; `src` counts as code."""
 
 
 def json_hash(value: object) -> str:
@@ -18,26 +19,31 @@ def json_hash(value: object) -> str:
 
 
 def code_hash(code: Path) -> str:
-    """Return the hash of every Python file of a package, or of a single module."""
-    files, base = ([code], code.parent) if code.is_file() else (sorted(code.rglob("*.py")), code)
-    return json_hash({file.relative_to(base).as_posix(): file.read_text(encoding="utf-8") for file in files})
+    """Return the hash of a package with the prompts and other files in it, or of a single module."""
+    return files_hash(code.parent, [code] if code.is_file() else _files_in(code))
 
 
-def source_hash(name: str, source: str) -> str:
-    """Return the hash of a function's module; comments, blank lines and imports do not change it.
+def documents_hash(root: Path) -> str:
+    """Return the hash of the files that the service of the project at `root` can read, its code excepted.
 
-    Args:
-        name: The function, so that two functions of one module differ.
-        source: The text of the module.
+    They are those of every folder that is neither hidden nor one of `NOT_READ_FOLDERS`; of the chassis it is the
+    handbook.
     """
-    return json_hash([name, *_significant_tokens(source)])
+    other = NOT_READ_FOLDERS | DERIVED_FOLDERS | {"chassis"}
+    folders = [path for path in sorted(root.glob("*/")) if path.name not in other and not path.name.startswith(".")]
+    return files_hash(root, (file for folder in (*folders, root / "chassis/handbook") for file in _files_in(folder)))
 
 
-def _significant_tokens(source: str) -> Iterator[str]:
-    in_import = starts_line = True
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if starts_line:
-            in_import = token.string in {"import", "from"}
-        starts_line = token.type in {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.NL}
-        if not in_import and token.type not in {tokenize.COMMENT, tokenize.NL}:
-            yield token.string
+def files_hash(base: Path, files: Iterable[Path]) -> str:
+    """Return the hash of files by their path below `base` and their content."""
+    digests = {file.relative_to(base).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return json_hash(digests)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder that people write: nothing hidden, nothing that tools derive."""
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        derived = any(part in DERIVED_FOLDERS or part.startswith(".") or part.endswith(".egg-info") for part in parts)
+        if path.is_file() and not derived:
+            yield path

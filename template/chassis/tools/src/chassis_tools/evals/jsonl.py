@@ -1,5 +1,6 @@
 """JSON Lines files: every step of an evaluation reads and writes one JSON object per line."""
 
+import codecs
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
@@ -16,34 +17,54 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
-def read_jsonl[T](path: Path, kind: type[T], remedy: str) -> list[T]:
-    """Return every line as an object of `kind`; a missing file has no lines.
+def split_lines(content: bytes) -> list[bytes]:
+    r"""Return the lines of a file without their ends and without a byte order mark.
+
+    Only `\n` ends a line: JSON may hold other line separators, such as U+2028, within a string.
+    """
+    return content.removeprefix(codecs.BOM_UTF8).split(b"\n")
+
+
+def read_jsonl[T](path: Path, kind: type[T], remedy: str, *, may_be_cut: bool = False) -> list[T]:
+    """Return every line as an object of `kind`, blank lines excepted; a missing file has no lines.
+
+    Args:
+        path: The file.
+        kind: A dataclass or a model.
+        remedy: How the error ends.
+        may_be_cut: Whether to leave out a last line without an end, which a killed process did not finish writing.
 
     Raises:
-        ConfigError: A line does not fit `kind`; the error names file, line and field, and ends with `remedy`.
+        ConfigError: A line does not fit `kind`; the error names file, line and field.
     """
     if not path.exists():
         return []
     adapter, rows = _adapter(kind), list[T]()
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                rows.append(adapter.validate_json(line))
-            except ValidationError as error:
-                reason = config_error_from(f"{path.parent.name}/{path.name} line {number}", error)
-                raise ConfigError(reason.where, reason.problem, remedy) from None
+    lines = split_lines(path.read_bytes())
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(adapter.validate_json(line))
+        except ValidationError as error:
+            if may_be_cut and number == len(lines):
+                break
+            reason = config_error_from(f"{path.parent.name}/{path.name} line {number}", error)
+            raise ConfigError(reason.where, reason.problem, remedy) from None
     return rows
 
 
 def write_jsonl(path: Path, rows: Iterable["DataclassInstance"]) -> None:
-    """Write one object per line, replacing the file."""
+    """Write one object per line, replacing the file as a whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(to_json_line(row) for row in rows), encoding="utf-8")
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text("".join(to_json_line(row) for row in rows), encoding="utf-8", newline="\n")
+    unfinished.replace(path)
 
 
 def to_json_line(row: "DataclassInstance") -> str:
     """Return a dataclass as one line of JSON, line break included."""
-    return json.dumps(as_dict(row), ensure_ascii=False) + "\n"
+    return json.dumps(as_dict(row), ensure_ascii=False, default=as_dict) + "\n"
 
 
 def as_dict(row: "DataclassInstance") -> dict[str, Any]:
@@ -66,7 +87,7 @@ class JsonlWriter[T: "DataclassInstance"]:
     def __enter__(self) -> "JsonlWriter[T]":
         """Write the earlier rows and keep the file open."""
         write_jsonl(self._path, self.rows)
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = self._path.open("a", encoding="utf-8", newline="\n")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -20,7 +20,7 @@ from chassis_tools.evals.environment import EvalEnvironment, open_environment
 from chassis_tools.evals.judges import FILE, PROMPT, Calibration, Label, judge_hash, load_judges, load_labels
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.recordings import NotRecorded
-from chassis_tools.evals.records import NOT_RECORDED, CaseOutcome, is_not_recorded
+from chassis_tools.evals.records import NOT_RECORDED, CaseOutcome, Trial, is_not_recorded
 from chassis_tools.evals.scoring import Evaluator, JudgeFailed, Score
 from chassis_tools.evals.statistics import Agreement
 from chassis_tools.evals.suites import Suite
@@ -42,8 +42,9 @@ class JudgeClient(Evaluator):
     environment: EvalEnvironment
     guard: Guard | None
 
-    async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
+    async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any], trial: Trial) -> Score | None:
         """Return the score of an answer; see `ask`."""
+        del trial  # a judge reads the answer alone
         if not isinstance(outcome, Answered):
             return None
         return await self.ask(_as_text(case.input), _as_text(outcome.value))

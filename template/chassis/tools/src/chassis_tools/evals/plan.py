@@ -9,11 +9,12 @@ from chassis.config.constraints import Constraints
 from chassis.config.project import Project
 from chassis.contract import Task
 from chassis_tools.evals.cases import Case, Dataset, parse_cases
+from chassis_tools.evals.git import ACCEPTED
 from chassis_tools.evals.judges import Calibration, Judge
 from chassis_tools.evals.records import SuiteRun
 from chassis_tools.evals.suites import Suite
 
-RUNS, ACCEPTED = "var/evals", "evals/accepted"
+RUNS = "var/evals"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,10 @@ class Plan:
         judges: The judges of `evals/judges.toml`.
         judge_hashes: The version of each judge.
         calibrations: How well judges agree with people.
-        accepted: The accepted run of the suite.
+        accepted: The accepted run of the suite, as it is checked out.
+        base: The commit whose accepted run is compared with instead, if one is named.
+        base_accepted: The accepted run of that commit.
+        edited_evidence: The files on which the verdict rests that differ from that commit.
     """
 
     project: Project
@@ -43,6 +47,9 @@ class Plan:
     judge_hashes: Mapping[str, str]
     calibrations: Mapping[str, Calibration] = field(default_factory=dict[str, Calibration])
     accepted: SuiteRun = field(default_factory=SuiteRun)
+    base: str | None = None
+    base_accepted: SuiteRun | None = None
+    edited_evidence: tuple[str, ...] = ()
 
     def cases(self, task: Task[Any, Any]) -> tuple[Case[Any], ...]:
         """Return the cases of the suite, of the splits that it names.
@@ -52,6 +59,14 @@ class Plan:
         """
         cases = parse_cases(self.datasets, task, self.suite.cases)
         return tuple(case for case in cases if case.split in self.suite.splits)
+
+    @property
+    def accepted_here(self) -> tuple[frozenset[str], str]:
+        """Return the worse cases that this change accepts, compared with its base, and the reasons that it gives."""
+        before = self.base_accepted.history if self.base_accepted else self.accepted.history
+        new = [acceptance for acceptance in self.accepted.history if acceptance not in before and acceptance.reason]
+        reasons = dict.fromkeys(acceptance.reason or "" for acceptance in new)
+        return frozenset(case for acceptance in new for case in acceptance.worse), "; ".join(reasons)
 
     @property
     def folder(self) -> Path:

@@ -1,20 +1,25 @@
-"""Recorded replies of models, keyed by the hash of the request, so that an evaluation can be repeated offline."""
+"""Recorded replies of models, keyed by the model and its request, so that an evaluation can be repeated offline."""
 
 import hashlib
+import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue, TypeAdapter
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
+from chassis.config.constraints import ModelConfig
 from chassis.errors import ChassisError
 from chassis.guard.request import Request
+from chassis_tools.evals.identity import model_identity
 from chassis_tools.evals.jsonl import read_jsonl, to_json_line, write_jsonl
+from chassis_tools.evals.records import ToolCall
 
 FOLDER = "evals/recordings"
 RESPONSE = TypeAdapter(ModelResponse)
@@ -29,16 +34,16 @@ class RecordedReply:
     """One line of a recording.
 
     Args:
-        model: The model's name in `constraints.toml`.
-        key: The hash of the request.
-        seconds: How long the model took.
-        reply: A `ModelResponse` as JSON.
+        model: What `model_identity` says of the model: a reply belongs to one model at one address.
+        key: The hash of the request: the prompt, the settings and the tools.
+        seconds: How long the model took; 0 in the line of a model that was not asked.
+        reply: A `ModelResponse` as JSON; None in the line of a model that could not be asked.
     """
 
     model: str
     key: str
     seconds: float
-    reply: dict[str, JsonValue]
+    reply: dict[str, JsonValue] | None
 
 
 @dataclass(slots=True)
@@ -49,68 +54,83 @@ class Recording:
         path: Its file.
         replies: The recorded replies, by model and request.
         used: Those that this run needed.
+        is_on_disk: Whether the file has all of `replies`, so that one more can be appended.
     """
 
     path: Path
     replies: dict[tuple[str, str], RecordedReply]
     used: dict[tuple[str, str], RecordedReply] = field(default_factory=dict)
+    is_on_disk: bool = False
 
     @classmethod
     def load(cls, root: Path, suite: str) -> "Recording":
         """Read the recording of a suite; without a file it is empty."""
         path = root / FOLDER / f"{suite}.jsonl"
-        replies = read_jsonl(path, RecordedReply, f"Remove the file, and run `chassis evals record {suite}`")
+        remedy = f"Remove the file, and run `chassis evals record {suite}`"
+        replies = read_jsonl(path, RecordedReply, remedy, may_be_cut=True)
         return cls(path, {(reply.model, reply.key): reply for reply in replies})
 
-    @property
-    def models(self) -> set[str]:
-        """Return the names of the models that replied."""
-        return {model for model, _ in self.replies}
+    def replayable(self, models: Sequence[ModelConfig]) -> list[ModelConfig]:
+        """Return the models of a chain that a replay puts in front of the service.
+
+        A model that could not be asked when the recording was made, for want of a key, is left out again. Every other
+        one is in the chain, so that a model that was added or exchanged since finds no reply.
+        """
+        if not self.replies:
+            return []
+        return [config for config in models if (model_identity(config), UNASKED) not in self.replies]
+
+    def note_unasked(self, models: Sequence[ModelConfig]) -> None:
+        """Note the models of the chain that cannot be asked while the recording is made."""
+        for key in [key for key in self.replies if key[1] == UNASKED]:
+            del self.replies[key]
+        for config in models:
+            key = (model_identity(config), UNASKED)
+            self.replies[key] = self.used[key] = RecordedReply(*key, 0, None)
 
     def add(self, reply: RecordedReply) -> None:
         """Add a reply and write it to disk at once: it was paid for, and the run may be stopped."""
         self.replies[reply.model, reply.key] = reply
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(to_json_line(reply))
+        if self.is_on_disk:
+            with self.path.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(to_json_line(reply))
+        else:  # also because the last line on disk may have been cut off
+            write_jsonl(self.path, self.replies.values())
+            self.is_on_disk = True
 
     def prune(self) -> None:
         """Keep only the replies that this run needed, sorted so that diffs stay small."""
         write_jsonl(self.path, [self.used[key] for key in sorted(self.used)])
 
 
+UNASKED = "unasked"
+"""The key of the line that notes that a model could not be asked when the recording was made."""
+
+
 @dataclass(slots=True)
-class Playback:
-    """What one trial took from a recording.
+class Observation:
+    """What the models of one trial did.
 
     Args:
-        seconds: How long its replies took when they were recorded.
+        recorded_seconds: How long the replies took when they were recorded; 0 for those of this run.
+        tool_calls: The tools that the models called, in order.
     """
 
-    seconds: float = 0.0
+    recorded_seconds: float = 0.0
+    tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
 
 
-class RecordedModel(WrapperModel):
-    """A model whose replies come from a recording.
+class ObservedModel(WrapperModel):
+    """A model whose tool calls are noted for the trial that it answers.
 
     Args:
-        wrapped: The real model.
-        name: Its name in `constraints.toml`.
-        recording: The recorded replies.
-        may_ask: Whether a missing reply is asked for and recorded.
-        playback: Where the recorded seconds are added up.
+        wrapped: The model.
+        observed: The notes.
     """
 
-    def __init__(
-        self, wrapped: Model, name: str, recording: Recording, *, may_ask: bool, playback: Playback | None = None
-    ) -> None:
+    def __init__(self, wrapped: Model, observed: Observation) -> None:
         super().__init__(wrapped)
-        self._name, self._recording, self._may_ask = name, recording, may_ask
-        self._playback = playback or Playback()
-
-    def for_trial(self, playback: Playback) -> "RecordedModel":
-        """Return the same model for one trial, which adds up its recorded seconds in `playback`."""
-        return RecordedModel(self.wrapped, self._name, self._recording, may_ask=self._may_ask, playback=playback)
+        self._observed = observed
 
     async def request(
         self,
@@ -118,26 +138,69 @@ class RecordedModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """Return the recorded reply.
+        """Return the reply of the model."""
+        response = await self._reply(messages, model_settings, model_request_parameters)
+        calls = (part for part in response.parts if isinstance(part, ToolCallPart))
+        self._observed.tool_calls.extend(ToolCall(part.tool_name, _arguments(part)) for part in calls)
+        return response
+
+    async def _reply(
+        self, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
+    ) -> ModelResponse:
+        if isinstance(self.wrapped, RecordedModel):
+            response, seconds = await self.wrapped.replay(messages, settings, parameters)
+            self._observed.recorded_seconds += seconds
+            return response
+        return await self.wrapped.request(messages, settings, parameters)
+
+
+class RecordedModel(WrapperModel):
+    """A model whose replies come from a recording.
+
+    Args:
+        wrapped: The real model.
+        identity: What `model_identity` says of it.
+        recording: The recorded replies.
+        may_ask: Whether a missing reply is asked for and recorded.
+    """
+
+    def __init__(self, wrapped: Model, identity: str, recording: Recording, *, may_ask: bool) -> None:
+        super().__init__(wrapped)
+        self._identity, self._recording, self._may_ask = identity, recording, may_ask
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Return the recorded reply; see `replay`."""
+        response, _ = await self.replay(messages, model_settings, model_request_parameters)
+        return response
+
+    async def replay(
+        self, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
+    ) -> tuple[ModelResponse, float]:
+        """Return the recorded reply, and the seconds that it took; 0 if it was recorded just now.
 
         Raises:
             NotRecorded: There is none, and the model may not be asked.
         """
-        key = (self._name, _request_key(messages, model_settings, model_request_parameters))
-        reply = self._recording.replies.get(key)
+        key = (self._identity, _request_key(messages, settings, parameters))
+        reply, seconds = self._recording.replies.get(key), 0.0
         if reply is not None:
-            self._playback.seconds += reply.seconds
+            seconds = reply.seconds
         elif not self._may_ask:
-            raise NotRecorded(self._name)
+            raise NotRecorded(self._identity)
         else:
             started = time.monotonic()
-            response = await self.wrapped.request(messages, model_settings, model_request_parameters)
-            seconds = round(time.monotonic() - started, 3)
-            reply = RecordedReply(*key, seconds, RESPONSE.dump_python(response, mode="json"))
+            response = await self.wrapped.request(messages, settings, parameters)
+            took = round(time.monotonic() - started, 3)
+            reply = RecordedReply(*key, took, RESPONSE.dump_python(response, mode="json"))
             self._recording.add(reply)
         self._recording.used[key] = reply
         # Not the model's own response: a recording run and its replays then see exactly the same reply.
-        return RESPONSE.validate_python(reply.reply)
+        return RESPONSE.validate_python(reply.reply), seconds
 
 
 def _request_key(
@@ -146,3 +209,13 @@ def _request_key(
     # The headers that join a request to its trace differ each time and do not change the reply.
     stable: Any = {name: value for name, value in (settings or {}).items() if name != "extra_headers"}
     return hashlib.sha256(Request(messages, stable, parameters).canonical).hexdigest()
+
+
+def _arguments(part: ToolCallPart) -> JsonValue:
+    """Return the arguments of a tool call; as text if they are no JSON."""
+    if not isinstance(part.args, str):
+        return part.args
+    try:
+        return json.loads(part.args)
+    except ValueError:
+        return part.args

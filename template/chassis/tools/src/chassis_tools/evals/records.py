@@ -1,7 +1,7 @@
 """The files of a run: what each trial ended with, what judges said about it, and how every evaluator scored it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +11,9 @@ from pydantic import BaseModel, JsonValue
 from chassis.call import Attempt, Turn
 from chassis.contract import Answered, FallbackReason, Outcome, Referred
 from chassis.errors import BudgetExhausted, DatabaseUnavailable, ModelsFailed, ModelsOff
-from chassis.usd import NanoUsd
+from chassis.usd import NanoUsd, to_usd
 from chassis_tools.evals.cases import Split
+from chassis_tools.evals.identity import HISTORY, Acceptance, RunIdentity, read_identity
 from chassis_tools.evals.jsonl import read_jsonl
 
 TRIALS, JUDGEMENTS, RECORDS = "trials.jsonl", "judgements.jsonl", "records.jsonl"
@@ -43,27 +44,16 @@ type CaseOutcome[A] = Outcome[A] | Refused
 """What a grader gets: an answer, a referral to a person, or a refusal by the data policy."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunId:
-    """What was measured, so that only comparable runs are compared.
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that a model called, with the arguments that it gave."""
 
-    Args:
-        run: When the run started, UTC.
-        suite: The name of its suite.
-        data_hash: Changes with the cases.
-        prompts_hash: Changes with the team's code and the prompts in it.
-        model_hash: Changes with the models that can answer, and their output caps.
-    """
-
-    run: str
-    suite: str
-    data_hash: str
-    prompts_hash: str
-    model_hash: str
+    name: str
+    arguments: JsonValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialSummary(RunId):
+class TrialSummary:
     """One case asked once, without question, answer or score.
 
     Args:
@@ -72,6 +62,7 @@ class TrialSummary(RunId):
         repeat: 1 for the first time, 2 for the second.
         status: Whether the trial says something about the service.
         error: The name of the error, if there was one.
+        answered_by: The model, `baseline` or `task`; None if there was no answer.
         seconds: How long it took; for a recorded reply, how long it took when it was recorded.
         cost: What it cost.
         input_tokens: Tokens that models read.
@@ -85,12 +76,23 @@ class TrialSummary(RunId):
     repeat: int
     status: TrialStatus
     error: str | None
+    answered_by: str | None = None
     seconds: float
     cost: NanoUsd
     input_tokens: int
     output_tokens: int
     call_id: str
     trace_id: str | None
+
+    @property
+    def is_by_model(self) -> bool:
+        """Return whether a model answered, rather than the baseline, a person or the task by itself."""
+        return self.answered_by not in {None, "baseline", "task"}
+
+    @property
+    def cost_usd(self) -> float:
+        """Return what it cost, in US dollars."""
+        return to_usd(self.cost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +101,16 @@ class Trial(TrialSummary):
 
     Args:
         outcome: As `outcome_to_json` writes it; None if the call failed.
+        tool_calls: The tools that models called, in order.
     """
 
     outcome: dict[str, JsonValue] | None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreRecord(TrialSummary):
-    """The score that one evaluator gives to one trial. It holds no question and no answer.
+    """The score that one evaluator gives to one trial.
 
     Args:
         case_hash: Changes with the question and the expected answer.
@@ -117,6 +121,7 @@ class ScoreRecord(TrialSummary):
         evaluator: The name of the evaluator.
         evaluator_hash: Changes with the evaluator.
         value: From 0 (wrong) to 1 (right); None if the trial is excluded.
+        reason: Why, in the words of the evaluator, if it says so.
     """
 
     case_hash: str
@@ -127,6 +132,7 @@ class ScoreRecord(TrialSummary):
     evaluator: str
     evaluator_hash: str
     value: float | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +160,21 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class SuiteRun:
-    """Everything that a run of one suite wrote; empty for a suite that has not been run."""
+    """Everything that a run of one suite wrote; empty for a suite that has not been run.
+
+    Args:
+        trials: What came back.
+        judgements: What judges said.
+        records: The score of every evaluator for every trial.
+        identity: What was measured.
+        history: Of the accepted run, the runs that were accepted, the latest last.
+    """
 
     trials: Sequence[Trial] = ()
     judgements: Sequence[Judgement] = ()
     records: Sequence[ScoreRecord] = ()
+    identity: RunIdentity = field(default_factory=RunIdentity)
+    history: Sequence[Acceptance] = ()
 
     @property
     def cost(self) -> NanoUsd:
@@ -177,10 +193,13 @@ def read_run(folder: Path, remedy: str) -> SuiteRun:
     Raises:
         ConfigError: A line cannot be read; the error ends with `remedy`.
     """
+    history = read_jsonl(folder / HISTORY, Acceptance, remedy)
     return SuiteRun(
-        trials=read_jsonl(folder / TRIALS, Trial, remedy),
-        judgements=read_jsonl(folder / JUDGEMENTS, Judgement, remedy),
+        trials=read_jsonl(folder / TRIALS, Trial, remedy, may_be_cut=True),
+        judgements=read_jsonl(folder / JUDGEMENTS, Judgement, remedy, may_be_cut=True),
         records=read_jsonl(folder / RECORDS, ScoreRecord, remedy),
+        identity=history[-1].identity if history else read_identity(folder) or RunIdentity(),
+        history=history,
     )
 
 

@@ -1,10 +1,12 @@
 """Scores trials with evaluators: the team's functions in `evals/graders.py`, and judges through the same interface."""
 
 import asyncio
+import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -13,13 +15,14 @@ from chassis.contract import Answered, Task
 from chassis.errors import ConfigError
 from chassis.usd import NanoUsd
 from chassis_tools.evals.cases import Case
-from chassis_tools.evals.hashes import source_hash
+from chassis_tools.evals.fingerprint import Fingerprints
 from chassis_tools.evals.jsonl import JsonlWriter, Progress, as_dict
 from chassis_tools.evals.records import (
     CaseOutcome,
     Judgement,
     Refused,
     ScoreRecord,
+    SuiteRun,
     Trial,
     TrialStatus,
     TrialSummary,
@@ -27,10 +30,15 @@ from chassis_tools.evals.records import (
 )
 
 FILE = "evals/graders.py"
+GRADER_INPUTS = 2
+"""Every grader takes a case and an outcome; one with a third parameter also gets the trial."""
 SHARED_FIELDS = {field.name for field in fields(TrialSummary)} - {"status", "error"}
 
-type Grader = Callable[[Case[Any], CaseOutcome[Any]], object]
-"""A function of the team; whether it returns a bool, a number from 0 to 1 or None is checked at each call."""
+type Grader = Callable[..., object]
+"""A function of the team: `name(case, outcome)` or `name(case, outcome, trial)`.
+
+Whether it returns a bool, a number from 0 to 1, a `Score` or None is checked at each call.
+"""
 
 
 class JudgeFailed(Exception):
@@ -49,11 +57,11 @@ class JudgeFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What an evaluator says about one outcome.
+    """What an evaluator says about one outcome. A grader returns one to give a reason.
 
     Args:
         value: From 0 (wrong) to 1 (right).
-        reason: A judge's reason; graders give none.
+        reason: Why; the report shows it.
         cost: What it cost to ask a judge.
     """
 
@@ -77,8 +85,8 @@ class Evaluator(ABC):
     """A judge asks a model about each answer, which costs money and can raise `JudgeFailed`."""
 
     @abstractmethod
-    async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
-        """Return the score of an outcome, or None if the evaluator does not apply to it."""
+    async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any], trial: Trial) -> Score | None:
+        """Return the score of the outcome of a trial, or None if the evaluator does not apply to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +95,25 @@ class GraderEvaluator(Evaluator):
 
     grader: Grader
 
-    async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any]) -> Score | None:
+    async def evaluate(self, case: Case[Any], outcome: CaseOutcome[Any], trial: Trial) -> Score | None:
         """Return what the function returns.
 
         Raises:
             ConfigError: The function raises, or returns something else than a score.
         """
         try:
-            value = self.grader(case, outcome)
+            value = self.grader(case, outcome, trial) if _takes_trial(self.grader) else self.grader(case, outcome)
         except Exception as error:
             problem = f"{self.name} fails on the case {case.id!r} with {type(error).__name__}: {error}"
             raise ConfigError(FILE, problem, "Correct the grader or the case") from error
         if value is None:
             return None
-        if not isinstance(value, bool | int | float) or not 0 <= value <= 1:
+        number, reason = (value.value, value.reason) if isinstance(value, Score) else (value, "")
+        if not isinstance(number, bool | int | float) or not 0 <= number <= 1:
             problem = f"{self.name} returns {value!r} for the case {case.id!r}"
-            raise ConfigError(FILE, problem, "Return True, False, a number from 0 to 1, or None if it does not apply")
-        return Score(float(value))
+            remedy = "Return True, False, a number from 0 to 1, a Score, or None if it does not apply"
+            raise ConfigError(FILE, problem, remedy)
+        return Score(float(number), reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +121,21 @@ class Graders:
     """The content of `evals/graders.py`.
 
     Args:
-        source: Its text, or None if there is no such file.
+        fingerprints: Compute the hash of each; None if there is no such file.
         functions: Its functions, by name.
     """
 
-    source: str | None
+    fingerprints: Fingerprints | None
     functions: Mapping[str, object]
 
     @classmethod
-    def execute(cls, source: str | None) -> "Graders":
-        """Execute the text of `evals/graders.py`."""
+    def execute(cls, source: str | None, root: Path) -> "Graders":
+        """Execute the text of `evals/graders.py` of the project at `root`."""
         module = ModuleType("evals_graders")
         # Some decorators, such as dataclass, look up the module of a class by its name.
         sys.modules[module.__name__] = module
         exec(compile(source or "", FILE, "exec"), vars(module))  # noqa: S102  it is the team's own code
-        return cls(source, vars(module))
+        return cls(None if source is None else Fingerprints(root, source), vars(module))
 
     def function(self, name: str) -> Grader:
         """Return the function `name(case, outcome)`.
@@ -135,13 +145,14 @@ class Graders:
         """
         grader = self.functions.get(name)
         if not callable(grader):
-            problem = "there is no such file" if self.source is None else f"it has no function {name!r}"
+            problem = "there is no such file" if self.fingerprints is None else f"it has no function {name!r}"
             raise ConfigError(FILE, problem, f"Write `def {name}(case, outcome) -> bool` in it")
         return grader
 
     def evaluator(self, name: str) -> GraderEvaluator:
         """Return the function `name(case, outcome)` as an evaluator; see `function`."""
-        return GraderEvaluator(name, source_hash(name, self.source or ""), self.function(name))
+        function = self.function(name)
+        return GraderEvaluator(name, self.fingerprints.of(name) if self.fingerprints else "", function)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +187,9 @@ class TrialScoring:
             outcome = outcome_from_json(trial.outcome, task.gives)
         return cls(trial, case, outcome, shared)
 
-    def record(self, evaluator: Evaluator, value: float | None, status: TrialStatus, error: str | None) -> ScoreRecord:
+    def record(
+        self, evaluator: Evaluator, value: float | None, status: TrialStatus, error: str | None, reason: str = ""
+    ) -> ScoreRecord:
         """Return the score of one evaluator as a record."""
         return ScoreRecord(
             **self.shared,
@@ -185,6 +198,7 @@ class TrialScoring:
             status=status,
             error=error,
             value=value,
+            reason=reason,
         )
 
 
@@ -212,7 +226,7 @@ class Judgements:
         value, error = None, None
         async with self._slots:
             try:
-                score = await judge.evaluate(scoring.case, answer)
+                score = await judge.evaluate(scoring.case, answer, scoring.trial)
                 value, reason, cost = (score.value, score.reason, score.cost) if score else (None, "", 0)
             except JudgeFailed as failure:
                 error, reason, cost = str(failure), failure.reason, failure.cost
@@ -239,13 +253,32 @@ async def score_trials(
     return [record for records in scored for record in records]
 
 
-def load_grader(root: Path, name: str) -> Grader:
-    """Return the function `name(case, outcome)` of `evals/graders.py` of the project at `root`, for scripts.
+async def altered_scores(
+    accepted: SuiteRun, cases: Iterable[Case[Any]], evaluators: Sequence[Evaluator], task: Task[Any, Any]
+) -> tuple[str, ...]:
+    """Return the cases whose score in the accepted run is not the one that its answer gets.
 
-    Raises:
-        ConfigError: There is no such file or function.
+    Only graders that have not changed score again; cases that have changed are left out.
     """
-    return Graders.execute(read_graders(root)).function(name)
+    hashes, by_id = {case.id: case.hash for case in cases}, {case.id: case for case in cases}
+    graders = {grader.name: grader for grader in evaluators if not grader.is_judge}
+    trials = {(trial.variant, trial.case, trial.repeat): trial for trial in accepted.trials}
+    altered: list[str] = []
+    for record in accepted.records:
+        trial, grader = trials.get((record.variant, record.case, record.repeat)), graders.get(record.evaluator)
+        if grader is None or grader.hash != record.evaluator_hash or hashes.get(record.case) != record.case_hash:
+            continue
+        if trial is None:
+            altered.append(record.case)
+            continue
+        if trial.status == "ok" and trial.outcome is not None:
+            outcome = outcome_from_json(trial.outcome, task.gives)
+            score = await grader.evaluate(by_id[record.case], outcome, trial)
+            if score is None or score.value != record.value or record.status != "ok":
+                altered.append(record.case)
+        elif record.status != trial.status or (record.value or 0) > 0:
+            altered.append(record.case)
+    return tuple(dict.fromkeys(altered))
 
 
 def read_graders(root: Path) -> str | None:
@@ -263,12 +296,12 @@ async def _score_trial(
     records: list[ScoreRecord] = []
     for evaluator in evaluators:
         if not evaluator.is_judge:
-            if score := await evaluator.evaluate(scoring.case, outcome):
-                records.append(scoring.record(evaluator, score.value, trial.status, trial.error))
+            if score := await evaluator.evaluate(scoring.case, outcome, trial):
+                records.append(scoring.record(evaluator, score.value, trial.status, trial.error, score.reason))
         elif isinstance(outcome, Answered):
             judgement = judgements.find(scoring, evaluator) or await judgements.ask(scoring, evaluator, outcome)
             status: TrialStatus = "judge_error" if judgement.error else "ok"
-            records.append(scoring.record(evaluator, judgement.value, status, judgement.error))
+            records.append(scoring.record(evaluator, judgement.value, status, judgement.error, judgement.reason))
     return records
 
 
@@ -279,6 +312,13 @@ async def _records_without_outcome(scoring: TrialScoring, evaluators: Sequence[E
     answers alone would otherwise lose sight of every crash.
     """
     trial, refused = scoring.trial, Refused(scoring.trial.error or "")
-    applicable = [each for each in evaluators if await each.evaluate(scoring.case, refused) is not None]
+    applicable = [each for each in evaluators if await each.evaluate(scoring.case, refused, trial) is not None]
     value = 0.0 if trial.status == "failed" else None
     return [scoring.record(each, value, trial.status, trial.error) for each in applicable or evaluators]
+
+
+@cache
+def _takes_trial(grader: Grader) -> bool:
+    """Return whether a grader has a third parameter, for what the answer took besides what it says."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(parameter.kind in kinds for parameter in inspect.signature(grader).parameters.values()) > GRADER_INPUTS

@@ -273,34 +273,51 @@ class Agreement:
         return self.bad_failed / self.bad if self.bad else 0.0
 
 
-def corrected_rate(passed: int, judged: int, agreement: Agreement, alpha: float) -> Interval | None:
+def effective_count(groups: Groups) -> float:
+    """Return how many independent passes or fails tell as much about their mean as these grouped ones.
+
+    Source: Kish, Survey sampling (1965): the number of values divided by the design effect, which is the variance of
+    the mean with groups over the one without. Groups that are all right or all wrong count once each.
+    """
+    count, clusters = sum(len(group) for group in groups), len(groups)
+    mean = sum(sum(group) for group in groups) / count
+    if clusters == count or not 0 < mean < 1:
+        return clusters
+    squares = sum((sum(group) - len(group) * mean) ** 2 for group in groups)
+    clustered = squares * clusters / (clusters - 1) / count**2 if clusters > 1 else inf
+    return min(count, max(1.0, mean * (1 - mean) / clustered if clustered else count))
+
+
+def corrected_rate(groups: Groups, agreement: Agreement, alpha: float) -> Interval | None:
     """Return the pass rate without the judge's known errors, or None if the judge is no better than chance.
 
     Source: Rogan and Gladen, Estimating prevalence from the results of a screening test (1978). The bounds are a joint
     bootstrap: the labeled good answers, the labeled bad ones and the judged answers are all resampled, because all
     three are samples. An observed rate of 0 or 1 is resampled from half a case away from it, so that a judge without
-    an error on a few labels does not count as perfect.
+    an error on a few labels does not count as perfect. Answers of one group are resampled as the `effective_count` of
+    independent ones.
 
     Args:
-        passed: Answers that the judge passed.
-        judged: Answers that it judged, at least one.
+        groups: What the judge said, 1 for a pass; the answers to one case are one group. At least one answer.
         agreement: What people's labels showed.
         alpha: Probability that the true rate lies beyond each bound.
     """
-    value = _corrected(passed / judged, agreement.true_pass_rate, agreement.true_fail_rate)
+    rate = sum(sum(group) for group in groups) / sum(len(group) for group in groups)
+    judged = max(1, round(effective_count(groups)))
+    value = _corrected(rate, agreement.true_pass_rate, agreement.true_fail_rate)
     if value is None:
         return None
     rng = Random(BOOTSTRAP_SEED)  # noqa: S311  no secret depends on it
 
-    def resampled(hits: int, count: int) -> float:
+    def resampled(hits: float, count: int) -> float:
         return rng.binomialvariate(count, min(max(hits, 0.5), count - 0.5) / count) / count
 
     rates = sorted(
-        1.0 if rate is None else rate
+        1.0 if corrected is None else corrected
         for _ in range(RESAMPLES)
-        for rate in [
+        for corrected in [
             _corrected(
-                resampled(passed, judged),
+                resampled(rate * judged, judged),
                 resampled(agreement.good_passed, agreement.good),
                 resampled(agreement.bad_failed, agreement.bad),
             )

@@ -17,6 +17,8 @@ from chassis_tools.evals.judges import MIN_AGREEMENT
 
 FILE = "evals/suites.toml"
 
+type MaxIncrease = Annotated[float, Field(ge=0)]
+
 type Severity = Literal["block", "warn"]
 
 
@@ -69,6 +71,8 @@ class LatencyRule(BaseRule):
     kind: Literal["latency"]
     p95_seconds: float | None = Field(default=None, gt=0)
     """Instead of `latency.p95_seconds`."""
+    max_increase: MaxIncrease | None = None
+    """The largest increase of the mean latency over the accepted run, as a fraction: 0.15 is 15 %."""
 
 
 class CostRule(BaseRule):
@@ -77,8 +81,25 @@ class CostRule(BaseRule):
     kind: Literal["cost"]
     mean_usd: Dollars | None = None
     """Instead of `cost.mean_usd`."""
-    max_increase: float | None = Field(default=None, ge=0)
+    max_increase: MaxIncrease | None = None
     """The largest increase over the accepted run, as a fraction: 0.15 is 15 %."""
+
+
+class ModelShareRule(BaseRule):
+    """Enough answers are a model's own, so that a good baseline cannot hide a useless model."""
+
+    kind: Literal["model-share"]
+    at_least: Fraction
+    """The share of the answers that a model must give."""
+
+
+class BaselineRule(BaseRule):
+    """Where a model answers, it is better than the baseline."""
+
+    kind: Literal["baseline"]
+    evaluator: str
+    at_least: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    """The least difference between their rates of right answers, as a fraction: 0.05 is 5 points."""
 
 
 class JudgeRule(BaseRule):
@@ -91,7 +112,15 @@ class JudgeRule(BaseRule):
 
 
 type Rule = Annotated[
-    FloorRule | RegressionRule | NeverRule | MustPassRule | LatencyRule | CostRule | JudgeRule,
+    FloorRule
+    | RegressionRule
+    | NeverRule
+    | MustPassRule
+    | LatencyRule
+    | CostRule
+    | ModelShareRule
+    | BaselineRule
+    | JudgeRule,
     Field(discriminator="kind"),
 ]
 
@@ -119,6 +148,8 @@ class Suite(Section):
     """What one run may cost; `cost.per_caller_day_usd` if left out."""
     max_excluded: Fraction = 0.02
     """A run that loses a larger share of its trials to outages and failing judges is no evidence."""
+    max_edited: Fraction = 0.05
+    """The share of the cases that may be edited before the accepted run is no longer comparable; one always may."""
     on_inconclusive: Literal["pass", "fail"] = "pass"
     """The verdict of a run that proves the service neither good nor bad."""
 
@@ -178,8 +209,8 @@ class Suites(Section):
 
 
 def evaluator_of(rule: Rule) -> str | None:
-    """Return the evaluator that a rule depends on; rules about latency and cost need none."""
-    return None if isinstance(rule, LatencyRule | CostRule) else rule.evaluator
+    """Return the evaluator that a rule depends on; rules about latency, cost and the models' share need none."""
+    return None if isinstance(rule, LatencyRule | CostRule | ModelShareRule) else rule.evaluator
 
 
 def load_suites(root: Path) -> Suites:

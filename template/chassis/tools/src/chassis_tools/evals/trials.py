@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.call import Call
 from chassis.clock import now
+from chassis.contract import Answered
 from chassis.errors import ConfigError, InputNotAllowed
 from chassis.telemetry.instruments import current_trace_id
 from chassis_tools.evals.cases import Case
-from chassis_tools.evals.hashes import json_hash
-from chassis_tools.evals.jsonl import JsonlWriter, Progress, as_dict
+from chassis_tools.evals.git import current_commit
+from chassis_tools.evals.hashes import documents_hash, json_hash
+from chassis_tools.evals.identity import RunIdentity, constraints_hash, model_identity
+from chassis_tools.evals.jsonl import JsonlWriter, Progress
 from chassis_tools.evals.records import (
     TRIALS,
     CaseOutcome,
     Refused,
-    RunId,
+    SuiteRun,
     Trial,
     Variant,
     outcome_to_json,
@@ -44,31 +47,30 @@ class PlannedTrial:
     repeat: int
 
 
-def make_run_id(environment: "EvalEnvironment", cases: Sequence[Case[Any]]) -> RunId:
+def identify_run(environment: "EvalEnvironment", cases: Sequence[Case[Any]]) -> RunIdentity:
     """Return what a run of these cases in this environment measures."""
-    return RunId(
-        run=f"{now():%Y-%m-%dT%H:%M:%SZ}",
-        suite=environment.plan.name,
-        data_hash=json_hash([[case.id, case.hash] for case in cases]),
-        prompts_hash=environment.prompts_hash,
-        model_hash=environment.model_hash,
+    root, guard = environment.plan.project.root, environment.service.guard
+    return RunIdentity(
+        started=f"{now():%Y-%m-%dT%H:%M:%SZ}",
+        commit=current_commit(root),
+        cases=json_hash([[case.id, case.hash] for case in cases]),
+        code=environment.code_hash,
+        documents=documents_hash(root),
+        constraints=constraints_hash(environment.plan.constraints),
+        models=tuple(model_identity(candidate.config) for candidate in guard.candidates) if guard else (),
     )
 
 
-def finished_trials(trials: Iterable[Trial], run_id: RunId) -> list[Trial]:
+def finished_trials(suite: str, earlier: SuiteRun, identity: RunIdentity) -> list[Trial]:
     """Return the trials of an earlier run that need not be repeated: those that say something about the service.
 
     Raises:
-        ConfigError: The earlier run had other cases, code or models.
+        ConfigError: The earlier run measured something else.
     """
-    trials = list(trials)
-    for trial in trials:
-        for subject in ("data", "prompts", "model"):
-            key = f"{subject}_hash"
-            if getattr(trial, key) != getattr(run_id, key):
-                problem = f"the {subject} changed since the run of {trial.run}"
-                raise ConfigError(f"{run_id.suite}/{TRIALS}", problem, "Run the suite again without --resume")
-    return [trial for trial in trials if trial.status in {"ok", "failed"}]
+    if earlier.trials and (changes := identity.changes_since(earlier.identity)):
+        problem = f"the {' and the '.join(changes)} changed since the run of {earlier.identity.started or 'old'}"
+        raise ConfigError(f"{suite}/{TRIALS}", problem, "Run the suite again without --resume")
+    return [trial for trial in earlier.trials if trial.status in {"ok", "failed"}]
 
 
 def plan_trials(
@@ -85,7 +87,6 @@ def plan_trials(
 async def run_trials(
     environment: "EvalEnvironment",
     planned: Iterable[PlannedTrial],
-    run_id: RunId,
     writer: JsonlWriter[Trial],
     progress: Progress,
 ) -> None:
@@ -94,7 +95,7 @@ async def run_trials(
 
     async def run_one(trial: PlannedTrial) -> None:
         async with slots:
-            writer.append(await _run_trial(environment, trial, run_id))
+            writer.append(await _run_trial(environment, trial))
             progress.advance()
 
     async with asyncio.TaskGroup() as tasks:
@@ -102,23 +103,23 @@ async def run_trials(
             tasks.create_task(run_one(trial))
 
 
-async def _run_trial(environment: "EvalEnvironment", trial: PlannedTrial, run_id: RunId) -> Trial:
-    service, playback = environment.for_trial(trial.variant)
+async def _run_trial(environment: "EvalEnvironment", trial: PlannedTrial) -> Trial:
+    service, observed = environment.for_trial(trial.variant)
     call = environment.new_call()
     started = time.perf_counter()
     with environment.instruments.span("chassis evals", {}):
         trace_id = current_trace_id()
         outcome, failure = await _answer(service, trial.case, call)
-    seconds = time.perf_counter() - started + playback.seconds
+    seconds = time.perf_counter() - started + observed.recorded_seconds
     first_model = service.guard.candidates[0].config.name if service.guard else None
     status, error = trial_status(outcome, failure, call.turns, first_model)
     return Trial(
-        **as_dict(run_id),
         variant=trial.variant,
         case=trial.case.id,
         repeat=trial.repeat,
         status=status,
         error=error,
+        answered_by=outcome.answered_by if isinstance(outcome, Answered) else None,
         outcome=outcome_to_json(outcome) if outcome else None,
         seconds=round(seconds, 6),
         cost=call.cost,
@@ -126,6 +127,7 @@ async def _run_trial(environment: "EvalEnvironment", trial: PlannedTrial, run_id
         output_tokens=sum(attempt.output_tokens for attempt in call.attempts),
         call_id=call.id,
         trace_id=trace_id,
+        tool_calls=tuple(observed.tool_calls),
     )
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from chassis_tools.evals.hashes import code_hash
+from chassis_tools.evals.identity import HISTORY, IDENTITY
 from chassis_tools.evals.suites import FILE
 from chassis_tools.readiness.check import Check, Family, require
 from chassis_tools.readiness.repository import CheckUnknown, Repository
@@ -111,15 +112,15 @@ class CurrentCodeEvaluated(EvalsCheck, id="EVL106", level="standard"):
 
 
 def _evaluated_hashes(repository: Repository, suite: str) -> Iterator[str]:
-    """Yield the hash of the code in the accepted run and in the latest one; each record carries that of its run."""
-    for folder in ("evals/accepted", "var/evals"):
-        file = repository.root / folder / suite / "records.jsonl"
-        if file.is_file():
-            with file.open(encoding="utf-8") as lines:
-                try:
-                    yield json.loads(next(lines, "{}")).get("prompts_hash", "")
-                except ValueError:
-                    raise CheckUnknown(f"{folder}/{suite}/records.jsonl cannot be read") from None
+    """Yield the hash of the code in the accepted run and in the latest one."""
+    for file in (f"evals/accepted/{suite}/{HISTORY}", f"var/evals/{suite}/{IDENTITY}"):
+        if (repository.root / file).is_file():
+            text = (repository.root / file).read_text(encoding="utf-8")
+            try:
+                # The last line of the history is the run that is accepted now.
+                yield json.loads(text.splitlines()[-1] if file.endswith("l") else text).get("code", "")
+            except (ValueError, IndexError):
+                raise CheckUnknown(f"{file} cannot be read") from None
 
 
 def _code_hash(repository: Repository) -> str:

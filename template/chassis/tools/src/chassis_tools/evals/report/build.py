@@ -11,6 +11,7 @@ from chassis.usd import to_usd
 from chassis_tools.evals.case_scores import (
     COUNTED,
     CaseScores,
+    answers_by_group,
     comparable_cases,
     completed_trials,
     distinct_trials,
@@ -21,28 +22,40 @@ from chassis_tools.evals.case_scores import (
 )
 from chassis_tools.evals.cases import Dataset
 from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult
+from chassis_tools.evals.near_duplicates import near_duplicates
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import Judgement, ScoreRecord, SuiteRun, Trial
+from chassis_tools.evals.regression import gate_context
 from chassis_tools.evals.report.report import (
     BaselineComparison,
     CaseChange,
     CaseResult,
+    ConfidenceBin,
     DetectableEffect,
     PassRate,
     SuiteReport,
 )
-from chassis_tools.evals.statistics import Interval, cases_needed, corrected_rate, detectable_drop, quantile_interval
+from chassis_tools.evals.statistics import (
+    Interval,
+    cases_needed,
+    corrected_rate,
+    detectable_drop,
+    quantile_interval,
+    wilson,
+)
 
 INTERVAL_ALPHA = 0.025
 """Two-sided 95 % confidence intervals; the gate's own bounds are one-sided."""
 POWER = 0.8
+MAX_BINS, MIN_IN_BIN = 10, 5
+"""Of the confidence plot: with fewer answers in a part, its share means little."""
 CEILING = 0.97
 """A suite whose lower bound is above this can hardly tell a good version from a better one."""
 
 
 def build_suite_report(plan: Plan, run: SuiteRun, result: GateResult) -> SuiteReport:
     """Return the report on one suite."""
-    context = GateContext(plan, run.records)
+    context = gate_context(plan, run)
     seconds = [trial.seconds for trial in completed_trials(context.records)] or [0.0]
     records = [record for record in context.records if record.variant == "service"]
     rates = tuple(_pass_rates(context))
@@ -51,8 +64,10 @@ def build_suite_report(plan: Plan, run: SuiteRun, result: GateResult) -> SuiteRe
         kind=plan.suite.kind,
         verdict=result.verdict,
         summary=result.sentence,
-        run=context.records[0].run if context.records else "",
-        accepted_run=context.accepted[0].run if context.accepted else None,
+        run=run.identity,
+        accepted_run=context.accepted_run.identity if context.accepted else None,
+        evaluators=_evaluator_versions(context),
+        history=tuple(plan.accepted.history),
         repeats=context.repeats,
         excluded=dict(Counter(record.error or "" for record in records if record.status not in COUNTED)),
         outcomes=dict(Counter(_outcome(trial) for trial in run.trials if trial.variant == "service")),
@@ -65,8 +80,43 @@ def build_suite_report(plan: Plan, run: SuiteRun, result: GateResult) -> SuiteRe
         baseline_comparisons=tuple(_baseline_comparisons(context)),
         detectable_effect=_detectable_effect(context),
         has_ceiling_effect=any(rate.estimate.low > CEILING for rate in rates if rate.tag is None),
+        near_duplicates=tuple(near_duplicates(_inputs(plan))),
+        confidence=tuple(_confidence_bins(run)),
         cases=tuple(_case_results(context, run)),
     )
+
+
+def _evaluator_versions(context: GateContext) -> dict[str, tuple[str, str]]:
+    now, accepted = (
+        {record.evaluator: record.evaluator_hash for record in records}
+        for records in (context.records, context.accepted)
+    )
+    return {name: (now.get(name, ""), accepted.get(name, "")) for name in context.plan.suite.evaluators}
+
+
+def _inputs(plan: Plan) -> dict[str, JsonValue]:
+    """Return the questions of the suite, as their files have them, by the id of the case."""
+    lines = (line for dataset in plan.datasets if dataset.name in plan.suite.cases for _, line in dataset.lines)
+    return {case["id"]: case["input"] for case in map(json.loads, lines)}
+
+
+def _confidence_bins(run: SuiteRun) -> Iterator[ConfidenceBin]:
+    """Yield how often answers are right, in up to `MAX_BINS` parts of equal size, by rising confidence."""
+    scores: dict[str, list[float]] = {}
+    for record in run.records:
+        if record.status == "ok" and record.value is not None:
+            scores.setdefault(record.call_id, []).append(record.value)
+    pairs = sorted(
+        (float(str(trial.outcome["confidence"])), min(scores[trial.call_id]) == 1)
+        for trial in run.trials
+        if trial.variant == "service" and trial.answered_by and trial.outcome and trial.call_id in scores
+    )
+    bins = min(MAX_BINS, len(pairs) // MIN_IN_BIN)
+    for number in range(bins):
+        part = pairs[number * len(pairs) // bins : (number + 1) * len(pairs) // bins]
+        right = wilson(sum(is_right for _, is_right in part), len(part), INTERVAL_ALPHA)
+        mean = sum(confidence for confidence, _ in part) / len(part)
+        yield ConfidenceBin(answers=len(part), confidence=mean, right=right)
 
 
 def _pass_rates(context: GateContext) -> Iterator[PassRate]:
@@ -90,8 +140,7 @@ def _corrected(context: GateContext, evaluator: str, scores: CaseScores) -> Inte
     calibration = context.plan.calibrations.get(evaluator)
     if evaluator not in context.plan.judges or calibration is None:
         return None
-    values = [value for score in scores.values() for value in score.values]
-    return corrected_rate(round(sum(values)), len(values), calibration.agreement, INTERVAL_ALPHA)
+    return corrected_rate(answers_by_group(scores), calibration.agreement, INTERVAL_ALPHA)
 
 
 def _baseline_comparisons(context: GateContext) -> Iterator[BaselineComparison]:
@@ -131,7 +180,8 @@ def _case_results(context: GateContext, run: SuiteRun) -> Iterator[CaseResult]:
     accepted = {name: scores_of(context.accepted, name) for name in context.plan.suite.evaluators}
     questions, reasons = _questions(context.plan.datasets), _judge_reasons(run)
     answers, baseline = _first_answers(run.trials, "service"), _first_answers(run.trials, "baseline")
-    accepted_answers = _first_answers(context.plan.accepted.trials, "service")
+    accepted_answers = _first_answers(context.accepted_run.trials, "service")
+    tool_calls = {trial.case: _tool_calls(trial) for trial in run.trials if trial.variant == "service"}
     for case, records in _records_by_case(context.records).items():
         trials = distinct_trials(records)
         problem = next((record for record in records if record.status != "ok"), records[0])
@@ -154,7 +204,9 @@ def _case_results(context: GateContext, run: SuiteRun) -> Iterator[CaseResult]:
             answer=answers.get(case, ""),
             accepted_answer=accepted_answers.get(case, ""),
             baseline_answer=baseline.get(case, ""),
+            reasons=_grader_reasons(record for record in records if record.evaluator not in context.plan.judges),
             judge_reasons=reasons.get(case, ""),
+            tool_calls=tool_calls.get(case, ""),
         )
 
 
@@ -217,6 +269,19 @@ def _outcome(trial: Trial) -> str:
             return "referred"
         case _:
             return "refused"
+
+
+def _grader_reasons(records: Iterable[ScoreRecord]) -> str:
+    """Return why a case is not right: the first reason that each evaluator gives."""
+    reasons: dict[str, str] = {}
+    for record in records:
+        if record.reason and record.value is not None and record.value < 1:
+            reasons.setdefault(record.evaluator, record.reason)
+    return "\n".join(f"{evaluator}: {reason}" for evaluator, reason in reasons.items())
+
+
+def _tool_calls(trial: Trial) -> str:
+    return "\n".join(f"{call.name}({json.dumps(call.arguments, ensure_ascii=False)})" for call in trial.tool_calls)
 
 
 def _judge_reasons(run: SuiteRun) -> dict[str, str]:

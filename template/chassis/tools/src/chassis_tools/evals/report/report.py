@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chassis_tools.evals.gate_result import Finding, GateVerdict, VerdictName, combine
+from chassis_tools.evals.identity import Acceptance, RunIdentity
 from chassis_tools.evals.statistics import Interval
 
 type CaseChange = Literal["regressed", "improved", "unchanged", "new", "edited"]
@@ -101,7 +102,10 @@ class DetectableEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
-    """One case: its scores by evaluator, its cost and latency per answer, and the texts that people read."""
+    """One case: its scores by evaluator, its cost and latency per answer, and the texts that people read.
+
+    `reasons` is what the graders say of the first repeat that is not right, one line for each.
+    """
 
     id: str
     tags: tuple[str, ...]
@@ -120,12 +124,29 @@ class CaseResult:
     answer: str
     accepted_answer: str
     baseline_answer: str
+    reasons: str
     judge_reasons: str
+    tool_calls: str
 
     @property
     def passes(self) -> bool:
         """Return whether every evaluator gave the full score in every repeat."""
         return bool(self.scores) and min(self.scores.values()) == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfidenceBin:
+    """The answers of about the same confidence, and how many of them are right.
+
+    Args:
+        answers: Number of answers.
+        confidence: Their mean confidence.
+        right: The share that is right, with its 95 % confidence interval.
+    """
+
+    answers: int
+    confidence: float
+    right: Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +158,10 @@ class SuiteReport:
         kind: `replay` is exact and offline, `live` calls models.
         verdict: The gate's verdict.
         summary: The gate's reason, in one sentence.
-        run: When the run began.
-        accepted_run: When the accepted run began, if there is one.
+        run: What the run measured.
+        accepted_run: What the run that it is compared with measured, if there is one.
+        evaluators: The version of each evaluator in this run and in the accepted one.
+        history: The runs that were accepted, the latest last.
         repeats: How often each case was asked.
         excluded: Scores left out of every rate, by error, such as outages of a vendor.
         outcomes: How the answers came about, counted.
@@ -151,6 +174,8 @@ class SuiteReport:
         baseline_comparisons: One per evaluator; none if no model was called.
         detectable_effect: None if no case has a score.
         has_ceiling_effect: Whether nearly every case passes, so that better and worse versions look alike.
+        near_duplicates: Pairs of cases whose questions are nearly the same.
+        confidence: How often answers are right, by confidence.
         cases: All cases but those of the holdout split.
     """
 
@@ -158,8 +183,10 @@ class SuiteReport:
     kind: Literal["replay", "live"]
     verdict: VerdictName
     summary: str
-    run: str
-    accepted_run: str | None
+    run: RunIdentity
+    accepted_run: RunIdentity | None
+    evaluators: dict[str, tuple[str, str]]
+    history: tuple[Acceptance, ...]
     repeats: int
     excluded: dict[str, int]
     outcomes: dict[str, int]
@@ -172,28 +199,62 @@ class SuiteReport:
     baseline_comparisons: tuple[BaselineComparison, ...]
     detectable_effect: DetectableEffect | None
     has_ceiling_effect: bool
+    near_duplicates: tuple[tuple[str, str], ...]
+    confidence: tuple[ConfidenceBin, ...]
     cases: tuple[CaseResult, ...]
+
+    @property
+    def red_cases(self) -> list[CaseResult]:
+        """Return the cases that a rule which blocks fails for, those that got worse first."""
+        failing = {
+            case
+            for finding in self.findings
+            if finding.verdict is GateVerdict.FAIL and finding.severity == "block"
+            for case in finding.cases
+        }
+        red = [case for case in self.cases if case.id in failing]
+        return sorted(red, key=lambda case: case.change != "regressed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All suites that were evaluated together, and their common verdict."""
+    """All suites that were evaluated together, and their common verdict.
+
+    With a base commit, whose accepted runs were compared with, `edited_evidence` lists the files on which the verdict
+    rests and that differ from it, each after `A`, `M` or `D`.
+    """
 
     project: str
     verdict: VerdictName
     exit_code: int
     summary: str
     suites: tuple[SuiteReport, ...]
+    base: str | None = None
+    edited_evidence: tuple[str, ...] = ()
 
     @classmethod
-    def from_suites(cls, project: str, suites: tuple[SuiteReport, ...]) -> "Report":
+    def from_suites(
+        cls,
+        project: str,
+        suites: tuple[SuiteReport, ...],
+        base: str | None = None,
+        edited_evidence: tuple[str, ...] = (),
+    ) -> "Report":
         """Return a report with the worst verdict of its suites, NO EVIDENCE if there is none."""
         if suites:
             verdict = combine(suite.verdict for suite in suites)
             summary = ". ".join(suite.summary for suite in suites if suite.verdict is verdict)
         else:
             verdict, summary = GateVerdict.NO_EVIDENCE, "No suite is defined; add one to evals/suites.toml"
-        return cls(project=project, verdict=verdict, exit_code=verdict.value, summary=summary, suites=suites)
+        return cls(
+            project=project,
+            verdict=verdict,
+            exit_code=verdict.value,
+            summary=summary,
+            suites=suites,
+            base=base,
+            edited_evidence=edited_evidence,
+        )
 
     @property
     def headline(self) -> str:

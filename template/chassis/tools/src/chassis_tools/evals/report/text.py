@@ -7,11 +7,16 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.usd import format_usd, nano_usd
-from chassis_tools.evals.gate_result import GateVerdict
+from chassis_tools.evals.gate_result import GateVerdict, join_names
+from chassis_tools.evals.identity import SUBJECTS, RunIdentity
 from chassis_tools.evals.report.report import CaseResult, PassRate, Report, SuiteReport
 
 MAX_CASES = 20
 """More cases than these are left to the HTML page."""
+MAX_TEXT = 1000
+"""In characters, of a question or an answer in Markdown; a comment on a pull request has limited space."""
+MAX_RED_CASES = 5
+"""Of more red cases than these, the question and the answer are left to the HTML page too."""
 MIN_TAGGED_CASES, MAX_TAGS = 5, 8
 """The terminal shows the lowest pass rates by tag, of tags with enough cases to say anything."""
 STYLES = {
@@ -49,15 +54,26 @@ def print_report(report: Report, console: Console) -> None:
         for table in tables:
             if table.rows:
                 console.print(_grid(table))
+        for case in suite.red_cases[:MAX_RED_CASES]:
+            console.print(f"\n{case.id}", style="bold red")
+            for label, said in case_texts(case):
+                console.print(f"  {label:<10}{said.replace('\n', '\n' + ' ' * 12)}")
+        if more := len(suite.red_cases[MAX_RED_CASES:]):
+            console.print(f"\nand {more} more, in the full report", style="red")
+        console.print(_grid(identity_table(suite)))
         for sentence in (_figures_line(suite), *notes(suite)):
             console.print(sentence, style="dim")
         console.print()
+    for sentence in evidence_lines(report):
+        console.print(sentence, style="yellow")
     console.print(report.headline, style=f"bold {STYLES[report.verdict]}")
 
 
 def to_markdown(report: Report) -> str:
     """Return the verdict, then rules and pass rates of each suite, with cases and tags folded away."""
     blocks = [f"## {EMOJI[report.verdict]} Evaluation of {_escaped(report.project)}", _escaped(report.headline)]
+    if evidence := "\n".join(f"- {_escaped(line)}" for line in evidence_lines(report)):
+        blocks.append(evidence)
     for suite in report.suites:
         blocks += _markdown_blocks(suite)
     return "\n\n".join(blocks) + "\n"
@@ -97,6 +113,46 @@ def case_table(suite: SuiteReport) -> TextTable:
         rows.append((f"and {len(cases) - MAX_CASES} more", "", "", ""))
         styles.append("")
     return TextTable(("case", "tags", "result", "error"), rows, styles)
+
+
+def identity_table(suite: SuiteReport) -> TextTable:
+    """Return what this run and the accepted one measured; what is not the same is marked."""
+    now, accepted = suite.run, suite.accepted_run or RunIdentity()
+    marked = {*SUBJECTS, *(f"evaluator {name}" for name in suite.evaluators)}
+    rows = [("started", now.started, accepted.started), ("commit", now.commit, accepted.commit)]
+    rows += [(subject, _version(now, subject), _version(accepted, subject)) for subject in SUBJECTS]
+    rows += [(f"evaluator {name}", *versions) for name, versions in suite.evaluators.items()]
+    rows = [row for row in rows if row[1] or row[2]]
+    is_comparable = suite.accepted_run is not None
+    styles = ["yellow" if is_comparable and row[0] in marked and row[1] != row[2] else "dim" for row in rows]
+    return TextTable(("", "this run", "accepted run"), rows, styles)
+
+
+def _version(identity: RunIdentity, subject: str) -> str:
+    value = getattr(identity, subject)
+    return value if isinstance(value, str) else "\n".join(value) or "none"
+
+
+def case_texts(case: CaseResult) -> Iterator[tuple[str, str]]:
+    """Yield what a person needs to see of a red case, each with its label."""
+    texts = {
+        "question": case.question,
+        "expected": case.expected,
+        "answer": case.answer,
+        "accepted": case.accepted_answer if case.accepted_answer != case.answer else "",
+        "reason": "\n".join(filter(None, (case.error, case.reasons, case.judge_reasons))),
+        "tools": case.tool_calls,
+    }
+    return ((label, said) for label, said in texts.items() if said)
+
+
+def evidence_lines(report: Report) -> Iterator[str]:
+    """Yield which files this change edits on which the verdict rests."""
+    if report.base is None:
+        return
+    yield f"Compared with the accepted runs of {report.base}"
+    if report.edited_evidence:
+        yield f"This change edits evidence: {join_names(report.edited_evidence, MAX_CASES)}"
 
 
 def overall(suite: SuiteReport) -> list[PassRate]:
@@ -161,8 +217,9 @@ def notes(suite: SuiteReport) -> Iterator[str]:
         yield suite.detectable_effect.sentence
     if suite.has_ceiling_effect:
         yield "Ceiling effect: nearly every case passes, so a better version can hardly be recognized; add harder cases"
-    if suite.accepted_run:
-        yield f"Compared with the accepted run of {suite.accepted_run}"
+    if suite.near_duplicates:
+        pairs = join_names(f"{one} and {other}" for one, other in suite.near_duplicates)
+        yield f"Nearly the same question, which therefore counts twice: {pairs}"
 
 
 def _markdown_blocks(suite: SuiteReport) -> Iterator[str]:
@@ -175,6 +232,10 @@ def _markdown_blocks(suite: SuiteReport) -> Iterator[str]:
     ):
         if table.rows:
             yield f"<details><summary>{title}</summary>\n\n{_markdown_table(table)}\n\n</details>"
+    for case in suite.red_cases[:MAX_RED_CASES]:
+        lines = "\n".join(f"- **{label}**: {_escaped(said[:MAX_TEXT])}" for label, said in case_texts(case))
+        yield f"<details open><summary>❌ {_escaped(case.id)}</summary>\n\n{lines}\n\n</details>"
+    yield f"<details><summary>What was compared</summary>\n\n{_markdown_table(identity_table(suite))}\n\n</details>"
     yield "\n".join(f"- {_escaped(sentence)}" for sentence in (_figures_line(suite), *notes(suite)))
 
 
