@@ -29,6 +29,8 @@ def main() -> None:
             project = Path(folder) / shape
             run_copy(str(ROOT), project, data={"shape": shape}, defaults=True, quiet=True, vcs_ref="HEAD")
             chassis(project, "evals", "run")
+            for history in (project / ACCEPTED).glob("*/history.jsonl"):
+                history.unlink()  # a new project has accepted one run
             if chassis(project, "evals", "accept") or chassis(project, "evals", "gate"):
                 sys.exit(f"The starter evaluation of the shape {shape!r} failed")
             target = ROOT / "template" / f"{{{{ shape_{shape} }}}}" / ACCEPTED

@@ -38,8 +38,9 @@ ask: export Q := $(value Q)
 ask: .venv ## Ask a question: make ask Q="How do I change the budget?"
 	@$(RUN) chassis ask -- "$$Q"
 
+# In CI, EVALS_BASE is the commit whose accepted runs count.
 evals: .venv ## Evaluate the answers on the cases in evals/
-	$(RUN) chassis evals run
+	$(RUN) chassis evals run $(if $(EVALS_BASE),--base "$(EVALS_BASE)")
 
 sbom: ## Write sbom.cdx.json, which lists the packages in the image
 	$(UV) export --quiet --locked --no-dev --package "$$($(UV) version | cut -d ' ' -f 1)" \
