@@ -47,9 +47,7 @@ def test_a_recording_replays_the_same_verdict_byte_for_byte(recorded: Path) -> N
     ask(recorded, models=unreachable())
 
     assert _verdict(recorded) == first
-    assert {
-        trial.outcome["answered_by"] for trial in trials(recorded) if trial.variant == "service" and trial.outcome
-    } == {"first"}
+    assert {trial.answered_by for trial in trials(recorded) if trial.variant == "service"} == {"first"}
     assert sum(record.cost for record in records(recorded)) == FEW * 600_000
     recording = (recorded / RECORDING).read_text()
     ask(recorded, models=unreachable())
@@ -124,7 +122,7 @@ def test_without_a_recording_the_baseline_answers(project: Path) -> None:
     ask(project, models=unreachable())
 
     assert {record.variant for record in records(project)} == {"service"}
-    assert {trial.outcome["answered_by"] for trial in trials(project) if trial.outcome} == {"baseline"}
+    assert {trial.answered_by for trial in trials(project)} == {"baseline"}
 
 
 def test_a_recording_that_cannot_be_read_is_named(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:

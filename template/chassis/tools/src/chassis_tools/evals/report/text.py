@@ -25,6 +25,8 @@ STYLES = {
     GateVerdict.NO_EVIDENCE: "magenta",
     GateVerdict.INCONCLUSIVE: "yellow",
 }
+CHANGED = "yellow"
+"""The style of what is not the same in the accepted run."""
 EMOJI = {
     GateVerdict.PASS: "✅",
     GateVerdict.FAIL: "❌",
@@ -60,7 +62,6 @@ def print_report(report: Report, console: Console) -> None:
                 console.print(f"  {label:<10}{said.replace('\n', '\n' + ' ' * 12)}")
         if more := len(suite.red_cases[MAX_RED_CASES:]):
             console.print(f"\nand {more} more, in the full report", style="red")
-        console.print(_grid(identity_table(suite)))
         for sentence in (_figures_line(suite), *notes(suite)):
             console.print(sentence, style="dim")
         console.print()
@@ -124,7 +125,7 @@ def identity_table(suite: SuiteReport) -> TextTable:
     rows += [(f"evaluator {name}", *versions) for name, versions in suite.evaluators.items()]
     rows = [row for row in rows if row[1] or row[2]]
     is_comparable = suite.accepted_run is not None
-    styles = ["yellow" if is_comparable and row[0] in marked and row[1] != row[2] else "dim" for row in rows]
+    styles = [CHANGED if is_comparable and row[0] in marked and row[1] != row[2] else "dim" for row in rows]
     return TextTable(("", "this run", "accepted run"), rows, styles)
 
 
@@ -217,6 +218,11 @@ def notes(suite: SuiteReport) -> Iterator[str]:
         yield suite.detectable_effect.sentence
     if suite.has_ceiling_effect:
         yield "Ceiling effect: nearly every case passes, so a better version can hardly be recognized; add harder cases"
+    if suite.accepted_run:
+        table = identity_table(suite)
+        changed = [row[0] for row, style in zip(table.rows, table.styles, strict=True) if style == CHANGED]
+        since = f"; changed since: {', '.join(changed)}" if changed else ""
+        yield f"Compared with the accepted run of {suite.accepted_run.started}{since}"
     if suite.near_duplicates:
         pairs = join_names(f"{one} and {other}" for one, other in suite.near_duplicates)
         yield f"Nearly the same question, which therefore counts twice: {pairs}"
