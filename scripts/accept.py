@@ -11,6 +11,7 @@ from copier import run_copy
 
 ROOT = Path(__file__).parents[1]
 ACCEPTED = "evals/accepted"
+REASON = "The starter or the handbook changed"
 
 
 def chassis(project: Path, *arguments: str) -> int:
@@ -31,7 +32,7 @@ def main() -> None:
             chassis(project, "evals", "run")
             for history in (project / ACCEPTED).glob("*/history.jsonl"):
                 history.unlink()  # a new project has accepted one run
-            if chassis(project, "evals", "accept") or chassis(project, "evals", "gate"):
+            if chassis(project, "evals", "accept", "--although-failed", REASON) or chassis(project, "evals", "gate"):
                 sys.exit(f"The starter evaluation of the shape {shape!r} failed")
             target = ROOT / "template" / f"{{{{ shape_{shape} }}}}" / ACCEPTED
             shutil.rmtree(target, ignore_errors=True)
