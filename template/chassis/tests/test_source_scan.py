@@ -1,0 +1,179 @@
+"""The scan of the source code finds the ways past the guard, and takes no innocent file for one."""
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from chassis_tools.readiness.source_scan import ScanResult, scan_repository
+
+WAYS = {
+    "an SDK": "import openai",
+    "a part of an SDK": "from anthropic import AsyncAnthropic",
+    "an SDK under another name": "from google import genai as search",
+    "an SDK as an attribute": "import google\nmodel = google.genai.Client()",
+    "an SDK in a function": "def later():\n    import mistralai\n",
+    "an SDK that may be missing": "try:\n    import cohere\nexcept ImportError:\n    pass",
+    "LangChain": "from langchain_openai import ChatOpenAI",
+    "LiteLLM": "from litellm import completion",
+    "LlamaIndex": "from llama_index.llms.openai import OpenAI",
+    "Instructor": "import instructor",
+    "DSPy": "import dspy",
+    "a client of a hub": "from huggingface_hub import InferenceClient",
+    "a model of pydantic-ai": "from pydantic_ai.models.openai import OpenAIChatModel",
+    "pydantic-ai as a whole": "import pydantic_ai\nm = pydantic_ai.models.anthropic.AnthropicModel('x')",
+    "a provider of pydantic-ai": "from pydantic_ai.providers.google import GoogleProvider",
+    "the name of a model": "from pydantic_ai import Agent\nagent = Agent('openai:gpt-5.4')",
+    "the name of a model in two parts": "agent = make('anthropic' + ':' + 'claude-sonnet-5')",
+    "an inferred model": "from pydantic_ai.models import infer_model",
+    "a direct request": "from pydantic_ai.direct import model_request",
+    "the guard's own connection": "from chassis.guard.vendors import connect",
+    "the insides of the guard": "async def run(question, model):\n    return model._guard.candidates[0].model",
+    "a dynamic import": "import importlib\nsdk = importlib.import_module('openai')",
+    "a dynamic import in parts": "from importlib import import_module as get\nsdk = get('open' + 'ai')",
+    "a built-in import": "sdk = __import__('openai')",
+    "another name for the function": "import importlib\nload = importlib.import_module\nload('groq')",
+    "a module that is loaded already": "import sys\nsdk = sys.modules['openai']",
+    "a module named for pkgutil": "import pkgutil\nclient = pkgutil.resolve_name('openai:OpenAI')",
+    "code in a text": "exec('import openai')",
+    "a host": "import httpx\nhttpx.post('https://api.openai.com/v1/chat/completions')",
+    "a host in bytes": "import socket\nsocket.create_connection((b'api.anthropic.com', 443))",
+    "a host in parts": "url = 'https://' + 'api.' + 'openai' + '.com'",
+    "a host in an f-string": "url = f'https://api.{\"mistral\"}.ai/v1'",
+    "a host that is filled in": "url = 'https://{}.{}.com'.format('api', 'groq')",
+    "a host that is joined": "url = '.'.join(['api', 'deepseek', 'com'])",
+    "a host in Base64": f"url = decode({base64.b64encode(b'https://api.openai.com').decode()!r})",
+    "a host in hexadecimal": f"url = bytes.fromhex({b'api.openai.com'.hex()!r})",
+    "a host backwards": "url = 'moc.ianepo.ipa'[::-1]",
+    "a host with a region": "url = 'https://bedrock-runtime.eu-central-1.amazonaws.com'",
+    "a host of a customer": "url = 'https://acme.openai.azure.com/openai'",
+    "Bedrock": "import boto3\nboto3.client('bedrock-runtime')",
+    "a key": "import os\nkey = os.environ['OPENAI_API_KEY']",
+    "curl": "import subprocess\nsubprocess.run(['curl', '-d', '@-', url])",
+    "a shell": "import os\nos.system('echo hi | curl -d @- ' + url)",
+    "a program of its own": "import asyncio\nasyncio.create_subprocess_exec('/usr/bin/llm', 'hi')",
+}
+"""Python code that reaches a vendor past the guard."""
+INNOCENT = {
+    "the team's function": (
+        "from pydantic_ai import Agent\nfrom pydantic_ai.models import Model\n"
+        "async def run(question, model: Model):\n    return await Agent(model).run('How do I curl https://acme.example?')"
+    ),
+    "texts about vendors": '"""Compares openai and api.anthropic.com."""\nNOTE = "OpenAI and Anthropic are vendors"',
+    "a comment": "# import openai, then call https://api.openai.com\nx = 1",
+    "a link to a page": "HELP = 'See https://platform.openai.com/docs and https://docs.anthropic.com/en'",
+    "another host": "import httpx\nhttpx.get('https://orders.example.com/openai.com-report')",
+    "similar names": "import opener, together_we_stand\nfrom openaiish import client\nHOST = 'notopenai.com.example'",
+    "a fixed dynamic import": "import importlib\njson = importlib.import_module('json')",
+    "another program": "import subprocess\nsubprocess.run(['git', 'log', '--grep', 'openai'], check=True)",
+    "a test model": "from pydantic_ai.models.test import TestModel\nfrom pydantic_ai.models import function",
+    "a test without a key": "def test_it(monkeypatch):\n    monkeypatch.delenv('OPENAI_API_KEY', raising=False)",
+    "a store": "import boto3\nboto3.client('s3').upload_file('a', 'b', 'c')",
+    "a regular expression": "import re\nP = re.compile('open|ai')\nTIME = '10:30'\nURL = 'redis:6379'",
+}
+
+
+def scan(root: Path, **files: str) -> ScanResult:
+    """Scan a repository with these files."""
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    subprocess.run(["git", "-C", str(root), "add", "--all"], check=True)
+    return scan_repository(root)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_way_past_the_guard_is_found(tmp_path: Path, way: str) -> None:
+    """In any file of Python that git tracks."""
+    result = scan(tmp_path, **{"scripts/deep/tool.py": WAYS[way], "scripts/deep/__init__.py": ""})
+    assert result.findings, way
+    assert all(finding.startswith("scripts/deep/tool.py:") for finding in result.findings)
+
+
+@pytest.mark.parametrize("name", INNOCENT)
+def test_an_innocent_file_is_not(tmp_path: Path, name: str) -> None:
+    """Mentioning a vendor is no way to it."""
+    result = scan(tmp_path, **{"src/acme/tool.py": INNOCENT[name]})
+    assert (result.findings, result.unseen) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("tools/ask", "#!/usr/bin/env python3\nimport openai\n"),
+        ("deploy/run.sh", "curl https://api.openai.com/v1/models"),
+        ("settings.yaml", "url: https://api.anthropic.com"),
+        ("hosts.txt", "api.mistral.ai"),
+        (".env.production", "URL=https://api.groq.com"),
+        ("evals/graders.py", "import openai"),
+        ("tests/test_x.py", "import litellm"),
+        ("documents/build.py", "import cohere"),
+    ],
+)
+def test_other_files_are_read_too(tmp_path: Path, path: str, text: str) -> None:
+    """Scripts without a suffix, shell scripts, and files that code may read an address from."""
+    assert scan(tmp_path, **{path: text}).findings
+
+
+def test_documents_and_limits_are_not_code(tmp_path: Path) -> None:
+    """They name vendors because that is their subject."""
+    address = "https://api.openai.com"
+    result = scan(
+        tmp_path,
+        **{
+            "documents/models.json": address,
+            "constraints.toml": address,
+            "evals/cases/a.json": address,
+            "a.md": address,
+        },
+    )
+    assert result.findings == ()
+
+
+@pytest.mark.parametrize("line", ["import openai", "!curl https://api.openai.com", "%pip install x\nimport litellm"])
+def test_notebooks_are_read(tmp_path: Path, line: str) -> None:
+    """Their code cells, and the commands in them, but not their texts."""
+    cells = [{"cell_type": "markdown", "source": ["import openai"]}, {"cell_type": "code", "source": ["x = 1"]}]
+    assert scan(tmp_path, **{"a.ipynb": json.dumps({"cells": cells})}).findings == ()
+    cells.append({"cell_type": "code", "source": line.splitlines(keepends=True)})
+    assert scan(tmp_path, **{"a.ipynb": json.dumps({"cells": cells})}).findings
+
+
+@pytest.mark.parametrize(
+    "importing",
+    ["from hidden import client", "from . import hidden", "import hidden.client", "from acme.hidden.client import ask"],
+)
+def test_imports_are_followed(tmp_path: Path, importing: str) -> None:
+    """Into files that git does not track; a module of the team's own is not taken for an SDK of the same name."""
+    for folder in ("src/acme", "src"):
+        package = tmp_path / folder / "hidden"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").write_text("from .client import ask\n", encoding="utf-8")
+        (package / "client.py").write_text("import openai\n\nask = openai.OpenAI\n", encoding="utf-8")
+    own = {".gitignore": "hidden/\n", "src/acme/instructor.py": "x = 1\n"}
+    result = scan(tmp_path, **{**own, "src/acme/task.py": f"from . import instructor\n{importing}\n"})
+    assert {finding.split(": ")[1] for finding in result.findings} == {"uses openai"}
+    assert all("hidden/client.py" in finding for finding in result.findings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import importlib, os\nsdk = importlib.import_module(os.environ['SDK'])",
+        "sdk = getattr(__builtins__, '__im' + 'port__')(name)",
+        "exec(open('x').read())",
+        "import runpy\nrunpy.run_path(path)",
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    """Whether such code reaches a vendor is unknown."""
+    result = scan(tmp_path, **{"src/acme/tool.py": text})
+    assert (result.findings, len(result.unseen) >= 1) == ((), True)
+
+
+def test_http_clients_are_named(tmp_path: Path) -> None:
+    """An address that is computed cannot be read."""
+    result = scan(tmp_path, **{"src/acme/tool.py": "import httpx\nhttpx.get(url)", "src/acme/other.py": "import json"})
+    assert result.clients == ("src/acme/tool.py",)

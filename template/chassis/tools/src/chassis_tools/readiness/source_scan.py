@@ -1,0 +1,375 @@
+"""Finds ways past the guard in a repository: whatever in its code could reach the vendor of a model directly.
+
+Files are parsed, never run. Constant parts of a text are put together first, so that `"api." + "openai.com"` is found.
+What runs cannot always be read, so the scan also reports what it could not see. The wall that holds at run time is the
+HTTP client in `chassis/guard/egress.py`, and the network policy around the container.
+"""
+
+import ast
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from chassis_tools.readiness.vendor_names import AWS_MODELS, HARMLESS_MODELS, HOST, KEY_VARIABLE, MODEL_ID, PAGES, SDKS
+from chassis_tools.updates.git import git_list
+from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, load_path_owners, owner_of
+
+PROGRAM = re.compile(
+    r"(?:^|[\s;&|('\"])(?:\S*/)?(curl|wget|xh|httpie|aichat)(?=[\s'\")]|$)|(?:^|[;&|(]\s*)(?:\S*/)?(ollama|openai|llm)(?=\s|$)"
+)
+"""Programs that send requests anywhere in a command, and those that ask a model where a command begins."""
+LOADERS = re.compile(
+    r"__import__|builtins\.__import__|(?:importlib|pkgutil|pydoc|runpy)(?:\.\w+)*\.\w+|.*\b(?:exec_module|import_string)"
+)
+"""Functions that import what a text names, by their full names."""
+STARTERS = re.compile(r"(?:subprocess|os|asyncio|pty|pexpect|sh|plumbum|invoke|fabric)\.\w+")
+INTERPRETERS = frozenset({"exec", "eval", "compile", "builtins.exec", "builtins.eval", "code.interact"})
+HTTP_CLIENTS = frozenset(
+    {
+        "aiohttp",
+        "ftplib",
+        "grpc",
+        "http.client",
+        "httpx",
+        "httpx2",
+        "pycurl",
+        "requests",
+        "socket",
+        "tornado.httpclient",
+    }
+    | {"urllib", "urllib3", "websockets"}
+)
+PYTHON, JUPYTER = frozenset({".py", ".pyi", ".pyw", ".pyx"}), ".ipynb"
+OTHER_CODE = frozenset(
+    {".bash", ".cfg", ".go", ".ini", ".js", ".json", ".mjs", ".rb", ".sh", ".toml", ".ts", ".txt", ".yaml", ".yml"}
+)
+"""Files whose text is searched for hosts only."""
+NOT_CODE = ("documents/", "docs/", "evals/cases/", "evals/accepted/", "signoffs/", "constraints.toml", "uv.lock")
+"""What the service does not run, and what the guard itself is configured with."""
+MAX_ENCODED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """What was found in a repository.
+
+    Args:
+        files: How many files were read.
+        findings: The ways past the guard, as `path:line: what it is`.
+        unseen: What could be a way and cannot be read, in the same form.
+        clients: Files that use an HTTP client; where a client leads cannot be read if the address is computed.
+    """
+
+    files: int
+    findings: tuple[str, ...]
+    unseen: tuple[str, ...]
+    clients: tuple[str, ...]
+
+
+def scan_repository(root: Path) -> ScanResult:
+    """Scan all files that git does not ignore, and those that they import from the repository.
+
+    Raises:
+        ConfigError: `root` is not a git repository.
+        SyntaxError: A Python file cannot be parsed.
+        ValueError: A Jupyter file cannot be parsed.
+    """
+    owners = load_path_owners(root)  # files of the chassis are compared with their release instead
+    tracked = [
+        path
+        for path in git_list(root, "ls-files", "--cached", "--others", "--exclude-standard")
+        if owner_of(path, owners) == "yours"
+    ]
+    waiting = [path for path in tracked if not _is_data(path) and (root / path).is_file()]
+    scans: dict[str, _FileScan] = {}
+    while waiting:
+        path = waiting.pop()
+        if path not in scans:
+            scans[path] = scan = _scan_file(root, path)
+            waiting += scan.own_imports
+    ordered = [scans[path] for path in sorted(scans)]
+    return ScanResult(
+        len(ordered),
+        tuple(finding for scan in ordered for finding in scan.findings),
+        tuple(place for scan in ordered for place in scan.unseen),
+        tuple(scan.path for scan in ordered if scan.uses_http),
+    )
+
+
+def _is_data(path: str) -> bool:
+    return path.startswith(NOT_CODE) and PurePosixPath(path).suffix not in {*PYTHON, JUPYTER}
+
+
+def _scan_file(root: Path, path: str) -> "_FileScan":
+    scan = _FileScan(root, path)
+    suffix = PurePosixPath(path).suffix
+    content = (root / path).read_bytes()
+    if suffix in PYTHON or re.match(rb"#!.*\bpython", content):
+        scan.visit(ast.parse(content, path))
+    elif suffix == JUPYTER:
+        scan.visit_cells(json.loads(content))
+    elif suffix in OTHER_CODE or not suffix or path.startswith(".env"):
+        for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
+            scan.check_text(line.partition("# ")[0], number, is_python=False)
+    return scan
+
+
+@dataclass
+class _FileScan(ast.NodeVisitor):
+    """Collects what one file contains."""
+
+    root: Path
+    path: str
+    findings: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    own_imports: list[str] = field(default_factory=list)
+    uses_http: bool = False
+    _names: dict[str, str] = field(default_factory=dict)
+
+    def visit_cells(self, content: Mapping[str, Any]) -> None:
+        """Visit the code cells; lines for the shell are searched like its programs."""
+        for cell in content.get("cells", ()):
+            if cell.get("cell_type") == "code":
+                source = "".join(cell.get("source", ()))
+                for line in re.findall(r"^\s*[!%].*", source, re.MULTILINE):
+                    self.check_text(line, 1, is_python=False)
+                    self._check_program(line, 1)
+                self.visit(ast.parse(re.sub(r"^(\s*)[!%].*", r"\1pass", source, flags=re.MULTILINE), self.path))
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """Check each module."""
+        for alias in node.names:
+            self._names[alias.asname or alias.name.partition(".")[0]] = (
+                alias.name if alias.asname else alias.name.partition(".")[0]
+            )
+            self._check_module(alias.name, node.lineno)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """Check the module with each name, which may be a module too."""
+        folder = PurePosixPath(self.path).parents[node.level - 1] if node.level else None
+        for alias in node.names:
+            name = f"{node.module or ''}.{alias.name}".lstrip(".")
+            if folder is not None:
+                self._follow(name, str(folder))
+                continue
+            self._names[alias.asname or alias.name] = name
+            self._check_module(name, node.lineno)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """Check a module that is reached through another one."""
+        name = self._full_name(node)
+        if name != _dotted(node) or "." in name:
+            self._check_module(name, node.lineno)
+        if node.attr == "_guard":
+            self._find(node.lineno, "takes the guard apart")
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        """Note another name for a module or a function."""
+        if (name := self._full_name(node.value)) and isinstance(node.targets[0], ast.Name):
+            self._names[node.targets[0].id] = name
+        self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        """Skip docstrings, which mention what they like."""
+        if not isinstance(node.value, ast.Constant):
+            self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Check a text."""
+        if isinstance(node.value, str | bytes):
+            self.check_text(_as_text(node.value), node.lineno)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Check an f-string as a whole."""
+        self._visit_text(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        """Check texts that are added as a whole."""
+        self._visit_text(node)
+
+    def _visit_text(self, node: ast.expr) -> None:
+        if (text := _constant(node)) is not None:
+            self.check_text(text, node.lineno)
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """Check what imports a module, runs a text or starts a program, and texts that a method puts together."""
+        name = self._full_name(node.func)
+        first = _constant(node.args[0]) if node.args else None
+        if LOADERS.fullmatch(name):
+            self._check_import(first, node)
+        elif name in INTERPRETERS:
+            self._check_interpreter(first, node)
+        elif STARTERS.fullmatch(name):
+            parts = [part for argument in (*node.args, *_values(node)) for part in _parts(argument)]
+            self._check_program(" ".join(_constant(part) or "" for part in parts), node.lineno)
+        if name.rpartition(".")[2] in {"delenv", "setenv"}:  # a test that needs a key to be absent
+            return
+        self._visit_text(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        """Check a module that is taken from those already imported."""
+        if self._full_name(node.value) == "sys.modules" and (module := _constant(node.slice)):
+            self._check_module(module, node.lineno)
+        self.generic_visit(node)
+
+    def _check_import(self, module: str | None, node: ast.Call) -> None:
+        if module is not None:
+            self._check_module(module.partition(":")[0], node.lineno)
+        elif node.args:
+            self.unseen.append(f"{self.path}:{node.lineno}: imports a module whose name is computed")
+
+    def _check_interpreter(self, text: str | None, node: ast.Call) -> None:
+        if text is None:
+            self.unseen.append(f"{self.path}:{node.lineno}: runs a text as code")
+        else:
+            with suppress(SyntaxError):
+                self.visit(ast.parse(text))
+
+    def _full_name(self, node: ast.expr) -> str:
+        """Return a chain of attributes with the full name of the module that it begins with."""
+        root, dot, rest = _dotted(node).partition(".")
+        return f"{self._names.get(root, root)}{dot}{rest}"
+
+    def check_text(self, text: str, line: int, *, is_python: bool = True) -> None:
+        """Find the host of a vendor in a text, also if it is reversed or encoded; in Python also names that connect."""
+        for form in _forms(text):
+            for host in HOST.findall(form):
+                if not PAGES.match(host.lower()):
+                    self._find(line, f"names the host {host}")
+        if is_python and (key := KEY_VARIABLE.fullmatch(text)):
+            self._find(line, f"reads {key[0]}")
+        if is_python and (model := MODEL_ID.fullmatch(text)):
+            self._find(line, f"connects the model {model[0]}")
+        if is_python and text in {"__import__", "import_module"}:
+            self.unseen.append(f"{self.path}:{line}: names the function {text}")
+        if is_python and AWS_MODELS.fullmatch(text):
+            self._find(line, f"connects to {text}")
+
+    def _check_program(self, text: str, line: int) -> None:
+        if program := PROGRAM.search(text):
+            self._find(line, f"starts {program[1] or program[2]}")
+
+    def _check_module(self, name: str, line: int) -> None:
+        if self._follow(name, ""):
+            return
+        if any(name == client or name.startswith(f"{client}.") for client in HTTP_CLIENTS):
+            self.uses_http = True
+        if sdk := _sdk(name):
+            self._find(line, f"uses {sdk}")
+
+    def _follow(self, name: str, folder: str) -> bool:
+        """Note the files of a module that lies in the repository, and return whether there are any."""
+        # The last part may be a name in the module.
+        modules = [name.replace(".", "/")] + [name.rpartition(".")[0].replace(".", "/")] * ("." in name)
+        bases = [folder] if folder else ["", "src", "tests", "evals", str(PurePosixPath(self.path).parent)]
+        stems = [PurePosixPath(base, stem) for base in bases for stem in modules]
+        candidates = [path for stem in stems if stem.name for path in (f"{stem}.py", f"{stem}/__init__.py")]
+        found = [path for path in candidates if not path.startswith(CHASSIS_FOLDER) and (self.root / path).is_file()]
+        self.own_imports += found
+        return bool(found)
+
+    def _find(self, line: int, what: str) -> None:
+        finding = f"{self.path}:{line}: {what}"
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+
+def _sdk(name: str) -> str | None:
+    """Return the SDK that a module or a name in it belongs to, or None."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        if (prefix := ".".join(parts[:end])) in SDKS:
+            return prefix
+    if parts[0].startswith(("langchain", "llama_index", "haystack")):
+        return parts[0]
+    if parts[:2] == ["pydantic_ai", "models"] and len(parts) > 2 and parts[2] not in HARMLESS_MODELS:  # noqa: PLR2004
+        return ".".join(parts[:3])
+    return None
+
+
+def _forms(text: str) -> Iterator[str]:
+    """Yield a text as it is, reversed, and decoded if it could be Base64 or hexadecimal."""
+    yield text
+    yield text[::-1]
+    if 12 <= len(text) <= MAX_ENCODED and re.fullmatch(r"[\w+/=-]+", text):  # noqa: PLR2004 - the shortest host
+        for decode in (base64.b64decode, base64.urlsafe_b64decode, bytes.fromhex):
+            with suppress(ValueError, binascii.Error):
+                yield decode(text).decode()
+
+
+def _constant(node: ast.expr) -> str | None:
+    """Return the text of an expression whose parts are all constant, or None. What stands between is left out."""
+    text: str | None
+    match node:
+        case ast.Constant(value=str() | bytes() as value):
+            text = _as_text(value)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            text = _joined([left, right], "")
+        case ast.BinOp(left=left, op=ast.Mod(), right=right):
+            text = _filled(_constant(left), list(_parts(right)), r"%s")
+        case ast.JoinedStr(values=values):
+            text = "".join(_constant(value) or "" for value in values)
+        case ast.FormattedValue(value=value):
+            text = _constant(value)
+        case ast.Call(func=ast.Attribute(attr="join", value=separator), args=[ast.List() | ast.Tuple() as items]):
+            text = _joined(items.elts, _constant(separator) or "")
+        case ast.Call(func=ast.Attribute(attr="format", value=form), args=arguments):
+            text = _filled(_constant(form), arguments, r"\{\w*\}")
+        case ast.Call(func=ast.Attribute(attr="replace", value=value), args=[old, new]):
+            text = _replaced(_constant(value), _constant(old), _constant(new))
+        case ast.Call(func=ast.Attribute(attr="lower" | "strip" | "decode" | "encode" | "casefold", value=value)):
+            text = _constant(value)
+        case _:
+            text = None
+    return text
+
+
+def _joined(parts: Sequence[ast.expr], separator: str) -> str | None:
+    texts = [_constant(part) for part in parts]
+    known = [text for text in texts if text is not None]
+    return separator.join(known) if known else None
+
+
+def _filled(form: str | None, arguments: Sequence[ast.expr], gap: str) -> str | None:
+    if form is None:
+        return None
+    values = iter([_constant(argument) or "" for argument in arguments])
+    return re.sub(gap, lambda _: next(values, ""), form)
+
+
+def _replaced(text: str | None, old: str | None, new: str | None) -> str | None:
+    return None if text is None or not old or new is None else text.replace(old, new)
+
+
+def _values(node: ast.Call) -> Iterator[ast.expr]:
+    return (keyword.value for keyword in node.keywords)
+
+
+def _parts(node: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(node, ast.List | ast.Tuple):
+        yield from node.elts
+    else:
+        yield node
+
+
+def _dotted(node: ast.expr) -> str:
+    """Return a chain of attributes as it is written, or its last names if it begins with something else."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=attr):
+            return f"{_dotted(value)}.{attr}"
+        case _:
+            return ""
+
+
+def _as_text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
