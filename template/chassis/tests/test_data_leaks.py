@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ PLANTED = {
 TEXT = "Hello, this is {name}. Write to {email} or call {phone}. {card}, {iban}, {national_id}, {ip}, {secret}".format(
     **PLANTED
 )
-SETTINGS = Settings(openai_compatible_api_key=SecretStr("the vendor's own key"))
+SETTINGS = Settings(openai_compatible_api_key=SecretStr("the-vendors-own-key"))
 
 
 def find_grace(text: str) -> list[SensitiveMatch]:
@@ -55,9 +55,12 @@ async def fail_with_question(question: Question, model: Model) -> Draft[Answer]:
     raise ValueError(f"cannot work with {question.text}")
 
 
-def task(run: Callable[..., object] = TASK.run) -> Task[Question, Answer]:
+type Run = Callable[[Question, Model], Awaitable[Draft[Answer]]]
+
+
+def task(run: Run = TASK.run) -> Task[Question, Answer]:
     """Return the sample task with a recognizer, and another function if one is given."""
-    return Task(name="echo", takes=Question, gives=Answer, run=run, baseline=TASK.baseline, recognizers=(find_grace,))  # ty: ignore[invalid-argument-type]
+    return Task(name="echo", takes=Question, gives=Answer, run=run, baseline=TASK.baseline, recognizers=(find_grace,))
 
 
 def forms(value: str) -> set[bytes]:
@@ -102,7 +105,7 @@ def test_no_planted_value_leaves(
     lines: Lines,
     monkeypatch: pytest.MonkeyPatch,
     upstream_says: Callable[[bytes], Reply],
-    run: Callable[..., object],
+    run: Run,
     answered: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     """Whether the call succeeds or fails, no value leaves. The caller gets them back, so they were in the question."""
@@ -119,7 +122,7 @@ def test_no_planted_value_leaves(
     assert (TEXT in asked) is answered
 
 
-async def ask(root: Path, model: Model, run: Callable[..., object]) -> str:
+async def ask(root: Path, model: Model, run: Run) -> str:
     """Ask the question, and return the outcome or the type of the error."""
     async with wire_for_tests(task(run), root, model, data={"refuse": []}, destinations=ALL) as wiring:
         try:

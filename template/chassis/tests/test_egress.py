@@ -16,8 +16,11 @@ from sample_task import TASK, Question
 from telemetry_sinks import Lines
 
 from chassis.config.constraints import VENDOR_URLS, ModelConfig, Provider
+from chassis.config.environment import SDK_VARIABLES
 from chassis.config.project import Project, Settings
 from chassis.contract import Answered
+from chassis.errors import ConfigError
+from chassis.guard.addresses import Network
 from chassis.guard.egress import Endpoint, ForbiddenAddress, VendorModel, create_client
 from chassis.guard.failures import EgressRefused
 from chassis.guard.vendors import connect
@@ -122,7 +125,7 @@ def resolve_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_client_reaches_one_origin_only(url: str) -> None:
     """Another port, scheme or host is refused without connecting."""
     with recording(saying(200)) as upstream, recording(saying(200)) as other:
-        client = create_client(Endpoint.from_url(upstream.url, private=False), timeout=2)
+        client = create_client(Endpoint.from_url(upstream.url, "public"), timeout=2)
 
         with pytest.raises(ForbiddenAddress, match="is not http://127"):
             asyncio.run(client.post(url.format(httpx2.URL(other.url).port), content=b"x"))
@@ -130,52 +133,74 @@ def test_a_client_reaches_one_origin_only(url: str) -> None:
         assert (upstream.received, other.received) == ([], [])
 
 
-@pytest.mark.parametrize(
-    ("address", "private", "allowed"),
-    [
-        ("93.184.215.14", False, True),
-        ("2606:2800:21f:cb07:6820:80da:af6b:8b2c", False, True),
-        ("10.0.0.5", False, False),
-        ("10.0.0.5", True, True),
-        ("172.16.0.1", False, False),
-        ("192.168.1.1", False, False),
-        ("127.0.0.1", False, False),
-        ("::1", False, False),
-        ("fd00::1", False, False),
-        ("fd00::1", True, True),
-        ("100.64.0.1", False, False),
-        ("100.64.0.1", True, True),
-        ("::ffff:10.0.0.5", False, False),
-        ("0.0.0.0", False, False),  # noqa: S104 - nothing binds there
-        ("169.254.169.254", True, False),
-        ("169.254.1.1", True, False),
-        ("::ffff:169.254.169.254", True, False),
-        ("fe80::1%eth0", True, False),
-        ("fd00:ec2::254", True, False),
-        ("100.100.100.200", True, False),
-    ],
-)
-def test_private_addresses_must_be_declared_and_metadata_addresses_cannot(
-    address: str, *, private: bool, allowed: bool
-) -> None:
-    """The addresses where clouds hand out credentials are refused even in a private network."""
-    endpoint = Endpoint.from_url("https://vendor.example/v1", private=private)
+PUBLIC = {"93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::8.8.8.8", "2002:808:808::1"}
+PRIVATE = {
+    *("10.0.0.5", "172.16.0.1", "192.168.1.1", "127.0.0.1", "100.64.0.1", "::1", "fd00::1", "::ffff:10.0.0.5"),
+    *("64:ff9b::10.0.0.5", "64:ff9b:1::10.0.0.5", "2002:a00:5::1", "::10.0.0.5", "2606::5efe:10.0.0.5"),
+    "2001:0:808:808::f5ff:fffa",  # Teredo, whose client is the inverted 10.0.0.5
+}
+NEVER = {
+    *("169.254.169.254", "169.254.1.1", "fe80::1%eth0", "fd00:ec2::254", "100.100.100.200", "168.63.129.16"),
+    *("192.0.0.192", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"),  # noqa: S104 - nothing binds there
+    *("::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::1", "::169.254.169.254"),
+    *("2606::5efe:169.254.169.254", "2606::200:5efe:169.254.169.254", "2002:a83f:8110::1", "64:ff9b::192.0.0.192"),
+}
 
-    if allowed:
-        assert endpoint.check_address(address) is None
-    else:
-        with pytest.raises(ForbiddenAddress, match="a private address"):
+
+@pytest.mark.parametrize(
+    ("network", "allowed", "refused"),
+    [("public", PUBLIC, PRIVATE | NEVER), ("any", PUBLIC | PRIVATE, NEVER), ("own", PRIVATE, PUBLIC | NEVER)],
+)
+def test_addresses_of_each_network(network: Network, allowed: set[str], refused: set[str]) -> None:
+    """However an address is written. Where clouds hand out credentials is refused even in a private network."""
+    endpoint = Endpoint.from_url("https://vendor.example/v1", network)
+    for address in allowed:
+        endpoint.check_address(address)
+    for address in refused:
+        with pytest.raises(ForbiddenAddress, match=r"^vendor\.example is at "):
             endpoint.check_address(address)
 
 
-def test_environment_variables_do_not_change_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SDKs read base URLs from variables of their own, but here only the constraints count."""
-    for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
-        monkeypatch.setenv(name, "http://elsewhere.example")
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "224.0.0.1"]
+)
+def test_an_address_where_no_model_can_be_stops_the_start(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in the constraints, so no request needs to be tried; the error names the model."""
+    with pytest.raises(
+        ConfigError, match=r"^constraints\.toml: base_url of the model 'first': .* where no model can be"
+    ):
+        vendor_at("openai-compatible", f"http://{address}/v1", monkeypatch, private=True)
 
-    for provider, address in VENDOR_URLS.items():
-        model = vendor_at(provider, address, monkeypatch)
-        assert httpx2.URL(str(model.base_url)).host == httpx2.URL(address).host
+
+@pytest.mark.parametrize("url", ["http://8.8.8.8/v1", "https://[2606:4700::1111]/v1"])
+def test_a_local_model_is_on_this_machine_or_in_its_network(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its destination allows more data than a vendor gets, and a variable must not change who gets it."""
+    with pytest.raises(ConfigError, match=r"^CHASSIS_LOCAL_MODEL_URL: .*, which is not in a private network\."):
+        vendor_at("local", url, monkeypatch)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_variables_of_sdks_stop_the_start(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SDKs read where to send, what to add and who pays from variables of their own; only the constraints count."""
+    sdk = provider if provider in {"anthropic", "google"} else "openai"
+    for name in SDK_VARIABLES[sdk]:
+        monkeypatch.setenv(name, "elsewhere")
+        with pytest.raises(ConfigError, match=f"^{name}: the SDK of {sdk} would read this variable"):
+            vendor_at(provider, "http://127.0.0.1:1", monkeypatch)
+        monkeypatch.setenv(name, "")
+        vendor_at(provider, "http://127.0.0.1:1", monkeypatch)
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.usefixtures("real_requests")
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "all_proxy"])
+def test_no_proxy_is_asked_for_this_machine(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loopback address would be the proxy's own."""
+    with recording(saying(500)) as upstream, recording(saying(500)) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        with pytest.raises(ModelHTTPError, match="500"):
+            asyncio.run(ask(vendor_at("openai-compatible", upstream.url, monkeypatch)))
+        assert (len(upstream.received), proxy.received) == (1, [])
 
 
 @pytest.mark.usefixtures("real_requests")
@@ -215,7 +240,7 @@ def test_clients_are_closed_with_the_service(tmp_path: Path) -> None:
             assert wiring.service.guard
             [candidate] = wiring.service.guard.candidates
             assert isinstance(candidate.model, VendorModel)
-            client = candidate.model._client  # noqa: SLF001 - it has no public access
+            client = candidate.model._client  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it has no public access
             before = client.is_closed
         return [before, client.is_closed]
 

@@ -70,7 +70,7 @@ def test_everything_is_sent_to_the_collector_at_shutdown(tmp_path: Path, monkeyp
         ("deployment.environment.name", "test"),
         ("chassis.owner", "@acme/ai"),
     }
-    assert collector.metric_names() == {"gen_ai.client.operation.duration"}
+    assert collector.metric_names() == {"gen_ai.client.operation.duration", "chassis.log.lost_lines"}
     assert [exemplar.trace_id for exemplar in collector.exemplars()] == [span.trace_id]
     assert not (tmp_path / TRACES_FILE).exists()
 

@@ -30,7 +30,7 @@ type See = Callable[[Path, Raw], object]
 """Looks at a service with these constraints, whose files may lie in this folder."""
 
 TODAY = date(2029, 6, 1)
-KEY = SecretStr("of no worth")
+KEY = SecretStr("a-key")
 SETTINGS = Settings(openai_api_key=KEY, gemini_api_key=KEY, openai_compatible_api_key=KEY)
 
 

@@ -33,12 +33,13 @@ def ask(
 
 
 async def _ask(text: str) -> ResponseBody:
-    from chassis.web.schemas import body_of
-    from chassis.wiring import wire
-
     project = find_project()
     settings = load_settings(project.root)
     configure_logs(production=settings.production)
+    # OpenTelemetry reads variables while it is imported, and only now they are checked.
+    from chassis.web.schemas import body_of
+    from chassis.wiring import wire
+
     async with wire(project, settings=settings) as wiring:
         question = read_typed(wiring.task.takes, text, "the question")
         call = wiring.service.new_call(CLI_CALLER)

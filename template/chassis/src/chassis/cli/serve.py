@@ -18,12 +18,14 @@ def serve(
 async def _serve(host: str, port: int) -> None:
     from chassis.config.project import find_project, load_settings
     from chassis.telemetry.logs import configure_logs
-    from chassis.web.server import run_server
-    from chassis.wiring import wire
 
     project = find_project()
     settings = load_settings(project.root)
     configure_logs(production=settings.production)
+    # OpenTelemetry reads variables while it is imported, and only now they are checked.
+    from chassis.web.server import run_server
+    from chassis.wiring import wire
+
     async with wire(project, settings=settings) as wiring:
         await run_server(wiring, host, port, say=_say)
 

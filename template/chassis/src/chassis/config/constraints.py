@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from chassis.config.toml_file import Section, load_toml
+from chassis.config.toml_file import HttpUrl, Section, load_toml
 from chassis.contract import SensitiveKind
 
 CONSTRAINTS_FILE = "constraints.toml"
@@ -21,7 +21,11 @@ type DataClass = Literal["public", "internal", "confidential", "personal"]
 type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
 type OutputCapParameter = Literal["both", "max_tokens", "max_completion_tokens"]
 type Fraction = Annotated[float, Field(ge=0, le=1)]
-type Dollars = Annotated[float, Field(ge=0)]
+type Dollars = Annotated[float, Field(ge=0, le=1e9)]
+"""The databases hold amounts up to 9.2e9 USD, in billionths of a dollar."""
+type UsdPerMillion = Annotated[float, Field(ge=0, le=100_000)]
+type Count = Annotated[int, Field(gt=0, le=1_000_000)]
+type CountOrZero = Annotated[int, Field(ge=0, le=1_000_000)]
 
 VENDOR_URLS: dict[Provider, str] = {
     "openai": "https://api.openai.com/v1",
@@ -106,20 +110,20 @@ class Cost(Section):
 class Limits(Section):
     """Limits on the load that callers cause."""
 
-    max_body_bytes: int = Field(gt=0)
+    max_body_bytes: int = Field(gt=0, le=1_000_000_000)
     """The maximum size of a request body, in bytes. A larger one is refused with 413."""
-    calls_per_minute: int = Field(gt=0)
+    calls_per_minute: Count
     """The maximum number of calls of one caller to one process in any 60 seconds. More are refused with 429 and
     `Retry-After`."""
-    concurrent_calls: int = Field(gt=0)
+    concurrent_calls: Count
     """The maximum number of calls that one process handles at the same time."""
-    queued_calls: int = Field(ge=0)
+    queued_calls: CountOrZero
     """The maximum number of calls that wait for their turn. More are refused with 503 and `Retry-After`."""
-    model_requests_per_call: int = Field(gt=0)
+    model_requests_per_call: Count
     """The maximum number of model requests of one call. It stops a looping agent."""
-    concurrent_requests_per_model: int = Field(gt=0)
+    concurrent_requests_per_model: Count
     """The maximum number of requests to one model at the same time, so that a slow model cannot block all calls."""
-    queued_requests_per_model: int = Field(ge=0)
+    queued_requests_per_model: CountOrZero
     """The maximum number of requests that wait for that model. If the queue is full, the next model is asked."""
     retries_per_model: int = Field(ge=0, le=3)
     """The maximum number of retries with the same model, after a request that did not reach it or came too soon."""
@@ -128,7 +132,7 @@ class Limits(Section):
 class Cache(Section):
     """Reuse of model replies."""
 
-    ttl_seconds: int = Field(ge=0)
+    ttl_seconds: int = Field(ge=0, le=366 * 86_400)
     """The time for which a reply is reused for the same request of the same caller, in seconds. 0 turns it off."""
 
 
@@ -150,7 +154,7 @@ class Destination(Section):
     """Kinds of sensitive values that are replaced by placeholders before anything is sent there."""
     region: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]*$")
     """The region where the data is processed according to the contract, such as `eu`. `chassis ready` asks for it."""
-    retention_days: int | None = Field(default=None, ge=0)
+    retention_days: int | None = Field(default=None, ge=0, le=36_500)
     """The number of days for which the data is kept there according to the contract; 0 means that it is not kept.
     `chassis ready` asks for it."""
 
@@ -166,19 +170,19 @@ class ModelConfig(Section):
     """The vendor's id of the model; a dated one where the vendor offers it."""
     destination: str
     """The section under `[destinations]` that says what may be sent to the model."""
-    max_output_tokens: int = Field(gt=0)
+    max_output_tokens: int = Field(gt=0, le=10_000_000)
     """The output limit sent with every request, in tokens. Reasoning tokens count."""
     output_cap_parameter: OutputCapParameter = "both"
     """The name of the output limit in requests to an `openai-compatible` or `local` server. Many servers know only one
     of the two names and ignore the other, so both are sent. If yours refuses that, give the one that it knows."""
-    base_url: str | None = None
+    base_url: HttpUrl | None = None
     """The URL of the endpoint, ending in `/v1`. Only for `openai-compatible`."""
     private_network: bool = False
     """Whether the host of `base_url` may have an address in a private network. Otherwise nothing is sent there."""
-    input_usd_per_million: Dollars | None = None
+    input_usd_per_million: UsdPerMillion | None = None
     """The price of a million input tokens in US dollars. Give both prices if genai-prices does not know the model; 0
     for a model of your own."""
-    output_usd_per_million: Dollars | None = None
+    output_usd_per_million: UsdPerMillion | None = None
     """The price of a million output tokens in US dollars. Reasoning tokens count."""
 
     @property
@@ -233,7 +237,7 @@ class FallbackRules(Section):
 class ReviewRules(Section):
     """The review queue."""
 
-    due_hours: float = Field(gt=0)
+    due_hours: float = Field(gt=0, le=366 * 24)
     """The number of hours within which a person has to answer a referral."""
 
 

@@ -1,20 +1,39 @@
 """The team's repository: its task from `[tool.chassis]` in `pyproject.toml`, and its settings from the environment."""
 
 import importlib
+import os
 import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from dotenv import load_dotenv
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis.config.environment import check_telemetry_variables
+from chassis.config.toml_file import HttpUrl, config_error_from
 from chassis.contract import Task
 from chassis.errors import ConfigError
 
 LOCAL_MODEL_FILE = "var/local-model.env"
+
+
+def _check_key(key: SecretStr) -> SecretStr:
+    """Check a key without repeating it: a single character that it must not contain tells enough."""
+    value = key.get_secret_value().strip()
+    for letter in value:
+        if not "!" <= letter <= "~" or letter in "\"'":
+            raise ValueError(
+                f"the key contains {letter!r} (U+{ord(letter):04X}), which no key contains; copy it again, without "
+                "quotes, spaces or line breaks"
+            )
+    return SecretStr(value)
+
+
+type VendorKey = Annotated[SecretStr, AfterValidator(_check_key)]
+"""A key that can stand in an HTTP header."""
 
 
 class Settings(BaseSettings):
@@ -31,12 +50,19 @@ class Settings(BaseSettings):
     """The database of budgets, review queue, reply cache and API keys. A relative path starts in the project."""
     models_off: bool = False
     """Turns the kill switch on for this process, regardless of `chassis models`."""
-    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
-    anthropic_api_key: SecretStr | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
-    gemini_api_key: SecretStr | None = Field(default=None, validation_alias="GEMINI_API_KEY")
-    openai_compatible_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_COMPATIBLE_API_KEY")
-    local_model_url: str | None = None
+    openai_api_key: VendorKey | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    anthropic_api_key: VendorKey | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
+    gemini_api_key: VendorKey | None = Field(default=None, validation_alias="GEMINI_API_KEY")
+    openai_compatible_api_key: VendorKey | None = Field(default=None, validation_alias="OPENAI_COMPATIBLE_API_KEY")
+    local_model_url: HttpUrl | None = None
     """The URL of the local model; while `make local-model` runs, it is in `LOCAL_MODEL_FILE`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strip(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Remove white space around values, as a secret store or a file may add it. What is left empty is not set."""
+        stripped = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+        return {name: value for name, value in stripped.items() if value != ""}
 
     @property
     def production(self) -> bool:
@@ -54,12 +80,15 @@ def load_settings(root: Path) -> Settings:
         # Into the environment, because OpenTelemetry reads its variables only from there.
         load_dotenv(root / ".env")
         load_dotenv(root / LOCAL_MODEL_FILE)
+        check_telemetry_variables(os.environ)
         return Settings()
+    except UnicodeDecodeError as error:
+        raise ConfigError(".env", f"byte {error.start} is not UTF-8", "Save the file as UTF-8") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(
-            f"CHASSIS_{first['loc'][0]}".upper(), f"the value is {first['input']!r}", first["msg"]
-        ) from None
+        name = str(error.errors()[0]["loc"][0])
+        problem = config_error_from("", error)
+        variable = name if name.isupper() else f"CHASSIS_{name}".upper()  # a vendor's key has a name of its own
+        raise ConfigError(variable, problem.problem, problem.remedy) from None
 
 
 type Forge = Literal["github", "gitlab"]

@@ -1,11 +1,14 @@
 """Reads a TOML file into its type, and turns what does not fit into one error for people."""
 
+import re
 import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from chassis.errors import ConfigError
@@ -14,10 +17,31 @@ SIMILARITY_CUTOFF = 0.4
 """How similar two names must be, from 0 to 1, for one to be a typo of the other; `p95` counts as `p95_seconds`."""
 
 
-class Section(BaseModel):
-    """A table of a TOML file. Unknown keys are errors, because a misspelt key would otherwise have no effect."""
+def _check_http_url(url: str) -> str:
+    remedy = "write a URL such as https://models.example.com/v1"
+    try:
+        parts = urlsplit(url)
+        has_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number, or a bracket is missing
+        raise ValueError(f"the value is {url!r}; {remedy}") from None
+    if not has_address or not re.fullmatch("[!-~]+", url):
+        raise ValueError(f"the value is {url!r}; {remedy}")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError(f"the URL has a user, a query or a fragment; {remedy}, without them")
+    return url
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+type HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
+"""The address of a server, as text: pydantic's own type would add a slash to it."""
+
+
+class Section(BaseModel):
+    """A table of a TOML file. Unknown keys are errors, because a misspelt key would otherwise have no effect.
+
+    TOML has `inf` and `nan`, which no amount, share or time of ours can be.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def load_toml[S: Section](path: Path, section: type[S]) -> S:

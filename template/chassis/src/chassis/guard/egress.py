@@ -5,7 +5,8 @@ constraints do not declare, whatever the name server answered. A response that w
 its end.
 """
 
-import ipaddress
+import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,9 @@ from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.models.wrapper import WrapperModel
 
+from chassis.config.environment import check_client_variables
+from chassis.errors import ConfigError
+from chassis.guard.addresses import Network, address_problem, parse_address
 from chassis.guard.failures import EgressRefused, OversizedReply
 
 CONNECTION_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
@@ -27,10 +31,7 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 """The largest body of a response: many times the longest reply of any model."""
 SEE_OTHER = 303
 """A redirect to the result of a request that was carried out. All other redirects say to send the request elsewhere."""
-METADATA_ADDRESSES = frozenset(
-    ipaddress.ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")
-)
-"""Where clouds hand out a machine's own credentials (AWS, Google, Azure; AWS over IPv6; Alibaba)."""
+LOCAL_NAME = "localhost"
 
 log = structlog.get_logger()
 
@@ -74,17 +75,33 @@ class Endpoint:
 
     Args:
         url: Its scheme, host and port; the path does not matter.
-        private: Whether it may lie in a private network or on this machine.
+        network: Where it may be.
     """
 
     url: httpx2.URL
-    private: bool
+    network: Network
 
     @classmethod
-    def from_url(cls, base_url: str, *, private: bool) -> "Endpoint":
-        """Return the endpoint of a base URL; `localhost` or a private IP address in the URL declares it as private."""
+    def from_url(cls, base_url: str, network: Network) -> "Endpoint":
+        """Return the endpoint of a base URL; `localhost` or a private IP address in the URL declares it as private.
+
+        Raises:
+            ForbiddenAddress: The URL has an IP address at which no model of this network can be.
+        """
         url = httpx2.URL(base_url)
-        return cls(url, private=private or url.host == "localhost" or _is_private_ip(url.host))
+        ip = parse_address(url.host)
+        if network == "public" and (url.host == LOCAL_NAME or (ip and not ip.is_global)):
+            network = "any"
+        endpoint = cls(url, network)
+        if ip:
+            endpoint.check_address(url.host)
+        return endpoint
+
+    @property
+    def is_this_machine(self) -> bool:
+        """Return whether the URL names this machine itself, which no proxy can reach for us."""
+        ip = parse_address(self.url.host)
+        return self.url.host == LOCAL_NAME or (ip is not None and ip.is_loopback)
 
     def check_url(self, url: httpx2.URL) -> None:
         """Check that a URL has the same scheme, host and port.
@@ -99,21 +116,22 @@ class Endpoint:
         """Check that the IP address behind the host may be connected to.
 
         Raises:
-            ForbiddenAddress: No model can be there, or it is private and this endpoint is not.
+            ForbiddenAddress: No model can be there, or it is private and this endpoint is not, or the reverse.
         """
-        ip = ipaddress.ip_address(address.partition("%")[0])  # without the zone of a link-local address
-        ip = getattr(ip, "ipv4_mapped", None) or ip  # ::ffff:10.0.0.5 is 10.0.0.5
-        if ip in METADATA_ADDRESSES or ip.is_link_local or (not ip.is_global and not self.private):
-            raise ForbiddenAddress(
-                f"{self.url.host} is at {ip}, a private address; set private_network = true to allow it"
-            )
+        ip = parse_address(address)
+        problem = address_problem(ip, self.network) if ip else "which is no IP address"
+        if problem:
+            raise ForbiddenAddress(f"{self.url.host} is at {address}, {problem}")
 
 
 def create_client(endpoint: Endpoint, timeout: float) -> httpx2.AsyncClient:
     """Return a client that reaches this endpoint only.
 
-    Proxies of the environment are used. Which address a proxy connects to is the proxy's to check; which URL it is
-    asked for is checked here.
+    Proxies of the environment are used, except to this machine. Which address a proxy connects to is the proxy's to
+    check; which URL it is asked for is checked here.
+
+    Raises:
+        ConfigError: The variables of proxies or certificates cannot be used.
     """
 
     async def check_request(request: httpx2.Request) -> None:
@@ -132,13 +150,24 @@ def create_client(endpoint: Endpoint, timeout: float) -> httpx2.AsyncClient:
         response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream))
 
     hooks: dict[str, list[Callable[..., Any]]] = {"request": [check_request], "response": [refuse_redirect, bound_body]}
-    return httpx2.AsyncClient(
-        headers={"Accept-Encoding": "identity"},  # a few compressed bytes can become gigabytes
-        timeout=timeout,
-        limits=CONNECTION_LIMITS,
-        event_hooks=hooks,
-        follow_redirects=False,
-    )
+    trust_env = endpoint.network != "own" and not endpoint.is_this_machine
+    if trust_env:
+        check_client_variables(os.environ)
+    try:
+        return httpx2.AsyncClient(
+            headers={"Accept-Encoding": "identity"},  # a few compressed bytes can become gigabytes
+            timeout=timeout,
+            limits=CONNECTION_LIMITS,
+            event_hooks=hooks,
+            follow_redirects=False,
+            trust_env=trust_env,
+        )
+    except (ssl.SSLError, OSError) as error:
+        variables = "SSL_CERT_FILE, SSL_CERT_DIR"
+        raise ConfigError(variables, f"no certificates can be read ({error})", "Correct or remove them") from None
+    except (ValueError, ImportError, httpx2.InvalidURL) as error:
+        variables = "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY"
+        raise ConfigError(variables, f"no client can use them ({error})", "Correct or remove them") from None
 
 
 class VendorModel(WrapperModel):
@@ -228,13 +257,6 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
 
 def _display(url: httpx2.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode()}"
-
-
-def _is_private_ip(host: str) -> bool:
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:  # a name
-        return False
 
 
 def _client_error_behind(error: BaseException | None) -> ForbiddenAddress | BodyTooLarge | None:

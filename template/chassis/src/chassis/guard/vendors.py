@@ -4,16 +4,19 @@ An SDK is imported only if a model needs it. Every client has an explicit timeou
 `Retry` decides what is sent again. Its HTTP client comes from `egress.py` and can reach the vendor's address only.
 """
 
+import os
 from collections.abc import Callable
 
 from httpx2 import AsyncClient
 from pydantic import SecretStr
 from pydantic_ai.models import Model
 
-from chassis.config.constraints import CONSTRAINTS_FILE, ModelConfig, Provider
+from chassis.config.constraints import CONSTRAINTS_FILE, SELF_HOSTED, ModelConfig, Provider
+from chassis.config.environment import check_sdk_variables
 from chassis.config.project import Settings
 from chassis.errors import ConfigError
-from chassis.guard.egress import Endpoint, VendorModel, create_client
+from chassis.guard.addresses import Network
+from chassis.guard.egress import Endpoint, ForbiddenAddress, VendorModel, create_client
 
 REQUIRED_VARIABLES: dict[Provider, str] = {
     "openai": "OPENAI_API_KEY",
@@ -34,13 +37,14 @@ def connect(config: ModelConfig, settings: Settings, timeout: float) -> VendorMo
         timeout: Seconds after which the SDK itself gives up.
 
     Raises:
-        ConfigError: The provider's SDK is not installed.
+        ConfigError: The provider's SDK is not installed, no model can be at the URL, or a variable would change what
+            the SDK sends.
     """
     key, base_url = _key_and_base_url(config, settings)
     if key is None or base_url is None:
         return None
-    endpoint = Endpoint.from_url(base_url, private=config.private_network or config.provider == "local")
-    client = create_client(endpoint, timeout)
+    check_sdk_variables("openai" if config.provider in SELF_HOSTED else config.provider, os.environ)
+    client = create_client(_endpoint(config, base_url), timeout)
     try:
         model = MODEL_FACTORIES[config.provider](config, key.get_secret_value(), base_url, client)
     except ImportError:
@@ -50,6 +54,17 @@ def connect(config: ModelConfig, settings: Settings, timeout: float) -> VendorMo
             f"Run `uv add 'ai-service-chassis[{config.provider}]'`",
         ) from None
     return VendorModel(model, client)
+
+
+def _endpoint(config: ModelConfig, base_url: str) -> Endpoint:
+    network: Network = "own" if config.provider == "local" else "any" if config.private_network else "public"
+    try:
+        return Endpoint.from_url(base_url, network)
+    except ForbiddenAddress as error:
+        where = REQUIRED_VARIABLES["local"]
+        if config.provider != "local":
+            where = f"{CONSTRAINTS_FILE}: base_url of the model {config.name!r}"
+        raise ConfigError(where, str(error), "Write the address of a server of yours") from None
 
 
 def _key_and_base_url(config: ModelConfig, settings: Settings) -> tuple[SecretStr | None, str | None]:

@@ -26,7 +26,11 @@ async def open_database(url: str, root: Path) -> Database:
         ConfigError: The URL has another form, or the database cannot be opened.
     """
     if url.startswith(SQLITE_PREFIX):
-        return await _open_sqlite(root / url.removeprefix(SQLITE_PREFIX))
+        path = url.removeprefix(SQLITE_PREFIX)
+        if not path or path.startswith((":", "file:")) or "?" in path or not path.isprintable():
+            problem = f"{path!r} is no path of a file, and SQLite's own options are not supported"
+            raise ConfigError("CHASSIS_DATABASE_URL", problem, f"Write {SQLITE_PREFIX}var/service.db, or another path")
+        return await _open_sqlite(root / path)
     if urlsplit(url).scheme == POSTGRES_SCHEME:
         return await _open_postgres(url)
     raise ConfigError(

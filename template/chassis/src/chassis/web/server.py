@@ -82,6 +82,10 @@ def server_config(wiring: Wiring, app: FastAPI) -> uvicorn.Config:
         log_level="warning",
         access_log=False,  # `call.finished` says more
         server_header=False,
+        # Uvicorn would read these from the environment. Neither has a use here.
+        workers=1,
+        proxy_headers=False,
+        forwarded_allow_ips="",
         lifespan="off",  # the caller opens and closes the wiring
         ws="none",
         http=BoundedProtocol,
