@@ -1,13 +1,14 @@
 """The contract between a team's task and the chassis: what the task returns and what its caller gets."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAliasType, get_args
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, RootModel
+from pydantic.fields import FieldInfo
 
 if TYPE_CHECKING:  # importing pydantic-ai takes a second, which `chassis --help` should not
     from pydantic_ai.models import Model
@@ -120,7 +121,8 @@ class Task[Q: BaseModel, A: BaseModel]:
         recognizers: Find sensitive values that patterns cannot find, such as names.
 
     Raises:
-        ValueError: `name` contains other characters.
+        ValueError: `name` contains other characters, or a type cannot be written as JSON and read again.
+        TypeError: A type is not a Pydantic model with fields.
     """
 
     name: str
@@ -133,3 +135,43 @@ class Task[Q: BaseModel, A: BaseModel]:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9-]*", self.name):
             raise ValueError(f"task name {self.name!r}; use lower-case letters, digits and dashes, such as 'help'")
+        for role, kind in (("takes", self.takes), ("gives", self.gives)):
+            _check_type(role, kind)
+
+
+def models_in(kind: object) -> Iterator[type[BaseModel]]:
+    """Yield the Pydantic models that a type consists of: itself, and those of its fields, at any depth."""
+    seen: set[int] = set()
+    waiting = [kind]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, TypeAliasType):
+            waiting.append(part.__value__)
+        elif isinstance(part, type) and issubclass(part, BaseModel):
+            yield part
+            waiting += (field.annotation for field in part.model_fields.values())
+        waiting += get_args(part)
+
+
+def _check_type(role: str, kind: object) -> None:
+    """Check that what is stored of a value can be read again: reviews and evaluations do that."""
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)) or issubclass(kind, RootModel):
+        raise TypeError(f"{role} is {kind!r}; give a pydantic.BaseModel with fields")
+    for model in models_in(kind):
+        for name, field in model.model_fields.items():
+            where = f"{role}: {model.__name__}.{name}"
+            if field.exclude and field.is_required():
+                raise ValueError(f"{where} is left out of JSON but required; give it a default")
+            if not _names_read(model, name, field) & {field.serialization_alias or name}:
+                raise ValueError(f"{where} is written under a name that is not read; use the same alias for both")
+
+
+def _names_read(model: type[BaseModel], name: str, field: FieldInfo) -> set[str]:
+    """Return the names in JSON under which a field is accepted."""
+    alias = field.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias or name]
+    by_name = model.model_config.get("populate_by_name") or model.model_config.get("validate_by_name")
+    return {choice for choice in choices if isinstance(choice, str)} | ({name} if by_name else set())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Thread
+from typing import cast
 
 import structlog
 from pydantic import BaseModel
@@ -58,11 +59,44 @@ def check_type[Q: BaseModel, A: BaseModel](task: Task[Q, A], draft: Draft[A]) ->
     """Return the draft if its value has the task's type of answer; a team need not use a type checker.
 
     Raises:
-        TypeError: It has another type.
+        TypeError: It has another type, or the function returned something else than a draft.
     """
+    if not isinstance(cast("object", draft), Draft):
+        raise TypeError(f"the task returned a {type(draft).__name__}, not a Draft")
     if not isinstance(draft.value, task.gives):
         raise TypeError(f"the task drafted a {type(draft.value).__name__}, not a {task.gives.__name__}")
     return draft
+
+
+@contextmanager
+def only_exceptions() -> Generator[None]:
+    """Raise a `RuntimeError` where the team's code raised what would end more than its call, such as `SystemExit`."""
+    task = asyncio.current_task()
+    try:
+        yield
+    except Exception:
+        raise
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling():
+            raise  # by the caller who disconnected, or by a deadline
+        raise _as_exception(error) from error
+    except BaseException as error:
+        if isinstance(error, GeneratorExit) and _current_task() is not task:
+            raise  # the event loop ends, and closes what still runs
+        raise _as_exception(error) from error
+
+
+def _current_task() -> asyncio.Task[object] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop is running any more
+        return None
+
+
+def _as_exception(error: BaseException) -> RuntimeError:
+    replacement = RuntimeError(f"the team's code raised {type(error).__name__}")
+    replacement.__cause__ = error
+    return replacement
 
 
 async def run_in_thread[T](function: Callable[[], T], name: str) -> T:
@@ -81,6 +115,8 @@ async def run_in_thread[T](function: Callable[[], T], name: str) -> T:
     def run() -> None:
         try:
             set_result = partial(result.set_result, function())
+        except StopIteration as error:  # a future cannot hold it
+            set_result = partial(result.set_exception, _as_exception(error))
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
             set_result = partial(result.set_exception, error)
         with suppress(RuntimeError):  # the loop is closed

@@ -10,7 +10,7 @@ from chassis.call import Call, Deadline, new_call_id
 from chassis.call_log import CallLog
 from chassis.config.constraints import Constraints
 from chassis.contract import Answered, Draft, FallbackReason, Outcome, Task
-from chassis.draft import check_type, draft_by_model, run_in_thread
+from chassis.draft import check_type, draft_by_model, only_exceptions, run_in_thread
 from chassis.errors import (
     BudgetExhausted,
     CallError,
@@ -72,7 +72,7 @@ class Service[Q: BaseModel, A: BaseModel]:
             CallError: The policy, a limit or a rule of `fallback` rejects the call.
             Exception: Whatever the team's own code raised; it is never retried and never hidden.
         """
-        with self.call_log.scope(self.task.name, call) as scope:
+        with self.call_log.scope(self.task.name, call) as scope, only_exceptions():
             check_question(question, self.constraints.data, self.task.recognizers)
             outcome = await self._ask_models(question, call)
             if isinstance(outcome, NoAnswer):
@@ -148,7 +148,7 @@ class Service[Q: BaseModel, A: BaseModel]:
         try:
             async with asyncio.timeout(call.deadline.for_review()):
                 return await self.review_queue.refer(
-                    self.task.name, call.caller, call.id, reason, question.model_dump_json(), draft
+                    self.task.name, call.caller, call.id, reason, question.model_dump_json(by_alias=True), draft
                 )
         except TimeoutError:  # ours: the database drivers raise DatabaseUnavailable
             raise DatabaseUnavailable("too slow") from None

@@ -1,10 +1,15 @@
 """Values of a task's types as people write and read them: as plain text if one field is required, else as JSON."""
 
 import json
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from typing import Any
 
 from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic_core import from_json
 
 from chassis.config.toml_file import config_error_from
+from chassis.contract import models_in
 from chassis.errors import ConfigError
 
 
@@ -22,16 +27,41 @@ def read_typed[T: BaseModel](kind: type[T], text: str, where: str) -> T:
     text = text.strip()
     try:
         if text.startswith("{"):
-            return kind.model_validate_json(text)
+            return value_from_json(kind, from_json(text))
         return kind.model_validate({_required_field(kind, where): text})
     except ValidationError as error:
         raise config_error_from(where, error) from None
+    except ValueError as error:
+        raise ConfigError(where, f"not valid JSON ({error})", "Correct the JSON") from None
+
+
+def value_from_json[T: BaseModel](kind: type[T], data: JsonValue) -> T:
+    """Return the value that `value_to_json` wrote.
+
+    Raises:
+        ValidationError: The data does not fit the type.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        # What a type computes is written too, for callers, but a type that forbids other fields does not read it.
+        names = {name for model in models_in(kind) for name in _computed_names(model)}
+        computed = [each["loc"] for each in error.errors() if each["type"] == "extra_forbidden"]
+        computed = [location for location in computed if location[-1] in names]
+        if not computed:
+            raise
+        return kind.model_validate(_without(data, computed))
+
+
+def value_to_json(value: BaseModel) -> dict[str, JsonValue]:
+    """Return a value in the form in which callers get it: with the aliases of its fields, and with what it computes."""
+    return value.model_dump(mode="json", by_alias=True)
 
 
 def show_typed(value: BaseModel) -> str:
     """Return a value for people: by its type's own `__str__` if it has one, else as JSON."""
     has_own_str = type(value).__str__ is not BaseModel.__str__
-    return str(value) if has_own_str else show_json(value.model_dump(mode="json"))
+    return str(value) if has_own_str else show_json(value_to_json(value))
 
 
 def show_json(value: JsonValue) -> str:
@@ -42,6 +72,22 @@ def show_json(value: JsonValue) -> str:
 def required_fields(kind: type[BaseModel]) -> list[str]:
     """Return the names in JSON of the fields without a default."""
     return [field.alias or name for name, field in kind.model_fields.items() if field.is_required()]
+
+
+def _computed_names(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_computed_fields.items():
+        yield field.alias or name
+
+
+def _without(data: JsonValue, locations: Iterable[tuple[int | str, ...]]) -> JsonValue:
+    rest: Any = deepcopy(data)
+    for *path, name in locations:
+        place = rest
+        for step in path:
+            if isinstance(step, int) or step in place:  # what is not in the data names a member of a union
+                place = place[step]
+        place.pop(name)
+    return rest
 
 
 def _required_field(kind: type[BaseModel], where: str) -> str:

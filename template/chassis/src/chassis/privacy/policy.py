@@ -1,12 +1,13 @@
 """The data policy: what may be processed at all, and what may be sent where. What is not allowed is forbidden."""
 
-from collections.abc import Iterator
-from typing import get_args
+from collections.abc import Iterable, Iterator, Mapping
+from typing import cast, get_args
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from chassis.config.constraints import CONSTRAINTS_FILE, Constraints, Data, DataClass, ModelConfig
-from chassis.contract import Json, Recognizer
+from chassis.contract import Recognizer
 from chassis.errors import ConfigError, InputNotAllowed
 from chassis.privacy.finder import Finder
 
@@ -18,7 +19,7 @@ def check_question(question: BaseModel, data: Data, recognizers: tuple[Recognize
         InputNotAllowed: It does; the message names the kind and the rule, but never the value.
     """
     finder = Finder(data.refuse, recognizers)
-    for text in _texts(question.model_dump(mode="json")):
+    for text in _texts(question):
         for match in finder.find(text):
             raise InputNotAllowed(
                 f"The question seems to contain a {match.kind.replace('_', ' ')}, which the rule data.refuse forbids; "
@@ -65,17 +66,22 @@ def check_recognizers(constraints: Constraints, recognizers: tuple[Recognizer, .
             raise ConfigError(f"{CONSTRAINTS_FILE}: {key}", "no recognizer finds a 'name'", remedy)
 
 
-def _texts(value: Json, key: str = "") -> Iterator[str]:
-    """Yield every text and number together with its key, which may be what gives it away."""
+def _texts(value: object, key: str = "") -> Iterator[str]:
+    """Yield every text and number together with its key, which may be what gives it away.
+
+    Also of fields that are left out of JSON: the task sees them, and may send them to a model.
+    """
     match value:
-        case str() | int() | float():
-            yield f"{key}: {value}"
-        case list():
-            for item in value:
-                yield from _texts(item, key)
-        case dict():
-            for name, item in value.items():
-                yield name
-                yield from _texts(item, name)
-        case _:
+        case None:
             return
+        case BaseModel():
+            yield from _texts(dict(value), key)
+        case Mapping():
+            for name, item in cast("Mapping[object, object]", value).items():
+                yield str(name)
+                yield from _texts(item, str(name))
+        case list() | tuple() | set() | frozenset():
+            for item in cast("Iterable[object]", value):
+                yield from _texts(item, key)
+        case _:
+            yield f"{key}: {to_jsonable_python(value, fallback=str)}"

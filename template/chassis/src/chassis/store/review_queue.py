@@ -102,7 +102,7 @@ class ReviewQueue:
             call_id,
             fallback_reason.value,
             question,
-            draft.value.model_dump_json() if draft else None,
+            draft.value.model_dump_json(by_alias=True) if draft else None,
             draft.confidence if draft else None,
             to_timestamp(created_at),
             to_timestamp(referred.due_at),

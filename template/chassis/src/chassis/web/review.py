@@ -219,7 +219,7 @@ class ReviewSite:
                     typed = read_typed(self._wiring.task.gives, text, "the answer")
                 except ConfigError as error:
                     raise InvalidReview(str(error)) from None
-                return typed.model_dump_json(), Assessment(tags=tags, note=note)
+                return typed.model_dump_json(by_alias=True), Assessment(tags=tags, note=note)
             case _:
                 raise InvalidReview("Choose Pass, Fail or Defer")
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, JsonValue
 
 from chassis.call import Attempt, Turn
+from chassis.config.typed_values import value_from_json, value_to_json
 from chassis.contract import Answered, FallbackReason, Outcome, Referred
 from chassis.errors import BudgetExhausted, DatabaseUnavailable, ModelsFailed, ModelsOff
 from chassis.usd import NanoUsd, to_usd
@@ -209,7 +210,7 @@ def outcome_to_json(outcome: CaseOutcome[Any]) -> dict[str, JsonValue]:
         case Answered():
             return {
                 "answered_by": outcome.answered_by,
-                "answer": outcome.value.model_dump(mode="json"),
+                "answer": value_to_json(outcome.value),
                 "confidence": outcome.confidence,
                 "degraded": outcome.degraded,
                 "fallback_reason": outcome.fallback_reason and outcome.fallback_reason.value,
@@ -224,7 +225,7 @@ def outcome_from_json[A: BaseModel](data: dict[str, Any], gives: type[A]) -> Cas
     """Return the outcome that `outcome_to_json` wrote; the id and due date of a referral are not kept."""
     if "answer" in data:
         fallback_reason = FallbackReason(data["fallback_reason"]) if data["fallback_reason"] else None
-        answer = gives.model_validate(data["answer"])
+        answer = value_from_json(gives, data["answer"])
         return Answered(answer, data["answered_by"], data["confidence"], data["degraded"], fallback_reason)
     if "referred" in data:
         return Referred("", FallbackReason(data["referred"]), datetime.min)  # noqa: DTZ901  never shown to anyone
