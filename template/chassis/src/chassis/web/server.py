@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import math
 import signal
@@ -28,6 +29,8 @@ A balancer that sends a request at the moment in which the service closes the co
 """
 DRAIN_NOTICE_SECONDS = 2.0
 """The time for which connections are accepted after /readyz first answered 503. Load balancers need it to notice."""
+GARBAGE_THRESHOLDS = (10_000, 20, 20)
+"""New objects until the garbage collector looks at them, and how often it does so before it looks at older ones too."""
 log = structlog.get_logger()
 
 
@@ -70,6 +73,7 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
         await _announce(wiring, address, say)
         app = build_app(wiring)
         asyncio.get_running_loop().set_exception_handler(on_loop_error)
+        spare_garbage_collector()
         await DrainingServer(server_config(wiring, app), app).serve(sockets=[listener])
     log.info("service.stopped", address=address)
 
@@ -127,6 +131,16 @@ class DrainingServer(uvicorn.Server):
         self._app.state.draining = True
         log.info("service.draining")
         await asyncio.sleep(self._notice)
+
+
+def spare_garbage_collector() -> None:
+    """Let the garbage collector leave alone what lives as long as the process, and run less often for the rest.
+
+    By default it runs several times in every call, and now and then reads all modules, types and documents again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 def _address(listener: socket.socket) -> str:
