@@ -27,9 +27,9 @@ def recording(store: SpanStore) -> Tracer:
     return provider.get_tracer("test")
 
 
-def test_only_the_newest_traces_are_kept(tmp_path: Path) -> None:
-    """Older traces are deleted, so that the file does not grow without limit."""
-    store = SpanStore(tmp_path / TRACES_FILE, keep=2, delete_every=1)
+def test_only_the_newest_spans_are_kept(tmp_path: Path) -> None:
+    """Older ones are deleted, so that the file does not grow without limit."""
+    store = SpanStore(tmp_path / TRACES_FILE, keep=2)
     tracer = recording(store)
     for number in range(4):
         tracer.start_span(f"call {number}", attributes={names.CALL_ID: f"c_{number}"}).end()
@@ -38,24 +38,9 @@ def test_only_the_newest_traces_are_kept(tmp_path: Path) -> None:
     store.shutdown()
 
 
-@pytest.mark.parametrize("restart_every", [1, 3, 40])
-def test_old_traces_are_deleted_every_so_often(tmp_path: Path, restart_every: int) -> None:
-    """Deleting reads all spans, so it waits for a few new ones; but processes that export one span each delete too."""
-    kept: list[int] = []
-    for start in range(0, 40, restart_every):
-        store = SpanStore(tmp_path / TRACES_FILE, keep=2, delete_every=5)
-        tracer = recording(store)
-        for number in range(start, start + restart_every):
-            tracer.start_span(f"call {number}", attributes={names.CALL_ID: f"c_{number}"}).end()
-            kept.append(sum(len(store.find(f"c_{earlier}")) for earlier in range(number + 1)))
-        store.shutdown()
-    assert max(kept) <= 2 + 4
-    assert (max(kept) > 2) == (restart_every > 1)
-
-
 def test_the_spans_of_one_trace_are_bounded(tmp_path: Path) -> None:
     """A caller who sends the same `traceparent` with every request adds to a single trace."""
-    store = SpanStore(tmp_path / TRACES_FILE, keep_spans=10, delete_every=1)
+    store = SpanStore(tmp_path / TRACES_FILE, keep=10)
     tracer = recording(store)
     trace = tracer.start_span("call 0", attributes={names.CALL_ID: "c_0"})
     for number in range(1, 40):

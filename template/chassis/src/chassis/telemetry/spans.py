@@ -24,13 +24,8 @@ CREATE TABLE IF NOT EXISTS spans (
 CREATE INDEX IF NOT EXISTS spans_by_trace ON spans (trace_id);
 CREATE INDEX IF NOT EXISTS spans_by_call ON spans (call_id) WHERE call_id IS NOT NULL;
 """
-DELETE_OLD = """
-DELETE FROM spans WHERE trace_id NOT IN (
-    SELECT trace_id FROM spans GROUP BY trace_id ORDER BY max(rowid) DESC LIMIT ?
-)
-"""
-DELETE_EXCESS = "DELETE FROM spans WHERE rowid <= (SELECT max(rowid) FROM spans) - ?"
-"""Bounds the spans of one trace too: a caller may send the same `traceparent` with every request."""
+DELETE_OLD = "DELETE FROM spans WHERE rowid <= (SELECT max(rowid) FROM spans) - ?"
+"""It reads nothing but what it deletes, so that storing a span costs the same however many there are."""
 PRAGMAS = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL; -- a power failure may lose the last spans, but no export waits for the disk
@@ -68,29 +63,22 @@ class SpanStore(SpanExporter):
 
     Args:
         path: The file. It is created with its folder if necessary.
-        keep: The number of traces to keep.
-        keep_spans: The number of spans to keep, of all traces together.
-        delete_every: The number of new spans after which the oldest are deleted, because that reads all of them.
+        keep: The number of spans to keep; what is older is deleted, so the oldest trace may be incomplete.
     """
 
-    def __init__(self, path: Path, keep: int = 500, keep_spans: int = 20_000, delete_every: int = 100) -> None:
+    def __init__(self, path: Path, keep: int = 5_000) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._keep, self._keep_spans, self._delete_every = keep, keep_spans, delete_every
+        self._keep = keep
         self._lock = threading.Lock()
         # The exporter's thread writes and the main thread closes, so the lock replaces the check of the thread.
         self._database = sqlite3.connect(path, check_same_thread=False)
         self._database.executescript(PRAGMAS + CREATE)
-        self._until_deletion = 0  # a command exports only a few spans, so the first export deletes too
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Store spans and, every so often, delete the oldest traces."""
+        """Store spans and delete the oldest ones."""
         with self._lock, self._database as transaction:
             transaction.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, spans))
-            self._until_deletion -= len(spans)
-            if self._until_deletion <= 0:
-                transaction.execute(DELETE_EXCESS, (self._keep_spans,))
-                transaction.execute(DELETE_OLD, (self._keep,))
-                self._until_deletion = self._delete_every
+            transaction.execute(DELETE_OLD, (self._keep,))
         return SpanExportResult.SUCCESS
 
     def find(self, identifier: str) -> list[StoredSpan]:
