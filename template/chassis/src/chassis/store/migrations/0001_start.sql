@@ -15,6 +15,7 @@ CREATE TABLE replies (
     reply TEXT NOT NULL,
     expires_at TEXT NOT NULL
 );
+CREATE INDEX replies_by_expiry ON replies (expires_at);
 CREATE TABLE referrals (
     id TEXT PRIMARY KEY,
     task TEXT NOT NULL,
