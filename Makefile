@@ -38,7 +38,7 @@ house: ## Print how large code, project and image are; BEFORE=FOLDER adds an old
 	@$(RUN) python scripts/house.py $(if $(BEFORE),--root $(BEFORE) --root .)
 
 bench: ## Benchmark generation, start-up, the guard and the service against plain libraries and LiteLLM
-	$(RUN) python -m benchmarks
+	$(RUN) python -m benchmarks --page docs/reference/speed.md
 
 bench-evals: ## Benchmark evaluation and judging against plain asyncio and pydantic-evals
 	$(RUN) python -m benchmarks.evaluation

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import structlog
 
-from benchmarks import fleet, generation, guard, ledger, profile, service, start, upkeep
+from benchmarks import fleet, generation, growth, guard, ledger, profile, service, start, upkeep
 from benchmarks.rounds import FULL, QUICK, Effort
-from benchmarks.tables import Table, console, drawn, in_markdown
+from benchmarks.tables import Table, console, drawn, goals_in_markdown, in_markdown
 
 TOPICS: dict[str, Callable[[Effort], Table]] = {
+    "callers": service.measure_callers,
     "fleet": fleet.measure,
     "generation": generation.measure,
+    "growth": growth.measure,
     "guard": guard.measure,
     "ledger": ledger.measure,
     "profile": profile.measure,
@@ -25,8 +27,9 @@ TOPICS: dict[str, Callable[[Effort], Table]] = {
 }
 PAGE = """# Speed
 
-What the guard, the ledger, a start and a complete service cost, printed by `python -m benchmarks --page`.
-All figures are CPU time on one machine of unknown speed: compare the rows of a table with each other only.
+What the guard, the ledger, a start and a complete service cost, written by `make bench` on a machine with nothing else
+to do. Unless a table says otherwise, figures are CPU time on one machine of unknown speed: compare the rows of a table
+with each other only.
 """
 
 
@@ -42,7 +45,9 @@ def main() -> None:
         screen.print(drawn(table))
         tables.append(table)
     if options.page:
-        options.page.write_text("\n".join([PAGE, *map(in_markdown, tables)]), encoding="utf-8")
+        options.page.write_text(
+            "\n".join([PAGE, goals_in_markdown(tables), *map(in_markdown, tables)]), encoding="utf-8"
+        )
     if options.json:
         options.json.write_text(json.dumps([asdict(table) for table in tables], indent=2), encoding="utf-8")
 

@@ -36,6 +36,7 @@ from benchmarks import stub
 from benchmarks.projects import generate
 
 HTTP, SDK, BARE, OFF = "httpx2", "openai SDK", "pydantic-ai", "ours, everything off"
+FOUND = "guards alone, found in the cache"
 IN_MEMORY, ON_SQLITE, ON_POSTGRES = "ours, full, in memory", "ours, full, on SQLite", "ours, full, on PostgreSQL"
 CAP = 800
 CALLER = "bench"
@@ -174,7 +175,7 @@ def through_guards(wiring: Wiring) -> dict[str, Ask]:
         "guards alone, nothing redacted": guarded(without_redaction(full)),
         "guards alone": guarded(full),
         "guards alone, kept in the cache": cached,
-        "guards alone, found in the cache": lambda _: cached("What happens when the budget is used up?"),
+        FOUND: lambda _: cached("What happens when the budget is used up?"),
     }
 
 

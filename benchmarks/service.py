@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from statistics import quantiles
 from tempfile import TemporaryDirectory
 
 from httpx2 import AsyncClient, Limits
@@ -18,17 +20,27 @@ from benchmarks.guard import QUESTIONS
 from benchmarks.projects import CLI, environment, generate
 from benchmarks.rounds import Effort, in_turn, lowest
 from benchmarks.servers import Door
-from benchmarks.tables import Row, Table, missed, python_version
+from benchmarks.tables import Goal, Row, Table, goals, python_version
 
 PROXY, OURS, HANDBOOK = "LiteLLM proxy", "ours, the question passed on", "ours, as generated"
-RATIO, GOAL = f"x {PROXY}", 0.3
+RATIO, GOALS = f"x {PROXY}", {OURS: 0.25, HANDBOOK: 0.5}
 """Which part of the proxy's CPU time a request of ours may take."""
-AT_ONCE = 32
+LEVELS = (1, 10, 50, 100)
+"""Callers at the same time, each on a connection of its own that is reused."""
+REQUESTS_A_LEVEL = 20
+"""Times the calls of an effort."""
+BUSY_LEVEL, BUSY_GOAL = 10, 0.8
+"""With that many callers, a process of ours should spend that part of its time at work."""
 CALLS_A_TURN = 10
 """Times the calls of an effort: the kernel counts the time of other processes in hundredths of a second."""
 LATER_SECONDS = 1.0
 """Until a server has done what it leaves for after its reply, such as storing spans."""
-LIMITS = AMPLE | WIDE | {"calls_per_minute": 10**6, "input_usd_per_million": 0.75, "output_usd_per_million": 4.5}
+SETUP = (
+    f"servers on loopback, asked with a key; {stub.TRAFFIC}; ours: one process, SQLite, local spans, JSON log; the "
+    "proxy: one worker, no database"
+)
+PLACES = {"concurrent_calls": 1_000, "queued_calls": 1_000, "calls_per_minute": 10**6}
+LIMITS = AMPLE | WIDE | PLACES | {"input_usd_per_million": 0.75, "output_usd_per_million": 4.5}
 """Nothing but its cost slows a request down, and it does cost something."""
 
 type Costs = dict[str, float]
@@ -36,6 +48,35 @@ type Costs = dict[str, float]
 
 def measure(effort: Effort) -> Table:
     """Send questions through each server in turn, one after the other and many at once."""
+    with served() as doors:
+        costs = asyncio.run(_costs(doors, effort))
+    rows = [Row(name, _figures(name, costs)) for name in costs]
+    return Table(
+        "One request to a whole service, and to a proxy",
+        f"{python_version()}; {SETUP}; CPU time of the server alone, least of {effort.rounds} rounds of "
+        f"{_calls(effort)} requests on a reused connection",
+        rows,
+        goals(rows, RATIO),
+    )
+
+
+def measure_callers(effort: Effort) -> Table:
+    """Send questions from more and more callers at the same time, and measure how long each waits."""
+    with served() as doors:
+        rows = asyncio.run(_levels(doors, effort))
+    busy = [row for row in rows if row.name == _level(OURS, BUSY_LEVEL)]
+    return Table(
+        "Callers at the same time",
+        f"{python_version()}; {SETUP}; wall-clock time on reused connections, the client and the stub on the same "
+        f"processors; {REQUESTS_A_LEVEL * effort.calls} requests each; busy: CPU time of the server per second",
+        rows,
+        [Goal(f"{row.name}, busy", row.figures["busy"], BUSY_GOAL, at_least=True) for row in busy],
+    )
+
+
+@contextmanager
+def served() -> Generator[Mapping[str, Door]]:
+    """Serve the proxy, if it can be installed, and both services of ours."""
     with (
         stub.running() as url,
         litellm_proxy.running(url, stub.MODEL, CAP) as proxy,
@@ -43,16 +84,7 @@ def measure(effort: Effort) -> Table:
         serving(url, "help") as handbook,
     ):
         doors = {PROXY: proxy, OURS: ours, HANDBOOK: handbook}
-        costs, speeds = asyncio.run(_measured({name: door for name, door in doors.items() if door}, effort))
-    rows = [Row(name, _figures(name, costs) | {f"requests/s, {AT_ONCE} at once": speeds[name]}) for name in costs]
-    return Table(
-        "One request to a whole service, and to a proxy",
-        f"{python_version()}; servers on loopback, asked with a key; {stub.TRAFFIC}; ours: SQLite, local spans, "
-        "JSON log; the proxy: one worker, no database; CPU time of the server alone, "
-        f"least of {effort.rounds} rounds of {_calls(effort)} requests",
-        rows,
-        [*missed(rows, RATIO)],
-    )
+        yield {name: door for name, door in doors.items() if door}
 
 
 @contextmanager
@@ -96,15 +128,13 @@ def _figures(name: str, costs: Costs) -> Costs:
     figures = {"CPU ms": costs[name]}
     if PROXY in costs:
         figures[RATIO] = costs[name] / costs[PROXY]
-    return figures | ({"goal": GOAL} if name == OURS else {})
+    return figures | ({"goal": GOALS[name]} if PROXY in costs and name in GOALS else {})
 
 
-async def _measured(doors: Mapping[str, Door], effort: Effort) -> tuple[Costs, Costs]:
-    """Return the CPU milliseconds of one request, one after the other, and the requests a second with many at once."""
-    async with AsyncClient(timeout=60, limits=Limits(max_connections=AT_ONCE)) as client:
-        costs = lowest([(name, await _cost(client, door, effort)) for name, door in in_turn(doors, effort.rounds)])
-        walls = lowest([(name, await _wall(client, door, effort)) for name, door in in_turn(doors, effort.rounds)])
-    return costs, {name: AT_ONCE * effort.calls / wall for name, wall in walls.items()}
+async def _costs(doors: Mapping[str, Door], effort: Effort) -> Costs:
+    """Return the CPU milliseconds of one request, one after the other."""
+    async with AsyncClient(timeout=60) as client:
+        return lowest([(name, await _cost(client, door, effort)) for name, door in in_turn(doors, effort.rounds)])
 
 
 async def _cost(client: AsyncClient, door: Door, effort: Effort) -> float:
@@ -116,14 +146,42 @@ async def _cost(client: AsyncClient, door: Door, effort: Effort) -> float:
     return (servers.cpu_seconds(door.group) - before) / _calls(effort) * 1e3
 
 
-async def _wall(client: AsyncClient, door: Door, effort: Effort) -> float:
-    async def worker() -> None:
-        for _ in range(effort.calls):
-            await _ask(client, door)
+async def _levels(doors: Mapping[str, Door], effort: Effort) -> list[Row]:
+    return [
+        Row(_level(name, callers), await _waits(door, callers, REQUESTS_A_LEVEL * effort.calls))
+        for name, door in doors.items()
+        for callers in LEVELS
+    ]
 
-    begun = time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
-    return time.perf_counter() - begun
+
+def _level(name: str, callers: int) -> str:
+    return f"{name}, {callers} at once"
+
+
+async def _waits(door: Door, callers: int, requests: int) -> Costs:
+    """Return how long requests take, how many are answered in a second, and how busy the server is meanwhile."""
+    waits: list[float] = []
+    left = count(requests, -1)
+    async with AsyncClient(timeout=60, limits=Limits(max_connections=callers)) as client:
+
+        async def caller() -> None:
+            while next(left) > 0:
+                begun = time.perf_counter()
+                await _ask(client, door)
+                waits.append((time.perf_counter() - begun) * 1e3)
+
+        await asyncio.gather(*(_ask(client, door) for _ in range(callers)))  # opens the connections
+        begun, cpu = time.perf_counter(), servers.cpu_seconds(door.group)
+        await asyncio.gather(*(caller() for _ in range(callers)))
+        seconds = time.perf_counter() - begun
+    percentiles = quantiles(waits, n=100, method="inclusive")
+    return {
+        "p50 ms": percentiles[49],
+        "p95 ms": percentiles[94],
+        "p99 ms": percentiles[98],
+        "requests/s": len(waits) / seconds,
+        "busy": (servers.cpu_seconds(door.group) - cpu) / seconds,
+    }
 
 
 async def _ask(client: AsyncClient, door: Door) -> None:

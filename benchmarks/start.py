@@ -12,8 +12,10 @@ from tempfile import TemporaryDirectory
 from benchmarks.projects import CLI, environment, generate
 from benchmarks.rounds import Effort, cpu_of_children, in_turn, lowest
 from benchmarks.servers import answers, free_port
-from benchmarks.tables import Row, Table, python_version
+from benchmarks.tables import Row, Table, goals, python_version
 
+HELP, SERVE = "chassis --help", "chassis serve, serving"
+GOALS = {HELP: {"goal": 200}, SERVE: {"goal": 1000, "MB goal": 85}}
 READY = "READY"
 HOLD = f"import atexit, sys; atexit.register(lambda: (print('{READY}', flush=True), sys.stdin.read()))\n"
 """Lets a program say that it is done and wait, so that its memory can be read."""
@@ -42,18 +44,20 @@ def measure(effort: Effort) -> Table:
         contestants: dict[str, Callable[[], Footprint]] = {
             "python, nothing imported": partial(finished, project, "pass"),
             "import chassis": partial(finished, project, "import chassis"),
-            "chassis --help": partial(finished, project, CLI, "--help"),
+            HELP: partial(finished, project, CLI, "--help"),
             "import pydantic_ai": partial(finished, project, "import pydantic_ai"),
             "bare FastAPI on uvicorn, serving": partial(serving, project, BARE_SERVER),
-            "chassis serve, serving": partial(serving, project, CLI, "serve", "--port"),
+            SERVE: partial(serving, project, CLI, "serve", "--port"),
         }
         measured = [(name, start()) for name, start in in_turn(contestants, effort.rounds)]
     cpu = lowest((name, footprint.cpu_seconds) for name, footprint in measured)
     memory = lowest((name, footprint.megabytes) for name, footprint in measured)
+    rows = [Row(name, {"CPU ms": cpu[name] * 1e3, "MB": memory[name]} | GOALS.get(name, {})) for name in contestants]
     return Table(
         "Starting, and memory when ready",
         f"{python_version()}; a project of default answers, no key, bytecode cached; least of {effort.rounds} rounds",
-        [Row(name, {"CPU ms": cpu[name] * 1e3, "MB": memory[name]}) for name in contestants],
+        rows,
+        [*goals(rows, "CPU ms"), *goals(rows, "MB", "MB goal")],
     )
 
 

@@ -1,8 +1,7 @@
 """What a benchmark found, as a table on a screen."""
 
-import math
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from rich import box
@@ -23,6 +22,32 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure that should be below a bound, or above it.
+
+    Args:
+        what: The row and the figure.
+        found: The figure.
+        bound: What it should be at most.
+        at_least: Whether the bound is the least that it should be.
+    """
+
+    what: str
+    found: float
+    bound: float
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Return whether the figure is on the right side of the bound."""
+        return self.found >= self.bound if self.at_least else self.found <= self.bound
+
+    def __str__(self) -> str:
+        """Return one line about it."""
+        return f"{'met' if self.met else 'missed'}: {self.what} {shown(self.found)}, goal {shown(self.bound)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """One topic.
 
@@ -30,13 +55,13 @@ class Table:
         title: What is compared.
         conditions: All that somebody needs to measure the same elsewhere.
         rows: The contestants.
-        notes: Which goals were missed.
+        goals: What the figures should be.
     """
 
     title: str
     conditions: str
     rows: list[Row]
-    notes: list[str] = field(default_factory=list[str])
+    goals: list[Goal] = field(default_factory=list[Goal])
 
 
 def compared(costs: Mapping[str, float], unit: str, base: str) -> list[Row]:
@@ -47,12 +72,10 @@ def compared(costs: Mapping[str, float], unit: str, base: str) -> list[Row]:
     ]
 
 
-def missed(rows: Iterable[Row], figure: str, goal: str = "goal") -> Iterator[str]:
-    """Say of which rows a figure is above the goal that stands beside it."""
-    for row in rows:
-        found, wanted = row.figures.get(figure, 0), row.figures.get(goal, math.inf)
-        if found > wanted:
-            yield f"missed: {row.name}, {figure} {found:.2f}, goal {wanted:.2f}"
+def goals(rows: Iterable[Row], figure: str, bound: str = "goal", *, at_least: bool = False) -> list[Goal]:
+    """Return a goal for each row in which a bound stands beside a figure."""
+    bounded = (row for row in rows if bound in row.figures and figure in row.figures)
+    return [Goal(f"{row.name}, {figure}", row.figures[figure], row.figures[bound], at_least) for row in bounded]
 
 
 def python_version() -> str:
@@ -79,7 +102,7 @@ def drawn(table: Table) -> Group:
         drawing.add_column(figure, justify="right", min_width=5)
     for row in table.rows:
         drawing.add_row(row.name, *(shown(row.figures[name]) if name in row.figures else "" for name in columns))
-    return Group(f"\n[bold]{table.title}[/]", f"[dim]{table.conditions}[/]", drawing, *table.notes)
+    return Group(f"\n[bold]{table.title}[/]", f"[dim]{table.conditions}[/]", drawing, *map(str, table.goals))
 
 
 def in_markdown(table: Table) -> str:
@@ -94,9 +117,25 @@ def in_markdown(table: Table) -> str:
         "|---" * (len(columns) + 1) + "|",
         *(_line(row, columns) for row in table.rows),
         "",
-        *(f"- {note}" for note in table.notes),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def goals_in_markdown(tables: Iterable[Table]) -> str:
+    """Return all goals, as the first section of a page."""
+    every = [goal for table in tables for goal in table.goals]
+    lines = [
+        f"## Goals: {sum(goal.met for goal in every)} of {len(every)} met",
+        "",
+        "| | found | goal | |",
+        "|---|---|---|---|",
+        *(
+            f"| {goal.what} | {shown(goal.found)} | {'≥' if goal.at_least else '≤'} {shown(goal.bound)} "
+            f"| {'met' if goal.met else '**missed**'} |"
+            for goal in every
+        ),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _columns(table: Table) -> list[str]:
