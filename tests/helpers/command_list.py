@@ -3,7 +3,7 @@
 import re
 
 RUNTIME_COMMANDS = {"serve", "ask", "trace", "keys", "review", "budget", "models"}
-TOOLS_COMMANDS = {"local-model", "evals", "ready", "signoffs", "sync", "status", "update", "adopt"}
+TOOLS_COMMANDS = {"local-model", "evals", "ready", "signoffs", "sync", "status", "verify", "update", "adopt"}
 WIDE = ("env", "COLUMNS=200")
 """Put before `chassis --help` so that no description is wrapped."""
 

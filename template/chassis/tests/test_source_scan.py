@@ -27,7 +27,7 @@ WAYS = {
     "the name of a model": "from pydantic_ai import Agent\nagent = Agent('openai:gpt-5.4')",
     "the name of a model in two parts": "agent = make('anthropic' + ':' + 'claude-sonnet-5')",
     "an inferred model": "from pydantic_ai.models import infer_model",
-    "a direct request": "from pydantic_ai.direct import model_request",
+    "a direct request": "from pydantic_ai.direct import model_request\nmodel_request('groq:llama-4', messages)",
     "the guard's own connection": "from chassis.guard.vendors import connect",
     "the insides of the guard": "async def run(question, model):\n    return model._guard.candidates[0].model",
     "a dynamic import": "import importlib\nsdk = importlib.import_module('openai')",
@@ -59,6 +59,9 @@ INNOCENT = {
     "the team's function": (
         "from pydantic_ai import Agent\nfrom pydantic_ai.models import Model\n"
         "async def run(question, model: Model):\n    return await Agent(model).run('How do I curl https://acme.example?')"
+    ),
+    "a direct request to the given model": (
+        "from pydantic_ai import direct\nasync def run(question, model):\n    await direct.model_request(model, [])"
     ),
     "texts about vendors": '"""Compares openai and api.anthropic.com."""\nNOTE = "OpenAI and Anthropic are vendors"',
     "a comment": "# import openai, then call https://api.openai.com\nx = 1",

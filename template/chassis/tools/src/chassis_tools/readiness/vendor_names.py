@@ -16,7 +16,7 @@ haystack haystack_integrations instructor langchain langgraph litellm llama_inde
 marvin mem0 mirascope openai_agents outlines portkey_ai promptflow semantic_kernel smolagents strands txtai vanna
 """
 UNGUARDED = """
-chassis.guard chassis.wiring pydantic_ai.direct pydantic_ai.embeddings pydantic_ai.gateway
+chassis.guard chassis.wiring pydantic_ai.embeddings pydantic_ai.gateway
 pydantic_ai.models.infer_model pydantic_ai.providers pydantic_ai.realtime
 """
 SDKS = frozenset(f"{VENDOR_SDKS} {WRAPPERS} {UNGUARDED}".split())
