@@ -1,7 +1,9 @@
 """`chassis serve` as a process: start, shutdown and development keys."""
 
 import asyncio
+import gc
 import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +16,29 @@ from chassis.errors import ConfigError
 from chassis.store.api_keys import DEVELOPMENT_CALLER, ApiKeys
 from chassis.store.opening import open_database
 from chassis.telemetry.spans import TRACES_FILE, SpanStore
+from chassis.web.server import listen, spare_garbage_collector
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])  # noqa: S104 - only for a moment
+def test_responses_are_sent_without_delay(host: str) -> None:
+    """Nagle's algorithm is off, or a body would wait 40 ms for the client to confirm the headers."""
+    with listen(host, 0) as listener, socket.create_connection(listener.getsockname()[:2]):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_garbage_collector_spares_what_is_there_at_the_start() -> None:
+    """It reads neither modules nor types again, and runs less often for what calls leave behind."""
+    thresholds = gc.get_threshold()
+    try:
+        spare_garbage_collector()
+        frozen, raised = gc.get_freeze_count(), gc.get_threshold()
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
+    assert frozen > len(sys.modules)
+    assert raised > thresholds
 
 
 @pytest.mark.slow
