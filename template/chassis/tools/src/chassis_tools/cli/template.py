@@ -91,12 +91,17 @@ def adopt() -> None:
     result = adopt_chassis(Path.cwd())
     for path in result.kept_paths:
         typer.echo(f"{path} stays yours; updates do not touch it")
+    for title, overlaps in (("Change first:", result.clashes), ("Files that affect each other:", result.overlaps)):
+        if overlaps:
+            typer.echo(f"\n{title}\n")
+            typer.echo("\n".join(f"    {each.file}: {each.effect}. {each.remedy}" for each in overlaps))
     for missing in result.missing:
         typer.echo(f"\nAdd to {missing.file}:\n")
         typer.echo("\n".join(f"    {line}".rstrip() for line in missing.lines.splitlines()))
-    typer.echo(
-        f"\nThen run: {result.next_command}" if result.missing else f"Nothing is missing. Run: {result.next_command}"
-    )
+    if result.clashes or result.missing:
+        typer.echo("\nThen run this again, until nothing is missing: make -f chassis/tasks.mk adopt")
+    else:
+        typer.echo(f"\nNothing is missing. Run: {result.next_command}")
 
 
 def _print(output: dict[str, Any] | Iterator[str]) -> None:

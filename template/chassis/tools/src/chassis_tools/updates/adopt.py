@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,14 +13,19 @@ from chassis_tools.governance.derived_files import DERIVED_FILES, is_hand_writte
 from chassis_tools.updates.copier import ANSWERS_FILE, AnswersFile, load_answers_file
 from chassis_tools.updates.git import git, git_list
 from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, find_drift
+from chassis_tools.updates.precedence import Overlap, find_overlaps
 from chassis_tools.updates.python_settings import (
     IMPORT_FOLDERS,
     PYPROJECT,
+    RUNTIME,
     TEAM_FOLDERS,
     has_own_lint_rules,
     missing_settings,
+    other_pytest_file,
+    read_toml,
     toml_list,
 )
+from chassis_tools.updates.requirements import check_python, clashing_requirements
 from chassis_tools.updates.template_repository import cloned_template
 
 CODE_SUFFIXES = (".py", ".pyi", ".ipynb")
@@ -28,7 +34,15 @@ TASKS = "chassis/tasks.mk"
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 """In the order in which make looks for them; it reads the first one that exists."""
 MAKE_TARGETS = re.compile(r"^(\w[\w ./-]*?)\s*:(?!=)", re.MULTILINE)
+MAKE_SPECIALS = re.compile(r"^(?:export\s+)?(\.ONESHELL|\.RECIPEPREFIX)\b", re.MULTILINE)
+"""Settings of a Makefile that would change how the targets of the chassis run."""
 HOOKS = ".pre-commit-config.yaml"
+LOCK_FILE = "uv.lock"
+ZIZMOR_FILE = ".github/zizmor.yml"
+WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
+TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
+PYTEST_TABLE = re.compile(r"\n\[tool\.pytest\.ini_options\]\n(?:[^\[\n].*\n)+")
+MOVED_FROM_POETRY = ("name", "version", "description", "authors", "readme")
 IGNORED = {".env": ".env", "var/": "var/state.db", ".venv/": ".venv/bin", "__pycache__/": "src/__pycache__/task.pyc"}
 """Entries that `.gitignore` needs, each with a path that it must cover: secrets, state, packages, bytecode."""
 
@@ -52,11 +66,15 @@ class AdoptionResult:
 
     Args:
         kept_paths: Chassis paths where the team had a file first, which stays.
+        clashes: What has to change before anything can be installed.
+        overlaps: Files that change the effect of others.
         missing: What is left to write.
         next_command: The command that installs everything and runs the checks.
     """
 
     kept_paths: tuple[str, ...]
+    clashes: tuple[Overlap, ...]
+    overlaps: tuple[Overlap, ...]
     missing: tuple[MissingLines, ...]
     next_command: str
 
@@ -65,18 +83,26 @@ def adopt_chassis(root: Path) -> AdoptionResult:
     """Record which files stay the team's, and return what is missing. No file that is tracked by git is changed.
 
     Raises:
-        ConfigError: Copier has not run, the repository has no commit, the template cannot be reached, or a file cannot
-            be read.
+        ConfigError: Copier has not run, the repository has no commit, the template cannot be reached, a file cannot be
+            read, or the project's requirements and those of the chassis cannot be met together.
     """
     answers_file = load_answers_file(root)
     existing = _committed_paths(root)
+    check_python(root, read_toml(root, PYPROJECT))
     kept_paths = _kept_paths(root, answers_file)
     _record_kept_paths(root, kept_paths)
     code = _existing_code(root, existing)
     if PYPROJECT not in existing:
-        _exclude_existing_code(root, code)
-    missing = tuple(missing_lines(root, answers_file.answers, code, kept_paths))
-    return AdoptionResult(kept_paths, missing, _next_command(root, answers_file.answers))
+        _adapt_new_settings(root, code, existing)
+    missing = (
+        *missing_lines(root, answers_file.answers, code, kept_paths),
+        *_known_findings(root, existing),
+    )
+    clashes = tuple(_clashes(root))
+    if not (missing or clashes or (root / LOCK_FILE).exists()):
+        _check_resolution(root)
+    overlaps = tuple(find_overlaps(root, existing, kept_paths, answers_file.forge))
+    return AdoptionResult(kept_paths, clashes, overlaps, missing, _next_command(root, answers_file.answers))
 
 
 def missing_lines(
@@ -154,8 +180,8 @@ def _existing_code(root: Path, existing: set[str]) -> list[str]:
     return sorted(covering)
 
 
-def _exclude_existing_code(root: Path, code: list[str]) -> None:
-    """In a new `pyproject.toml`, exclude existing code from linting and type checking, and let tests import it."""
+def _adapt_new_settings(root: Path, code: list[str], existing: Collection[str]) -> None:
+    """In a new `pyproject.toml`, exclude existing code from linting and type checking, and keep its tests running."""
     file = root / PYPROJECT
     text = file.read_text(encoding="utf-8")
     unlisted = "".join(f"{json.dumps(path)}, " for path in code if json.dumps(path) not in text)
@@ -164,10 +190,70 @@ def _exclude_existing_code(root: Path, code: list[str]) -> None:
     include = f"[tool.ty.src]\ninclude = {toml_list(TEAM_FOLDERS)}\n"
     if typed and f"{include}exclude" not in text:
         text = text.replace(include, f"{include}exclude = {toml_list(typed)}\n")
-    if "pythonpath" not in text:
-        testpaths = 'testpaths = ["tests"]\n'
-        text = text.replace(testpaths, f"{testpaths}pythonpath = {toml_list(IMPORT_FOLDERS)}\n")
+    if other_pytest_file(root):
+        text = PYTEST_TABLE.sub("", text)
+    elif "pythonpath" not in text:
+        # Without the strict options, because existing tests may use markers that are not registered.
+        testpaths = toml_list(["tests", *_test_paths(existing)])
+        settings = f'testpaths = {testpaths}\npythonpath = {toml_list(IMPORT_FOLDERS)}\naddopts = ["-q"]\n'
+        text = PYTEST_TABLE.sub(f"\n[tool.pytest.ini_options]\n{settings}", text)
     file.write_text(text, encoding="utf-8")
+
+
+def _test_paths(existing: Collection[str]) -> list[str]:
+    """Return the folders outside `tests` that hold tests, and the tests in the root."""
+    tests = [PurePosixPath(path) for path in existing if TEST_FILE.search(path) and not path.startswith("tests/")]
+    folders = {str(path.parent) if path.parent.name else str(path) for path in tests}
+    return sorted(folder for folder in folders if not folders & {str(each) for each in PurePosixPath(folder).parents})
+
+
+def _clashes(root: Path) -> Iterator[Overlap]:
+    content = read_toml(root, PYPROJECT)
+    for file, requirement, needed in clashing_requirements(root, content):
+        effect = f"{requirement} excludes what the chassis needs, {needed}"
+        yield Overlap(file, effect, "Allow a version that fits both")
+    poetry = content.get("tool", {}).get("poetry", {})
+    moved = [key for key in MOVED_FROM_POETRY if key in poetry]
+    if set(poetry.get("dependencies", {})) - {RUNTIME}:
+        moved.append("dependencies")
+    if "project" in content and moved:
+        effect = f"[tool.poetry] still has {', '.join(moved)}, which [project] has now"
+        yield Overlap(PYPROJECT, effect, "Delete them there")
+
+
+def _check_resolution(root: Path) -> None:
+    """Check that versions exist which meet the requirements of the project and of the chassis.
+
+    Raises:
+        ConfigError: There are none, or the package index cannot be reached. The error has uv's explanation.
+    """
+    done = _run_uv(root, "lock", "--dry-run", "--quiet")
+    if done.returncode:
+        reason = " ".join(re.sub(r"[×╰─▶│]|^\s*error:", " ", done.stderr).split()).removesuffix(".")
+        raise ConfigError(PYPROJECT, f"its requirements cannot be met: {reason}", "Loosen a requirement of yours")
+
+
+def _known_findings(root: Path, existing: Collection[str]) -> Iterator[MissingLines]:
+    """Return the settings with which zizmor, the linter of workflows, accepts those that existed before as they are."""
+    workflows = sorted(path for path in existing if WORKFLOW.fullmatch(path) and (root / path).is_file())
+    if not workflows:
+        return
+    version = re.search(r"^zizmor==\S+", (root / "chassis/tested.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    command = (version[0] if version else "zizmor", "--offline", "--quiet", "--format", "json-v1", *workflows)
+    done = _run_uv(root, "tool", "run", "--quiet", *command)
+    files: dict[str, set[str]] = {}
+    for finding in json.loads(done.stdout) if done.stdout.startswith("[") else ():
+        for location in finding["locations"]:
+            path = location["symbolic"]["key"].get("Local", {}).get("verbatim_path", "")
+            files.setdefault(finding["ident"], set()).add(PurePosixPath(path).name)
+    if files:
+        rules = (f"  {rule}: {{ignore: [{', '.join(sorted(names))}]}}" for rule, names in sorted(files.items()))
+        yield MissingLines(ZIZMOR_FILE, "\n".join(("rules:", *rules)))
+
+
+def _run_uv(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["sh", "chassis/uv", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
 
 
 def _next_command(root: Path, answers: Mapping[str, Any]) -> str:
@@ -191,8 +277,10 @@ def _missing_make_lines(root: Path) -> Iterator[str]:
     duplicates = _target_names(text) & _target_names(_read_ascii(root / TASKS))
     if duplicates:
         yield f"# rename your targets {', '.join(sorted(duplicates))}, because the chassis has targets of these names"
+    if specials := sorted(set(MAKE_SPECIALS.findall(text))):
+        yield f"# remove {', '.join(specials)}, because the targets of the chassis do not work with it"
     if not re.search(rf"^-?include\s.*{re.escape(TASKS)}", text, re.MULTILINE):
-        yield f"include {TASKS}"
+        yield f"include {TASKS}  # as the last line, so that your first target remains the default"
 
 
 def _target_names(makefile: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Finds what `pyproject.toml`, `ruff.toml` and `pytest.ini` of an existing repository lack to work with the chassis."""
+"""Finds what `pyproject.toml` of an existing repository, and files that tools read instead of it, lack."""
 
 import configparser
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.errors import ConfigError
+from chassis_tools.updates.requirements import Table, from_poetry, poetry_specifier
 
 PYPROJECT = "pyproject.toml"
 RUNTIME, TOOLS = "ai-service-chassis", "ai-service-chassis-tools"
@@ -16,14 +17,14 @@ WORKSPACE_MEMBERS = ("chassis", "chassis/tools")
 """The folders of the two packages."""
 RUFF_FILES = (".ruff.toml", "ruff.toml")
 """If one of these exists, ruff reads it instead of `pyproject.toml`."""
-PYTEST_FILE = "pytest.ini"
-"""If it exists, pytest reads it instead of `pyproject.toml`."""
+PYTEST_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
+"""If one of these exists, pytest reads it instead of `pyproject.toml`."""
+PYTEST_SECTIONS = {"tox.ini": "pytest", "setup.cfg": "tool:pytest"}
+"""Files that pytest reads if `pyproject.toml` says nothing about it, with the name of its section there."""
 TEAM_FOLDERS = ("evals", "src", "tests")
 IMPORT_FOLDERS = (".", "src")
 """The folders that tests import from; the root is included so that a script there need not become a package first."""
 MORE_ENTRIES = "  # more entries of the list"
-
-type Table = Mapping[str, Any]
 
 
 def missing_settings(root: Path, answers: Mapping[str, Any], code: Collection[str]) -> dict[str, str]:
@@ -37,25 +38,37 @@ def missing_settings(root: Path, answers: Mapping[str, Any], code: Collection[st
     Raises:
         ConfigError: A file cannot be read.
     """
-    content = _read_toml(root, PYPROJECT)
+    content = read_toml(root, PYPROJECT)
     tool: Table = content.get("tool", {})
     lines: dict[str, list[str]] = {PYPROJECT: [*_package_lines(content, answers), *_type_checker_lines(tool, code)]}
     ruff_file = next((name for name in RUFF_FILES if (root / name).is_file()), None)
     excluded = toml_list((*code, "chassis", "*.md"))
     if ruff_file is None:
         lines[PYPROJECT] += _ruff_lines(tool, excluded)
-    elif not _excludes_chassis(_read_toml(root, ruff_file)):
+    elif not _excludes_chassis(read_toml(root, ruff_file)):
         lines[ruff_file] = [f"extend-exclude = {excluded}{MORE_ENTRIES}"]
-    if not (root / PYTEST_FILE).is_file():
+    pytest_file = other_pytest_file(root)
+    if pytest_file is None or (pytest_file in PYTEST_SECTIONS and "pytest" in tool):
         lines[PYPROJECT] += _pytest_lines(tool)
-    elif not set(IMPORT_FOLDERS) <= _pythonpath_of(root / PYTEST_FILE):
-        lines[PYTEST_FILE] = [f"pythonpath = {' '.join(IMPORT_FOLDERS)}"]
+    else:
+        lines[pytest_file] = list(_pytest_file_lines(root / pytest_file))
     return {file: "\n".join(missing) for file, missing in lines.items() if missing}
+
+
+def other_pytest_file(root: Path) -> str | None:
+    """Return the file from which pytest takes its settings unless `pyproject.toml` has some, or None.
+
+    Raises:
+        ConfigError: A file cannot be read.
+    """
+    files = (name for name in PYTEST_FILES if (root / name).is_file())
+    sections = (name for name, section in PYTEST_SECTIONS.items() if _read_ini(root / name).has_section(section))
+    return next(files, None) or next(sections, None)
 
 
 def has_own_lint_rules(root: Path) -> bool:
     """Return whether the repository configures ruff without extending the rules of the chassis."""
-    ruff: Table = _read_toml(root, PYPROJECT).get("tool", {}).get("ruff", {})
+    ruff: Table = read_toml(root, PYPROJECT).get("tool", {}).get("ruff", {})
     return any((root / name).is_file() for name in RUFF_FILES) or (bool(ruff) and "extend" not in ruff)
 
 
@@ -64,7 +77,7 @@ def toml_list(values: Iterable[str]) -> str:
     return f"[{', '.join(map(json.dumps, values))}]"
 
 
-def _read_toml(root: Path, name: str) -> Table:
+def read_toml(root: Path, name: str) -> Table:
     """Return the content of a TOML file; empty if there is none."""
     file = root / name
     try:
@@ -81,21 +94,47 @@ def _package_lines(content: Table, answers: Mapping[str, Any]) -> Iterator[str]:
     if "chassis" not in tool:
         task = f"{name.replace('-', '_')}.task:TASK"
         yield f'[tool.chassis]\ntask = "{task}"\nforge = "{answers.get("forge", "github")}"\n'
+    poetry: Table = tool.get("poetry", {})
     if "project" not in content:
-        python = answers.get("python_version", "3.12")
-        yield (
-            f'[project]\nname = "{name}"\nversion = "0.1.0"\nrequires-python = ">={python}"\n'
-            f'dependencies = ["{runtime}"]\n'
-        )
+        yield _project_lines(poetry, name, runtime, str(answers.get("python_version", "3.12")))
     elif not _requires_chassis(content["project"].get("dependencies", [])):
         yield f'[project]\ndependencies = ["{runtime}"]{MORE_ENTRIES}\n'
     if not _requires_chassis(content.get("dependency-groups", {}).get("dev", [])):
         yield f'[dependency-groups]\ndev = ["{TOOLS}[dev]"]{MORE_ENTRIES}\n'
     if not set(WORKSPACE_MEMBERS) <= set(uv.get("workspace", {}).get("members", [])):
         yield f"[tool.uv.workspace]\nmembers = {toml_list(WORKSPACE_MEMBERS)}\n"
-    sources = [f"{name} = {{ workspace = true }}\n" for name in (RUNTIME, TOOLS) if name not in uv.get("sources", {})]
+    sources = [f"{name} = {{ workspace = true }}" for name in (RUNTIME, TOOLS) if name not in uv.get("sources", {})]
+    if "project" not in content:
+        sources += [source for _, source in _translated(poetry) if source]
     if sources:
-        yield "[tool.uv.sources]\n" + "".join(sources)
+        yield "[tool.uv.sources]\n" + "\n".join(sources) + "\n"
+    if poetry:
+        yield from _poetry_lines(poetry)
+
+
+def _project_lines(poetry: Table, name: str, runtime: str, python: str) -> str:
+    """Return a `[project]`; what `[tool.poetry]` says is taken over, because uv does not read it."""
+    supported = poetry_specifier(str(poetry.get("dependencies", {}).get("python", ""))) or f">={python}"
+    requirements = [requirement for requirement, _ in _translated(poetry)]
+    name, version = json.dumps(poetry.get("name", name)), json.dumps(poetry.get("version", "0.1.0"))
+    return (
+        f"[project]\nname = {name}\nversion = {version}\nrequires-python = {json.dumps(supported)}\n"
+        f"dependencies = {toml_list([*requirements, runtime])}\n"
+    )
+
+
+def _translated(poetry: Table) -> Iterator[tuple[str, str | None]]:
+    for name, constraint in poetry.get("dependencies", {}).items():
+        if name not in {"python", RUNTIME}:
+            yield from_poetry(name, constraint)
+
+
+def _poetry_lines(poetry: Table) -> Iterator[str]:
+    """Yield where Poetry finds the packages of the chassis, which are on no index."""
+    if RUNTIME not in poetry.get("dependencies", {}):
+        yield f'[tool.poetry.dependencies]\n{RUNTIME} = {{ path = "chassis", develop = true }}\n'
+    if TOOLS not in poetry.get("group", {}).get("dev", {}).get("dependencies", {}):
+        yield f'[tool.poetry.group.dev.dependencies]\n{TOOLS} = {{ path = "chassis/tools", develop = true }}\n'
 
 
 def _requires_chassis(requirements: Iterable[Any]) -> bool:
@@ -122,16 +161,45 @@ def _excludes_chassis(ruff: Table) -> bool:
 
 
 def _pytest_lines(tool: Table) -> Iterator[str]:
+    pytest: Table = tool.get("pytest", {})
+    pytest = pytest.get("ini_options", pytest)
+    more = [
+        f"{key} = {toml_list(entries)}{MORE_ENTRIES}"
+        for key, entries in _missing_entries(pytest.get("pythonpath", []), pytest.get("testpaths"))
+    ]
     if "pytest" not in tool:
         yield f'[tool.pytest.ini_options]\ntestpaths = ["tests"]\npythonpath = {toml_list(IMPORT_FOLDERS)}\n'
-    elif not set(IMPORT_FOLDERS) <= set(tool["pytest"].get("ini_options", tool["pytest"]).get("pythonpath", [])):
-        yield f"[tool.pytest.ini_options]\npythonpath = {toml_list(IMPORT_FOLDERS)}{MORE_ENTRIES}\n"
+    elif more:
+        yield "[tool.pytest.ini_options]\n" + "\n".join(more)
 
 
-def _pythonpath_of(ini: Path) -> set[str]:
+def _pytest_file_lines(file: Path) -> Iterator[str]:
+    if file.suffix == ".toml":
+        settings = read_toml(file.parent, file.name).get("pytest", {})
+        show, more = toml_list, MORE_ENTRIES
+    else:
+        parser = _read_ini(file)
+        section = PYTEST_SECTIONS.get(file.name, "pytest")
+        keys = ("pythonpath", "testpaths")
+        settings = {key: parser.get(section, key).split() for key in keys if parser.has_option(section, key)}
+        show, more = " ".join, "  # in the section of pytest; more entries, if the key exists"
+    for key, entries in _missing_entries(settings.get("pythonpath", []), settings.get("testpaths")):
+        yield f"{key} = {show(entries)}{more}"
+
+
+def _missing_entries(pythonpath: Collection[str], testpaths: Collection[str] | None) -> Iterator[tuple[str, list[str]]]:
+    """Yield the entries without which pytest cannot import the task, or does not find its tests."""
+    if folders := [folder for folder in IMPORT_FOLDERS if folder not in pythonpath]:
+        yield "pythonpath", folders
+    if testpaths and not {"tests", "."} & {path.strip("/") for path in testpaths}:
+        yield "testpaths", ["tests"]
+
+
+def _read_ini(file: Path) -> configparser.ConfigParser:
+    """Return the content of an INI file; empty if there is none."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read(ini, encoding="utf-8")
+        parser.read(file, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise ConfigError(ini.name, f"not valid ({error})", "Fix it, then try again") from None
-    return set(parser.get("pytest", "pythonpath", fallback="").split())
+        raise ConfigError(file.name, f"not valid ({error})", "Fix it, then try again") from None
+    return parser
