@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from chassis_tools.updates.git import git_list
+from chassis_tools.updates.git import git
 
 COMPOSE_FILES = ("compose.yml", "docker-compose.yaml", "docker-compose.yml")
 """Names under which Compose looks for its file if there is no compose.yaml."""
@@ -209,8 +209,8 @@ def _dependabot(present: Collection[str]) -> Iterator[Overlap]:
 
 
 def _default_branch(root: Path) -> Iterator[Overlap]:
-    head = next(iter(git_list(root, "for-each-ref", "--format=%(symref:lstrip=3)", "refs/remotes/origin/HEAD")), "")
-    branches = set(git_list(root, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads"))
+    head = git(root, "for-each-ref", "--format=%(symref:lstrip=3)", "refs/remotes/origin/HEAD").strip()
+    branches = set(git(root, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split())
     if head and head not in MAIN_BRANCHES:
         branch = head
     elif head or branches & set(MAIN_BRANCHES):
