@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from adopt_steps import add_printed_lines, printed_lines
-from answer_sets import ROOT
+from adopt_steps import add_printed_lines, commands_of_the_page, printed_lines
 from chassis.config.project import find_project
 from cli_runner import run
 from copier import run_update
@@ -17,16 +16,17 @@ from shell import Shell, clean_environment
 from template_releases import append_line, tag_release, template_repository
 
 pytestmark = pytest.mark.slow
-PAGE = ROOT / "docs/how-to/adopt.md"
-ANSWERS = {"shape": "blank", "service_name": "acme-triage"}
 EXPECTED = {
     "proof-of-concept": ((), ()),
     "cookiecutter": ((), ("Makefile", ".gitignore")),
     "workflows": (
         (".github/workflows/check.yml", ".pre-commit-config.yaml", "Dockerfile"),
-        ("pyproject.toml", "ownership.toml", ".pre-commit-config.yaml", ".gitignore"),
+        ("pyproject.toml", "ownership.toml", ".pre-commit-config.yaml", ".gitignore", ".github/zizmor.yml"),
     ),
-    "everything": ((".pre-commit-config.yaml",), ("pyproject.toml", "Makefile", ".pre-commit-config.yaml")),
+    "everything": (
+        (".pre-commit-config.yaml",),
+        ("pyproject.toml", "Makefile", ".pre-commit-config.yaml", ".github/zizmor.yml"),
+    ),
 }
 """For each kind of repository, the chassis paths that stay the team's, and the files that lack lines."""
 IMPORTS = {"everything": "from triage.core.classify import looks_urgent"}
@@ -42,19 +42,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         append_line(source / "template" / path, "# of the next release")
     tag_release(source, "1.1.0")
     return source
-
-
-def commands_of_the_page(source: Path) -> list[str]:
-    """Return the commands of the how-to page, with answers to all questions, for a release that is not the newest."""
-    answers = " ".join(f"--data {name}={value}" for name, value in ANSWERS.items())
-    commands = re.findall(r"^\$ (.*)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    copier = f"{sys.executable} -m copier"
-    return [
-        command.replace("uvx copier copy", f"{copier} copy --defaults --quiet --vcs-ref 1.0.0 {answers}").replace(
-            "<this repository>", str(source)
-        )
-        for command in commands
-    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)

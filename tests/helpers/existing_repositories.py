@@ -98,46 +98,46 @@ WORKFLOW = "name: {}\non: push\njobs: {{}}\n"
 
 def _proof_of_concept(root: Path) -> None:
     """Write a script that calls a vendor's SDK, a demo page, and one test."""
-    _write(root, "app.py", APP)
-    _write(root, "page.py", PAGE)
-    _write(root, "tests/test_app.py", TEST.format("app"))
-    _write(root, "requirements.txt", "openai\nstreamlit\n")
-    _write(root, "README.md", "# Triage\n")
+    write_file(root, "app.py", APP)
+    write_file(root, "page.py", PAGE)
+    write_file(root, "tests/test_app.py", TEST.format("app"))
+    write_file(root, "requirements.txt", "openai\nstreamlit\n")
+    write_file(root, "README.md", "# Triage\n")
 
 
 def _from_cookiecutter(root: Path) -> None:
     """Write the same in a repository that cruft updates, with files of another generator."""
     _proof_of_concept(root)
-    _write(root, ".cruft.json", '{"template": "https://git.example/cookiecutter-data", "commit": "0f1e2d"}\n')
-    _write(root, "Makefile", "train:\n\techo train\n")
-    _write(root, ".gitignore", "*.pyc\n/data/\n")
-    _write(root, "setup.cfg", "[flake8]\nmax-line-length = 88\n")
-    _write(root, "notebooks/first.ipynb", "{}\n")
+    write_file(root, ".cruft.json", '{"template": "https://git.example/cookiecutter-data", "commit": "0f1e2d"}\n')
+    write_file(root, "Makefile", "train:\n\techo train\n")
+    write_file(root, ".gitignore", "*.pyc\n/data/\n")
+    write_file(root, "setup.cfg", "[flake8]\nmax-line-length = 88\n")
+    write_file(root, "notebooks/first.ipynb", "{}\n")
 
 
 def _with_workflows(root: Path) -> None:
     """Write a repository with its own pyproject.toml, workflows, hooks and image, some at paths of chassis files."""
     _proof_of_concept(root)
-    _write(root, "pyproject.toml", PYPROJECT)
-    _write(root, ".github/workflows/check.yml", WORKFLOW.format("our check"))
-    _write(root, ".github/workflows/deploy.yml", WORKFLOW.format("deploy"))
-    _write(root, ".github/CODEOWNERS", "* @acme/triage\n")
-    _write(root, ".pre-commit-config.yaml", "repos: []\n")
-    _write(root, "Dockerfile", "FROM scratch\n")
-    _write(root, ".gitignore", ".env\n.venv/\nvar/\n")
+    write_file(root, "pyproject.toml", PYPROJECT)
+    write_file(root, ".github/workflows/check.yml", WORKFLOW.format("our check"))
+    write_file(root, ".github/workflows/deploy.yml", WORKFLOW.format("deploy"))
+    write_file(root, ".github/CODEOWNERS", "* @acme/triage\n")
+    write_file(root, ".pre-commit-config.yaml", "repos: []\n")
+    write_file(root, "Dockerfile", "FROM scratch\n")
+    write_file(root, ".gitignore", ".env\n.venv/\nvar/\n")
 
 
 def _with_everything(root: Path) -> None:
     """Write a package with rules, targets and hooks that conflict with the chassis, and a README in Latin-1."""
-    _write(root, "src/triage/__init__.py", "__version__ = '0.3'\n")
-    _write(root, "src/triage/core/__init__.py", "")
-    _write(root, "src/triage/core/classify.py", APP)
-    _write(root, "scripts/run.py", "print( 'hi' )\n")
-    _write(root, "tests/test_app.py", TEST.format("triage.core.classify"))
-    _write(root, "pyproject.toml", SETUPTOOLS)
-    _write(root, "Makefile", MAKEFILE)
-    _write(root, ".pre-commit-config.yaml", HOOKS)
-    _write(root, ".github/workflows/ci.yml", WORKFLOW.format("ci"))
+    write_file(root, "src/triage/__init__.py", "__version__ = '0.3'\n")
+    write_file(root, "src/triage/core/__init__.py", "")
+    write_file(root, "src/triage/core/classify.py", APP)
+    write_file(root, "scripts/run.py", "print( 'hi' )\n")
+    write_file(root, "tests/test_app.py", TEST.format("triage.core.classify"))
+    write_file(root, "pyproject.toml", SETUPTOOLS)
+    write_file(root, "Makefile", MAKEFILE)
+    write_file(root, ".pre-commit-config.yaml", HOOKS)
+    write_file(root, ".github/workflows/ci.yml", WORKFLOW.format("ci"))
     (root / "README.md").write_bytes("# Triage für München\n".encode("latin-1"))
 
 
@@ -160,6 +160,7 @@ def existing_repository(kind: str, root: Path) -> Path:
     return root
 
 
-def _write(root: Path, path: str, text: str) -> None:
+def write_file(root: Path, path: str, text: str) -> None:
+    """Write a file and the folders above it."""
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).write_text(text.lstrip("\n"), encoding="utf-8")

@@ -114,7 +114,9 @@ def _package_lines(content: Table, answers: Mapping[str, Any]) -> Iterator[str]:
 
 def _project_lines(poetry: Table, name: str, runtime: str, python: str) -> str:
     """Return a `[project]`; what `[tool.poetry]` says is taken over, because uv does not read it."""
-    supported = poetry_specifier(str(poetry.get("dependencies", {}).get("python", ""))) or f">={python}"
+    # Poetry refuses a lower bound below that of a dependency, here of the chassis.
+    parts = poetry_specifier(str(poetry.get("dependencies", {}).get("python", ""))).split(",")
+    supported = ",".join([f">={python}", *(part for part in parts if part and not part.startswith(">"))])
     requirements = [requirement for requirement, _ in _translated(poetry)]
     name, version = json.dumps(poetry.get("name", name)), json.dumps(poetry.get("version", "0.1.0"))
     return (

@@ -30,14 +30,14 @@ def check_python(root: Path, content: Table) -> None:
         ConfigError: It does not. The error names the line.
     """
     supported = SpecifierSet(str(_chassis_project(root, "chassis")["requires-python"]))
-    for where, specifier in _python_lines(root, content):
+    for where, written, specifier in _python_lines(root, content):
         try:
             allowed = SpecifierSet(specifier)
         except InvalidSpecifier:
             continue  # uv reports it with the line
         versions = (f"3.{minor}.{patch}" for minor in range(NEWEST_MINOR) for patch in (0, 1, 99))
         if not any(version in allowed and version in supported for version in versions):
-            problem = f"{specifier!r} allows no Python that the chassis supports, which is {supported}"
+            problem = f"{written!r} allows no Python that the chassis supports, which is {supported}"
             raise ConfigError(where, problem, f"Move the project to Python {supported} first, then try again")
 
 
@@ -99,15 +99,17 @@ def _poetry_part(part: str) -> str:
     return f">={release}{suffix},<{'.'.join(map(str, upper))}"
 
 
-def _python_lines(root: Path, content: Table) -> Iterator[tuple[str, str]]:
+def _python_lines(root: Path, content: Table) -> Iterator[tuple[str, str, str]]:
+    """Yield where a version of Python is required, what is written there, and that as a standard specifier."""
     if specifier := content.get("project", {}).get("requires-python"):
-        yield "pyproject.toml: project.requires-python", str(specifier)
+        yield "pyproject.toml: project.requires-python", str(specifier), str(specifier)
     poetry = content.get("tool", {}).get("poetry", {}).get("dependencies", {})
     if "python" in poetry:
-        yield "pyproject.toml: tool.poetry.dependencies.python", poetry_specifier(str(poetry["python"]))
+        written = str(poetry["python"])
+        yield "pyproject.toml: tool.poetry.dependencies.python", written, poetry_specifier(written)
     file = root / ".python-version"
     if file.is_file() and (match := re.search(r"^\s*(\d+\.\d+)", file.read_text(encoding="utf-8", errors="replace"))):
-        yield ".python-version", f"=={match[1]}.*"
+        yield ".python-version", match[1], f"=={match[1]}.*"
 
 
 def _team_requirements(root: Path, content: Table) -> Iterator[tuple[str, Requirement]]:
