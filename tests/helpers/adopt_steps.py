@@ -45,7 +45,7 @@ def add_printed_lines(project: Path, output: str) -> None:
             case "pyproject.toml":
                 for table in lines.split("\n\n"):
                     _merge_table(project / file, table)
-            case "setup.cfg" | "tox.ini":
+            case "setup.cfg" | "tox.ini" | "pytest.ini":
                 _add_to_pytest_section(project / file, lines)
             case _:
                 (project / file).touch()
@@ -70,14 +70,11 @@ def _delete_from_poetry(pyproject: Path, keys: list[str]) -> None:
 
 
 def _add_to_pytest_section(file: Path, lines: str) -> None:
+    header, *settings = lines.splitlines()
     text = file.read_text(encoding="utf-8")
-    for line in lines.splitlines():
-        key, _, value = line.partition("  #")[0].partition(" = ")
-        if re.search(rf"^{key} =", text, re.MULTILINE):
-            text = re.sub(rf"^({key} =.*)", rf"\1 {value}", text, count=1, flags=re.MULTILINE)
-        else:
-            text = re.sub(r"^(\[(?:tool:)?pytest\])", rf"\1\n{key} = {value}", text, count=1, flags=re.MULTILINE)
-    file.write_text(text, encoding="utf-8")
+    for setting in settings:
+        text = re.sub(rf"^{setting.partition(' = ')[0]} =.*\n", "", text, flags=re.MULTILINE)
+    file.write_text(text.replace(f"{header}\n", "\n".join((header, *settings, ""))), encoding="utf-8")
 
 
 def _rename_targets(makefile: Path, lines: str) -> None:

@@ -70,7 +70,7 @@ def test_files_that_tools_read_instead(tmp_path: Path) -> None:
     root = repository(tmp_path, pyproject_toml=bare, ruff_toml="line-length = 79\n", pytest_ini="[pytest]\n")
     assert missing_settings(root, ANSWERS, ()) == {
         "ruff.toml": 'extend-exclude = ["chassis", "*.md"]  # more entries of the list',
-        "pytest.ini": "pythonpath = . src",
+        "pytest.ini": "[pytest]\npythonpath = . src",
     }
     assert has_own_lint_rules(root)
     (root / "ruff.toml").write_text('exclude = ["chassis"]\n', encoding="utf-8")
@@ -94,7 +94,7 @@ def test_conflicting_targets_and_hooks(tmp_path: Path) -> None:
     assert missing() == [
         (
             "makefile: # rename your targets check, test, because the chassis has targets of these names\n"
-            "include chassis/tasks.mk"
+            "include chassis/tasks.mk  # as the last line, so that your first target remains the default"
         ),
         ".pre-commit-config.yaml: exclude: ^chassis/  # at the top level, so that no hook changes the chassis",
     ]

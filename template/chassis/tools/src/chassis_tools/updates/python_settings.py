@@ -165,34 +165,33 @@ def _excludes_chassis(ruff: Table) -> bool:
 def _pytest_lines(tool: Table) -> Iterator[str]:
     pytest: Table = tool.get("pytest", {})
     pytest = pytest.get("ini_options", pytest)
-    more = [
-        f"{key} = {toml_list(entries)}{MORE_ENTRIES}"
-        for key, entries in _missing_entries(pytest.get("pythonpath", []), pytest.get("testpaths"))
-    ]
+    more = [f"{key} = {toml_list(entries)}{MORE_ENTRIES}" for key, entries in _missing_in(pytest)]
     if "pytest" not in tool:
         yield f'[tool.pytest.ini_options]\ntestpaths = ["tests"]\npythonpath = {toml_list(IMPORT_FOLDERS)}\n'
     elif more:
-        yield "[tool.pytest.ini_options]\n" + "\n".join(more)
+        yield "[tool.pytest.ini_options]\n" + "\n".join(more) + "\n"
 
 
 def _pytest_file_lines(file: Path) -> Iterator[str]:
+    """Yield the section of pytest with the keys that lack entries; in an INI file with their complete values."""
+    section = PYTEST_SECTIONS.get(file.name, "pytest")
     if file.suffix == ".toml":
         settings = read_toml(file.parent, file.name).get("pytest", {})
-        show, more = toml_list, MORE_ENTRIES
+        lines = [f"{key} = {toml_list(entries)}{MORE_ENTRIES}" for key, entries in _missing_in(settings)]
     else:
         parser = _read_ini(file)
-        section = PYTEST_SECTIONS.get(file.name, "pytest")
-        keys = ("pythonpath", "testpaths")
-        settings = {key: parser.get(section, key).split() for key in keys if parser.has_option(section, key)}
-        show, more = " ".join, "  # in the section of pytest; more entries, if the key exists"
-    for key, entries in _missing_entries(settings.get("pythonpath", []), settings.get("testpaths")):
-        yield f"{key} = {show(entries)}{more}"
+        keys = [key for key in ("pythonpath", "testpaths") if parser.has_option(section, key)]
+        settings = {key: parser.get(section, key).split() for key in keys}
+        lines = [f"{key} = {' '.join((*settings.get(key, ()), *entries))}" for key, entries in _missing_in(settings)]
+    if lines:
+        yield "\n".join((f"[{section}]", *lines))
 
 
-def _missing_entries(pythonpath: Collection[str], testpaths: Collection[str] | None) -> Iterator[tuple[str, list[str]]]:
+def _missing_in(settings: Table) -> Iterator[tuple[str, list[str]]]:
     """Yield the entries without which pytest cannot import the task, or does not find its tests."""
-    if folders := [folder for folder in IMPORT_FOLDERS if folder not in pythonpath]:
+    if folders := [folder for folder in IMPORT_FOLDERS if folder not in settings.get("pythonpath", [])]:
         yield "pythonpath", folders
+    testpaths = settings.get("testpaths")
     if testpaths and not {"tests", "."} & {path.strip("/") for path in testpaths}:
         yield "testpaths", ["tests"]
 
