@@ -21,6 +21,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 class Settings(BaseSettings):
     api_url: str = "http://127.0.0.1"
+    database_url: str = ""
+    openai_api_key: str = ""
     model_config = SettingsConfigDict(env_file=".env")
 """
 SETTINGS_TEST = """
@@ -74,9 +76,24 @@ packages = [{include = "triage"}]
 [tool.poetry.dependencies]
 python = "^3.12"
 idna = "^3.7"
+common = { path = "libs/common", develop = true }
 
 [tool.poetry.group.dev.dependencies]
 pytest = "*"
+
+[build-system]
+requires = ["poetry-core>=2"]
+build-backend = "poetry.core.masonry.api"
+"""
+COMMON = """
+[tool.poetry]
+name = "common"
+version = "0.1.0"
+description = "What the services of the monorepo share"
+authors = ["Someone <someone@example.com>"]
+
+[tool.poetry.dependencies]
+python = ">=3.9"
 
 [build-system]
 requires = ["poetry-core>=2"]
@@ -99,13 +116,11 @@ class AdoptionFixture:
         write: Writes its files.
         says: Parts of what `chassis adopt` prints the first time.
         branch: Its branch.
-        folder: Where the service is, from the root of the repository.
     """
 
     write: Callable[[Path], None]
     says: tuple[str, ...] = ()
     branch: str = "main"
-    folder: str = "."
 
 
 def _streamlit(root: Path) -> None:
@@ -153,10 +168,10 @@ def _workflows(root: Path) -> None:
 
 
 def _poetry(root: Path) -> None:
-    write_file(root, "README.md", "# Monorepo\n")
-    service = root / "services/triage"
-    write_file(service, "pyproject.toml", POETRY)
-    write_file(service, "triage/__init__.py", "")
+    write_file(root, "pyproject.toml", POETRY)
+    write_file(root, "triage/__init__.py", "")
+    write_file(root, "libs/common/pyproject.toml", COMMON)
+    write_file(root, "libs/common/common/__init__.py", "")
 
 
 def _makefile(root: Path) -> None:
@@ -199,7 +214,7 @@ FIXTURES = {
         branch="stable",
     ),
     "poetry-monorepo": AdoptionFixture(
-        _poetry, ('dependencies = ["idna>=3.7,<4", "ai-service-chassis"]',), folder="services/triage"
+        _poetry, ('dependencies = ["idna>=3.7,<4", "common", "ai-service-chassis"]', 'common = { path = "libs/common"')
     ),
     "own-makefile": AdoptionFixture(_makefile, ("rename your targets check, test",)),
     "python-3.11": AdoptionFixture(
@@ -210,11 +225,11 @@ FIXTURES = {
 
 
 def write_fixture(fixture: AdoptionFixture, root: Path) -> Path:
-    """Write a repository, commit it, and return the folder of the service."""
+    """Write a repository, commit it, and return it."""
     root.mkdir()
     fixture.write(root)
     git(root, "init", "--quiet", "--initial-branch", fixture.branch)
     git(root, "config", "user.name", "Test")
     git(root, "config", "user.email", "test@example.com")
     commit(root, "As it was")
-    return root / fixture.folder
+    return root
