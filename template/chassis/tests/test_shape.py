@@ -45,7 +45,7 @@ STEPS = {
 }
 LIMITS: dict[str, dict[str, float]] = {
     "files": {"chassis": 98, "chassis_tools": 66},
-    "lines": {"chassis": 11_300, "chassis_tools": 10_600},
+    "lines": {"chassis": 11_300, "chassis_tools": 11_000},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 110, "chassis_tools": 160},
     "median function": {"chassis": 8, "chassis_tools": 8},
