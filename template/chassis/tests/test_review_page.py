@@ -154,6 +154,7 @@ LONG = "x" * 41
     [
         ("pass", {"answer": "Three days."}, "You changed the answer"),
         ("fail", {"answer": "Refunds take five days."}, "Correct the answer first"),
+        ("fail", {"answer": " \r\n"}, "Correct the answer first"),
         ("fail", {"answer": '{"text": 3}'}, "the answer: text: the value is 3"),
         ("fail", {"answer": '{"text": "Three", "x": '}, "not valid JSON"),
         ("fail", {"answer": "Three days.", "tag": LONG}, "at most 10 tags of at most 40 characters"),

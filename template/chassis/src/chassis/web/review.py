@@ -212,7 +212,7 @@ class ReviewSite:
                 raise InvalidReview("You changed the answer; save it as a correction with Fail, or undo the change")
             case "pass":
                 return json.dumps(referral.draft), Assessment(verdict="pass", tags=tags, note=note)
-            case "fail" if unchanged:
+            case "fail" if unchanged or not text.strip():
                 raise InvalidReview("Correct the answer first; the caller gets what you write")
             case "fail":
                 try:
