@@ -22,12 +22,14 @@ from chassis.guard.vendors import REQUIRED_VARIABLES, connect
 from chassis.limits import ConcurrencyLimit
 from chassis.money.ledger import Ledger
 from chassis.money.prices import Price, find_price
+from chassis.notifier import Notifier
 from chassis.privacy.policy import check_recognizers
 from chassis.service import Service
 from chassis.store.api_keys import ApiKeys
 from chassis.store.database import Database
 from chassis.store.kill_switch import KillSwitch
 from chassis.store.opening import open_database
+from chassis.store.outbox import Outbox
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Reviews
@@ -51,6 +53,7 @@ class Wiring:
     kill_switch: KillSwitch
     review_queue: ReviewQueue
     reviews: Reviews
+    notifier: Notifier
     service: Service[Any, Any]
     telemetry: Telemetry
     owner: Team
@@ -117,6 +120,7 @@ async def wire(
             )
         review_queue = ReviewQueue(database, constraints.review.due_hours)
         call_log = CallLog(constraints.latency.p95_seconds, instruments)
+        notifier = Notifier(project.name, owner, settings, Outbox(database), review_queue, instruments)
         async with refreshed_gauges(
             GaugeSources(database, ledger, review_queue, kill_switch), constraints, instruments
         ):
@@ -131,6 +135,7 @@ async def wire(
                 kill_switch=kill_switch,
                 review_queue=review_queue,
                 reviews=Reviews(database),
+                notifier=notifier,
                 service=Service(task, constraints, guard, review_queue, call_log),
                 telemetry=telemetry,
                 owner=owner,

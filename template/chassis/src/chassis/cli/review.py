@@ -16,6 +16,7 @@ from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
 from chassis.config.typed_values import read_typed, show_json
 from chassis.errors import ConfigError, NotFound
+from chassis.store.outbox import Outbox
 from chassis.store.review_queue import Referral, ReviewQueue
 from chassis.store.reviews import Reviews
 
@@ -78,6 +79,17 @@ def show(referral_id: ReferralArgument) -> None:
     typer.echo("\nevents")
     for event in run_with_database(find_project(), lambda database: Reviews(database).events(referral_id)):
         typer.echo(f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.action} by {event.reviewer}")
+
+
+@app.command()
+def notifications() -> None:
+    """List the notifications about open referrals that could not be sent, with the reason. They are tried again."""
+    failing = run_with_database(find_project(), lambda database: Outbox(database).failing())
+    for notification in failing:
+        attempts = f"{notification.attempts} attempts" if notification.attempts > 1 else "1 attempt"
+        typer.echo(f"{notification.id}  {attempts}  {notification.error}")
+    if not failing:
+        typer.echo("No notification has failed.")
 
 
 @app.command()

@@ -33,6 +33,19 @@ class Team(Section):
     """The team's handle on the forge: `@company/team`, on GitLab also `@group/subgroup/team`, or `@person`."""
     email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
     """The team's email address. Required if the team is accountable for a role."""
+    notify: frozenset[Literal["webhook", "email"]] = frozenset()
+    """How the team is notified of new and overdue referrals, if it is accountable for `system`. `webhook` needs
+    `CHASSIS_WEBHOOK_SECRET`, `email` needs `CHASSIS_SMTP_URL`."""
+    webhook: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
+    """The URL that gets the webhooks."""
+    private_network: bool = False
+    """Whether the host of `webhook` may have an address in a private network. Otherwise nothing is sent there."""
+
+    @model_validator(mode="after")
+    def _check_webhook(self) -> Self:
+        if ("webhook" in self.notify) != (self.webhook is not None):
+            raise ValueError("webhook and notify = ['webhook'] go together; give both or neither")
+        return self
 
 
 class Role(Section):

@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     anthropic_api_key: VendorKey | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
     gemini_api_key: VendorKey | None = Field(default=None, validation_alias="GEMINI_API_KEY")
     openai_compatible_api_key: VendorKey | None = Field(default=None, validation_alias="OPENAI_COMPATIBLE_API_KEY")
+    webhook_secret: SecretStr | None = None
+    """Signs the webhooks that `ownership.toml` asks for: `whsec_` and a key in base64."""
+    smtp_url: SecretStr | None = None
+    """The mail server for the emails that `ownership.toml` asks for, such as `smtps://user:password@host:465`."""
     local_model_url: HttpUrl | None = None
     """The URL of the local model; while `make local-model` runs, it is in `LOCAL_MODEL_FILE`."""
 

@@ -48,6 +48,7 @@ class Instruments:
     budget_lost_reservations: Gauge
     review_open: Gauge
     review_overdue: Gauge
+    notifications_failing: Gauge
     database_up: Gauge
 
     def span(
@@ -96,6 +97,9 @@ def create_instruments(tracers: TracerProvider, meters: MeterProvider) -> Instru
         ),
         review_open=meter.create_gauge(names.REVIEW_OPEN, "{referral}", "Referrals waiting for a person."),
         review_overdue=meter.create_gauge(names.REVIEW_OVERDUE, "{referral}", "Referrals past their due time."),
+        notifications_failing=meter.create_gauge(
+            names.NOTIFICATIONS_FAILING, "{notification}", "Notifications about open referrals that could not be sent."
+        ),
         database_up=meter.create_gauge(
             names.DATABASE_UP, "1", "1 if the database could be written when last tried, else 0."
         ),

@@ -65,6 +65,7 @@ BUDGET_FORECAST = "chassis.budget.forecast"
 BUDGET_LOST_RESERVATIONS = "chassis.budget.lost_reservations"
 REVIEW_OPEN = "chassis.review.open"
 REVIEW_OVERDUE = "chassis.review.overdue"
+NOTIFICATIONS_FAILING = "chassis.notifications.failing"
 DATABASE_UP = "chassis.database.up"
 LOG_LOST_LINES = "chassis.log.lost_lines"
 

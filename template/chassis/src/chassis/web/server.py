@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from chassis.errors import ConfigError
+from chassis.notifier import running_notifier
 from chassis.store.api_keys import DEVELOPMENT_CALLER
 from chassis.web.app import build_app
 from chassis.web.connections import BoundedProtocol, max_connections, on_loop_error
@@ -74,7 +75,8 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
         app = build_app(wiring)
         asyncio.get_running_loop().set_exception_handler(on_loop_error)
         spare_garbage_collector()
-        await DrainingServer(server_config(wiring, app), app).serve(sockets=[listener])
+        async with running_notifier(wiring.notifier):
+            await DrainingServer(server_config(wiring, app), app).serve(sockets=[listener])
     log.info("service.stopped", address=address)
 
 

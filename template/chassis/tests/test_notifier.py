@@ -1,0 +1,344 @@
+"""Notifications: each arrives at least once, whatever the receiver does, and a failure is visible."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import re
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socket import create_server, getaddrinfo
+from typing import Any, override
+from unittest.mock import patch
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message
+from cli_runner import run
+from pydantic import SecretStr
+from telemetry_sinks import Lines
+
+from chassis.clock import now
+from chassis.config.ownership import Team
+from chassis.config.project import Settings
+from chassis.contract import FallbackReason
+from chassis.notifier import Notifier
+from chassis.store.database import Database
+from chassis.store.opening import open_database
+from chassis.store.outbox import BACKOFF, IN_PROGRESS, Outbox
+from chassis.store.review_queue import ReviewQueue
+from chassis.store.reviews import Reviews
+from chassis.telemetry.instruments import NO_INSTRUMENTS
+
+KEY = b"a key of 24 random bytes"
+SETTINGS = Settings(webhook_secret=SecretStr("whsec_" + base64.b64encode(KEY).decode()))
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+
+
+@dataclass
+class Receiver:
+    """A webhook on this machine. It answers with these statuses, one after another, and then with 204."""
+
+    statuses: list[int]
+    address: str = ""
+    got: list[tuple[dict[str, str], str]] = field(default_factory=list)
+
+
+@contextmanager
+def receiving(*statuses: int) -> Generator[Receiver]:
+    """Run a receiver until the context ends."""
+    receiver = Receiver(list(statuses))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"])).decode()
+            receiver.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(receiver.statuses.pop(0) if receiver.statuses else 204)
+            self.send_header("Location", "http://127.0.0.1:9/")
+            self.end_headers()
+
+        @override
+        def log_message(self, format: str, *args: Any) -> None:
+            """Write nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    receiver.address = f"http://127.0.0.1:{server.server_port}/hook"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def team(url: str | None) -> Team:
+    """Return a team with a webhook, or with emails if there is no URL."""
+    email = "team@example.com"
+    if url is None:
+        return Team(handle="@acme/ai", email=email, notify=frozenset({"email"}))
+    return Team(handle="@acme/ai", email=email, notify=frozenset({"webhook"}), webhook=url)
+
+
+@dataclass
+class Office:
+    """A review queue, and a notifier for it. Time stands still until a test moves it."""
+
+    database: Database
+    notifier: Notifier
+
+    async def refer(self, due_hours: float = 8) -> str:
+        """Refer a question, and return the ticket."""
+        queue = ReviewQueue(self.database, due_hours)
+        reason = FallbackReason.LOW_CONFIDENCE
+        return (await queue.refer("echo", "alice", "c_1", reason, '{"text": "a secret"}', None)).referral_id
+
+    async def send(self, after: timedelta = timedelta()) -> None:
+        """Send what is due that long after now."""
+        later = now() + after
+        with patch("chassis.store.outbox.now", lambda: later):
+            await self.notifier.send_due()
+
+
+def tell(store_url: str, receiver: Team, story: Any, settings: Settings = SETTINGS) -> None:
+    """Run a story with an office."""
+
+    async def run_story() -> None:
+        database = await open_database(store_url, Path())
+        try:
+            queue = ReviewQueue(database, due_hours=8)
+            notifier = Notifier("sample", receiver, settings, Outbox(database), queue, NO_INSTRUMENTS)
+            await story(Office(database, notifier))
+        finally:
+            await database.close()
+
+    asyncio.run(run_story())
+
+
+def test_a_webhook_is_signed_and_quotes_no_question(store_url: str) -> None:
+    """The receiver can compute the signature, and learns which referral waits but not what it says."""
+    with receiving() as receiver:
+
+        async def story(office: Office) -> None:
+            ticket = await office.refer()
+            for _ in range(3):
+                await office.send()
+            [(headers, body)] = receiver.got  # each notification is sent once if it is accepted
+            message = json.loads(body)
+            assert message["type"] == "referral.opened"
+            assert (message["data"]["referral_id"], message["data"]["fallback_reason"]) == (ticket, "low_confidence")
+            assert "secret" not in body
+            assert "alice" not in body
+            signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.{body}".encode()
+            expected = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
+            assert headers["webhook-signature"] == f"v1,{expected}"
+            assert abs(int(headers["webhook-timestamp"]) - now().timestamp()) < 60
+
+        tell(store_url, team(receiver.address), story)
+
+
+def test_an_overdue_referral_is_a_notification_of_its_own(store_url: str) -> None:
+    """A new and an overdue one are two; once it is answered, there are no more."""
+    with receiving() as receiver:
+
+        async def story(office: Office) -> None:
+            await office.refer(due_hours=8)
+            answered = await office.refer(due_hours=8)
+            await office.send()
+            await Reviews(office.database).answer(answered, "{}", "ann")
+            await office.send(after=DAY)
+            await office.send(after=DAY)
+
+        tell(store_url, team(receiver.address), story)
+        kinds = [json.loads(body)["type"] for _, body in receiver.got]
+        assert kinds == ["referral.opened", "referral.opened", "referral.overdue"]
+        assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 3
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 404, 401, 302, 308])
+def test_what_is_not_accepted_is_sent_again(store_url: str, lines: Lines, status: int) -> None:
+    """The pause doubles. The id stays the same, so that the receiver can tell a repetition."""
+    with receiving(status, status) as receiver:
+
+        async def story(office: Office) -> None:
+            await office.refer()
+            await office.send()
+            [failed] = await office.notifier.outbox.failing()
+            assert (failed.attempts, failed.error is not None) == (1, True)
+            await office.send(after=BACKOFF[0] - SECOND)
+            assert len(receiver.got) == 1
+            await office.send(after=BACKOFF[0] + SECOND)
+            await office.send(after=2 * BACKOFF[0])
+            assert len(receiver.got) == 2
+            await office.send(after=DAY / 6)
+            assert await office.notifier.outbox.failing() == []
+
+        tell(store_url, team(receiver.address), story)
+        assert len(receiver.got) == 3
+        assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
+    events = [line["event"] for line in lines.parsed() if line["event"].startswith("notification.")]
+    assert events == ["notification.failed", "notification.failed", "notification.sent"]
+
+
+def test_a_receiver_that_is_down_loses_nothing(store_url: str, lines: Lines) -> None:
+    """Several notifications wait until it is back."""
+    with receiving() as receiver:
+        address = receiver.address
+
+    async def story(office: Office) -> None:
+        for _ in range(3):
+            await office.refer()
+        await office.send()
+        assert len(await office.notifier.outbox.failing()) == 3
+
+    tell(store_url, team(address), story)
+    assert "ConnectError" in lines.named("notification.failed")[0]["error"]
+
+    with receiving() as receiver:
+
+        async def back(office: Office) -> None:
+            await office.send(after=2 * BACKOFF[0])
+
+        tell(store_url, team(receiver.address), back)
+        assert len(receiver.got) == 3
+
+
+def test_a_killed_process_leaves_its_notifications_to_another(store_url: str) -> None:
+    """Killed before or after the request, but before it noted that: another process sends it a minute later."""
+    with receiving() as receiver:
+
+        async def story(office: Office) -> None:
+            await office.refer()
+            await office.notifier.outbox.add_missing(["webhook"])
+            assert len(await office.notifier.outbox.take_due()) == 1  # and this process is no more
+            await office.send()
+            assert receiver.got == []
+            await office.send(after=IN_PROGRESS + SECOND)
+            assert len(receiver.got) == 1
+
+        tell(store_url, team(receiver.address), story)
+
+
+def test_two_processes_do_not_send_the_same(store_url: str) -> None:
+    """Each notification is taken by one of them."""
+
+    async def story(office: Office) -> None:
+        for _ in range(10):
+            await office.refer()
+        other = await open_database(store_url, Path())
+        boxes = office.notifier.outbox, Outbox(other)
+        await asyncio.gather(*(box.add_missing(["webhook"]) for box in boxes))
+        taken = await asyncio.gather(*(box.take_due() for box in boxes))
+        await other.close()
+        ids = [notification.id for share in taken for notification in share]
+        assert (len(ids), len(set(ids))) == (10, 10)
+
+    tell(store_url, team("http://127.0.0.1:9"), story)
+
+
+def test_a_webhook_reaches_no_private_network_unless_declared(tmp_path: Path) -> None:
+    """The rules for models hold for webhooks: the address is checked once the connection is open."""
+    with receiving() as receiver:
+
+        async def story(office: Office) -> None:
+            await office.refer()
+            await office.send()
+            [failed] = await office.notifier.outbox.failing()
+            assert "is at 127.0.0.1, a private address" in str(failed.error)
+
+        host = "hooks.example.com"
+        resolved = {host: "127.0.0.1", host.encode(): "127.0.0.1"}
+
+        def resolve(name: Any, *rest: Any, **options: Any) -> Any:
+            return getaddrinfo(resolved.get(name, name), *rest, **options)
+
+        with patch("socket.getaddrinfo", resolve):
+            url = receiver.address.replace("127.0.0.1", host)
+            tell(f"sqlite:///{tmp_path}/store.db", team(url), story)
+        assert receiver.got == []
+
+
+class Mailbox(Message):
+    """Keeps what it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[Any] = []
+
+    @override
+    def handle_message(self, message: Any) -> None:
+        self.got.append(message)
+
+
+def test_an_email_says_which_referral_waits(store_url: str) -> None:
+    """A real SMTP server gets it."""
+    mailbox = Mailbox()
+    with create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    server = Controller(mailbox, hostname="127.0.0.1", port=port)
+    server.start()
+    tickets: list[str] = []
+
+    async def story(office: Office) -> None:
+        tickets.append(await office.refer())
+        await office.send()
+        assert await office.notifier.outbox.failing() == []
+
+    try:
+        tell(store_url, team(None), story, Settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}")))
+    finally:
+        server.stop()
+    [mail] = mailbox.got
+    assert (mail["To"], mail["Subject"]) == ("team@example.com", "sample: A question waits for a person")
+    assert tickets[0] in mail.get_payload()
+    assert "secret" not in mail.get_payload()
+
+
+def test_a_failing_mail_server_quotes_no_password(store_url: str, lines: Lines) -> None:
+    """The error names its kind only."""
+
+    async def story(office: Office) -> None:
+        await office.refer()
+        await office.send()
+        [failed] = await office.notifier.outbox.failing()
+        assert failed.error == "ConnectionRefusedError"
+
+    tell(store_url, team(None), story, Settings(smtp_url=SecretStr("smtp://me:hunter2@127.0.0.1:9")))
+    assert "hunter2" not in lines.getvalue()
+
+
+def test_a_channel_without_its_secret_is_logged(store_url: str, lines: Lines) -> None:
+    """Nothing is sent, and the log names the variable."""
+
+    async def story(office: Office) -> None:
+        await office.refer()
+        office.notifier.log_unavailable()
+        await office.send()
+
+    with receiving() as receiver:
+        tell(store_url, team(receiver.address), story, Settings())
+        assert receiver.got == []
+    [line] = lines.named("notification.unavailable")
+    assert (line["channel"], line["reason"]) == ("webhook", "CHASSIS_WEBHOOK_SECRET is not set")
+
+
+def test_failures_are_listed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command shows what failed, how often and why."""
+    assert run("review", "notifications") == 0
+    assert capsys.readouterr().out == "No notification has failed.\n"
+
+    async def story(office: Office) -> None:
+        await office.refer()
+        await office.send()
+
+    with receiving(503) as receiver:
+        tell(f"sqlite:///{project}/var/service.db", team(receiver.address), story)
+
+    assert run("review", "notifications") == 0
+    shown = capsys.readouterr().out
+    assert re.fullmatch(r"referral\.opened/webhook/r_\w{16}  1 attempt  the webhook answered 503\n", shown)
