@@ -25,7 +25,7 @@ LAYERS = {
         ("privacy",),
         ("call", "limits", "store", "telemetry"),
         ("money",),
-        ("guard", "gauges", "call_log"),
+        ("guard", "gauges", "call_log", "notifier"),
         ("draft",),
         ("service",),
         ("wiring",),
@@ -44,8 +44,8 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 98, "chassis_tools": 66},
-    "lines": {"chassis": 11_300, "chassis_tools": 11_000},
+    "files": {"chassis": 104, "chassis_tools": 66},
+    "lines": {"chassis": 11_700, "chassis_tools": 11_000},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 110, "chassis_tools": 160},
     "median function": {"chassis": 8, "chassis_tools": 8},
