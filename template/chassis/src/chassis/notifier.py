@@ -103,8 +103,8 @@ class Notifier:
         secret, url = self.settings.webhook_secret, str(self.team.webhook)
         body = json.dumps({"type": notification.event, "timestamp": now().isoformat(), "data": self._facts(referral)})
         headers = signature_headers(secret, notification.id, int(now().timestamp()), body) if secret else {}
-        endpoint = Endpoint.from_url(url, private=self.team.private_network)
         try:
+            endpoint = Endpoint.from_url(url, "any" if self.team.private_network else "public")
             async with create_client(endpoint, TIMEOUT_SECONDS) as client, asyncio.timeout(TIMEOUT_SECONDS):
                 response = await client.post(url, content=body, headers=headers | {"Content-Type": "application/json"})
         except (httpx2.HTTPError, TimeoutError) as error:
