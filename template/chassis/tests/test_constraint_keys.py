@@ -19,6 +19,7 @@ from observations import (
     caps_sent,
     charged,
     due_in_hours,
+    kept,
     late_calls,
     sent,
     sent_as_cap,
@@ -111,6 +112,8 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "fallback.budget_exhausted": (answered_by("Four."), ("baseline", "baseline"), ("error", "budget-exhausted")),
     "fallback.database_down": (answered_without_database, ("baseline", "baseline"), ("error", "database-unavailable")),
     "review.due_hours": (due_in_hours, (8, 8), (1, 1)),
+    "retention.referrals_days": (kept("referrals", days=31), (31, True), (30, False)),
+    "retention.audit_days": (kept("review_events", days=31), (32, True), (30, False)),
 }
 """By key: how its effect is observed, and two values, each with what is observed."""
 GIVEN: dict[str, Mapping[str, Raw]] = {

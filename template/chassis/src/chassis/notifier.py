@@ -11,8 +11,7 @@ import hmac
 import json
 import smtplib
 import ssl
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
@@ -24,7 +23,6 @@ from pydantic import SecretStr
 from chassis.clock import now
 from chassis.config.ownership import Team
 from chassis.config.project import Settings
-from chassis.errors import DatabaseUnavailable
 from chassis.guard.egress import Endpoint, create_client
 from chassis.store.outbox import Notification, NotificationChannel, Outbox
 from chassis.store.review_queue import Referral, ReviewQueue
@@ -77,6 +75,8 @@ class Notifier:
 
     async def send_due(self) -> None:
         """Send what is due, and note what failed."""
+        if not self.channels():
+            return
         await self.outbox.add_missing(self.channels())
         for notification in await self.outbox.take_due():
             referral = await self.review_queue.find(notification.referral_id)
@@ -137,30 +137,6 @@ class Notifier:
             "created_at": referral.created_at.isoformat(),
             "due_at": referral.due_at.isoformat(),
         }
-
-
-@asynccontextmanager
-async def running_notifier(notifier: Notifier) -> AsyncGenerator[None]:
-    """Send notifications every few seconds until the context ends. Without a channel, do nothing."""
-    notifier.log_unavailable()
-    task = asyncio.create_task(_send_forever(notifier)) if notifier.channels() else None
-    try:
-        yield
-    finally:
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
-
-
-async def _send_forever(notifier: Notifier) -> None:
-    while True:
-        try:
-            await notifier.send_due()
-        except DatabaseUnavailable as error:
-            log.warning("notifier.waiting", reason=error.reason)
-        except Exception as error:
-            log.exception("notifier.failed", error=type(error).__name__)
-        await asyncio.sleep(POLL_SECONDS)
 
 
 def signature_headers(secret: SecretStr, message_id: str, timestamp: int, body: str) -> dict[str, str]:

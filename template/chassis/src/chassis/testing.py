@@ -69,6 +69,7 @@ CONSTRAINTS: dict[str, Any] = {
         "database_down": "error",
     },
     "review": {"due_hours": 8},
+    "retention": {"referrals_days": 90, "audit_days": 365},
 }
 """Valid constraints with two models. A test changes the keys that it is about."""
 OWNER = Team(handle="@acme/ai", email="owner@example.com")

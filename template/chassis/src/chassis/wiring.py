@@ -31,6 +31,7 @@ from chassis.store.kill_switch import KillSwitch
 from chassis.store.opening import open_database
 from chassis.store.outbox import Outbox
 from chassis.store.reply_cache import ReplyCache
+from chassis.store.retention import Retention
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Reviews
 from chassis.telemetry.instruments import Instruments
@@ -54,6 +55,7 @@ class Wiring:
     review_queue: ReviewQueue
     reviews: Reviews
     notifier: Notifier
+    retention: Retention
     service: Service[Any, Any]
     telemetry: Telemetry
     owner: Team
@@ -136,6 +138,7 @@ async def wire(
                 review_queue=review_queue,
                 reviews=Reviews(database),
                 notifier=notifier,
+                retention=Retention(database, constraints.retention, instruments),
                 service=Service(task, constraints, guard, review_queue, call_log),
                 telemetry=telemetry,
                 owner=owner,

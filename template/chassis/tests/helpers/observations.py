@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from socket import getaddrinfo
@@ -191,6 +192,21 @@ def due_in_hours(root: Path, raw: Raw) -> object:
         return round((outcome.due_at - now()).total_seconds() / 3600) if isinstance(outcome, Referred) else 0
 
     return run_scenario(root, [], story, **raw)
+
+
+def kept(table: str, days: int) -> See:
+    """See whether a table still has the row of a referral that was due and answered so many days ago."""
+
+    async def story(wiring: Wiring) -> bool:
+        outcome = await wiring.service.answer(Question(text="why?"), wiring.service.new_call("alice"))
+        if isinstance(outcome, Referred):
+            await wiring.reviews.answer(outcome.referral_id, "{}", "ann")
+        later = now() + timedelta(days=days)
+        with patch("chassis.store.retention.now", lambda: later):
+            await wiring.retention.sweep()
+        return bool(await wiring.database.fetch(f"SELECT * FROM {table}"))  # noqa: S608 - ours
+
+    return lambda root, raw: run_scenario(root, [], story, **raw)
 
 
 def late_calls(root: Path, raw: Raw) -> object:

@@ -241,6 +241,15 @@ class ReviewRules(Section):
     """The number of hours within which a person has to answer a referral."""
 
 
+class RetentionRules(Section):
+    """How long the database keeps what people wrote. The service deletes it every hour."""
+
+    referrals_days: int = Field(default=90, gt=0, le=3660)
+    """The number of days for which a referral is kept after it was due, or after it was answered if that is later."""
+    audit_days: int = Field(default=365, gt=0, le=3660)
+    """The number of days for which the audit trail of the review queue is kept. It contains no question or answer."""
+
+
 class Constraints(Section):
     """The whole file."""
 
@@ -258,6 +267,7 @@ class Constraints(Section):
     tools: Mapping[str, Tool] = Field(default_factory=dict)
     fallback: FallbackRules
     review: ReviewRules
+    retention: RetentionRules = RetentionRules()
 
     @model_validator(mode="after")
     def _check_model_names(self) -> Self:

@@ -48,6 +48,7 @@ class Instruments:
     budget_lost_reservations: Gauge
     review_open: Gauge
     review_overdue: Gauge
+    retention_deleted: Counter
     notifications_failing: Gauge
     database_up: Gauge
 
@@ -97,6 +98,9 @@ def create_instruments(tracers: TracerProvider, meters: MeterProvider) -> Instru
         ),
         review_open=meter.create_gauge(names.REVIEW_OPEN, "{referral}", "Referrals waiting for a person."),
         review_overdue=meter.create_gauge(names.REVIEW_OVERDUE, "{referral}", "Referrals past their due time."),
+        retention_deleted=meter.create_counter(
+            names.RETENTION_DELETED, "{row}", "Rows that were deleted at the end of their retention."
+        ),
         notifications_failing=meter.create_gauge(
             names.NOTIFICATIONS_FAILING, "{notification}", "Notifications about open referrals that could not be sent."
         ),

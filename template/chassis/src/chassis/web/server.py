@@ -16,8 +16,9 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from chassis.background import repeated
 from chassis.errors import ConfigError
-from chassis.notifier import running_notifier
+from chassis.notifier import POLL_SECONDS
 from chassis.store.api_keys import DEVELOPMENT_CALLER
 from chassis.web.app import build_app
 from chassis.web.connections import BoundedProtocol, max_connections, on_loop_error
@@ -28,6 +29,8 @@ KEEP_ALIVE_SECONDS = 75
 
 A balancer that sends a request at the moment in which the service closes the connection would answer it with 502.
 """
+SWEEP_SECONDS = 3600.0
+"""The interval at which what has been kept for long enough is deleted."""
 DRAIN_NOTICE_SECONDS = 2.0
 """The time for which connections are accepted after /readyz first answered 503. Load balancers need it to notice."""
 GARBAGE_THRESHOLDS = (10_000, 20, 20)
@@ -75,7 +78,11 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
         app = build_app(wiring)
         asyncio.get_running_loop().set_exception_handler(on_loop_error)
         spare_garbage_collector()
-        async with running_notifier(wiring.notifier):
+        wiring.notifier.log_unavailable()
+        async with (
+            repeated("notifications", POLL_SECONDS, wiring.notifier.send_due),
+            repeated("retention", SWEEP_SECONDS, wiring.retention.sweep),
+        ):
             await DrainingServer(server_config(wiring, app), app).serve(sockets=[listener])
     log.info("service.stopped", address=address)
 

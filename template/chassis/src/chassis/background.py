@@ -1,0 +1,39 @@
+"""Work that is repeated in the background while a service runs."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+
+from chassis.errors import DatabaseUnavailable
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def repeated(name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> AsyncGenerator[None]:
+    """Do some work now and every so many seconds until the context ends. An error is logged, and the next try follows.
+
+    Args:
+        name: What is done, as the log calls it.
+        seconds: The pause in between.
+        work: Does it once.
+    """
+    task = asyncio.create_task(_repeat(name, seconds, work))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def _repeat(name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        try:
+            await work()
+        except DatabaseUnavailable as error:
+            log.warning("background.waiting", work=name, reason=error.reason)
+        except Exception as error:
+            log.exception("background.failed", work=name, error=type(error).__name__)
+        await asyncio.sleep(seconds)

@@ -1,0 +1,105 @@
+"""Retention: a clock that moves forward deletes exactly what is due, from every table that people's texts are in."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+from chassis.clock import now
+from chassis.config.constraints import RetentionRules
+from chassis.contract import FallbackReason
+from chassis.store.api_keys import ApiKeys
+from chassis.store.database import Database
+from chassis.store.opening import open_database
+from chassis.store.outbox import Outbox
+from chassis.store.reply_cache import ReplyCache
+from chassis.store.retention import EXPIRED, Retention
+from chassis.store.review_queue import ReviewQueue
+from chassis.store.review_sessions import ReviewSessions
+from chassis.store.reviews import Reviews
+from chassis.telemetry.instruments import NO_INSTRUMENTS
+
+TEXT = "the secret of a caller"
+NOTHING = dict.fromkeys(EXPIRED, 0)
+
+
+def run_story(url: str, story: Callable[[Database, Retention], Awaitable[None]]) -> None:
+    """Run a story with a database at `url`, where referrals are kept for 10 days and the audit trail for 20."""
+
+    async def run() -> None:
+        database = await open_database(url, Path())
+        rules = RetentionRules(referrals_days=10, audit_days=20)
+        try:
+            await story(database, Retention(database, rules, NO_INSTRUMENTS))
+        finally:
+            await database.close()
+
+    asyncio.run(run())
+
+
+async def refer(database: Database, due_hours: float = 24) -> str:
+    """Refer a question, and return the ticket."""
+    question = f'{{"text": "{TEXT}"}}'
+    queue = ReviewQueue(database, due_hours)
+    return (await queue.refer("echo", "alice", "c_1", FallbackReason.NO_MODEL, question, None)).referral_id
+
+
+async def sweep_after(retention: Retention, days: float) -> dict[str, int]:
+    """Sweep so many days from now, and return what was deleted."""
+    later = now() + timedelta(days=days)
+    with patch("chassis.store.retention.now", lambda: later):
+        return await retention.sweep()
+
+
+def test_referrals_are_kept_from_when_they_were_due_or_answered(store_url: str) -> None:
+    """One that was answered late is kept longer than one that no one answered. A day before, nothing is deleted."""
+
+    async def story(database: Database, retention: Retention) -> None:
+        unanswered, late = await refer(database), await refer(database)
+        in_five_days = now() + timedelta(days=5)
+        with patch("chassis.store.reviews.now", lambda: in_five_days):
+            await Reviews(database).answer(late, f'{{"text": "{TEXT}"}}', "ann")
+
+        assert await sweep_after(retention, days=10.9) == NOTHING
+        assert await sweep_after(retention, days=11.1) == NOTHING | {"referrals": 1}
+        assert await ReviewQueue(database, 1).find(unanswered) is None
+        assert await sweep_after(retention, days=14.9) == NOTHING
+        assert await sweep_after(retention, days=15.1) == NOTHING | {"referrals": 1}
+        assert await sweep_after(retention, days=24.9) == NOTHING
+        assert await sweep_after(retention, days=25.1) == NOTHING | {"review_events": 1}
+
+    run_story(store_url, story)
+
+
+def test_nothing_of_a_caller_is_left(store_url: str, tmp_path: Path) -> None:
+    """Every table that could have the text is searched, and the file of SQLite byte by byte."""
+
+    async def story(database: Database, retention: Retention) -> None:
+        await Reviews(database).answer(await refer(database), f'{{"text": "{TEXT}"}}', "ann")
+        await refer(database)
+        await Outbox(database).add_missing(["webhook"])
+        await ReplyCache(database, ttl_seconds=60).store("k", "gpt", TEXT)
+        keys = ApiKeys(database)
+        reviewer = await keys.find_reviewer(await keys.create("ann", "reviewer"))
+        assert reviewer
+        await ReviewSessions(database).open(reviewer)
+        assert TEXT in await everything(database)
+
+        deleted = await sweep_after(retention, days=12)
+
+        assert deleted == {"referrals": 2, "notifications": 1, "review_events": 0, "replies": 1, "review_sessions": 1}
+        assert TEXT not in await everything(database)
+        assert await keys.list_keys() != []
+
+    run_story(store_url, story)
+    if store_url.startswith("sqlite"):
+        files = [file.read_bytes() for file in tmp_path.glob("store.db*")]
+        assert files
+        assert not any(TEXT.encode() in content for content in files)
+
+
+async def everything(database: Database) -> str:
+    """Return the rows of all tables."""
+    tables = (*EXPIRED, "api_keys", "accounts")
+    return str([await database.fetch(f"SELECT * FROM {table}") for table in tables])  # noqa: S608 - ours
