@@ -23,7 +23,7 @@ LAYERS = {
         ("contract", "errors", "clock", "usd"),
         ("config",),
         ("privacy",),
-        ("call", "limits", "store", "telemetry"),
+        ("call", "limits", "background", "store", "telemetry"),
         ("money",),
         ("guard", "gauges", "call_log", "notifier"),
         ("draft",),
