@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def repeated(name: str, seconds: float, work: Callable[[], Awaitable[object]]) -> AsyncGenerator[None]:
-    """Do some work now and every so many seconds until the context ends. An error is logged, and the next try follows.
+    """Do some work now and at this interval until the context ends. An error is logged, and the next try follows.
 
     Args:
         name: What is done, as the log calls it.
