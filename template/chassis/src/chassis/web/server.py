@@ -158,7 +158,8 @@ def _address(listener: socket.socket) -> str:
 
 
 async def _announce(wiring: Wiring, address: str, say: Callable[[str], None]) -> None:
-    has_key = any(key.revoked_at is None for key in await wiring.api_keys.list_keys())
+    keys = await wiring.api_keys.list_keys()
+    has_key = any(key.role == "caller" and key.revoked_at is None for key in keys)
     log.info("service.started", address=address, task=wiring.task.name, version=wiring.project.version)
     if not wiring.settings.production:
         say(f"{wiring.project.name} listens on {address}")
