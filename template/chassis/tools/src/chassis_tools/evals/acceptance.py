@@ -1,13 +1,13 @@
 """Accepting a run: making it the one that later runs are compared with, and writing down what that changes."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from chassis.errors import ConfigError
 from chassis.usd import to_usd
 from chassis_tools.evals.case_scores import completed_trials, scores_of
-from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult, GateVerdict
+from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult, GateVerdict, combine_blocking
 from chassis_tools.evals.identity import HISTORY, Acceptance, RunIdentity
 from chassis_tools.evals.jsonl import write_jsonl
 from chassis_tools.evals.plan import RUNS, Plan
@@ -65,7 +65,7 @@ def accept_run(plan: Plan, run: SuiteRun, result: GateResult, although_failed: s
     if is_same and before.history and not run.identity.changes_since(before.identity):
         return AcceptedChange(worse, better, has_changed=False)
     reason = although_failed if result.verdict is GateVerdict.FAIL else None
-    line = _acceptance(plan, run, result, reason, worse)
+    line = _acceptance(plan, run, _verdict(plan, result), reason, worse)
     write_jsonl(folder / TRIALS, trials)
     write_jsonl(folder / RECORDS, records)
     write_jsonl(folder / HISTORY, [*before.history, line])
@@ -90,14 +90,23 @@ def _flips(plan: Plan, run: SuiteRun) -> tuple[tuple[str, ...], tuple[str, ...]]
     return tuple(worse), tuple(dict.fromkeys(case for each in compared for case in each.better))
 
 
-def _acceptance(plan: Plan, run: SuiteRun, result: GateResult, reason: str | None, worse: Sequence[str]) -> Acceptance:
+def _verdict(plan: Plan, result: GateResult) -> GateVerdict:
+    """Return the verdict; the first run of a suite has nothing to compare with, which does not count against it."""
+    if plan.accepted.records:
+        return result.verdict
+    return combine_blocking(finding for finding in result.findings if not finding.rule.startswith("regression "))
+
+
+def _acceptance(
+    plan: Plan, run: SuiteRun, verdict: GateVerdict, reason: str | None, worse: Sequence[str]
+) -> Acceptance:
     trials = completed_trials(run.records)
     scores = {name: scores_of(run.records, name) for name in plan.suite.evaluators}
     rates = {name: sum(each.mean for each in cases.values()) / len(cases) for name, cases in scores.items() if cases}
     identity = replace(run.identity, altered=())
     return Acceptance(
         **{each.name: getattr(identity, each.name) for each in fields(RunIdentity)},
-        verdict=result.verdict.title,
+        verdict=verdict.title,
         reason=reason,
         worse=tuple(worse),
         rates={name: round(rate, 4) for name, rate in rates.items()},
@@ -106,10 +115,13 @@ def _acceptance(plan: Plan, run: SuiteRun, result: GateResult, reason: str | Non
     )
 
 
-def _merged[R: TrialSummary](before: Sequence[R], after: Sequence[R], key: Callable[[R], Hashable]) -> list[R]:
-    """Return the rows of a run, each as it was before if nothing but time and ids has changed."""
+def _merged[R: TrialSummary](
+    before: Sequence[R], after: Sequence[R], key: Callable[[R], tuple[str | int, ...]]
+) -> list[R]:
+    """Return the rows of a run by case, each as it was before if nothing but time and ids has changed."""
     known = {key(row): row for row in before}
-    return [known[key(row)] if key(row) in known and _is_same(known[key(row)], row) else row for row in after]
+    merged = (known[key(row)] if key(row) in known and _is_same(known[key(row)], row) else row for row in after)
+    return sorted(merged, key=key)
 
 
 def _is_same(before: "DataclassInstance", after: "DataclassInstance") -> bool:

@@ -58,10 +58,29 @@ class Module:
 
     @property
     def effects(self) -> Iterator[Statement]:
-        """Yield the top-level statements that are executed but define nothing by themselves, such as `if` or `for`."""
+        """Yield the top-level statements that do more than define a name, such as `if`, calls and `module.name = …`."""
         for statement in self.tree.body:
-            if not isinstance(statement, _DEFINITIONS) and not _is_string(statement):
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            sets_others = any(isinstance(target, ast.Attribute | ast.Subscript) for target in targets)
+            if sets_others or not (isinstance(statement, _DEFINITIONS) or _is_string(statement)):
                 yield statement
+
+    @property
+    def imported(self) -> Iterator[str]:
+        """Yield the dotted names of everything that is imported when this module is, packages included."""
+        for statement in self.tree.body:
+            names: list[str] = []
+            match statement:
+                case ast.Import():
+                    names = [alias.name for alias in statement.names]
+                case ast.ImportFrom():
+                    origin = self.absolute(statement)
+                    names = [origin, *(f"{origin}.{alias.name}" for alias in statement.names)]
+                case _:
+                    pass
+            for name in names:
+                parts = name.split(".")
+                yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
 _DEFINITIONS = (
@@ -116,8 +135,10 @@ class Fingerprints:
         """Return the fingerprint of the grader with this name."""
         reached = _Reached()
         self._follow(self._graders, name, reached)
-        for statement in self._graders.effects:
-            self._add(self._graders, statement, reached)
+        # Any module that is imported could replace what the grader uses.
+        for module in self._imported_modules:
+            for statement in module.effects:
+                self._add(module, statement, reached)
         self._add_called_methods(reached)
         parts: list[object] = [name, sorted((module, text) for (module, *_), text in reached.statements.items())]
         parts.append(files_hash(self._root, self._named_files(reached.strings)))
@@ -169,8 +190,6 @@ class Fingerprints:
                 # Which of two modules a name comes from can change without a change in either.
                 reached.statements[f"{module.name}:{name}", 0, 0] = origin_name
                 self._follow(origin, original, reached)
-                for effect in origin.effects:
-                    self._add(origin, effect, reached)
             else:
                 is_vendored = origin_name.partition(".")[0] in VENDORED
                 reached.statements[f"{module.name}:{name}", 0, 0] = (
@@ -181,8 +200,6 @@ class Fingerprints:
         for statement in module.tree.body:
             for name in _bound_names(statement):
                 self._follow(module, name, reached)
-        for statement in module.effects:
-            self._add(module, statement, reached)
 
     def _add(self, module: Module, statement: Statement, reached: _Reached) -> None:
         """Add a statement and everything that it refers to."""
@@ -270,6 +287,17 @@ class Fingerprints:
                 path = folder / text
                 if text.strip("./") and "\0" not in text and path.is_relative_to(self._root) and path.is_file():
                     yield path
+
+    @cached_property
+    def _imported_modules(self) -> list[Module]:
+        modules = {"": self._graders}
+        waiting = [self._graders]
+        while waiting:
+            for name in waiting.pop().imported:
+                if name not in modules and (module := self._module(name)):
+                    modules[name] = module
+                    waiting.append(module)
+        return list(modules.values())
 
     @cached_property
     def _all_code(self) -> list[str]:

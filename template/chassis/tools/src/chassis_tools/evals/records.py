@@ -20,6 +20,8 @@ from chassis_tools.evals.jsonl import read_jsonl
 TRIALS, JUDGEMENTS, RECORDS = "trials.jsonl", "judgements.jsonl", "records.jsonl"
 NOT_RECORDED = "NotRecorded"
 """The error of a replay that needs a reply which is not recorded."""
+CONFIDENCE_DIGITS = 6
+"""Sums of the same numbers in another order differ in the last digits, which must not look like another answer."""
 OUR_FAILURES = ("TimedOut", "Reply", "Rejected", "ContextWindow", "UnexpectedModelBehavior")
 """Parts of the names of failures that a better prompt, output cap or deadline would have prevented."""
 
@@ -211,7 +213,7 @@ def outcome_to_json(outcome: CaseOutcome[Any]) -> dict[str, JsonValue]:
             return {
                 "answered_by": outcome.answered_by,
                 "answer": value_to_json(outcome.value),
-                "confidence": outcome.confidence,
+                "confidence": round(outcome.confidence, CONFIDENCE_DIGITS),
                 "degraded": outcome.degraded,
                 "fallback_reason": outcome.fallback_reason and outcome.fallback_reason.value,
             }

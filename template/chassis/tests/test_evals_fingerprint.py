@@ -1,0 +1,170 @@
+"""The fingerprint of a grader: every change of its behavior changes it, and nothing else does."""
+
+from pathlib import Path
+
+import pytest
+from chassis_tools.evals.fingerprint import Fingerprints
+
+GRADERS = '''\
+"""What a good answer is."""
+
+import re
+
+from chassis import Answered
+from chassis_tools.evals import Case
+
+from team import limits
+from team.checks import says
+from team.task import Answer, Question
+
+LONGEST = 100
+WORD = re.compile("[a-z]+")
+BANNED = "banned.txt"
+
+
+def right(case: Case[Question], outcome: Answer) -> bool:
+    """Return whether the answer is right."""
+    return isinstance(outcome, Answered) and says(outcome, case) and short(outcome) and outcome.is_polite()
+
+
+def short(outcome):
+    return len(WORD.findall(str(outcome))) < min(LONGEST, limits.MOST) and str(outcome) not in open(BANNED).read()
+
+
+def other(case, outcome):
+    return True
+'''
+CHECKS = """\
+from .words import STOP
+
+
+def says(outcome, case):
+    return case.expected in outcome.value.text and not STOP.search(outcome.value.text)
+
+
+def unused():
+    return 1
+"""
+TASK = """\
+from pydantic import BaseModel
+
+
+class Question(BaseModel):
+    text: str
+
+
+class Answer(BaseModel):
+    text: str
+
+    def is_polite(self) -> bool:
+        return "stupid" not in self.text
+
+    def headline(self) -> str:
+        return self.text[:10]
+
+
+async def answer(question, model):
+    return "One prompt"
+"""
+FILES = {
+    "evals/graders.py": GRADERS,
+    "evals/banned.txt": "bad\n",
+    "src/team/__init__.py": "",
+    "src/team/checks.py": CHECKS,
+    "src/team/words.py": 'import re\n\nSTOP = re.compile("never")\n',
+    "src/team/limits.py": "MOST = 50\n",
+    "src/team/task.py": TASK,
+}
+G, C, W, L, T = (
+    f"src/team/{name}.py" if name != "graders" else "evals/graders.py"
+    for name in ("graders", "checks", "words", "limits", "task")
+)
+
+WEAKENED = {
+    "body": (G, "return isinstance(outcome, Answered) and says", "return says"),
+    "replaced by an import at the end": (G, "    return True\n", "    return True\n\n\nfrom team.easy import right\n"),
+    "replaced by an import at the top": (G, "from team.checks import says", "from team.easy import says"),
+    "import of another name": (G, "import says", "import unused as says"),
+    "constant": (G, "LONGEST = 100", "LONGEST = 10_000"),
+    "constant of a module": (L, "MOST = 50", "MOST = 5_000"),
+    "compiled pattern": (G, '"[a-z]+"', '"x"'),
+    "helper of graders.py": (G, "< min(", "<= 9 + min("),
+    "helper of a module": (C, "case.expected in", "'' in"),
+    "module behind a module": (W, '"never"', '"nevermore"'),
+    "method of a class that a hint names": (T, '"stupid" not in self.text', "True"),
+    "file that it reads": ("evals/banned.txt", "bad\n", "\n"),
+    "redefined later": (G, "def other(case", "def says(outcome, case):\n    return True\n\n\ndef other(case"),
+    "changed at import": (G, "def other(case", "if True:\n    says = lambda outcome, case: True\n\n\ndef other(case"),
+    "changed by a call at import": (C, "def unused", "globals()['says'] = lambda *_: True\n\n\ndef unused"),
+    "changed from another module": (
+        T,
+        "async def answer",
+        "from team import checks\n\nchecks.says = lambda *_: True\n\n\nasync def answer",
+    ),
+    "changed in the package": ("src/team/__init__.py", "", "from team import checks\n\nchecks.says = None\n"),
+    "decorated": (G, "def short", "@staticmethod\ndef short"),
+    "default argument": (G, "def short(outcome)", "def short(outcome, most=9)"),
+    "other library": (G, "import re\n", "import regex as re\n"),
+    "dynamic import": (G, "and short(outcome)", "and __import__('team.easy').right"),
+    "star import": (G, "from team.checks import says", "from team.easy import *"),
+}
+HARMLESS = {
+    "docstring": (
+        G,
+        '"""Return whether the answer is right."""',
+        '"""Say whether it is right.\n\n    At length.\n    """',
+    ),
+    "docstring of the module": (G, '"""What a good answer is."""', '"""What is good."""'),
+    "no docstring": (G, '    """Return whether the answer is right."""\n', ""),
+    "comment": (G, "LONGEST = 100", "LONGEST = 100  # in words"),
+    "trailing comma": (G, "limits.MOST)", "limits.MOST,)"),
+    "line breaks": (G, "says(outcome, case)", "says(\n        outcome,\n        case,\n    )"),
+    "parentheses": (G, "return isinstance(outcome, Answered) and", "return (isinstance(outcome, Answered)) and"),
+    "quotes": (G, '"banned.txt"', "'banned.txt'"),
+    "blank lines": (G, "\n\n\ndef short", "\n\n\n\n\ndef short"),
+    "unused import": (G, "import re\n", "import os\nimport re\n"),
+    "order of imports": (
+        G,
+        "from team import limits\nfrom team.checks import says\n",
+        "from team.checks import says\nfrom team import limits\n",
+    ),
+    "type hint": (G, "-> bool:", "-> object:"),
+    "hint of an argument": (G, "def short(outcome)", "def short(outcome: Answer)"),
+    "other grader": (G, "def other(case, outcome):\n    return True", "def other(case, outcome):\n    return False"),
+    "new grader": (G, "def other(case", "def third(case, outcome):\n    return 1\n\n\ndef other(case"),
+    "unused helper of a module": (C, "return 1", "return 2"),
+    "prompt of the service": (T, '"One prompt"', '"Another prompt"'),
+    "method that is not called": (T, "[:10]", "[:20]"),
+    "new field of the answer": (
+        T,
+        "class Answer(BaseModel):\n    text: str",
+        "class Answer(BaseModel):\n    text: str\n    sources: list[str] = []",
+    ),
+    "number written otherwise": (G, "LONGEST = 100", "LONGEST = 1_00"),
+}
+"""For each change: a file, a text in it, and what replaces it."""
+
+
+def fingerprint(root: Path, change: tuple[str, str, str] | None = None) -> str:
+    """Return the fingerprint of `right` after a change of one file."""
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (root / "src/team/easy.py").write_text("def right(*_):\n    return True\n\n\nsays = right\n")
+    if change:
+        file, old, new = change
+        assert old in FILES[file]
+        (root / file).write_text(FILES[file].replace(old, new))
+    return Fingerprints(root, (root / "evals/graders.py").read_text()).of("right")
+
+
+@pytest.mark.parametrize("name", WEAKENED)
+def test_a_weakened_grader_has_another_fingerprint(tmp_path: Path, name: str) -> None:
+    """Whatever way its behavior changes: in its file, in what it imports, or in what it reads."""
+    assert fingerprint(tmp_path / "after", WEAKENED[name]) != fingerprint(tmp_path / "before")
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_harmless_change_leaves_the_fingerprint_alone(tmp_path: Path, name: str) -> None:
+    """Or every run would have to be accepted again after reformatting."""
+    assert fingerprint(tmp_path / "after", HARMLESS[name]) == fingerprint(tmp_path / "before")
