@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -138,7 +139,7 @@ def compare_runs(
     before: Annotated[Path, typer.Argument(help="A folder with a records.jsonl", exists=True)],
     after: Annotated[Path, typer.Argument(help="Another one", exists=True)],
 ) -> None:
-    """Compare two runs of the same cases."""
+    """Compare two runs of the same cases: scores, cost and latency."""
     from chassis.errors import ConfigError
     from chassis_tools.evals.case_scores import comparable_cases, scores_of
 
@@ -152,9 +153,38 @@ def compare_runs(
     if not table.rows:
         problem = "they have no case with the same question, expected answer and evaluator"
         raise ConfigError(f"{before} and {after}", problem, "Name two runs of one suite")
+    for name, values in _spent(*runs):
+        table.add_row(name, *values, "", "")
     plain_console().print(table)
     if changed := sorted(name for name, version in versions[0].items() if versions[1].get(name, version) != version):
         print(f"These evaluators have changed, which alone may explain the difference: {', '.join(changed)}")
+
+
+@app.command("show")
+def show_case(
+    case: Annotated[str, typer.Argument(help="The id of a case")],
+    suite: Annotated[str | None, typer.Option(help="The suite; all that have the case if none is named")] = None,
+) -> None:
+    """Show one case of the last report: question, answers, reasons, tool calls, time and cost."""
+    from chassis.errors import ConfigError
+    from chassis_tools.evals.plan import RUNS
+    from chassis_tools.evals.report.output import REPORT_FILE, load_report
+    from chassis_tools.evals.report.text import case_lines
+
+    folder = find_project().root / RUNS
+    if not (folder / REPORT_FILE).exists():
+        raise ConfigError(f"{RUNS}/{REPORT_FILE}", "there is no such file", "Run `chassis evals run` first")
+    suites = [each for each in load_report(folder).suites if suite in {None, each.name}]
+    found = [(each.name, result) for each in suites for result in each.cases if result.id == case]
+    if not found:
+        near = get_close_matches(case, [result.id for each in suites for result in each.cases])
+        remedy = f"Did you mean {' or '.join(near)}?" if near else "Look it up in var/evals/report.html"
+        raise ConfigError(f"{RUNS}/{REPORT_FILE}", f"there is no case {case!r}", remedy)
+    for name, result in found:
+        console = plain_console()
+        console.print(f"{name}: {result.id}")
+        for line in case_lines(result):
+            console.print(f"  {line}")
 
 
 @app.command("power")
@@ -283,6 +313,25 @@ def _comparison(before: "CaseScores", after: "CaseScores", cases: Sequence[str])
     better = [case for case in cases if after[case].mean > before[case].mean]
     interval = f"{100 * change.value:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
     return *means, interval, _counted(worse), _counted(better)
+
+
+def _spent(
+    before: "Sequence[ScoreRecord]", after: "Sequence[ScoreRecord]"
+) -> "Generator[tuple[str, tuple[str, str, str, str]]]":
+    """Yield the mean cost and latency of an answer in the cases that both runs have."""
+    from chassis_tools.evals.case_scores import completed_trials
+
+    trials = completed_trials(before), completed_trials(after)
+    shared = {trial.case for trial in trials[0]} & {trial.case for trial in trials[1]}
+    for name, unit, digits in (("cost_usd", "$", 6), ("seconds", "s", 3)):
+        amounts = [[getattr(trial, name) for trial in run if trial.case in shared] for run in trials]
+        if all(amounts):
+            then, now = (sum(values) / len(values) for values in amounts)
+            change = f"{100 * (now / then - 1):+.1f} %" if then else ""
+            yield (
+                f"mean {name.partition('_')[0]}, {unit}",
+                (str(len(shared)), f"{then:.{digits}f}", f"{now:.{digits}f}", change),
+            )
 
 
 def _counted(cases: Sequence[str]) -> str:

@@ -147,6 +147,22 @@ def case_texts(case: CaseResult) -> Iterator[tuple[str, str]]:
     return ((label, said) for label, said in texts.items() if said)
 
 
+def case_lines(case: CaseResult) -> Iterator[str]:
+    """Yield all that a report knows of one case, line by line."""
+    result = ", ".join(f"{evaluator} {score:g}" for evaluator, score in case.scores.items())
+    texts = {
+        "scores": f"{result or 'none'} ({case.change})",
+        **dict(case_texts(case)),
+        "baseline": case.baseline_answer,
+        "tags": " ".join(case.tags),
+        "took": f"{case.seconds:.3f} s and {format_usd(nano_usd(case.usd))}",
+        "trace": case.trace_id or "",
+    }
+    for label, said in texts.items():
+        if said:
+            yield f"{label:<10}{said.replace('\n', '\n' + ' ' * 12)}"
+
+
 def evidence_lines(report: Report) -> Iterator[str]:
     """Yield which files this change edits on which the verdict rests."""
     if report.base is None:
