@@ -323,13 +323,13 @@ def _spent(
 
     trials = completed_trials(before), completed_trials(after)
     shared = {trial.case for trial in trials[0]} & {trial.case for trial in trials[1]}
-    for name, unit, digits in (("cost_usd", "$", 6), ("seconds", "s", 3)):
-        amounts = [[getattr(trial, name) for trial in run if trial.case in shared] for run in trials]
+    for field, name, digits in (("cost_usd", "mean cost, $", 6), ("seconds", "mean latency, s", 3)):
+        amounts = [[getattr(trial, field) for trial in run if trial.case in shared] for run in trials]
         if all(amounts):
             then, now = (sum(values) / len(values) for values in amounts)
             change = f"{100 * (now / then - 1):+.1f} %" if then else ""
             yield (
-                f"mean {name.partition('_')[0]}, {unit}",
+                name,
                 (str(len(shared)), f"{then:.{digits}f}", f"{now:.{digits}f}", change),
             )
 

@@ -13,8 +13,8 @@ from chassis_tools.evals.report.report import CaseResult, PassRate, Report, Suit
 
 MAX_CASES = 20
 """More cases than these are left to the HTML page."""
-MAX_TEXT = 1000
-"""In characters, of a question or an answer in Markdown; a comment on a pull request has limited space."""
+MAX_TEXT = 400
+"""In characters, of a question or an answer of a red case; the HTML page has all of it."""
 MAX_RED_CASES = 5
 """Of more red cases than these, the question and the answer are left to the HTML page too."""
 MIN_TAGGED_CASES, MAX_TAGS = 5, 8
@@ -59,7 +59,7 @@ def print_report(report: Report, console: Console) -> None:
         for case in suite.red_cases[:MAX_RED_CASES]:
             console.print(f"\n{case.id}", style="bold red")
             for label, said in case_texts(case):
-                console.print(f"  {label:<10}{said.replace('\n', '\n' + ' ' * 12)}")
+                console.print(f"  {label:<10}{shortened(said).replace('\n', '\n' + ' ' * 12)}")
         if more := len(suite.red_cases[MAX_RED_CASES:]):
             console.print(f"\nand {more} more, in the full report", style="red")
         for sentence in (_figures_line(suite), *notes(suite)):
@@ -163,6 +163,11 @@ def case_lines(case: CaseResult) -> Iterator[str]:
             yield f"{label:<10}{said.replace('\n', '\n' + ' ' * 12)}"
 
 
+def shortened(said: str) -> str:
+    """Return the beginning of a long text."""
+    return said if len(said) <= MAX_TEXT else f"{said[:MAX_TEXT]}…"
+
+
 def evidence_lines(report: Report) -> Iterator[str]:
     """Yield which files this change edits on which the verdict rests."""
     if report.base is None:
@@ -255,7 +260,7 @@ def _markdown_blocks(suite: SuiteReport) -> Iterator[str]:
         if table.rows:
             yield f"<details><summary>{title}</summary>\n\n{_markdown_table(table)}\n\n</details>"
     for case in suite.red_cases[:MAX_RED_CASES]:
-        lines = "\n".join(f"- **{label}**: {_escaped(said[:MAX_TEXT])}" for label, said in case_texts(case))
+        lines = "\n".join(f"- **{label}**: {_escaped(shortened(said))}" for label, said in case_texts(case))
         yield f"<details open><summary>❌ {_escaped(case.id)}</summary>\n\n{lines}\n\n</details>"
     yield f"<details><summary>What was compared</summary>\n\n{_markdown_table(identity_table(suite))}\n\n</details>"
     yield "\n".join(f"- {_escaped(sentence)}" for sentence in (_figures_line(suite), *notes(suite)))
