@@ -76,8 +76,8 @@ def test_it_turns_red(planted: Shell, plant: Callable[[Path], None], suite: str,
 
 
 def test_the_floors_are_printed(project: Shell) -> None:
-    """The script that comes with the cases shows what each confidence floor would do to them."""
-    done = project.try_run(".venv/bin/python", "evals/floors.py")
+    """The command shows what each confidence floor would do to the cases of the starter."""
+    done = project.try_run(".venv/bin/chassis", "evals", "floors", "answers")
 
     assert done.returncode == 0, done.stderr
-    assert re.search(r"In 9\d\.\d% of pairs the answerable question has the higher confidence\.", done.stdout)
+    assert re.search(r"In 9\d\.\d% of pairs the answerable question has the higher confidence", done.stdout)

@@ -40,7 +40,7 @@ from sample_evaluation import (
     write_start,
 )
 from sample_repository import write_repository
-from sample_task import TASK, Question
+from sample_task import TASK, Answer, Question
 
 from chassis.call import Attempt, Call, Deadline, Turn
 from chassis.contract import FallbackReason, Referred
@@ -410,6 +410,158 @@ def test_another_run_is_not_resumed(evaluated: Path, capsys: pytest.CaptureFixtu
     assert chassis("evals", "run", "answers", "--resume") == 2
 
     assert "the cases changed since the run of" in capsys.readouterr().err
+
+
+def test_floors_are_compared_for_any_cases(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each floor with what callers would get; the last run stays as it was."""
+    referred = {"id": "person", "input": {"text": "why?"}, "expected": None}
+    wrong = case("wrong", "wrong", "something else")
+    write_cases(evaluated, case("one", "one"), case("two", "two"), wrong, referred)
+    ask(evaluated)
+    before = (evaluated / "var/evals/answers/trials.jsonl").read_bytes()
+    capsys.readouterr()
+
+    assert chassis("evals", "floors", "answers") == 0
+
+    said = capsys.readouterr().out
+    rows = {
+        line.split("│")[1].strip(): [cell.strip() for cell in line.split("│")[2:-1]]
+        for line in said.splitlines()
+        if "│" in line
+    }
+    assert rows["0.10"] == ["2", "1", "1", "0", "0", "0.500"]
+    assert rows["0.50"] == ["2", "1", "0", "0", "1", "0.750"]
+    assert rows["0.85"] == ["0", "0", "0", "3", "1", "0.250"]
+    assert "In 100.0% of pairs the answerable question has the higher confidence" in said
+    assert (evaluated / "var/evals/answers/trials.jsonl").read_bytes() == before
+    assert chassis("evals", "floors", "answers", "--evaluator", "rigth") == 2
+
+
+def test_a_case_is_shown_with_all_that_is_known(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer, the reason of the grader, time and cost; an unknown id names its neighbor."""
+    grader = "from chassis_tools.evals import Score\n\ndef right(case, outcome, trial):\n"
+    grader += "    return Score(0, f'{len(trial.tool_calls)} tools, ${trial.cost_usd:.2f}')\n"
+    (evaluated / "evals/graders.py").write_text(grader)
+    assert chassis("evals", "run", "answers") == 1
+    capsys.readouterr()
+
+    assert chassis("evals", "show", "c7") == 0
+
+    said = capsys.readouterr().out
+    for line in ("answers: c7", "question  case 7", "expected  CASE 7", "reason    right: 0 tools, $0.00"):
+        assert line in said
+    assert chassis("evals", "show", "c77") == 2
+    assert "there is no case 'c77'. Did you mean" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["trials", "judgements"])
+@pytest.mark.parametrize("cut", ["half a line", "half a character", "zeros"])
+def test_a_run_that_was_killed_while_it_wrote_is_resumed(evaluated: Path, file: str, cut: str) -> None:
+    """The line that was not finished is dropped, and its case is asked again."""
+    ask(evaluated)
+    path = evaluated / f"var/evals/answers/{file}.jsonl"
+    content = path.read_bytes() if file == "trials" else b""
+    tails = {
+        "half a line": b'{"call_id": "c_1", "ev',
+        "half a character": '{"reason": "ü'.encode()[:-1],
+        "zeros": b"\0" * 9,
+    }
+    path.write_bytes(content[:-100] if cut == "half a line" and content else content + tails[cut])
+
+    ask(evaluated, resume=True)
+
+    assert len(trials(evaluated)) == CASES
+    assert judge(evaluated).suites[0].findings[0].verdict.name == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("file", "subject"),
+    [
+        ("documents/page.md", "documents"),
+        ("prompts/system.txt", "documents"),
+        ("evals/cases/start.jsonl", "cases"),
+        ("constraints.toml", "constraints"),
+    ],
+)
+def test_only_the_same_run_is_resumed(
+    evaluated: Path, capsys: pytest.CaptureFixture[str], file: str, subject: str
+) -> None:
+    """Answers that were given from other documents or under other constraints are never mixed in."""
+    (evaluated / file).parent.mkdir(exist_ok=True)
+    (evaluated / file).touch()
+    ask(evaluated)
+    path = evaluated / file
+    change = {
+        "cases": '{"id": "new", "input": {"text": "new"}, "expected": "NEW"}\n',
+        "constraints": path.read_text().replace("confidence_floor = 0.5", "confidence_floor = 0.6"),
+    }
+    path.write_text(change.get(subject, "another text"))
+
+    assert chassis("evals", "run", "answers", "--resume") == 2
+
+    assert f"the {subject} changed since the run of" in capsys.readouterr().err
+
+
+def test_a_change_cannot_accept_its_own_regression_unseen(
+    evaluated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a base commit its accepted run counts, the evidence that the change edits is listed, and so are reasons."""
+    run_and_accept(evaluated)
+    for command in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "base")):
+        subprocess.run(("git", "-c", "user.name=x", "-c", "user.email=x@y", *command), cwd=evaluated, check=True)
+
+    def worse(question: Question) -> Any:
+        return (
+            replace(sample_task.shout(question), value=Answer(text="no"))
+            if question.text == "case 5"
+            else right(question)
+        )
+
+    right = sample_task.TASK.baseline
+    monkeypatch.setattr(sample_task, "TASK", replace(sample_task.TASK, baseline=worse))
+
+    def evaluate() -> tuple[int, str]:
+        capsys.readouterr()
+        code = chassis("evals", "run", "answers", "--base", "HEAD")
+        return code, " ".join(capsys.readouterr().out.split())
+
+    assert evaluate()[0] == 1
+    ask(evaluated)
+    accept(evaluated, "answers", "The page was removed")
+    code, said = evaluate()
+    assert code == 0
+    assert "1 of 60 cases got worse, 0 better: c5; accepted in this change: The page was removed" in said
+    assert "This change edits evidence: M evals/accepted/answers/history.jsonl" in said
+    history = evaluated / "evals/accepted/answers/history.jsonl"
+    history.write_text(history.read_text().splitlines()[0] + "\n")  # no reason, but the edited scores
+    code, said = evaluate()
+    assert code == 1
+    assert "1 of 60 cases got worse, 0 better: c5" in said
+    assert chassis("evals", "run", "answers", "--base", "nowhere") == 2
+
+
+def test_a_failing_run_is_accepted_only_with_a_reason(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The cases that got worse are named; accepting the same run again writes nothing."""
+    run_and_accept(evaluated)
+    write_cases(evaluated, *(case(f"c{n}", f"case {n}", "no" if n in {5, 6} else None) for n in range(CASES)))
+    ask(evaluated)
+    folder = evaluated / "evals/accepted/answers"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    assert chassis("evals", "accept", "answers") == 2
+    said = capsys.readouterr()
+    assert "the run fails: answers: regression right: 2 of" in said.err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+    assert chassis("evals", "accept", "answers", "--although-failed", "The page was removed") == 0
+    assert "cases get worse: c5, c6" in capsys.readouterr().out
+    line = json.loads((folder / "history.jsonl").read_text().splitlines()[-1])
+    assert (line["verdict"], line["reason"], line["worse"]) == ("FAIL", "The page was removed", ["c5", "c6"])
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    ask(evaluated)
+    assert chassis("evals", "accept", "answers") == 0
+    assert "nothing was written" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == after
 
 
 def test_an_evaluation_leaves_the_review_queue_alone(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:

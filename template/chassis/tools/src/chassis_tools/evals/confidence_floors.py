@@ -1,0 +1,105 @@
+"""What each value of `quality.confidence_floor` would do to the cases of a suite."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import product
+from typing import Any
+
+from chassis.contract import Answered, FallbackReason, Referred
+from chassis_tools.evals.environment import open_environment
+from chassis_tools.evals.evaluation import make_evaluators, run
+from chassis_tools.evals.jsonl import Progress
+from chassis_tools.evals.plan import Plan
+from chassis_tools.evals.records import SuiteRun, outcome_from_json
+
+FLOORS = tuple(percent / 100 for percent in range(10, 95, 5))
+SILENT = Progress(start=lambda _, __: None, advance=lambda: None)
+REFERRED: Referred = Referred("", FallbackReason.LOW_CONFIDENCE, datetime.min)  # noqa: DTZ901  never shown to anyone
+
+
+@dataclass(frozen=True, slots=True)
+class GradedAnswer:
+    """An answer that was given at any confidence.
+
+    Args:
+        confidence: How confident the service was.
+        is_answerable: Whether a person need not answer: the grader does not accept a referral.
+        is_right: Whether the grader accepts the answer.
+    """
+
+    confidence: float
+    is_answerable: bool
+    is_right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FloorEffect:
+    """What callers would get at one floor, in numbers of cases."""
+
+    floor: float
+    right: int
+    wrong: int
+    made_up: int
+    needless_referrals: int
+    right_referrals: int
+
+    @property
+    def accuracy(self) -> float:
+        """Return the share of right answers and right referrals."""
+        right = self.right + self.right_referrals
+        return right / (right + self.wrong + self.made_up + self.needless_referrals)
+
+
+async def grade_answers(plan: Plan, evaluator: str) -> list[GradedAnswer]:
+    """Let the baseline answer every case of a suite without a floor, and grade the answers.
+
+    Raises:
+        ConfigError: A case or a grader does not fit.
+    """
+    quality = plan.constraints.quality.model_copy(update={"confidence_floor": 0.0})
+    constraints = plan.constraints.model_copy(update={"quality": quality})
+    # A name of its own, so that the last run stays.
+    plan = replace(plan, name=f"{plan.name}-floors", constraints=constraints)
+    async with open_environment(plan, "replay") as environment:
+        cases = {case.id: case for case in plan.cases(environment.task)}
+        [grader] = [each for each in make_evaluators(environment) if each.name == evaluator]
+        asked = await run(environment, list(cases.values()), repeats=1, earlier=SuiteRun(), progress=SILENT)
+        graded: list[GradedAnswer] = []
+        for trial in asked.trials:
+            outcome: Any = outcome_from_json(trial.outcome, environment.task.gives) if trial.outcome else None
+            if isinstance(outcome, Answered):
+                score = await grader.evaluate(cases[trial.case], outcome, trial)
+                referred = await grader.evaluate(cases[trial.case], REFERRED, trial)
+                if score and referred:
+                    graded.append(GradedAnswer(outcome.confidence, referred.value < 1, score.value == 1))
+        return graded
+
+
+def floor_effects(answers: Sequence[GradedAnswer]) -> list[FloorEffect]:
+    """Return what callers would get at each floor."""
+    effects: list[FloorEffect] = []
+    for floor in FLOORS:
+        shown = [answer for answer in answers if answer.confidence >= floor]
+        referred = [answer for answer in answers if answer.confidence < floor]
+        effects.append(
+            FloorEffect(
+                floor,
+                right=sum(answer.is_right for answer in shown),
+                wrong=sum(answer.is_answerable and not answer.is_right for answer in shown),
+                made_up=sum(not answer.is_answerable and not answer.is_right for answer in shown),
+                needless_referrals=sum(answer.is_answerable for answer in referred),
+                right_referrals=sum(not answer.is_answerable for answer in referred),
+            )
+        )
+    return effects
+
+
+def separation(answers: Sequence[GradedAnswer]) -> float | None:
+    """Return how often an answerable question has a higher confidence than another one (AUROC); a tie counts half."""
+    answerable = [answer.confidence for answer in answers if answer.is_answerable]
+    others = [answer.confidence for answer in answers if not answer.is_answerable]
+    if not answerable or not others:
+        return None
+    wins = sum((one > other) + (one == other) / 2 for one, other in product(answerable, others))
+    return wins / (len(answerable) * len(others))
