@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sample_task
@@ -63,7 +64,7 @@ def editing(name: str, old: str, new: str) -> Change:
     return lambda root, _: edit(root / name, old, new)
 
 
-def writing(*cases: dict[str, object]) -> Change:
+def writing(*cases: dict[str, Any]) -> Change:
     """Write other cases."""
     return lambda root, _: write_cases(root, *cases)
 
@@ -108,12 +109,12 @@ def only(number: int, text: str = "no") -> Change:
     return saying(lambda asked: text if asked == f"case {number}" else asked.upper())
 
 
-def edited(*numbers: int, **fields: object) -> list[dict[str, object]]:
+def edited(*numbers: int, **fields: object) -> list[dict[str, Any]]:
     """Return the cases, some of them edited."""
     return [each | fields if number in numbers else each for number, each in enumerate(CASES)]
 
 
-def dotted(*numbers: int) -> list[dict[str, object]]:
+def dotted(*numbers: int) -> list[dict[str, Any]]:
     """Return the cases with a full stop after some questions."""
     return [
         each | {"input": {"text": f"case {number} ."}} if number in numbers else each
@@ -127,9 +128,9 @@ def add_suite(root: Path) -> None:
         suites.write('[suites.more]\nkind = "replay"\ncases = ["start"]\nevaluators = ["right"]\nrules = []\n')
 
 
-async def say_twice(question: Question, model: object) -> Draft[Answer]:
+async def say_twice(question: Question, model: Any) -> Draft[Answer]:
     """Ask with another prompt."""
-    return await sample_task.say(Question(text=f"{question.text}, please"), model)  # ty: ignore[invalid-argument-type]
+    return await sample_task.say(Question(text=f"{question.text}, please"), model)
 
 
 def drop_a_line(path: Path) -> None:

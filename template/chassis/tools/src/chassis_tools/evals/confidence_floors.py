@@ -67,12 +67,13 @@ async def grade_answers(plan: Plan, evaluator: str) -> list[GradedAnswer]:
         asked = await run(environment, list(cases.values()), repeats=1, earlier=SuiteRun(), progress=SILENT)
         graded: list[GradedAnswer] = []
         for trial in asked.trials:
-            outcome: Any = outcome_from_json(trial.outcome, environment.task.gives) if trial.outcome else None
+            outcome = outcome_from_json(trial.outcome, environment.task.gives) if trial.outcome else None
             if isinstance(outcome, Answered):
-                score = await grader.evaluate(cases[trial.case], outcome, trial)
+                answer: Answered[Any] = outcome
+                score = await grader.evaluate(cases[trial.case], answer, trial)
                 referred = await grader.evaluate(cases[trial.case], REFERRED, trial)
                 if score and referred:
-                    graded.append(GradedAnswer(outcome.confidence, referred.value < 1, score.value == 1))
+                    graded.append(GradedAnswer(answer.confidence, referred.value < 1, score.value == 1))
         return graded
 
 
