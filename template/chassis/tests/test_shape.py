@@ -44,7 +44,7 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 104, "chassis_tools": 66},
+    "files": {"chassis": 104, "chassis_tools": 68},
     "lines": {"chassis": 11_700, "chassis_tools": 11_000},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 110, "chassis_tools": 160},
