@@ -13,6 +13,14 @@ from template_releases import tag_release, template_repository
 
 pytestmark = pytest.mark.slow
 STOPS_AT_ADOPT = {"python-3.11"}
+WORKFLOWS = ".github/workflows"
+ABSENT_WITHOUT_A_SERVICE = (
+    "ops",
+    "compose.yaml",
+    ".dockerignore",
+    f"{WORKFLOWS}/container.yml",
+    f"{WORKFLOWS}/release.yml",
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +58,32 @@ def test_the_page_ends_green(source: Path, tmp_path: Path, name: str, capsys: py
         assert ((service / ".env").read_bytes() if (service / ".env").exists() else None) == own_env
     with capsys.disabled():
         print(*("", *(f"{name:16} {command:17} {code}  {text}" for command, code, text in rows)), sep="\n")
+
+
+def test_the_evaluation_alone(source: Path, tmp_path: Path) -> None:
+    """A repository that keeps its own server gets nothing that builds or operates one, and its checks are green."""
+    root = write_fixture(FIXTURES["fastapi-settings"], tmp_path / "service")
+    (tmp_path / "home").mkdir()
+    shell = Shell(root, clean_environment(tmp_path / "home"))
+    copy, adopt, _ = commands_of_the_page(source)
+    assert " --data shape=blank" in copy
+    shell.run("sh", "-c", copy.replace(" --data shape=blank", " --data scope=evaluation --data shape=blank"))
+    said = shell.run("sh", "-c", adopt)
+    assert "it does not start the service" not in said
+    done = _finish(shell, adopt, said)
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    for path in (
+        "ops",
+        "compose.yaml",
+        ".dockerignore",
+        ".github/workflows/container.yml",
+        ".github/workflows/release.yml",
+    ):
+        assert not (root / path).exists(), path
+    assert (root / "Dockerfile").read_text(encoding="utf-8").startswith("FROM python:3.12")
+    git(root, "commit", "--quiet", "--no-verify", "--message", "Adopt the evaluation")
+    assert "Everything is in order" in shell.run(".venv/bin/chassis", "status")
+    shell.run("make", "evals")
 
 
 def _finish(shell: Shell, adopt: str, said: str) -> subprocess.CompletedProcess[str]:

@@ -141,3 +141,10 @@ def test_what_must_not_be_committed(tmp_path: Path) -> None:
     """Only entries that no pattern of .gitignore covers yet are reported."""
     root = repository(tmp_path, pyproject_toml=COMPLETE, Makefile="include chassis/tasks.mk\n", _gitignore="*.pyc\n")
     assert [each.lines for each in missing_lines(root, ANSWERS, (), ())] == [".env\nvar/\n.venv/"]
+
+
+def test_a_repository_that_is_only_evaluated(tmp_path: Path) -> None:
+    """Its settings say so, and no file of a running service is derived for it."""
+    lines = missing_settings(tmp_path, {**ANSWERS, "scope": "evaluation"}, ())[PYPROJECT]
+    assert '[tool.chassis]\ntask = "acme_triage.task:TASK"\nforge = "github"\nserves = false\n' in lines
+    assert "serves" not in missing_settings(tmp_path, ANSWERS, ())[PYPROJECT]

@@ -18,6 +18,8 @@ from chassis.contract import Task
 from chassis.errors import ConfigError
 
 LOCAL_MODEL_FILE = "var/local-model.env"
+SECRETS_FOLDER = Path("/run/secrets")
+"""Where Kubernetes and Compose put secrets, each in a file with the name of a variable."""
 
 
 def _check_key(key: SecretStr) -> SecretStr:
@@ -37,12 +39,17 @@ type VendorKey = Annotated[SecretStr, AfterValidator(_check_key)]
 
 
 class Settings(BaseSettings):
-    """The environment variables, typed. They override `.env`, and an empty variable counts as not set.
+    """The environment variables, typed. They override `.env`, which overrides `SECRETS_FOLDER`. Empty means not set.
 
     Each is named `CHASSIS_` and the field, except for the keys of vendors, which keep the names that their SDKs read.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CHASSIS_", env_ignore_empty=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CHASSIS_",
+        env_ignore_empty=True,
+        populate_by_name=True,
+        secrets_dir=SECRETS_FOLDER if SECRETS_FOLDER.is_dir() else None,
+    )
 
     env: Literal["development", "production"] = "development"
     """In `production` the service logs JSON and never creates an API key by itself."""
@@ -60,6 +67,9 @@ class Settings(BaseSettings):
     """The mail server for the emails that `ownership.toml` asks for, such as `smtps://user:password@host:465`."""
     local_model_url: HttpUrl | None = None
     """The URL of the local model; while `make local-model` runs, it is in `LOCAL_MODEL_FILE`."""
+
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """If it is set, `/metrics` is served on this port only, so that a gateway cannot reach it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -113,6 +123,7 @@ class Project:
         description: What the service does, in one sentence.
         forge: The platform that hosts the repository.
         repository: The URL of the repository, if `project.urls` has it.
+        serves: Whether the chassis serves the task; if not, it is only evaluated.
     """
 
     root: Path
@@ -122,6 +133,7 @@ class Project:
     description: str = ""
     forge: Forge = "github"
     repository: str | None = None
+    serves: bool = True
 
     def load_task(self) -> Task[Any, Any]:
         """Import the team's task: the installed package, or else the one in the repository.
@@ -178,6 +190,14 @@ def _project(root: Path, metadata: dict[str, Any], chassis: dict[str, Any]) -> P
         raise ConfigError(
             "pyproject.toml: tool.chassis.forge", f"the value is {forge!r}", f"Write one of: {', '.join(FORGES)}"
         )
-    name, version = metadata.get("name", root.name), metadata.get("version", "0")
     urls = {label.lower(): address for label, address in metadata.get("urls", {}).items()}
-    return Project(root, name, version, chassis["task"], metadata.get("description", ""), forge, urls.get("repository"))
+    return Project(
+        root,
+        name=metadata.get("name", root.name),
+        version=metadata.get("version", "0"),
+        task_path=chassis["task"],
+        description=metadata.get("description", ""),
+        forge=forge,
+        repository=urls.get("repository"),
+        serves=chassis.get("serves", True),
+    )

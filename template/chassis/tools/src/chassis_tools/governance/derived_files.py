@@ -26,6 +26,8 @@ from chassis_tools.governance.file_contents import (
 )
 
 SYNC_COMMAND = "uv run chassis sync"
+OPERATIONS = "ops/"
+"""The folder of what only a running service needs."""
 MARKER = f"by `{SYNC_COMMAND}`"
 """Part of the first line of every derived file; a file without it is hand-written."""
 
@@ -55,7 +57,9 @@ class DerivedFile:
         Raises:
             ConfigError: A decision cannot be expressed in this file's format.
         """
-        body = self.body(decisions) if self.forge in {None, decisions.project.forge} else None
+        project = decisions.project
+        needed = self.forge in {None, project.forge} and (project.serves or not self.path.startswith(OPERATIONS))
+        body = self.body(decisions) if needed else None
         if body is None:
             return None
         sources = " and ".join(self.sources)

@@ -15,6 +15,7 @@ from chassis_tools.updates.git import git, git_list
 from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, find_drift
 from chassis_tools.updates.precedence import Overlap, find_overlaps
 from chassis_tools.updates.python_settings import (
+    EVALUATION,
     IMPORT_FOLDERS,
     PYPROJECT,
     RUNTIME,
@@ -149,8 +150,11 @@ def _kept_paths(root: Path, answers_file: AnswersFile) -> tuple[str, ...]:
             problem = f"it has no release {answers_file.version}"
             raise ConfigError(answers_file.source, problem, "Run `copier copy` from a release")
         # Copier ran with `--skip '*'`, so where content differs from the release, the team had a file before.
-        edited = find_drift(root, template.chassis_files(commit, forge=answers_file.forge)).edited
-    return tuple(sorted({*answers_file.kept_paths, *(path for path in edited if not path.startswith(CHASSIS_FOLDER))}))
+        shipped = template.chassis_files(commit, forge=answers_file.forge)
+        kept = set(find_drift(root, shipped).edited)
+        if answers_file.answers.get("scope") == EVALUATION:
+            kept |= {path for path in shipped if not (root / path).exists()}
+    return tuple(sorted({*answers_file.kept_paths, *(path for path in kept if not path.startswith(CHASSIS_FOLDER))}))
 
 
 def _record_kept_paths(root: Path, kept_paths: tuple[str, ...]) -> None:

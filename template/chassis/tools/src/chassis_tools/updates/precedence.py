@@ -133,12 +133,13 @@ def _docker_files(root: Path, present: Collection[str], kept_paths: Collection[s
         if hidden and ignore_file not in present:
             effect = f"the new .dockerignore hides {', '.join(hidden)} from it"
             yield Overlap(path, effect, "Delete these lines from .dockerignore, which then stays yours")
-    if "Dockerfile" in kept_paths and "chassis" not in _text(root / "Dockerfile"):
+    serves = "compose.yaml" not in kept_paths
+    if serves and "Dockerfile" in kept_paths and "chassis" not in _text(root / "Dockerfile"):
         effect = "the container workflow, compose.yaml and ops/ build and run it, but it does not start the service"
         yield Overlap(
             "Dockerfile",
             effect,
-            "Move it to a folder of its own and run `copier copy` again, or adopt the level evaluation",
+            "Move it to a folder of its own and run `copier copy` again, or adopt the evaluation only",
         )
     hidden_inputs = _hidden(BUILD_INPUTS, patterns)
     if hidden_inputs and ignore_file in present and "Dockerfile" not in present:

@@ -15,6 +15,8 @@ RUNTIME, TOOLS = "ai-service-chassis", "ai-service-chassis-tools"
 """The distribution names of the two packages of the chassis, which are not on any package index."""
 WORKSPACE_MEMBERS = ("chassis", "chassis/tools")
 """The folders of the two packages."""
+EVALUATION = "evaluation"
+"""The scope of a repository that keeps its own server, and is only evaluated."""
 RUFF_FILES = (".ruff.toml", "ruff.toml")
 """If one of these exists, ruff reads it instead of `pyproject.toml`."""
 PYTEST_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
@@ -93,7 +95,8 @@ def _package_lines(content: Table, answers: Mapping[str, Any]) -> Iterator[str]:
     uv: Table = tool.get("uv", {})
     if "chassis" not in tool:
         task = f"{name.replace('-', '_')}.task:TASK"
-        yield f'[tool.chassis]\ntask = "{task}"\nforge = "{answers.get("forge", "github")}"\n'
+        serves = "serves = false\n" if answers.get("scope") == EVALUATION else ""
+        yield f'[tool.chassis]\ntask = "{task}"\nforge = "{answers.get("forge", "github")}"\n{serves}'
     poetry: Table = tool.get("poetry", {})
     if "project" not in content:
         yield _project_lines(poetry, name, runtime, str(answers.get("python_version", "3.12")))
