@@ -12,6 +12,7 @@ import pytest
 from sample_repository import write_repository
 from serve_process import first_match, process
 
+from chassis.config.project import Settings
 from chassis.errors import ConfigError
 from chassis.store.api_keys import DEVELOPMENT_CALLER, ApiKeys
 from chassis.store.opening import open_database
@@ -120,3 +121,39 @@ def test_production_rejects_development_keys(store_url: str) -> None:
             await database.close()
 
     assert asyncio.run(story()) == [DEVELOPMENT_CALLER, "billing", None, "billing"]
+
+
+@pytest.mark.slow
+def test_metrics_can_have_a_port_of_their_own(tmp_path: Path) -> None:
+    """Then the port of the service does not serve them; a port in use is one sentence."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+        with process(write_repository(tmp_path), "--port", "0", CHASSIS_METRICS_PORT=port) as service:
+            _, errors = service.communicate()
+    assert (service.returncode, errors.splitlines()[-1]) == (
+        2,
+        f"CHASSIS_METRICS_PORT={port}: cannot listen on this port (Address already in use). Choose another port",
+    )
+    with process(tmp_path, "--port", "0", CHASSIS_METRICS_PORT=port) as service:
+        assert service.stdout
+        address = first_match(service.stdout, r"listens on (http://[\d.:]+)")
+        httpx2.get(f"{address}/readyz").raise_for_status()
+        assert httpx2.get(f"{address}/metrics").status_code == 404
+        assert "target_info" in httpx2.get(f"http://127.0.0.1:{port}/metrics").text
+        service.terminate()
+        assert service.wait() == 0
+
+
+def test_secrets_may_be_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file has the name of a variable, in either case; its line end does not count; the environment overrides it."""
+    monkeypatch.setattr(Settings, "model_config", Settings.model_config | {"secrets_dir": str(tmp_path)})
+    for name, text in {"CHASSIS_DATABASE_URL": "postgresql://a/b\n", "openai_api_key": "sk-file", "other": "x"}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    settings = Settings()
+    assert settings.database_url == "postgresql://a/b"
+    assert settings.openai_api_key
+    assert settings.openai_api_key.get_secret_value() == "sk-file"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+    key = Settings().openai_api_key
+    assert key
+    assert key.get_secret_value() == "sk-environment"

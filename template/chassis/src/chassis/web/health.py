@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 def health_router(wiring: Wiring) -> APIRouter:
-    """Return the three routes."""
+    """Return the three routes, without the metrics if these have a port of their own."""
     router = APIRouter(tags=["Health and metrics"])
     database_check = DatabaseCheck(wiring.database)
 
@@ -43,6 +43,9 @@ def health_router(wiring: Wiring) -> APIRouter:
         if wiring.service.guard is None:
             return ReadyBody(status="ready", models="none")
         return ReadyBody(status="ready", models="off" if await wiring.kill_switch.is_off() else "on")
+
+    if wiring.settings.metrics_port is not None:
+        return router  # they are served on a port of their own
 
     @router.get(
         "/metrics",

@@ -7,7 +7,8 @@ import ipaddress
 import math
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from types import FrameType
 from typing import override
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import start_http_server
 
 from chassis.background import repeated
 from chassis.errors import ConfigError
@@ -80,11 +82,32 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
         spare_garbage_collector()
         wiring.notifier.log_unavailable()
         async with (
+            _metrics_server(wiring, host),
             repeated("notifications", POLL_SECONDS, wiring.notifier.send_due),
             repeated("retention", SWEEP_SECONDS, wiring.retention.sweep),
         ):
             await DrainingServer(server_config(wiring, app), app).serve(sockets=[listener])
     log.info("service.stopped", address=address)
+
+
+@asynccontextmanager
+async def _metrics_server(wiring: Wiring, host: str) -> AsyncGenerator[None]:
+    """Serve the metrics on a port of their own, if there is one, as long as the context lasts."""
+    port = wiring.settings.metrics_port
+    if port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(port, host, wiring.telemetry.registry)
+    except OSError as error:
+        problem = f"cannot listen on this port ({error.strerror})"
+        raise ConfigError(f"CHASSIS_METRICS_PORT={port}", problem, "Choose another port") from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def server_config(wiring: Wiring, app: FastAPI) -> uvicorn.Config:
