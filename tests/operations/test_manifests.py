@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,22 @@ from typing import Any
 import pytest
 import yaml
 from answer_sets import ROOT
-from generated_project import Generate
+from generated_project import Generate, GenerateOnce
+from shell import require_program
 
 TEMPLATE = ROOT / "template"
 BASE = TEMPLATE / "ops/kubernetes/base"
+OVERLAY = "ops/kubernetes/production"
+OPTIONAL = {
+    "autoscaling.yaml": {"HorizontalPodAutoscaler"},
+    "httproute.yaml": {"HTTPRoute"},
+    "ingress.yaml": {"Ingress"},
+    "monitoring.yaml": {"ServiceMonitor"},
+    "private-addresses.yaml": {"NetworkPolicy"},
+}
+"""The optional files of the overlay, with their kinds."""
+CUSTOM = {"HTTPRoute", "ServiceMonitor"}
+"""Kinds that Kubernetes itself has no schema for."""
 KINDS = {"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount"}
 
 
@@ -71,8 +84,12 @@ def test_the_pods_have_no_privileges() -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert set(container["resources"]) == {"requests", "limits"}
+    assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+    secrets = pod["volumes"][0]
+    assert secrets == {"name": "secrets", "secret": {"secretName": "service"}}
+    assert "envFrom" not in container or "secretRef" not in str(container["envFrom"])
     volumes = re.findall(r"^VOLUME (\S+)$", dockerfile, re.MULTILINE)
-    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {*volumes, "/tmp"}  # noqa: S108
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {*volumes, "/tmp", "/run/secrets"}  # noqa: S108
 
 
 def test_the_probes_use_existing_routes() -> None:
@@ -82,17 +99,104 @@ def test_the_probes_use_existing_routes() -> None:
     assert probes == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
     routes = (TEMPLATE / "chassis/src/chassis/web/health.py").read_text(encoding="utf-8")
     assert all(f'"{path}"' in routes for path in probes.values())
-    [port] = container["ports"]
+    port, metrics = container["ports"]
+    assert container["env"] == [{"name": "CHASSIS_METRICS_PORT", "value": str(metrics["containerPort"])}]
     assert f"EXPOSE {port['containerPort']}\n" in (TEMPLATE / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_traffic_is_denied_by_default() -> None:
-    """One policy denies all traffic of the namespace; the other allows no egress to private addresses."""
-    closed = one("NetworkPolicy", "service-default-deny")["spec"]
-    assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    blocks = [to["ipBlock"] for rule in one("NetworkPolicy")["spec"]["egress"] for to in rule["to"] if "ipBlock" in to]
+    """The policy selects the pods of the service in both directions, and allows no egress to private addresses."""
+    policy = one("NetworkPolicy")["spec"]
+    assert policy["podSelector"] == one("Deployment")["spec"]["selector"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert all(rule.get("from") or rule.get("to") for rule in (*policy["ingress"], *policy["egress"]))
+    blocks = [to["ipBlock"] for rule in policy["egress"] for to in rule["to"] if "ipBlock" in to]
     assert len(blocks) == 1
     assert {"10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"} <= set(blocks[0]["except"])
+
+
+def render(project: Path, optional: tuple[str, ...], namespace: str) -> list[dict[str, Any]]:
+    """Return what kustomize makes of the overlay of a project with optional files, in a namespace."""
+    require_program("kubectl")
+    overlay = project / OVERLAY / "kustomization.yaml"
+    before = overlay.read_text(encoding="utf-8")
+    text = re.sub(r"^namespace: .*", f"namespace: {namespace}", before, flags=re.MULTILINE)
+    for name in optional:
+        assert f"  # - {name}\n" in text
+        text = text.replace(f"  # - {name}\n", f"  - {name}\n")
+    overlay.write_text(text, encoding="utf-8")
+    done = subprocess.run(["kubectl", "kustomize", overlay.parent], check=True, capture_output=True, text=True)
+    overlay.write_text(before, encoding="utf-8")
+    return list(yaml.safe_load_all(done.stdout))
+
+
+@pytest.mark.slow
+def test_every_optional_part_is_valid(generate: Generate, tmp_path: Path) -> None:
+    """Kustomize renders each part alone and all together, and the result matches the schemas."""
+    project = generate()
+    files = {file.name for file in (project / OVERLAY).iterdir()} - {"kustomization.yaml"}
+    assert files == set(OPTIONAL)
+    base = {thing["kind"] for thing in render(project, (), "apps")}
+    for chosen in ((), *((name,) for name in OPTIONAL), tuple(OPTIONAL)):
+        things = render(project, chosen, "apps")
+        assert {thing["kind"] for thing in things} == base.union(*(OPTIONAL[name] for name in chosen))
+        file = tmp_path / "all.yaml"
+        file.write_text(yaml.safe_dump_all(each for each in things if each["kind"] not in CUSTOM), encoding="utf-8")
+        done = validate(file)
+        assert done.returncode == 0, done.stdout + done.stderr
+        names = {(each["kind"], each["metadata"]["name"]) for each in things}
+        for backend in re.findall(r"'(?:backendRefs|scaleTargetRef)': .*?'name': '([^']*)'", str(things)):
+            assert {("Service", backend), ("Deployment", backend)} & names
+
+
+@pytest.mark.slow
+def test_two_services_share_a_namespace(generated_once: GenerateOnce, tmp_path: Path) -> None:
+    """No object has the name of another, and no selector, policy or budget of one selects a pod of the other."""
+    services: dict[str, list[dict[str, Any]]] = {}
+    for name in ("acme-a", "acme-b"):
+        project = shutil.copytree(generated_once({"service_name": name}), tmp_path / name)
+        services[name] = render(project, tuple(OPTIONAL), "shared")
+    names = [(each["kind"], each["metadata"]["name"]) for things in services.values() for each in things]
+    assert len(names) == len(set(names)) >= 2 * len(KINDS | CUSTOM)
+    for name, things in services.items():
+        other = next(things for key, things in services.items() if key != name)
+        [pods] = [each["spec"]["template"]["metadata"]["labels"] for each in other if each["kind"] == "Deployment"]
+        [secret] = re.findall(r"'secretName': '(acme-.)'", str(things))
+        assert secret == name
+        for each in things:
+            spec = each.get("spec", {})
+            selector: dict[str, Any] = spec.get("selector") or spec.get("podSelector") or {}
+            labels = selector.get("matchLabels", selector)
+            if labels:
+                assert not labels.items() <= pods.items(), (each["kind"], labels)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("forge", "registry"), [("github", "ghcr.io"), ("gitlab", "registry.gitlab.com")])
+def test_the_image_is_that_of_the_release(generate: Generate, forge: str, registry: str) -> None:
+    """The overlay names the repository that the release pushes to, with a tag in the form of the release's tags."""
+    project = generate(forge=forge, owner_team="@Acme/ai", deputy_team="@Acme/platform")
+    overlay = yaml.safe_load((project / OVERLAY / "kustomization.yaml").read_text(encoding="utf-8"))
+    [entry] = overlay["images"]
+    assert (entry["newName"], entry["newTag"]) == (f"{registry}/acme/acme-help", "v0.1.0")
+
+
+@pytest.mark.parametrize("name", ["alerts", "objectives"])
+def test_the_handbook_shows_how_to_apply_the_rules(tmp_path: Path, name: str) -> None:
+    """The command of the handbook makes a PrometheusRule with the same groups."""
+    handbook = (TEMPLATE / "chassis/handbook/operations.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^\$ (for file in alerts objectives; do\n(?:> .*\n)+)", handbook, re.MULTILINE)
+    (tmp_path / "ops").mkdir()
+    rules = "groups:\n  - name: a\n    rules: []\n"
+    for file in ("alerts", "objectives"):
+        text = (TEMPLATE / "ops/alerts.yaml").read_text(encoding="utf-8") if file == "alerts" else rules
+        (tmp_path / f"ops/{file}.yaml").write_text(text, encoding="utf-8")
+    script = re.sub("^> ", "", command, flags=re.MULTILINE).replace("kubectl apply --filename -", "{ echo ---; cat; }")
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True)
+    resources = [each for each in yaml.safe_load_all(done.stdout) if each]
+    [resource] = [each for each in resources if each["metadata"]["name"] == name]
+    assert resource["kind"] == "PrometheusRule"
+    assert resource["spec"] == yaml.safe_load((tmp_path / f"ops/{name}.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow
@@ -100,7 +204,7 @@ def test_the_grace_period_exceeds_the_deadline(generate: Generate) -> None:
     """A pod is killed only after its last request has reached the deadline, and the patched path exists."""
     project = generate(deadline_seconds=300)
     overlay = yaml.safe_load((project / "ops/kubernetes/production/kustomization.yaml").read_text(encoding="utf-8"))
-    [patch] = yaml.safe_load(overlay["patches"][0]["patch"])
+    *_, patch = yaml.safe_load(overlay["patches"][0]["patch"])
     at: Any = one("Deployment")
     for key in patch["path"].strip("/").split("/"):
         at = at[key]
@@ -159,11 +263,14 @@ def test_prometheus_reads_mounted_files() -> None:
 
 
 def test_grafana_has_its_data_sources() -> None:
-    """The dashboard uses configured data sources only, and is mounted in the folder that Grafana reads."""
+    """The dashboard has a variable for the data source, one is configured, and Grafana reads the folder of the file."""
     settings = inline_settings()
-    sources = {source["uid"] for source in settings["datasources"]["datasources"]}
+    types = {source["type"] for source in settings["datasources"]["datasources"]}
     dashboard = (TEMPLATE / "ops/dashboard.json").read_text(encoding="utf-8")
-    assert set(re.findall(r'"uid": "(\w+)"', dashboard)) - {json.loads(dashboard)["uid"]} <= sources
+    assert set(re.findall(r'"uid": "([^"]+)"', dashboard)) == {json.loads(dashboard)["uid"], "${datasource}"}
+    [variable] = [each for each in json.loads(dashboard)["templating"]["list"] if each["name"] == "datasource"]
+    assert variable["type"] == "datasource"
+    assert variable["query"] in types
     [provider] = settings["dashboards"]["providers"]
     assert f":{provider['options']['path']}/" in compose_file()["services"]["grafana"]["volumes"][0]
 
