@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PINS = "pins.toml"
 WORKFLOWS = (".github/workflows/*.yml", "template/.github/workflows/*.yml", "template/chassis/ci/*")
 ACTION = re.compile(r"(?<=uses: )(?P<name>[\w.-]+/[\w.-]+)(?P<path>(?:/[\w.-]+)*)@\S+(?: # \S+)?")
-RUNNER = re.compile(r"(?<=runs-on: )(?P<name>[a-z]+)-\S+")
+RUNNER = re.compile(r"((?<=runs-on: )|(?<=vars\.RUNNER \|\| '))(?P<name>[a-z]+)-[\w.]+")
 IMAGE = re.compile(r"(?P<name>[\w./-]+:[\w.-]+)@sha256:\w+")
 TOOL = re.compile(r"(?<=[ =])\S+(?= # pin: (?P<name>[\w.-]+)$)", re.MULTILINE)
 
