@@ -46,7 +46,7 @@ VIOLATIONS = [
     ("check.yml", r"          persist-credentials: false\n", "          clean: true\n", "artipacked"),
     ("check.yml", r"^concurrency:\n(  .*\n)+", "", "concurrency-limits"),
     ("check.yml", r"    timeout-minutes: \d+\n", "", "missing-timeout"),
-    ("check.yml", r"ubuntu-24\.04", "ubuntu-24.05", "unknown-runner-label"),
+    ("check.yml", r"\$\{\{ vars\.RUNNER [^}]*\}\}", "ubuntu-24.05", "unknown-runner-label"),
     ("check.yml", r"tasks.mk check$", "tasks.mk ${{ github.head_ref }}", "template-injection"),
     ("check.yml", r"tasks.mk check$", "tasks.mk $(cat target)", "shellcheck"),
     ("check.yml", r"^defaults:\n(  .*\n)+", "", "require-shell"),
