@@ -55,8 +55,9 @@ local-model: .venv ## Run a small language model on this machine, without a key
 # what an output file already lists, so the file starts as a copy of those versions.
 uv.lock:
 	@mkdir -p var && cp chassis/tested.txt var/tested.txt
-	$(CHASSIS_UV) pip compile --quiet --universal --all-extras --group dev --no-emit-package ai-service-chassis \
-		--no-emit-package ai-service-chassis-tools --no-annotate --no-header --output-file var/tested.txt pyproject.toml
+	$(CHASSIS_UV) pip compile --quiet --universal --all-extras --group dev --no-annotate --no-header \
+		--output-file var/tested.txt pyproject.toml
+	@sed -i.bak '/^[A-Za-z0-9].*==/!d' var/tested.txt # packages with a path have no version
 	$(CHASSIS_UV) add --quiet --no-sync --constraints var/tested.txt --requirements /dev/null
 
 .venv:
