@@ -6,6 +6,7 @@ are remembered in `.git/`, where no commit can put them, so that a second compar
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,18 +43,15 @@ def compare_with_release(root: Path, *, use_remembered: bool = True) -> ReleaseC
 
     Args:
         root: The repository.
-        use_remembered: Whether ids that an earlier comparison remembered may be used instead of the template.
+        use_remembered: Whether to remember the ids, and to use those that an earlier comparison remembered. Otherwise
+            nothing is written.
 
     Raises:
         ConfigError: They cannot be compared: the answers file does not name a release, or the template cannot be
             reached or does not have it.
     """
     answers_file = load_answers_file(root)
-    remembered = _remembered_file(root)
-    shipped = _load(remembered, answers_file) if use_remembered else None
-    if shipped is None:
-        shipped = _shipped(answers_file)
-        remembered.write_text(json.dumps([_key(answers_file), shipped]), encoding="utf-8")
+    shipped = _remembered(root, answers_file) if use_remembered else _shipped(answers_file)
     # The answers file belongs to the repository, so it cannot exempt the chassis itself.
     kept = tuple(path for path in answers_file.kept_paths if not path.startswith(CHASSIS_FOLDER) and path in shipped)
     compared = {path: blob_id for path, blob_id in shipped.items() if path not in kept}
@@ -70,18 +68,14 @@ def _shipped(answers_file: AnswersFile) -> Mapping[str, str]:
         return template.chassis_files(commit)
 
 
-def _remembered_file(root: Path) -> Path:
-    return root / git(root, "rev-parse", "--git-path", REMEMBERED_FILE).strip()
-
-
-def _key(answers_file: AnswersFile) -> list[str]:
-    return [answers_file.source, answers_file.version]
-
-
-def _load(file: Path, answers_file: AnswersFile) -> Mapping[str, str] | None:
-    """Return the remembered ids, or None if there are none of this release."""
-    try:
-        key, shipped = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return shipped if key == _key(answers_file) else None
+def _remembered(root: Path, answers_file: AnswersFile) -> Mapping[str, str]:
+    """Return the remembered ids if they are of this release; otherwise ask the template, and remember its answer."""
+    file = root / git(root, "rev-parse", "--git-path", REMEMBERED_FILE).strip()
+    key = [answers_file.source, answers_file.version]
+    with suppress(OSError, ValueError):
+        remembered_key, shipped = json.loads(file.read_text(encoding="utf-8"))
+        if remembered_key == key:
+            return shipped
+    shipped = _shipped(answers_file)
+    file.write_text(json.dumps([key, shipped]), encoding="utf-8")
+    return shipped
