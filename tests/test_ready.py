@@ -1,6 +1,7 @@
 """The launch review: a repository that is ready passes every check, and each mutation fails exactly its own check."""
 
 import json
+import os
 import re
 import shutil
 import tomllib
@@ -14,10 +15,13 @@ from chassis.cli.main import main
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
 from chassis_tools.cli.ready import as_json, as_markdown, as_sarif
+from chassis_tools.evals.hashes import code_hash, documents_hash
+from chassis_tools.evals.identity import IDENTITY, constraints_hash
 from chassis_tools.governance.derived_files import write_derived_files
 from chassis_tools.governance.file_contents import load_decisions
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
 from chassis_tools.governance.signoffs import SignOff, covering, save_signoff
+from chassis_tools.readiness import placeholders
 from chassis_tools.readiness.check import summarize
 from chassis_tools.readiness.checks_constraints import (
     MAX_DUE_HOURS,
@@ -31,11 +35,12 @@ from chassis_tools.readiness.vendor_names import SDKS
 from chassis_tools.updates.copier import load_answers_file
 from chassis_tools.updates.integrity import ReleaseComparison
 from chassis_tools.updates.path_ownership import Drift
-from generated_project import Generate
+from generated_project import Generate, git
 from reference_pages import launch_review
 from template_releases import generate_repository
 
 TODAY = date(2026, 12, 1)
+CONFIRMED = 'confirmed = { team = "ai", by = "Grace Hopper", on = 2026-11-20 }'
 CONSTRAINTS, OWNERSHIP = "constraints.toml", "ownership.toml"
 TASK, WORKFLOW = "src/acme_help/task.py", ".github/workflows/check.yml"
 CHECKED = r"run: (make --file chassis/tasks\.mk check)$"
@@ -46,7 +51,7 @@ type Mutation = Callable[[Path], None]
 
 
 def replace(path: str, pattern: str, replacement: str, *, sign: bool = True) -> Mutation:
-    """Replace a part of a file; with `sign`, derived files and sign-offs are then made valid again."""
+    """Replace a part of a file; with `sign`, derived files, sign-offs and evaluation are then made valid again."""
 
     def mutate(project: Path) -> None:
         file = project / path
@@ -55,6 +60,8 @@ def replace(path: str, pattern: str, replacement: str, *, sign: bool = True) -> 
         file.write_text(text, encoding="utf-8")
         if sign and path in {CONSTRAINTS, OWNERSHIP, "pyproject.toml"}:
             sign_everything(project)
+        if sign and path != TASK and (project / "var/evals").exists():
+            report_verdicts(project, answers="pass", attacks="pass")
 
     return mutate
 
@@ -79,21 +86,59 @@ def sign_everything(project: Path) -> None:
         save_signoff(project, kind, SignOff.model_validate({"decision": "approved", **bound, **days}))
 
 
+def replace_examples(project: Path) -> None:
+    """Replace what is only an example: teams, addresses, texts and cases, and confirm every owner."""
+    for path in (OWNERSHIP, "README.md", "pyproject.toml"):
+        file = project / path
+        text = file.read_text(encoding="utf-8")
+        file.write_text(
+            text.replace("@acme/", "@northwind/").replace("@acme.example", "@northwind.io"), encoding="utf-8"
+        )
+    replace("pyproject.toml", r'^description = ".*"', 'description = "Answers questions about our products."')(project)
+    replace(OWNERSHIP, r"^review_by = ", f"{CONFIRMED}\nreview_by = ", sign=False)(project)
+    replace(CONSTRAINTS, r'^metric = ".*"', 'metric = "Tickets per week"', sign=False)(project)
+    replace(CONSTRAINTS, r'^stop_when = ".*"', 'stop_when = "More than 100 for a month"', sign=False)(project)
+    cases = [json.dumps({"id": f"own-{number}", "input": {"text": f"Question {number}?"}}) for number in range(20)]
+    (project / "evals/cases/own.jsonl").write_text("\n".join(cases) + "\n", encoding="utf-8")
+
+
+def report_verdicts(project: Path, **verdicts: str) -> None:
+    """Write what a run leaves: what it measured, and then its report."""
+    runs = project / "var/evals"
+    run = {
+        "code": code_hash(project / "src/acme_help"),
+        "documents": documents_hash(project),
+        "constraints": constraints_hash(load_constraints(project)),
+    }
+    for suite in verdicts:
+        (runs / suite).mkdir(parents=True, exist_ok=True)
+        (runs / suite / IDENTITY).write_text(json.dumps(run), encoding="utf-8")
+    suites = [{"name": suite, "verdict": verdict, "run": run} for suite, verdict in verdicts.items()]
+    (runs / "report.json").write_text(json.dumps({"suites": suites}), encoding="utf-8")
+
+
 def leave_one_team(project: Path) -> None:
     """Remove all teams but one."""
     replace(OWNERSHIP, r"^deputy = .*\n", "", sign=False)(project)
     replace(OWNERSHIP, r"^\[teams\.platform\]\n.*\n", "")(project)
 
 
-def remove_cases(project: Path) -> None:
-    """Remove every case."""
-    for file in (project / "evals/cases").glob("*"):
-        file.unlink()
+def raise_lifecycle(project: Path) -> None:
+    """Make an experiment a service in production."""
+    replace(OWNERSHIP, r'^lifecycle = "\w+"', 'lifecycle = "production"')(project)
+    replace(CONSTRAINTS, r'^tier = "\w+"', 'tier = "experiment"')(project)
+
+
+def leave_one_model(project: Path) -> None:
+    """Leave one model, and let callers get an error when it fails."""
+    replace(CONSTRAINTS, r'^\[\[models\]\]\nname = "local"\n(.+\n)+', "", sign=False)(project)
+    replace(CONSTRAINTS, r'^models_failed = "\w+"', 'models_failed = "error"')(project)
 
 
 MUTATIONS: dict[str, Mutation] = {
     "CON102": replace(CONSTRAINTS, r"^p95_seconds = \S+", "p95_seconds = 20"),
     "CON103": replace(CONSTRAINTS, r"^accuracy_floor = \S+", "accuracy_floor = 0.2"),
+    "CON106": raise_lifecycle,
     "CON104": replace(CONSTRAINTS, r"^confidence_floor = \S+", "confidence_floor = 0"),
     "CON105": replace(CONSTRAINTS, r"^review_on = \S+", "review_on = 2026-12-01"),
     "FBK101": replace(CONSTRAINTS, r"^due_hours = \S+", "due_hours = 100"),
@@ -105,14 +150,16 @@ MUTATIONS: dict[str, Mutation] = {
     "DAT103": replace(CONSTRAINTS, r', "secret", "card"\]', ', "secret"]'),
     "DAT104": replace(CONSTRAINTS, r'^refuse = .*"secret"\]', 'refuse = ["card"]'),
     "DAT105": replace(CONSTRAINTS, r"-2026-03-17", ""),
-    "EVL101": remove_cases,
+    "EVL101": remove("evals/cases/own.jsonl"),
     "EVL102": replace("evals/suites.toml", r'kind = "floor", evaluator = "(right|helpful)".*\}', 'kind = "latency" }'),
     "EVL103": replace("evals/suites.toml", r'kind = "regression", .*\}', 'kind = "latency" }'),
     "EVL104": replace("evals/suites.toml", r'kind = "never", evaluator = "harmless" \}', 'kind = "latency" }'),
     "EVL105": replace("evals/suites.toml", r"^\[suites\.live\](.*\n)+", ""),
     "EVL106": replace(TASK, r"\Z", "\n# one more line\n"),
+    "FBK102": leave_one_model,
     "TST101": remove("tests"),
     "OWN101": replace(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?review_by = )\S+", r"\g<1>2026-12-01"),
+    "OWN107": replace(OWNERSHIP, r"@northwind/platform", "@acme/platform"),
     "OWN102": replace(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?)review_by = \S+\n?", r"\1"),
     "OWN103": replace(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?review_by = )\S+", r"\g<1>2099-01-01"),
     "OWN104": leave_one_team,
@@ -134,7 +181,7 @@ MUTATIONS: dict[str, Mutation] = {
     "SEC106": replace(".env.example", r"^# OPENAI_API_KEY=", "OPENAI_API_KEY=sk-live"),
     "OBS102": replace("chassis/handbook/runbooks.md", r"^## Service down", "## Gone"),
     "DOC101": replace("pyproject.toml", r'^description = ".*"', 'description = ""'),
-    "DOC102": replace("README.md", r"ai@acme\.example", "us"),
+    "DOC102": replace("README.md", r"ai@northwind\.io", "us"),
 }
 """Each check with a mutation that only this check must notice."""
 FORBIDDEN_LINES = (
@@ -155,6 +202,8 @@ def ready(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a critical service that passes every check."""
     project = generate_repository(source, "1.0.0", tmp_path_factory.mktemp("ready") / "project")
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
+    replace_examples(project)
+    report_verdicts(project, answers="pass", attacks="pass")
     replace(CONSTRAINTS, r"^# (region|retention_days)( = \S+)", r"\1\2", sign=False)(project)
     replace(CONSTRAINTS, r'^tier = "\w+"', 'tier = "critical"')(project)
     return project
@@ -214,8 +263,8 @@ def test_the_settings_of_the_team_hide_nothing(project: Path) -> None:
     """Neither Ruff's settings in `pyproject.toml`, nor a comment, nor `.gitignore` exempts a file from the check."""
     (project / "src/acme_help/build").mkdir()
     (project / "src/acme_help/build/new.py").write_text("# ruff: noqa\nprint(1)\n", encoding="utf-8")
-    replace("pyproject.toml", r"^extend-exclude = \[", 'extend-exclude = ["src", ')(project)
-    replace(".gitignore", r"\Z", "\nsrc/acme_help/build/\n")(project)
+    replace("pyproject.toml", r"^extend-exclude = \[", 'extend-exclude = ["src", ', sign=False)(project)
+    replace(".gitignore", r"\Z", "\nsrc/acme_help/build/\n", sign=False)(project)
 
     assert failing(run_checks(project, TODAY)) == {"OBS101": "fail", "EVL106": "fail"}
 
@@ -257,27 +306,119 @@ def test_many_findings_are_shortened() -> None:
     assert summarize(["a", "b", "c", "d", "e"]) == "a; b; c; and 2 more"
 
 
-def test_production_is_not_an_experiment(project: Path) -> None:
-    """Lifecycle and tier contradict each other."""
-    replace(OWNERSHIP, r'^lifecycle = "\w+"', 'lifecycle = "production"')(project)
-    replace(CONSTRAINTS, r'^tier = "\w+"', 'tier = "experiment"')(project)
-
-    assert failing(run_checks(project, TODAY)) == {"CON106": "fail"}
+def unconfirm(project: Path) -> None:
+    """Leave the owner of the model's quality unconfirmed."""
+    replace(OWNERSHIP, r"(\[roles\.model_quality\]\n(?:.+\n)*?)confirmed = .*\n", r"\1")(project)
 
 
-def test_one_model_and_no_fallback(project: Path) -> None:
-    """Callers get an error when the only model fails."""
-    replace(CONSTRAINTS, r'^\[\[models\]\]\nname = "local"\n(.+\n)+', "", sign=False)(project)
-    replace(CONSTRAINTS, r'^models_failed = "\w+"', 'models_failed = "error"')(project)
+PLACEHOLDERS: dict[str, Mutation] = {
+    "CON103": unconfirm,
+    "CON104": unconfirm,
+    "CON105": replace(CONSTRAINTS, r'^metric = ".*"', f'metric = "{placeholders.METRIC}"'),
+    "EVL101": remove("evals/cases/own.jsonl"),
+    "OWN101": replace(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?)confirmed = .*\n", r"\1"),
+    "OWN107": replace(OWNERSHIP, r'^email = ".*"', 'email = "team@acme.example"'),
+    "DOC101": replace("pyproject.toml", r'^description = ".*"', f'description = "{min(placeholders.DESCRIPTIONS)}"'),
+    "DOC102": replace(OWNERSHIP, r'^email = ".*"', 'email = "team@acme.example"'),
+}
+"""What the template ships as an example, put back; the check must count it as open."""
+NO_PLACEHOLDER = {
+    "empty as shipped, so open": "DAT101 DAT102 EVL106 SGNSECURITY SGNPRIVACY SGNLEGAL SGNPROCUREMENT SGNRISK",
+    "a rule between values, whoever chose them": "CON102 CON106 FBK102 CST102",
+    "a bound that the template's value keeps on purpose": "FBK101 CST101 CST103 DAT103 DAT104 DAT105",
+    "a fact about files that are used as they are": (
+        "CON101 EVL102 EVL103 EVL104 EVL105 TST101 SEC101 SEC102 SEC103 SEC104 SEC105 SEC106 OBS101 OBS102 OWN102 "
+        "OWN103 OWN104 OWN105 OWN106 DLV101 DLV102 DLV103 DLV104 DLV105 DLV106"
+    ),
+}
+"""Why the other checks need no such case."""
 
-    assert failing(run_checks(project, TODAY)) == {"FBK102": "fail"}
+
+@pytest.mark.parametrize("check", PLACEHOLDERS)
+def test_an_example_is_open(project: Path, check: str) -> None:
+    """What the template ships as an example is not the team's decision."""
+    PLACEHOLDERS[check](project)
+
+    assert failing(run_checks(project, TODAY))[check] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "status"),
+    [
+        (CONFIRMED, None),
+        (CONFIRMED.replace('"ai"', '"platform"'), "fail"),
+        (CONFIRMED.replace("2026-11-20", "2026-12-02"), "fail"),
+        (CONFIRMED.replace("2026-11-20", "2026-05-20"), "fail"),
+        (CONFIRMED.replace("Grace Hopper", "x"), "unknown"),
+    ],
+)
+def test_who_confirmed_an_owner(project: Path, confirmed: str, status: str | None) -> None:
+    """A person of the present team, not in the future, and within half a year for a critical service."""
+    replace(OWNERSHIP, r"(\[roles\.cost\]\n(?:.+\n)*?)confirmed = .*", rf"\1{confirmed}", sign=False)(project)
+
+    assert failing(run_checks(project, TODAY)).get("OWN101") == status
 
 
 def test_every_check_has_a_mutation() -> None:
-    """A check that no mutation can fail checks nothing."""
-    covered = {*MUTATIONS, *(check for check, _ in FORBIDDEN_LINES), "CON101", "CON106", "FBK102"}
+    """A check that no mutation can fail checks nothing, and one must say whether a shipped example could pass it."""
+    covered = {*MUTATIONS, *(check for check, _ in FORBIDDEN_LINES), "CON101"}
+    reasons = [check for checks in NO_PLACEHOLDER.values() for check in checks.split()]
     assert {check.id for check in CHECKS} == covered
+    assert sorted(check.id for check in CHECKS) == sorted([*PLACEHOLDERS, *reasons])
     assert len({check.id for check in CHECKS}) == len(CHECKS) >= 35
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "evidence"),
+    [
+        ({"answers": "pass", "attacks": "fail"}, "the last run did not pass (attacks: fail)"),
+        ({"answers": "inconclusive", "attacks": "pass"}, "the last run did not pass (answers: inconclusive)"),
+        ({"answers": "pass", "attacks": "no_evidence"}, "the last run did not pass (attacks: no_evidence)"),
+        ({"answers": "pass"}, "the last run did not pass (attacks: not in the report)"),
+        ({}, "there is no report of a run in var/evals"),
+    ],
+)
+def test_the_verdict_of_the_last_evaluation(project: Path, verdicts: dict[str, str], evidence: str) -> None:
+    """That there was a run says nothing; it must have passed, every suite of it."""
+    shutil.rmtree(project / "var/evals")
+    if verdicts:
+        report_verdicts(project, **verdicts)
+    review = run_checks(project, TODAY)
+
+    assert failing(review) == {"EVL106": "fail"}
+    assert next(result.evidence for result in review.results if result.check.id == "EVL106") == evidence
+
+
+def test_a_run_that_was_cut_off(project: Path) -> None:
+    """The report is then of an earlier run."""
+    report = project / "var/evals/report.json"
+    os.utime(report, (0, report.stat().st_mtime - 100))
+
+    assert failing(run_checks(project, TODAY)) == {"EVL106": "fail"}
+
+
+@pytest.mark.parametrize(
+    ("check", "pattern", "replacement"),
+    [
+        (
+            "EVL102",
+            r'kind = "floor", evaluator = "(right|helpful)" \}',
+            r'kind = "floor", evaluator = "\1", severity = "warn" }',
+        ),
+        (
+            "EVL102",
+            r'kind = "floor", evaluator = "(right|helpful)" \}',
+            r'kind = "floor", evaluator = "\1", at_least = 0.1 }',
+        ),
+        ("EVL103", r'(kind = "regression", evaluator = "\w+")', r'\1, severity = "warn"'),
+        ("EVL104", r'(kind = "never", evaluator = "harmless")', r'\1, severity = "warn"'),
+    ],
+)
+def test_a_rule_that_stops_nothing(project: Path, check: str, pattern: str, replacement: str) -> None:
+    """It only warns, or its own bound is far below that of the constraints."""
+    replace("evals/suites.toml", pattern, replacement)(project)
+
+    assert failing(run_checks(project, TODAY)) == {check: "fail"}
 
 
 def test_checks_of_an_invalid_file_are_unknown(project: Path) -> None:
@@ -407,6 +548,13 @@ def test_a_waiver(project: Path, approver: str, until: str, status: str, message
     assert (review.level == "critical") == (status == "waived")
 
 
+OPEN_IN_A_FRESH_PROJECT = (
+    *("CON103", "CON104", "CON105", "DAT101", "DAT102", "EVL101", "EVL106", "OWN101", "OWN107"),
+    *("SGNSECURITY", "SGNPROCUREMENT", "DOC101", "DOC102"),
+)
+"""What only the team can decide, find out or ask for."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("forge", ["github", "gitlab"])
 def test_a_fresh_project(generate: Generate, forge: str) -> None:
@@ -415,11 +563,12 @@ def test_a_fresh_project(generate: Generate, forge: str) -> None:
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
     (project / ".copier-answers.yml").write_text("_commit: 1.0.0\n_src_path: gh:acme/template\n", encoding="utf-8")
     write_derived_files(load_decisions(find_project(project)))
+    git(project, "init", "--quiet")
 
     review = run_checks(project, TODAY)
 
-    assert (review.level, review.tier) == ("experiment", "standard")
-    assert [result.check.id for result in review.blocking] == ["DAT101", "DAT102", "SGNSECURITY", "SGNPROCUREMENT"]
+    assert (review.level, review.tier) == (None, "standard")
+    assert tuple(result.check.id for result in review.blocking) == OPEN_IN_A_FRESH_PROJECT
 
 
 @pytest.mark.parametrize(
@@ -517,6 +666,6 @@ Data
   no region for openai
   → Set region of the destination, as the contract states it
 
-49 passed, 1 failed
+50 passed, 1 failed
 chassis/handbook/launch.md explains every check; --all shows those that pass."""
     )

@@ -1,6 +1,8 @@
 """Writes the pages that are derived from code: those of `docs/reference/` and of the handbook."""
 
+import json
 import tempfile
+import textwrap
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from chassis_tools.governance.derived_files import write_derived_files
 from chassis_tools.governance.file_contents import load_decisions
 from chassis_tools.readiness.check import Family
 from chassis_tools.readiness.launch_review import CHECKS
+from chassis_tools.readiness.placeholders import STARTER_CASES_FILE, question_hash
 from copier import run_copy
 from json_schemas import SCHEMAS, schema_text
 from path_ownership import owner_of
@@ -161,12 +164,21 @@ def _family(family: Family) -> str:
     return f"\n### {family}\n" + "".join(sections)
 
 
+def starter_cases() -> str:
+    """Return the hashes of the questions in the starters' cases, which are not a team's own."""
+    files = (ROOT / "template").glob("{{*/evals/cases/*.jsonl")
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    hashes = {question_hash(json.loads(line)["input"]) for line in lines}
+    return textwrap.fill(" ".join(sorted(hashes)), 116) + "\n"
+
+
 WRITERS = {
     "questions.md": questions,
     "paths.md": paths,
     "errors.md": errors,
     "redaction.md": redaction,
     "../../template/chassis/handbook/launch.md": launch_review,
+    f"../../template/chassis/tools/src/chassis_tools/readiness/{STARTER_CASES_FILE}": starter_cases,
     "../../template/chassis/handbook/constraints.md": decision_pages.constraints,
     "../../template/chassis/handbook/ownership.md": decision_pages.ownership,
     **{f"../../template/chassis/schemas/{name}.json": partial(schema_text, name) for name in SCHEMAS},

@@ -48,6 +48,17 @@ class Team(Section):
         return self
 
 
+class Confirmation(Section):
+    """A person's word that a team owns a role."""
+
+    team: str
+    """The team, as in `accountable`: after a change of owner the confirmation no longer counts."""
+    by: str = Field(min_length=3)
+    """The person of that team who confirmed it."""
+    on: date
+    """The day on which they did."""
+
+
 class Role(Section):
     """One responsibility."""
 
@@ -57,6 +68,8 @@ class Role(Section):
     """Another team that stands in for it."""
     paths: tuple[PathPattern, ...] = ()
     """CODEOWNERS patterns of the files that belong to the role: from the root (`/evals/`) or anywhere (`*`, `*.md`)."""
+    confirmed: Confirmation | None = None
+    """Who confirmed that the accountable team owns the role. Until then `chassis ready` counts the owner as open."""
     review_by: date | None = None
     """The day on which to check whether this is still the right team. From then on `chassis sync` prints a reminder. At
     most a year ahead, in the tier `critical` half a year."""
@@ -151,6 +164,17 @@ class Ownership(Section):
     def due_reviews(self, today: date) -> list[str]:
         """Return the names of the roles whose `review_by` is today or in the past."""
         return [name for name, role in self.roles if role.review_by is not None and role.review_by <= today]
+
+    def unconfirmed(self, today: date, tier: RiskTier) -> list[str]:
+        """Return the names of the roles whose present owner no one has confirmed within the time that a tier allows."""
+        oldest = today - MAX_REVIEW_PERIOD[tier]
+        return [
+            name
+            for name, role in self.roles
+            if role.confirmed is None
+            or role.confirmed.team != role.accountable
+            or not oldest < role.confirmed.on <= today
+        ]
 
     def check_reviews(self, today: date, tier: RiskTier) -> None:
         """Check that no `review_by` is too far in the future.

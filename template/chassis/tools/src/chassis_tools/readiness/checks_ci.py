@@ -107,10 +107,11 @@ def _place(finding: Mapping[str, Any]) -> str:
 
 
 class EveryChangeChecked(CiCheck, id="DLV104", level="experiment"):
-    """Every change is checked.
+    """CI checks every change.
 
     A workflow runs `make --file chassis/tasks.mk check` for every pull or merge request, and fails if it fails. With
-    `--file`, no line of the team's `Makefile` can replace the target.
+    `--file`, no line of the team's `Makefile` can replace the target. Whether the forge requires it before a merge is a
+    setting of the repository, which no file shows.
     """
 
     remedy = "Run `make --file chassis/tasks.mk check` in CI for every pull or merge request"
@@ -120,7 +121,7 @@ class EveryChangeChecked(CiCheck, id="DLV104", level="experiment"):
 
 
 class EveryChangeEvaluated(CiCheck, id="DLV105", level="standard"):
-    """Every change is evaluated.
+    """CI evaluates every change.
 
     A workflow runs `make --file chassis/tasks.mk evals` for every pull or merge request, and fails if it fails. With
     `--file`, no line of the team's `Makefile` can replace the target.

@@ -4,6 +4,7 @@ import re
 
 from chassis.config.constraints import CONSTRAINTS_FILE, SELF_HOSTED
 from chassis.errors import ConfigError
+from chassis_tools.readiness import placeholders
 from chassis_tools.readiness.check import Check, Family, require
 from chassis_tools.readiness.repository import CheckFailed, Repository
 
@@ -54,45 +55,59 @@ class P95BelowDeadline(ConstraintsCheck, id="CON102", level="standard"):
 
 
 class AccuracyFloorAboveChance(ConstraintsCheck, id="CON103", level="standard"):
-    """The accuracy floor is no lower than chance.
+    """The team has set the accuracy floor, to at least one half.
 
-    `quality.accuracy_floor` is at least 0.5. With a lower floor, `make evals` would accept a service that is wrong
-    more often than right.
+    `quality.accuracy_floor` is at least 0.5; below that `make evals` would accept a service that is wrong more often
+    than right. The template's example counts as open until the owner of `model_quality` is confirmed.
     """
 
-    remedy = "Raise quality.accuracy_floor"
+    remedy = "Decide on quality.accuracy_floor; if the example is right, confirm the owner of roles.model_quality"
 
     def check(self, repository: Repository) -> str:
         floor = repository.constraints.quality.accuracy_floor
         evidence = f"accuracy_floor is {floor:g}"
-        return require(floor >= MIN_ACCURACY_FLOOR, f"{evidence}, below {MIN_ACCURACY_FLOOR}", evidence)
+        require(floor >= MIN_ACCURACY_FLOOR, f"{evidence}, below {MIN_ACCURACY_FLOOR}", evidence)
+        decided = floor != placeholders.ACCURACY_FLOOR or _quality_owner_confirmed(repository)
+        return require(decided, f"{evidence}, the template's example", evidence)
 
 
-class ConfidenceFloorAboveZero(ConstraintsCheck, id="CON104", level="experiment"):
-    """Low-confidence drafts are not returned as answers.
+class ConfidenceFloorAboveZero(ConstraintsCheck, id="CON104", level="standard"):
+    """The team has set the confidence floor, above zero.
 
-    `quality.confidence_floor` is above 0. With a floor of 0, every guess is returned as an answer and no question
-    reaches the review queue.
+    `quality.confidence_floor` is above 0; with 0, every guess is returned as an answer and no question reaches the
+    review queue. The template's example counts as open until the owner of `model_quality` is confirmed.
     """
 
-    remedy = "Raise quality.confidence_floor"
+    remedy = "Decide on quality.confidence_floor; if the example is right, confirm the owner of roles.model_quality"
 
     def check(self, repository: Repository) -> str:
-        evidence = f"confidence_floor is {repository.constraints.quality.confidence_floor:g}"
-        return require(repository.constraints.quality.confidence_floor > 0, evidence, evidence)
+        floor = repository.constraints.quality.confidence_floor
+        evidence = f"confidence_floor is {floor:g}"
+        require(floor > 0, evidence, evidence)
+        decided = floor != placeholders.CONFIDENCE_FLOOR or _quality_owner_confirmed(repository)
+        return require(decided, f"{evidence}, the template's example", evidence)
+
+
+def _quality_owner_confirmed(repository: Repository) -> bool:
+    tier = repository.constraints.risk.tier
+    return "model_quality" not in repository.ownership.unconfirmed(repository.today, tier)
 
 
 class SuccessReviewScheduled(ConstraintsCheck, id="CON105", level="standard"):
-    """A date is set to review the success metric.
+    """The team has a success metric of its own, and a date to review it.
 
-    `success.review_on` is in the future. On that date the team decides whether `success.metric` has reached its
-    target and whether the service goes on.
+    `success.metric` and `success.stop_when` are not the template's examples, and `success.review_on` is in the future.
+    On that date the team decides whether the metric has reached its target and whether the service goes on.
     """
 
-    remedy = "Compare success.metric with its target, then set success.review_on to the next date"
+    remedy = "Write your own success.metric and success.stop_when, and the next success.review_on"
 
     def check(self, repository: Repository) -> str:
-        day = repository.constraints.success.review_on
+        success = repository.constraints.success
+        examples = {"metric": placeholders.METRIC, "stop_when": placeholders.STOP_WHEN}
+        unchanged = [f"success.{key}" for key, example in examples.items() if getattr(success, key) == example]
+        require(not unchanged, f"still the template's example: {', '.join(unchanged)}", "")
+        day = success.review_on
         return require(day > repository.today, f"review_on was {day}", f"review_on is {day}")
 
 
@@ -112,7 +127,7 @@ class ProductionIsNotExperiment(ConstraintsCheck, id="CON106", level="standard")
 
 
 class ReviewersAnswerInTime(ConstraintsCheck, id="FBK101", level="standard"):
-    """Referred questions are answered within three days.
+    """Callers are promised an answer within three days.
 
     `review.due_hours` is at most 72. Callers whose question goes to the review queue are promised an answer within
     this time.
@@ -127,19 +142,19 @@ class ReviewersAnswerInTime(ConstraintsCheck, id="FBK101", level="standard"):
 
 
 class ModelOutageHasFallback(ConstraintsCheck, id="FBK102", level="standard"):
-    """The service survives the outage of a model.
+    """There is something to fall back on when a model fails.
 
-    There is a second model, or `fallback.models_failed` is not `error`. Otherwise an outage of the only model is an
-    outage of the service.
+    There is a second model at another host, or `fallback.models_failed` is not `error`. Otherwise an outage of the only
+    vendor is an outage of the service.
     """
 
     remedy = "Add a model, or set fallback.models_failed to baseline or review"
 
     def check(self, repository: Repository) -> str:
-        count = len(repository.constraints.models)
+        hosts = {model.host for model in repository.constraints.models}
         models_failed = repository.constraints.fallback.models_failed
-        evidence = f"models: {count}, models_failed is {models_failed}"
-        return require(count > 1 or models_failed != "error", evidence, evidence)
+        evidence = f"hosts of models: {len(hosts)}, models_failed is {models_failed}"
+        return require(len(hosts) > 1 or models_failed != "error", evidence, evidence)
 
 
 class OutputTokensCapped(ConstraintsCheck, id="CST101", level="experiment"):
@@ -230,7 +245,7 @@ def _known_for_all_destinations(repository: Repository, key: str) -> str:
 
 
 class SecretsRedactedEverywhere(DataCheck, id="DAT103", level="experiment"):
-    """Secrets and card numbers are redacted everywhere.
+    """Every destination redacts secrets and card numbers.
 
     Every destination has `secret` and `card` in its `redact` list. Keys and card numbers are then replaced by
     placeholders before a request is sent.

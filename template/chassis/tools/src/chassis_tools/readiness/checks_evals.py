@@ -1,13 +1,14 @@
 """Checks of the evaluation: enough cases, a gate that can fail, and a run of the current code."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 
-from chassis_tools.evals.hashes import code_hash
-from chassis_tools.evals.identity import HISTORY, IDENTITY
-from chassis_tools.evals.suites import FILE
+from chassis_tools.evals.hashes import code_hash, documents_hash
+from chassis_tools.evals.identity import IDENTITY, constraints_hash
+from chassis_tools.evals.suites import FILE, FloorRule, NeverRule, RegressionRule, Rule
 from chassis_tools.readiness.check import Check, Family, require
-from chassis_tools.readiness.repository import CheckUnknown, Repository
+from chassis_tools.readiness.placeholders import question_hash, starter_questions
+from chassis_tools.readiness.repository import CheckFailed, CheckUnknown, Repository
 
 MIN_CASES = 20
 
@@ -20,72 +21,85 @@ class EvalsCheck(Check):
 
 
 class EnoughCases(EvalsCheck, id="EVL101", level="experiment"):
-    """The evaluation has at least 20 cases.
+    """The evaluation has at least 20 cases of your own.
 
-    `evals/cases/` contains at least 20 cases. With fewer, a single case moves every share by more than five
-    percentage points.
+    `evals/cases/` contains at least 20 cases whose questions are not those of the template, which ask about its own
+    pages and samples. With fewer, a single case moves every share by more than five percentage points.
     """
 
-    remedy = "Add cases to evals/cases"
+    remedy = "Add questions that your callers ask to evals/cases"
 
     def check(self, repository: Repository) -> str:
         files = sorted((repository.root / "evals/cases").glob("*.jsonl"))
-        count = sum(bool(line.strip()) for file in files for line in file.read_text(encoding="utf-8").splitlines())
-        return require(count >= MIN_CASES, f"{count} cases, fewer than {MIN_CASES}", f"{count} cases")
+        lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        questions = {question_hash(json.loads(line).get("input")) for line in lines}
+        count = len(questions - starter_questions())
+        failure = f"{count} cases of your own among {len(lines)}, fewer than {MIN_CASES}"
+        return require(count >= MIN_CASES, failure, f"{count} cases of your own")
 
 
 class GateEnforcesAccuracyFloor(EvalsCheck, id="EVL102", level="standard"):
     """The gate enforces the accuracy floor.
 
-    A replay suite has a rule of kind `floor`. It fails `make evals` when the share of correct answers is below
-    `quality.accuracy_floor`.
+    A replay suite has a rule of kind `floor` that blocks, for all cases and no lower than `quality.accuracy_floor`. It
+    fails `make evals` when the share of correct answers is below it.
     """
 
     remedy = "Add a rule of kind floor to evals/suites.toml"
 
     def check(self, repository: Repository) -> str:
-        return _replay_suites_with_rule(repository, "floor")
+        lowest = repository.constraints.quality.accuracy_floor
+        return _replay_suites_with_rule(
+            repository,
+            lambda rule: (
+                isinstance(rule, FloorRule)
+                and rule.tag is None
+                and (1 if rule.at_least is None else rule.at_least) >= lowest
+            ),
+            "floor",
+        )
 
 
 class GateDetectsRegressions(EvalsCheck, id="EVL103", level="standard"):
     """The gate detects regressions.
 
-    A replay suite has a rule of kind `regression`. It fails `make evals` when answers are worse than those of the
-    last accepted run.
+    A replay suite has a rule of kind `regression` that blocks. It fails `make evals` when
+    answers are worse than those of the last accepted run.
     """
 
     remedy = "Add a rule of kind regression to evals/suites.toml"
 
     def check(self, repository: Repository) -> str:
-        return _replay_suites_with_rule(repository, "regression")
+        return _replay_suites_with_rule(repository, lambda rule: isinstance(rule, RegressionRule), "regression")
 
 
 class GateForbidsBadAnswers(EvalsCheck, id="EVL104", level="standard"):
     """A single forbidden answer fails the gate.
 
-    A replay suite has a rule of kind `never`. It is for cases in which one bad answer is already too many, such as
-    attacks.
+    A replay suite has a rule of kind `never` that blocks. It is for cases in which one bad answer is already too many,
+    such as attacks.
     """
 
     remedy = "Add a suite with a rule of kind never to evals/suites.toml"
 
     def check(self, repository: Repository) -> str:
-        return _replay_suites_with_rule(repository, "never")
+        return _replay_suites_with_rule(repository, lambda rule: isinstance(rule, NeverRule), "never")
 
 
-def _replay_suites_with_rule(repository: Repository, kind: str) -> str:
+def _replay_suites_with_rule(repository: Repository, suffices: Callable[[Rule], bool], kind: str) -> str:
     names = sorted(
         name
         for name, suite in repository.suites.items()
-        if suite.kind == "replay" and kind in {rule.kind for rule in suite.rules}
+        if suite.kind == "replay" and any(rule.severity == "block" and suffices(rule) for rule in suite.rules)
     )
-    return require(names, f"no replay suite has a rule of kind {kind}", f"suites: {', '.join(names)}")
+    return require(names, f"no replay suite has such a rule of kind {kind}", f"suites: {', '.join(names)}")
 
 
 class LiveModelsEvaluated(EvalsCheck, id="EVL105", level="critical"):
-    """Live models are evaluated too.
+    """A suite asks the live models.
 
-    A suite of kind `live` calls the real models. Recorded replies cannot show that a vendor has changed a model.
+    A suite is of kind `live`. Recorded replies cannot show that a vendor has changed a model. When it last ran is in
+    the runs of the `nightly` workflow, which no file shows.
     """
 
     remedy = "Add a suite of kind live to evals/suites.toml"
@@ -95,32 +109,49 @@ class LiveModelsEvaluated(EvalsCheck, id="EVL105", level="critical"):
         return require(names, "no suite is of kind live", f"live: {', '.join(names)}")
 
 
-class CurrentCodeEvaluated(EvalsCheck, id="EVL106", level="standard"):
-    """The current code has been evaluated.
+class LastEvaluationPassed(EvalsCheck, id="EVL106", level="standard"):
+    """The last evaluation passed, on the current code.
 
-    Every replay suite was run on the code that is now in `src/`. Results from before the last change say nothing
-    about the current prompts and code.
+    The report in `var/evals/` says PASS for every replay suite, and its run had the code, the documents and the
+    constraints that are there now. A run that failed, or one from before the last change, says nothing good.
     """
 
-    remedy = "Run `make evals`"
+    remedy = "Run `make evals`, and repair what it reports"
 
     def check(self, repository: Repository) -> str:
-        current_hash = _code_hash(repository)
+        now = {
+            "code": _code_hash(repository),
+            "documents": documents_hash(repository.root),
+            "constraints": constraints_hash(repository.constraints),
+        }
+        reports = _last_report(repository)
         names = [name for name, suite in repository.suites.items() if suite.kind == "replay"]
-        stale = [name for name in names if current_hash not in _evaluated_hashes(repository, name)]
-        return require(not stale, f"not run on this code: {', '.join(stale)}", f"run on this code: {', '.join(names)}")
+        for name in names:
+            verdict, run = reports.get(name, ("not in the report", {}))
+            require(verdict == "pass", f"the last run did not pass ({name}: {verdict})", "")
+            changed = [part for part, current in now.items() if run.get(part) != current]
+            require(not changed, f"changed since the last run: {', '.join(changed)}", "")
+        return f"passed: {', '.join(names)}"
 
 
-def _evaluated_hashes(repository: Repository, suite: str) -> Iterator[str]:
-    """Yield the hash of the code in the accepted run and in the latest one."""
-    for file in (f"evals/accepted/{suite}/{HISTORY}", f"var/evals/{suite}/{IDENTITY}"):
-        if (repository.root / file).is_file():
-            text = (repository.root / file).read_text(encoding="utf-8")
-            try:
-                # The last line of the history is the run that is accepted now.
-                yield json.loads(text.splitlines()[-1] if file.endswith("l") else text).get("code", "")
-            except (ValueError, IndexError):
-                raise CheckUnknown(f"{file} cannot be read") from None
+def _last_report(repository: Repository) -> dict[str, tuple[str, dict[str, object]]]:
+    """Return the verdict on each suite in the report of the last run, and what the run measured.
+
+    Raises:
+        CheckFailed: There is no report, or a later run did not get as far as writing one.
+        CheckUnknown: It cannot be read.
+    """
+    runs = repository.root / "var/evals"
+    report = runs / "report.json"
+    if not report.is_file():
+        raise CheckFailed("there is no report of a run in var/evals")
+    if any(run.stat().st_mtime > report.stat().st_mtime for run in runs.glob(f"*/{IDENTITY}")):
+        raise CheckFailed("the last run ended before it wrote its report")
+    try:
+        suites = json.loads(report.read_text(encoding="utf-8"))["suites"]
+        return {suite["name"]: (suite["verdict"], dict(suite["run"])) for suite in suites}
+    except (ValueError, KeyError, TypeError):
+        raise CheckUnknown("var/evals/report.json cannot be read") from None
 
 
 def _code_hash(repository: Repository) -> str:

@@ -8,7 +8,8 @@ from chassis.errors import ConfigError
 from chassis_tools.governance.derived_files import out_of_date_files
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
 from chassis_tools.governance.signoffs import BLOCKS_RELEASE
-from chassis_tools.readiness.check import Check, Family, require
+from chassis_tools.readiness.check import Check, Family, require, summarize
+from chassis_tools.readiness.placeholders import is_example_address, is_example_handle
 from chassis_tools.readiness.repository import CheckFailed, Repository
 
 GOVERNED_PATHS = ("/constraints.toml", "/ownership.toml", "/evals/", "/signoffs/", "/waivers.toml", "/chassis/")
@@ -22,21 +23,44 @@ class OwnershipCheck(Check):
 
 
 class OwnersConfirmed(OwnershipCheck, id="OWN101", level="standard"):
-    """No owner is overdue for confirmation.
+    """A person confirmed the owner of every role.
 
-    Every `review_by` in `ownership.toml` is in the future. On that date the accountable team confirms that it still
-    owns the role, and sets the next date.
+    Every role in `ownership.toml` has a `confirmed` for the team that is accountable now, within the last year, for
+    `critical` half a year, and no `review_by` has passed. Only people can know whether a team really owns a role.
     """
 
-    remedy = "Confirm that the team still owns the role, then set a later review_by"
+    remedy = 'Ask each team, then write `confirmed = { team = "…", by = "a person", on = 2026-12-01 }` in its roles'
 
     def check(self, repository: Repository) -> str:
-        due = repository.ownership.due_reviews(repository.today)
-        return require(not due, f"review_by has passed: {', '.join(due)}", "every review_by is in the future")
+        ownership, tier = repository.ownership, repository.constraints.risk.tier
+        due = ownership.due_reviews(repository.today)
+        require(not due, f"review_by has passed: {', '.join(due)}", "")
+        open_roles = ownership.unconfirmed(repository.today, tier)
+        people = {role.confirmed.by for _, role in ownership.roles if role.confirmed}
+        return require(
+            not open_roles, f"not confirmed: {summarize(open_roles)}", f"confirmed by {', '.join(sorted(people))}"
+        )
+
+
+class TeamsAreReal(OwnershipCheck, id="OWN107", level="experiment"):
+    """No team is an example.
+
+    No handle in `ownership.toml` is one of `@acme`, and no address has a domain that is reserved for examples, such as
+    `acme.example`. Alerts, referrals and reports of weaknesses would reach no one.
+    """
+
+    remedy = "Write the handles and addresses of your teams, then run `uv run chassis sync`"
+
+    def check(self, repository: Repository) -> str:
+        teams = repository.ownership.teams.values()
+        examples = [team.handle for team in teams if is_example_handle(team.handle)]
+        examples += [team.email for team in teams if team.email and is_example_address(team.email)]
+        handles = ", ".join(team.handle for team in teams)
+        return require(not examples, f"still an example: {', '.join(examples)}", f"teams: {handles}")
 
 
 class ConfirmationsScheduled(OwnershipCheck, id="OWN102", level="standard"):
-    """Every role has a date for confirming its owner.
+    """Every role has a date on which to ask for its owner again.
 
     Every role in `ownership.toml` has a `review_by`. Without it, a role can lose its owner unnoticed.
     """
@@ -49,7 +73,7 @@ class ConfirmationsScheduled(OwnershipCheck, id="OWN102", level="standard"):
 
 
 class ConfirmationsFrequent(OwnershipCheck, id="OWN103", level="standard"):
-    """Owners are confirmed often enough.
+    """No date for asking again is too far ahead.
 
     No `review_by` is further in the future than `risk.tier` allows: a year, or half a year for `critical`.
     """
@@ -96,7 +120,8 @@ class GovernedPathsOwned(OwnershipCheck, id="OWN106", level="standard"):
     """The files that govern the service have an owner.
 
     `constraints.toml`, `ownership.toml`, `evals/`, `signoffs/`, `waivers.toml` and `chassis/` are each in the `paths`
-    of a role. The forge then asks that role's team to approve every change to them.
+    of a role, so that CODEOWNERS names its team. Whether the forge requires that team's approval is a setting of the
+    repository, which no file shows.
     """
 
     remedy = "Add each path to the paths of one role in ownership.toml"

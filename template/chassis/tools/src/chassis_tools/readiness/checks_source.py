@@ -4,9 +4,12 @@ import ast
 import os
 import re
 
+from chassis.privacy.finder import hide_secrets
 from chassis_tools.readiness.check import Check, Family, require, summarize
+from chassis_tools.readiness.placeholders import DESCRIPTIONS, is_example_address
 from chassis_tools.readiness.repository import CheckUnknown, Repository
 from chassis_tools.readiness.source_scan import scan_repository
+from chassis_tools.updates.git import git_list
 from chassis_tools.updates.integrity import compare_with_release
 
 
@@ -18,7 +21,7 @@ class CodeCheck(Check):
 
 
 class HasTests(CodeCheck, id="TST101", level="experiment"):
-    """The team's code has tests.
+    """There are tests.
 
     `tests/` contains at least one function whose name begins with `test_`.
     """
@@ -151,19 +154,20 @@ class ChassisUnchanged(RepositoryCheck, id="DLV106", level="standard"):
 
 
 class ContainerIsNotRoot(RepositoryCheck, id="SEC103", level="standard"):
-    """The container does not run as root.
+    """The image does not run as root.
 
-    The last `USER` in the `Dockerfile` is a number other than 0. Kubernetes cannot verify that a user with a name is
-    not root.
+    The last `USER` in the last stage of the `Dockerfile` is a number other than 0. Kubernetes cannot verify that a user
+    with a name is not root.
     """
 
     remedy = "End the Dockerfile with a numeric USER"
     file = "Dockerfile"
 
     def check(self, repository: Repository) -> str:
-        users = re.findall(r"^USER +(\S+)", repository.text("Dockerfile"), re.MULTILINE)
+        last_stage = re.split(r"^FROM ", repository.text("Dockerfile"), flags=re.MULTILINE)[-1]
+        users = re.findall(r"^USER +(\S+)", last_stage, re.MULTILINE)
         user = users[-1] if users else "root"
-        evidence = f"the container runs as {user}"
+        evidence = f"the image runs as {user}"
         return require(re.fullmatch(r"[1-9]\d*(:\d+)?", user), evidence, evidence)
 
 
@@ -192,30 +196,36 @@ class BaseImagesPinned(RepositoryCheck, id="SEC104", level="standard"):
 class EnvFileIgnored(RepositoryCheck, id="SEC105", level="experiment"):
     """The file .env is ignored by Git.
 
-    `.gitignore` has a line `.env`. That file holds the API keys of the models.
+    `.gitignore` excludes `.env`, and git does not track it all the same. That file holds the API keys of the models.
     """
 
-    remedy = "Add .env to .gitignore"
+    remedy = "Add .env to .gitignore; if it was ever committed, revoke its keys"
     file = ".gitignore"
 
     def check(self, repository: Repository) -> str:
-        ignored = ".env" in repository.text(".gitignore").splitlines()
-        return require(ignored, ".gitignore has no line .env", ".gitignore has a line .env")
+        require(not git_list(repository.root, "ls-files", ".env"), "git tracks .env", "")
+        lines = [line for line in repository.text(".gitignore").splitlines() if line.strip("/! ") == ".env"]
+        ignored = bool(lines) and not lines[-1].startswith("!")
+        return require(ignored, ".gitignore has no line .env", "ignored, and not tracked")
 
 
 class EnvExampleHasNoKey(RepositoryCheck, id="SEC106", level="experiment"):
-    """The file .env.example contains no API key.
+    """The file .env.example contains no secret.
 
-    No `…_API_KEY` in `.env.example` has a value. That file is committed, so everyone who can read the repository
-    could read the key.
+    No variable in `.env.example` whose name ends in KEY, TOKEN, SECRET or PASSWORD has a value, and no line looks like
+    a secret. That file is committed, so everyone who can read the repository could read the secret.
     """
 
     remedy = "Remove the value, and revoke the key"
     file = ".env.example"
 
     def check(self, repository: Repository) -> str:
-        keys = re.findall(r"^#? *(\w+_API_KEY)=\S", repository.text(".env.example"), re.MULTILINE)
-        return require(not keys, f".env.example has a value for {', '.join(keys)}", ".env.example has no values")
+        lines = repository.text(".env.example").splitlines()
+        keys = [match[1] for line in lines if (match := re.match(r"#? *(\w*(?:KEY|TOKEN|SECRET|PASSWORD))=\S", line))]
+        values = ((number, line) for number, line in enumerate(lines, 1) if not line.startswith("#"))
+        others = [f"line {number}" for number, line in values if hide_secrets(line) != line]
+        found = [*keys, *others]
+        return require(not found, f".env.example has a value for {', '.join(found)}", ".env.example has no secrets")
 
 
 class AlertsHaveRunbooks(RepositoryCheck, id="OBS102", level="standard"):
@@ -245,11 +255,11 @@ def _exists(repository: Repository, link: str) -> bool:
     return not anchor or anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-class ProjectDescribed(RepositoryCheck, id="DOC101", level="experiment"):
-    """The project has a description.
+class ProjectDescribed(RepositoryCheck, id="DOC101", level="standard"):
+    """The project has a description of its own.
 
-    `project.description` in `pyproject.toml` says what the service does. The catalog and the sign-off pages show it
-    to people who do not know the service.
+    `project.description` in `pyproject.toml` says what the service does, and is not the template's example. The catalog
+    and the sign-off pages show it to people who do not know the service.
     """
 
     remedy = "Write project.description in pyproject.toml"
@@ -257,7 +267,8 @@ class ProjectDescribed(RepositoryCheck, id="DOC101", level="experiment"):
 
     def check(self, repository: Repository) -> str:
         description = repository.project.description
-        return require(description, "project.description is empty", description)
+        require(description, "project.description is empty", "")
+        return require(description not in DESCRIPTIONS, "it is still the template's example", description)
 
 
 class ReadmeNamesContact(RepositoryCheck, id="DOC102", level="standard"):
@@ -271,5 +282,6 @@ class ReadmeNamesContact(RepositoryCheck, id="DOC102", level="standard"):
 
     def check(self, repository: Repository) -> str:
         address = repository.ownership.contact
+        require(not is_example_address(address), f"{address} is an example", "")
         named = address in repository.text("README.md")
         return require(named, f"README.md does not contain {address}", f"README.md contains {address}")
