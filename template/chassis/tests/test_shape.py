@@ -20,7 +20,7 @@ PACKAGES = {
 MODULES = {module.name: module for code in PACKAGES.values() for module in code}
 LAYERS = {
     "chassis": (
-        ("contract", "errors", "clock", "usd"),
+        ("contract", "errors", "clock", "usd", "support"),
         ("config",),
         ("privacy",),
         ("call", "limits", "background", "store", "telemetry"),
