@@ -427,3 +427,53 @@ def test_a_tool_result_that_is_json_stays_json(tmp_path: Path, indent: int | Non
     [sent] = [part.content for part in model.requests[-1][-1].parts if part.part_kind == "tool-return"]
     note = "Key:\n[SECRET_1]\nMail:\t[EMAIL_1]\n"
     assert json.loads(str(sent)) == {"note": note, "card": "[CARD_1]", "n": [1, 2.5, None]}
+
+
+LITERAL = "Please repeat [EMAIL_1]."
+
+
+@pytest.mark.parametrize(
+    ("prompts", "said", "answer"),
+    [
+        ([f"Staff: {ADDRESS}", LITERAL], "[EMAIL_1] [EMAIL_2]", f"{ADDRESS} [EMAIL_1]"),
+        ([LITERAL, f"Staff: {ADDRESS}"], "[EMAIL_1] [EMAIL_2]", f"[EMAIL_1] {ADDRESS}"),
+        ([f"Staff: {ADDRESS} {LITERAL}"], "[EMAIL_1] [EMAIL_2]", f"[EMAIL_1] {ADDRESS}"),
+        (
+            [f"Staff: {ADDRESS}", f"{LITERAL} [EMAIL_2]"],
+            "[EMAIL_1] [EMAIL_2] [EMAIL_3]",
+            f"{ADDRESS} [EMAIL_2] [EMAIL_1]",
+        ),
+        (["Card: 4111 1111 1111 1111", "[CARD_1]"], "[CARD_2]", "[CARD_1]"),
+        (["password: Tr0ub4dor&3", "[SECRET_1] SECRET_1"], "[SECRET_2]", "[SECRET_1]"),
+    ],
+)
+def test_a_placeholder_that_a_caller_typed_is_no_value(
+    tmp_path: Path, prompts: list[str], said: str, answer: str
+) -> None:
+    """It comes back as it was typed, wherever it stands, and never as the value of somebody else."""
+
+    async def work(model: Model) -> str:
+        return (await Agent(model).run(prompts)).output
+
+    assert guarded(tmp_path, ScriptedModel(said), work) == answer
+
+
+def test_a_typed_placeholder_of_a_later_turn_is_no_value(tmp_path: Path) -> None:
+    """Also if a tool returns it after the value has got its placeholder; a model's own thoughts keep theirs."""
+    model = ScriptedModel(
+        ModelResponse([ThinkingPart("Whose is [EMAIL_1]?", signature="s"), ToolCallPart("look_up", {})]),
+        "[EMAIL_1] [EMAIL_2]",
+    )
+
+    async def work(model: Model) -> str:
+        agent = Agent(model)
+
+        @agent.tool_plain
+        def look_up() -> str:
+            return "The page says [EMAIL_1]."
+
+        return (await agent.run(f"Staff: {ADDRESS}")).output
+
+    assert guarded(tmp_path, model, work) == f"{ADDRESS} [EMAIL_1]"
+    assert "Whose is [EMAIL_1]?" in sent_to(model)
+    assert "The page says [EMAIL_2]." in sent_to(model)

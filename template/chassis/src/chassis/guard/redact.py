@@ -108,6 +108,8 @@ class _Redactor:
         return {**message, **redacted}
 
     def _part(self, part: dict[str, Json]) -> dict[str, Json]:
+        if part.get("part_kind") == "thinking" and isinstance(thought := part.get("content"), str):
+            return {**part, "content": self._finder.redact(thought, self._placeholders, by_model=True)}
         return {
             key: value if key in NOT_TEXT_KEYS else self._arguments(value) if key == "args" else self._value(value)
             for key, value in part.items()

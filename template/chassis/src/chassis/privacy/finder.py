@@ -59,14 +59,20 @@ class Finder:
         """
         return without_overlaps(len(text), [*self._detected(text), *self._recognized(text)]) if self.kinds else []
 
-    def redact(self, text: str, placeholders: Placeholders) -> str:
-        """Replace each sensitive value by its placeholder, such as `[EMAIL_1]`, and each that already has one."""
+    def redact(self, text: str, placeholders: Placeholders, *, by_model: bool = False) -> str:
+        """Replace each sensitive value by its placeholder, such as `[EMAIL_1]`, and each that already has one.
+
+        Args:
+            text: The text.
+            placeholders: Those of the call.
+            by_model: Whether a model wrote the text and it was not restored, so that it contains our placeholders.
+        """
 
         def placeholder(match: SensitiveMatch) -> str:
             return placeholders.placeholder_for(text[match.start : match.end], match.kind)
 
-        placeholders.protect(text)
-        matches = self.find(text)
+        claimed = [] if by_model else list(placeholders.find_claimed(text))
+        matches = without_overlaps(len(text), [*claimed, *self.find(text)])
         for match in matches:  # before the known values are searched, because these may occur once more
             placeholder(match)
         known = placeholders.find_known(text)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from chassis.contract import SensitiveKind, SensitiveMatch
 from chassis.privacy.normalized_text import NormalizedText, normalize
@@ -30,10 +31,16 @@ class Placeholders:
         """Return how many values have a placeholder."""
         return len(self._placeholders)
 
-    def protect(self, text: str) -> None:
-        """Keep text that already looks like a placeholder as it is, so that it is not restored to a value."""
-        for literal in PLACEHOLDER.findall(text):
-            self._values.setdefault(literal, literal)
+    def find_claimed(self, text: str) -> Iterator[SensitiveMatch]:
+        """Yield where a text itself contains what is already the placeholder of a value.
+
+        That text needs a placeholder of its own, or it would be restored to the value. Other text that looks like a
+        placeholder stays as it is, and becomes none.
+        """
+        for match in PLACEHOLDER.finditer(text):
+            if self._values.setdefault(match[0], match[0]) != match[0]:
+                kind = cast("SensitiveKind", match[0][1:].rpartition("_")[0].lower())
+                yield SensitiveMatch(kind, *match.span())
 
     def placeholder_for(self, value: str, kind: SensitiveKind) -> str:
         """Return the placeholder of a value, such as `[EMAIL_1]`; it is the same throughout the call."""
@@ -43,7 +50,8 @@ class Placeholders:
                 placeholder = self._next(kind)
             self._values[placeholder] = value
             self._placeholders[value] = placeholder
-            self._remember(value, kind)
+            if not PLACEHOLDER.fullmatch(value):
+                self._remember(value, kind)
         return self._placeholders[value]
 
     def find_known(self, text: str) -> Iterator[SensitiveMatch]:
