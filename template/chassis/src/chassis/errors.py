@@ -103,7 +103,7 @@ class TooManyCalls(CallError):
 
 
 class Overloaded(CallError):
-    """`limits.concurrent_calls` are running, and `limits.queued_calls` are waiting."""
+    """`limits.concurrent_calls` are running and `limits.queued_calls` are waiting, or the review queue is full."""
 
     status, slug, title = 503, "overloaded", "The service is overloaded"
 

@@ -90,7 +90,14 @@ def pipeline(guard: Guard, turn: Turn) -> Step:
     return nested(
         partial(CheckKillSwitch, kill_switch=guard.kill_switch),
         partial(Redact, finder=guard.finder, turn=turn),
-        partial(UseReplyCache, cache=guard.reply_cache, in_flight=guard.in_flight, chain_id=guard.chain_id, turn=turn),
+        partial(
+            UseReplyCache,
+            cache=guard.reply_cache,
+            in_flight=guard.in_flight,
+            chain_id=guard.chain_id,
+            models=frozenset(candidate.config.name for candidate in guard.candidates),
+            turn=turn,
+        ),
         partial(
             ReserveBudget, candidates=guard.candidates, constraints=guard.constraints, ledger=guard.ledger, turn=turn
         ),

@@ -65,6 +65,7 @@ class UseReplyCache:
         cache: The cache in the database.
         in_flight: The requests that this process is sending.
         chain_id: Identifies the models of the chain; another chain might reply differently.
+        models: The names of these models. A row with another name is as good as none, because names become labels.
         turn: Its caller is part of the key, so that callers never see each other's replies.
     """
 
@@ -72,6 +73,7 @@ class UseReplyCache:
     cache: ReplyCache
     in_flight: SingleFlight[CachedReply]
     chain_id: str
+    models: frozenset[str]
     turn: Turn
 
     async def ask(self, request: Request) -> ModelResponse:
@@ -82,7 +84,7 @@ class UseReplyCache:
         if (shared := await self.in_flight.wait_for(key)) is not None:
             return self._reuse(shared[0], REPLY.validate_json(shared[1]))
         with self.in_flight.lead(key) as flight:
-            if (cached := await self.cache.find(key)) is not None and (response := _readable(cached[1])) is not None:
+            if (cached := await self.cache.find(key)) is not None and (response := self._readable(cached)) is not None:
                 flight.set_result(cached)
                 return self._reuse(cached[0], response)
             response = await self.inner.ask(request)
@@ -101,11 +103,13 @@ class UseReplyCache:
         self.turn.attempts.append(Attempt(model, None, 0, 0, cost=0, seconds=0, cached=True))
         return response
 
-
-def _readable(reply: str) -> ModelResponse | None:
-    """Return a cached reply, or None if another version of pydantic-ai wrote it or its row is damaged."""
-    try:
-        return REPLY.validate_json(reply)
-    except ValueError:
+    def _readable(self, cached: CachedReply) -> ModelResponse | None:
+        """Return a cached reply, or None if another version of pydantic-ai wrote it or its row is damaged."""
+        model, reply = cached
+        try:
+            if model in self.models:
+                return REPLY.validate_json(reply)
+        except ValueError:
+            pass
         log.warning("reply_cache.unreadable")
         return None

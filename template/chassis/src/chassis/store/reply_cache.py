@@ -11,6 +11,13 @@ from chassis.store.database import Database
 
 log = structlog.get_logger()
 
+MAX_REPLIES, MAX_REPLY_LENGTH = 20_000, 100_000
+"""Replies in the cache, and characters of each; together at most 2 GB. A longer reply is not stored."""
+STORES_PER_CHECK = 100
+"""How often the number of replies is checked, which takes longer than to store one."""
+DELETE_EXCESS = """DELETE FROM replies WHERE expires_at <
+    (SELECT expires_at FROM replies ORDER BY expires_at DESC LIMIT 1 OFFSET $1)"""
+
 
 class ReplyCache:
     """Model replies in the database.
@@ -18,11 +25,14 @@ class ReplyCache:
     Args:
         database: Where the replies are stored.
         ttl_seconds: The time for which a reply may be reused; 0 turns the cache off.
+        max_replies: The number of replies to keep. Those that expire first are deleted.
     """
 
-    def __init__(self, database: Database, ttl_seconds: int) -> None:
+    def __init__(self, database: Database, ttl_seconds: int, max_replies: int = MAX_REPLIES) -> None:
         self._database = database
         self._ttl = timedelta(seconds=ttl_seconds)
+        self._max_replies = max_replies
+        self._stores = 0
 
     @property
     def enabled(self) -> bool:
@@ -41,12 +51,17 @@ class ReplyCache:
         return (rows[0]["model"], rows[0]["reply"]) if rows else None
 
     async def store(self, key: str, model: str, reply: str) -> None:
-        """Store a reply, and delete expired ones.
+        """Store a reply, and delete expired ones and those that are too many.
 
         An unavailable database is only logged: the reply has been paid for, and the caller should still get it.
         """
+        if len(reply) > MAX_REPLY_LENGTH:
+            return
         try:
             await self._store(key, model, reply)
+            self._stores += 1
+            if self._stores % STORES_PER_CHECK == 0:
+                await self._database.execute(DELETE_EXCESS, self._max_replies - 1)
         except DatabaseUnavailable as error:
             log.warning("reply_cache.write_failed", reason=error.reason)
 

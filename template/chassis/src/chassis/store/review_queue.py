@@ -6,16 +6,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import structlog
 from pydantic import BaseModel
 
 from chassis.clock import now, to_timestamp
 from chassis.contract import Draft, FallbackReason, Referred
+from chassis.errors import Overloaded
 from chassis.store.database import Database, Row
 
 log = structlog.get_logger()
+
+MAX_OPEN, MAX_OPEN_PER_CALLER = 10_000, 1_000
+"""Referrals that wait for a person. People cannot answer more in time, and one caller must not take all places."""
+MAX_ANSWERED = 100_000
+"""Referrals that are answered. When there are more, the oldest are deleted."""
+REFERRALS_PER_CHECK = 100
+"""How often answered referrals are counted, which takes longer than to add one."""
+UNREADABLE = "unreadable"
+"""The key under which a person sees a value of a damaged row."""
+COUNTS = """SELECT COUNT(*) AS waiting, SUM(CASE WHEN caller = $1 THEN 1 ELSE 0 END) AS of_caller
+    FROM referrals WHERE answered_at IS NULL"""
+DELETE_OLD_ANSWERS = """DELETE FROM referrals WHERE answered_at <
+    (SELECT answered_at FROM referrals WHERE answered_at IS NOT NULL ORDER BY answered_at DESC LIMIT 1 OFFSET $1)"""
 
 type ReviewVerdict = Literal["pass", "fail"]
 """Whether a draft was right. A referral without a draft has failed."""
@@ -30,7 +44,7 @@ class Referral:
         task: The name of the task.
         caller: The caller who asked.
         call_id: The id of the call, also in its log line and trace.
-        fallback_reason: Why a person has to answer.
+        fallback_reason: Why a person has to answer; a text if another release knew a reason that this one does not.
         question: The question as JSON of the task's input type.
         draft: The rejected draft as JSON of the task's output type, if there was one.
         confidence: The confidence of the draft, from 0 to 1.
@@ -51,7 +65,7 @@ class Referral:
     task: str
     caller: str
     call_id: str
-    fallback_reason: FallbackReason
+    fallback_reason: FallbackReason | str
     question: Mapping[str, Any]
     draft: Mapping[str, Any] | None
     confidence: float | None
@@ -74,11 +88,25 @@ class ReviewQueue:
     Args:
         database: Where the referrals are stored.
         due_hours: The number of hours within which a person has to answer.
+        max_open: The number of referrals that may wait.
+        max_open_per_caller: The number of them that may be of one caller.
+        max_answered: The number of answered referrals to keep.
     """
 
-    def __init__(self, database: Database, due_hours: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        due_hours: float,
+        *,
+        max_open: int = MAX_OPEN,
+        max_open_per_caller: int = MAX_OPEN_PER_CALLER,
+        max_answered: int = MAX_ANSWERED,
+    ) -> None:
         self._database = database
         self._due = timedelta(hours=due_hours)
+        self._max_open, self._max_open_per_caller = max_open, max_open_per_caller
+        self._max_answered = max_answered
+        self._referrals = 0
 
     async def refer(
         self,
@@ -89,7 +117,12 @@ class ReviewQueue:
         question: str,
         draft: Draft[BaseModel] | None,
     ) -> Referred:
-        """Add a question to the queue: the question as JSON, and the rejected draft if there is one."""
+        """Add a question to the queue: the question as JSON, and the rejected draft if there is one.
+
+        Raises:
+            Overloaded: Too many referrals wait for a person.
+        """
+        await self._make_room(caller)
         created_at = now()
         referred = Referred("r_" + secrets.token_hex(8), fallback_reason, created_at + self._due)
         await self._database.execute(
@@ -109,6 +142,15 @@ class ReviewQueue:
         )
         log.info("referral.opened", referral_id=referred.referral_id, fallback_reason=fallback_reason.value)
         return referred
+
+    async def _make_room(self, caller: str) -> None:
+        [counts] = await self._database.fetch(COUNTS, caller)
+        if counts["waiting"] >= self._max_open or (counts["of_caller"] or 0) >= self._max_open_per_caller:
+            log.warning("review_queue.full", waiting=counts["waiting"])
+            raise Overloaded("Too many questions already wait for a person; try again later", retry_after=3600)
+        self._referrals += 1
+        if self._referrals % REFERRALS_PER_CHECK == 0:
+            await self._database.execute(DELETE_OLD_ANSWERS, self._max_answered - 1)
 
     async def find(self, referral_id: str) -> Referral | None:
         """Return the referral with this id, or None if there is none."""
@@ -151,9 +193,26 @@ def referral_of(row: Row) -> Referral:
     """Return the referral in a row of the table."""
     # A later release, whose migration is applied while this process runs, may have added columns.
     fields: dict[str, Any] = {field.name: row[field.name] for field in dataclass_fields(Referral)}
-    for name in ("question", "draft", "answer", "tags"):
-        fields[name] = json.loads(fields[name]) if fields[name] is not None else None
+    for name in ("question", "draft", "answer"):
+        fields[name] = _json_object(fields[name]) if fields[name] is not None else None
+    fields["tags"] = _json_array(fields["tags"])
     for name in ("created_at", "due_at", "answered_at", "leased_until", "fetched_at"):
         fields[name] = datetime.fromisoformat(fields[name]) if fields[name] is not None else None
-    fields["fallback_reason"] = FallbackReason(fields["fallback_reason"])
     return Referral(**fields)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    """Return a JSON object; of a damaged row, its text in an object, so that a person can still answer."""
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {UNREADABLE: text}
+
+
+def _json_array(text: str | None) -> list[str]:
+    try:
+        value: Any = json.loads(text or "[]")
+    except (ValueError, RecursionError):
+        return []
+    return [str(item) for item in cast("list[Any]", value)] if isinstance(value, list) else []

@@ -37,7 +37,7 @@ FIRST_TAGS = ("wrong", "incomplete", "wrong source", "outdated", "unclear")
 """Offered until reviewers have used others."""
 TAGS_SHOWN = 9
 """As many as there are digits to press."""
-REASONS: Mapping[FallbackReason, str] = {
+REASONS: Mapping[str, str] = {
     FallbackReason.NO_MODEL: "No model is configured, and the baseline was not sure enough.",
     FallbackReason.MODELS_OFF: "The models are switched off, and the baseline was not sure enough.",
     FallbackReason.LOW_CONFIDENCE: "The service was not sure enough of its draft.",
@@ -247,7 +247,7 @@ class ReviewSite:
             overdue=overdue,
             referral=referral,
             late=referral is not None and referral.due_at < now(),
-            reason=REASONS[referral.fallback_reason] if referral else "",
+            reason=REASONS.get(referral.fallback_reason, "A person is needed.") if referral else "",
             question=_labeled(referral.question) if referral else [],
             draft=_labeled(referral.draft or {}) if referral else [],
             sources=_sources(referral.draft or {}) if referral else [],
