@@ -185,3 +185,30 @@ def test_a_url_that_is_none(url: str) -> None:
     assert error.startswith(f"{CONSTRAINTS_FILE}: models[0].base_url: ")
     assert error.endswith(("Write a URL such as https://models.example.com/v1", "without them"))
     assert "tiger" not in error
+
+
+@pytest.mark.usefixtures("project")
+def test_state_is_private(project: Path) -> None:
+    """The database has questions in it. What an earlier release left open to other users is closed."""
+    assert run("ask", "why?") == 0
+    (project / "var/service.db").chmod(0o644)
+    (project / "var/traces.db").chmod(0o666)
+    run("ask", "why?")
+    assert (project / "var").stat().st_mode & 0o777 == 0o700
+    assert {file.name: file.stat().st_mode & 0o077 for file in (project / "var").iterdir()} == {
+        file.name: 0 for file in (project / "var").iterdir()
+    }
+
+
+@pytest.mark.parametrize(("mode", "code"), [(0o644, 2), (0o664, 2), (0o606, 2), (0o600, 0), (0o640, 0)])
+def test_keys_are_private_in_production(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mode: int, code: int
+) -> None:
+    """A machine of its own has no other users, so in development it does not matter."""
+    (project / ".env").write_text("OPENAI_API_KEY=sk-abc\n")
+    (project / ".env").chmod(mode)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-abc")
+    assert run("keys", "list") == 0
+    monkeypatch.setenv("CHASSIS_ENV", "production")
+    assert run("keys", "list") == code
+    assert (f".env: every user of this machine can read it (mode {mode:o})" in capsys.readouterr().err) == (code == 2)

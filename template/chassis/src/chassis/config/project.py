@@ -2,8 +2,10 @@
 
 import importlib
 import os
+import stat
 import sys
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
@@ -95,7 +97,7 @@ def load_settings(root: Path) -> Settings:
         load_dotenv(root / ".env")
         load_dotenv(root / LOCAL_MODEL_FILE)
         check_telemetry_variables(os.environ)
-        return Settings()
+        settings = Settings()
     except UnicodeDecodeError as error:
         raise ConfigError(".env", f"byte {error.start} is not UTF-8", "Save the file as UTF-8") from None
     except ValidationError as error:
@@ -103,6 +105,30 @@ def load_settings(root: Path) -> Settings:
         problem = config_error_from("", error)
         variable = name if name.isupper() else f"CHASSIS_{name}".upper()  # a vendor's key has a name of its own
         raise ConfigError(variable, problem.problem, problem.remedy) from None
+    if settings.production:
+        _check_private(root / ".env")
+    return settings
+
+
+def private_file(path: Path) -> Path:
+    """Create a file for state, with its folder, or take away the access that others have to it. Return its path.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT, 0o600))
+    with suppress(PermissionError):  # it belongs to another user, who decides
+        for file in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
+            if file.exists() and file.stat().st_mode & 0o077:
+                file.chmod(0o600)
+    return path
+
+
+def _check_private(path: Path) -> None:
+    if path.is_file() and path.stat().st_mode & 0o004:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        raise ConfigError(path.name, f"every user of this machine can read it (mode {mode:o})", "Run `chmod 600 .env`")
 
 
 type Forge = Literal["github", "gitlab"]

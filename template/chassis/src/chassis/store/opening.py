@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from chassis.config.project import private_file
 from chassis.errors import ConfigError, DatabaseUnavailable
 from chassis.store.database import Database
 from chassis.store.sqlite import SqliteDatabase
@@ -42,8 +43,7 @@ async def open_database(url: str, root: Path) -> Database:
 
 async def _open_sqlite(path: Path) -> Database:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return await SqliteDatabase.open(path)
+        return await SqliteDatabase.open(private_file(path))
     except (OSError, sqlite3.Error, DatabaseUnavailable) as error:
         problem = f"{path} cannot be opened ({error})"
         raise ConfigError("CHASSIS_DATABASE_URL", problem, "Name a file that this process can write") from error

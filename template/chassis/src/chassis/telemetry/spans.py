@@ -12,6 +12,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from chassis.config.project import private_file
 from chassis.telemetry import names
 
 TRACES_FILE = "traces.db"
@@ -67,7 +68,7 @@ class SpanStore(SpanExporter):
     """
 
     def __init__(self, path: Path, keep: int = 5_000) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_file(path)
         self._keep = keep
         self._lock = threading.Lock()
         # The exporter's thread writes and the main thread closes, so the lock replaces the check of the thread.
