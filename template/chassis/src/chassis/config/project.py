@@ -106,7 +106,7 @@ def load_settings(root: Path) -> Settings:
         variable = name if name.isupper() else f"CHASSIS_{name}".upper()  # a vendor's key has a name of its own
         raise ConfigError(variable, problem.problem, problem.remedy) from None
     if settings.production:
-        _check_private(root / ".env")
+        _close(root / ".env")
     return settings
 
 
@@ -125,10 +125,15 @@ def private_file(path: Path) -> Path:
     return path
 
 
-def _check_private(path: Path) -> None:
+def _close(path: Path) -> None:
+    """Take away the access that others have to a file with keys."""
     if path.is_file() and path.stat().st_mode & 0o004:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        raise ConfigError(path.name, f"every user of this machine can read it (mode {mode:o})", "Run `chmod 600 .env`")
+        try:
+            path.chmod(0o600)
+        except OSError:  # it is on a read-only disk, or belongs to another user
+            mode = stat.S_IMODE(path.stat().st_mode)
+            problem = f"every user of this machine can read it (mode {mode:o})"
+            raise ConfigError(path.name, problem, f"Run `chmod 600 {path.name}`") from None
 
 
 type Forge = Literal["github", "gitlab"]
