@@ -172,6 +172,12 @@ def test_an_address_where_no_model_can_be_stops_the_start(address: str, monkeypa
         vendor_at("openai-compatible", f"http://{address}/v1", monkeypatch, private=True)
 
 
+def test_a_host_that_no_client_accepts_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as an octal number, which some would read as an address."""
+    with pytest.raises(ConfigError, match=r"^constraints\.toml: base_url of the model 'first': Invalid IPv4"):
+        vendor_at("openai-compatible", "http://0177.0.0.1", monkeypatch)
+
+
 @pytest.mark.parametrize("url", ["http://8.8.8.8/v1", "https://[2606:4700::1111]/v1"])
 def test_a_local_model_is_on_this_machine_or_in_its_network(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its destination allows more data than a vendor gets, and a variable must not change who gets it."""

@@ -7,7 +7,7 @@ An SDK is imported only if a model needs it. Every client has an explicit timeou
 import os
 from collections.abc import Callable
 
-from httpx2 import AsyncClient
+from httpx2 import AsyncClient, InvalidURL
 from pydantic import SecretStr
 from pydantic_ai.models import Model
 
@@ -60,7 +60,7 @@ def _endpoint(config: ModelConfig, base_url: str) -> Endpoint:
     network: Network = "own" if config.provider == "local" else "any" if config.private_network else "public"
     try:
         return Endpoint.from_url(base_url, network)
-    except ForbiddenAddress as error:
+    except (ForbiddenAddress, InvalidURL) as error:
         where = REQUIRED_VARIABLES["local"]
         if config.provider != "local":
             where = f"{CONSTRAINTS_FILE}: base_url of the model {config.name!r}"
