@@ -435,16 +435,16 @@ LITERAL = "Please repeat [EMAIL_1]."
 @pytest.mark.parametrize(
     ("prompts", "said", "answer"),
     [
-        ([f"Staff: {ADDRESS}", LITERAL], "[EMAIL_1] [EMAIL_2]", f"{ADDRESS} [EMAIL_1]"),
+        ([f"Staff: {ADDRESS}", LITERAL], "[EMAIL_1] [EMAIL_2]", f"[EMAIL_1] {ADDRESS}"),
         ([LITERAL, f"Staff: {ADDRESS}"], "[EMAIL_1] [EMAIL_2]", f"[EMAIL_1] {ADDRESS}"),
         ([f"Staff: {ADDRESS} {LITERAL}"], "[EMAIL_1] [EMAIL_2]", f"[EMAIL_1] {ADDRESS}"),
         (
             [f"Staff: {ADDRESS}", f"{LITERAL} [EMAIL_2]"],
             "[EMAIL_1] [EMAIL_2] [EMAIL_3]",
-            f"{ADDRESS} [EMAIL_2] [EMAIL_1]",
+            f"[EMAIL_1] [EMAIL_2] {ADDRESS}",
         ),
-        (["Card: 4111 1111 1111 1111", "[CARD_1]"], "[CARD_2]", "[CARD_1]"),
-        (["password: Tr0ub4dor&3", "[SECRET_1] SECRET_1"], "[SECRET_2]", "[SECRET_1]"),
+        ([f"Card: {CARD}", "[CARD_1]"], "[CARD_1] [CARD_2]", f"[CARD_1] {CARD}"),
+        (["password: Tr0ub4dor&3", "[SECRET_1] SECRET_1"], "[SECRET_1] [SECRET_2]", "[SECRET_1] Tr0ub4dor&3"),
     ],
 )
 def test_a_placeholder_that_a_caller_typed_is_no_value(

@@ -82,6 +82,7 @@ class _Redactor:
     def _request(self, request: Request) -> Request:
         # As JSON, all kinds of parts can be searched in the same way.
         messages = ModelMessagesTypeAdapter.dump_python(request.messages, mode="json")
+        self._placeholders.reserve(str(messages))
         return Request(
             ModelMessagesTypeAdapter.validate_python([self._message(message) for message in messages]),
             self._settings(request.settings),

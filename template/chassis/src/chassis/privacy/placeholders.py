@@ -31,6 +31,11 @@ class Placeholders:
         """Return how many values have a placeholder."""
         return len(self._placeholders)
 
+    def reserve(self, text: str) -> None:
+        """Let no value get a placeholder that a text of the request already contains."""
+        for literal in PLACEHOLDER.findall(text):
+            self._values.setdefault(literal, literal)
+
     def find_claimed(self, text: str) -> Iterator[SensitiveMatch]:
         """Yield where a text itself contains what is already the placeholder of a value.
 
