@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Annotated
 
+import chassis.support
 from chassis import Draft, Task
-from chassis.support import check_support, words_of
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelRequest
@@ -19,7 +19,7 @@ NOTHING_FOUND = "The documents say nothing about this."
 
 SEARCH = Search(load_passages())
 """Built when the service starts: a document that cannot be read stops the start, not a call."""
-VOCABULARY = frozenset(word for passage in SEARCH.passages for word in words_of(passage.text))
+VOCABULARY = frozenset(word for each in SEARCH.passages for word in chassis.support.words_of(each.text))
 
 type Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
 
@@ -61,9 +61,8 @@ class Answer(BaseModel):
 async def answer(question: Question, model: Model) -> Draft[Answer]:
     """Let the model answer from the passages that match best.
 
-    What the passages do not say is left out, so that neither a model that makes something up nor one that obeys an
-    instruction in a document speaks for the service. The confidence is that of the search, or less if less of the
-    answer's words are in the passages. Of a paraphrase or a translation that cannot be told.
+    The confidence is that of the search, or less if the answer's words do not appear in the passages: what a model
+    makes up does not count.
     """
     hits = SEARCH.find(question.text, limit=PASSAGES_FOR_A_MODEL)
     if not hits:
@@ -72,14 +71,13 @@ async def answer(question: Question, model: Model) -> Draft[Answer]:
     prompt = prompts.user_prompt(question.text, passages)
     # Without tools there is nothing to repeat, so one request does what an agent would do.
     reply = await model_request(model, [ModelRequest.user_text_prompt(prompt, instructions=prompts.INSTRUCTIONS)])
-    text = reply.text or prompts.UNKNOWN
+    # A model that obeys an instruction in a document writes what no passage says; that is left out.
+    given = [f"{passage.heading}\n{passage.text}" for passage in passages]
+    text = chassis.support.check_support(reply.text or "", given, VOCABULARY, question.text).text or prompts.UNKNOWN
     if prompts.UNKNOWN in text:
         return Draft(Answer(text=NOTHING_FOUND), confidence=0)
-    support = check_support(text, [f"{each.heading}\n{each.text}" for each in passages], VOCABULARY, question.text)
-    if not support.text:
-        return Draft(Answer(text=NOTHING_FOUND), confidence=0)
-    confidence = hits[0].confidence if support.share is None else min(hits[0].confidence, support.share)
-    return Draft(Answer(text=support.text, sources=sources(passages)), confidence)
+    confidence = min(hits[0].confidence, SEARCH.support(text, passages))
+    return Draft(Answer(text=text, sources=sources(passages)), confidence)
 
 
 def baseline(question: Question) -> Draft[Answer]:
