@@ -48,7 +48,7 @@ def trace(
         store = SpanStore(path)
         spans = store.find(identifier) if identifier else store.newest()
         store.shutdown()
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise ConfigError(
             f"var/{TRACES_FILE}", f"it cannot be read ({error})", "Delete it; new calls start it"
         ) from None
