@@ -133,7 +133,7 @@ class Notifier:
             "service": self.service,
             "referral_id": referral.id,
             "task": referral.task,
-            "fallback_reason": referral.fallback_reason.value,
+            "fallback_reason": str(referral.fallback_reason),
             "created_at": referral.created_at.isoformat(),
             "due_at": referral.due_at.isoformat(),
         }
