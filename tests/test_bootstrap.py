@@ -1,4 +1,4 @@
-"""`chassis/uv` finds a Python where uv does not: behind pyenv shims that fail, and among pyenv's versions."""
+"""`chassis/uv` finds a Python where uv does not, and the make targets say what they need."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from answer_sets import ROOT
+from generated_project import GenerateOnce
 
 UV = """\
 #!/bin/sh
@@ -87,3 +88,36 @@ def test_at_least_the_version_of_the_project(machine: Machine) -> None:
 def test_no_python(machine: Machine) -> None:
     """UV_PYTHON is not set, and uv downloads a Python."""
     assert machine.chassis_uv("sync") == "nothing sync"
+
+
+def make(project: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run make in a project that is not set up."""
+    unset = {"UV_PROJECT_ENVIRONMENT", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "Q", "PORT"}
+    inherited = {name: value for name, value in os.environ.items() if name not in unset}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=project, env=inherited | variables, check=False, capture_output=True, text=True)
+
+
+def test_make_knows_where_uv_installs(generated_once: GenerateOnce, tmp_path: Path) -> None:
+    """Nothing is installed yet, unless the environment is where UV_PROJECT_ENVIRONMENT says."""
+    project = generated_once({})
+    missing = make(project, "test")
+    assert (missing.returncode, missing.stderr.splitlines()[0]) == (2, "Nothing is installed yet. Run: make setup")
+    for target in ("check", "fix", "test", "serve", "evals"):
+        assert make(project, "--dry-run", target, UV_PROJECT_ENVIRONMENT=str(tmp_path)).returncode == 0
+    assert make(project, "--dry-run", "test", UV_PROJECT_ENVIRONMENT="elsewhere").stdout.count("make setup") == 1
+
+
+@pytest.mark.parametrize("arguments", [("ask",), ("ask", "Q="), ("ask", "Q")])
+def test_a_question_is_needed(generated_once: GenerateOnce, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Without one, make says how to ask."""
+    done = make(generated_once({}), *arguments, UV_PROJECT_ENVIRONMENT=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith('Usage: make ask Q="How do I change the budget?"\n')
+
+
+def test_another_port(generated_once: GenerateOnce, tmp_path: Path) -> None:
+    """The port is an option of the command; without one, there is no option."""
+    for variables, command in (((), "chassis serve"), (("PORT=8080",), 'chassis serve --port "8080"')):
+        done = make(generated_once({}), "--dry-run", "serve", *variables, UV_PROJECT_ENVIRONMENT=str(tmp_path))
+        assert done.stdout.strip().endswith(command)

