@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from chassis.config.constraints import Constraints, load_constraints
 from chassis.config.ownership import OWNERSHIP_FILE, Ownership, Role, load_ownership
@@ -101,12 +102,12 @@ def github_codeowners(decisions: Decisions) -> str:
                 f"{team.handle!r} has more than one slash",
                 "On GitHub, write @organization/team or @person",
             )
-    return CODEOWNERS_COMMENT + _codeowners_rules(decisions.ownership)
+    return CODEOWNERS_COMMENT + _codeowners_rules(decisions)
 
 
 def gitlab_codeowners(decisions: Decisions) -> str:
     """Return the body of `.gitlab/CODEOWNERS`. GitLab reads the same patterns as GitHub, and handles with subgroups."""
-    return CODEOWNERS_COMMENT + _codeowners_rules(decisions.ownership)
+    return CODEOWNERS_COMMENT + _codeowners_rules(decisions)
 
 
 def catalog_info(decisions: Decisions) -> str:
@@ -166,10 +167,24 @@ def security_insights(decisions: Decisions) -> str | None:
     return SECURITY_INSIGHTS.format(day=DAY_PLACEHOLDER, **scalars)
 
 
-def _codeowners_rules(ownership: Ownership) -> str:
+def _codeowners_rules(decisions: Decisions) -> str:
     # The last match applies, so patterns are sorted from broad to narrow.
+    ownership, folder = decisions.ownership, _folder_in_repository(decisions.project.root)
     owners = {path: _handles(ownership, role) for _, role in ownership.roles for path in role.paths}
-    return "".join(f"{path} {owners[path]}\n" for path in sorted(owners, key=_specificity))
+    return "".join(f"{_below(folder, path)} {owners[path]}\n" for path in sorted(owners, key=_specificity))
+
+
+def _folder_in_repository(root: Path) -> str:
+    """Return the folder of a service in a repository of several, such as `/services/help`; empty if it has its own."""
+    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+    return f"/{root.relative_to(top)}" if top != root else ""
+
+
+def _below(folder: str, pattern: str) -> str:
+    """Return a pattern for files below a folder; one without a slash in front matches at every depth."""
+    if not folder or pattern.startswith("/"):
+        return folder + pattern
+    return f"{folder}/" if pattern == "*" else f"{folder}/**/{pattern}"
 
 
 def _handles(ownership: Ownership, role: Role) -> str:
