@@ -46,7 +46,8 @@ def urgency(status: ServiceStatus) -> tuple[object, ...]:
 def fleet_json(fleet: list[ServiceStatus], today: date) -> str:
     """Return the status of every repository as JSON."""
     repositories = [asdict(status) | {"concerns": status.concerns} for status in fleet]
-    return json.dumps({"schema": 1, "today": today, "repositories": repositories}, indent=2, default=str) + "\n"
+    content = {"schema": 1, "today": today, "repositories": repositories}
+    return json.dumps(content, indent=2, default=str, allow_nan=False) + "\n"
 
 
 def git_dir(clone: Path) -> Path:

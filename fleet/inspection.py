@@ -1,12 +1,18 @@
 """Inspects repositories: reads their files and compares their chassis with the release they were generated from."""
 
 import os
+import signal
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from math import isfinite
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from chassis.config.constraints import CONSTRAINTS_FILE, load_constraints
 from chassis.config.ownership import load_ownership
@@ -15,6 +21,8 @@ from chassis.errors import ConfigError
 from chassis_tools.governance.signoffs import BLOCKS_RELEASE, SignOff, load_signoffs, signoff_statuses
 from chassis_tools.readiness.launch_review import CHECKS, load_waivers, run_checks
 from chassis_tools.updates.copier import load_answers_file
+from chassis_tools.updates.git import git_list
+from chassis_tools.updates.path_ownership import PATHS_FILE
 from chassis_tools.updates.status import compare_with_template
 from chassis_tools.updates.template_repository import TemplateRepository
 
@@ -30,6 +38,8 @@ from fleet.status import (
     WaiverStatus,
 )
 
+PART_TIMEOUT_SECONDS = 60
+"""How long each part of the inspection of one repository may take."""
 BUDGET_FACT = "per_month_usd: "
 """The prefix of the fact in procurement's sign-off that names the budget."""
 
@@ -37,14 +47,19 @@ BUDGET_FACT = "per_month_usd: "
 def inspect_all(
     sources: Sequence[RepositorySource], template: TemplateRepository, today: date
 ) -> Iterator[ServiceStatus]:
-    """Yield the status of each repository as soon as it is known, with one process per CPU."""
+    """Yield the status of each service as soon as it is known, with one process per CPU."""
     with ProcessPoolExecutor(max_workers=min(os.cpu_count() or 1, len(sources) or 1)) as pool:
-        for future in as_completed([pool.submit(inspect_source, source, template, today) for source in sources]):
-            yield future.result()
+        futures = {pool.submit(inspect_source, source, template, today): source for source in sources}
+        for future in as_completed(futures):
+            try:
+                yield from future.result()
+            except BrokenProcessPool:
+                error = "The inspection was ended by the system, perhaps because it ran out of memory"
+                yield _unreadable(futures[future].path, error)
 
 
-def inspect_source(source: RepositorySource, template: TemplateRepository, today: date) -> ServiceStatus:
-    """Fetch a repository if it has an address, and return its status.
+def inspect_source(source: RepositorySource, template: TemplateRepository, today: date) -> list[ServiceStatus]:
+    """Fetch a repository if it has an address, and return the status of each service in it.
 
     Args:
         source: The repository; its folder may hold anything, or be missing.
@@ -53,22 +68,54 @@ def inspect_source(source: RepositorySource, template: TemplateRepository, today
     """
     # Otherwise git would answer for a repository around a broken one.
     os.environ["GIT_CEILING_DIRECTORIES"] = str(source.path.resolve().parent)
-    status = ServiceStatus(name=source.path.name, path=str(source.path))
-    if error := source.fetch() or _foreign(source.path):
-        status.errors.append(error)
-    else:
-        Inspection(source.path, template, today, status).run()
-    return status
+    if error := source.fetch() or _not_a_clone(source.path):
+        return [_unreadable(source.path, error)]
+    try:
+        folders = _services(source.path)
+    except ConfigError as error:
+        return [_unreadable(source.path, str(error))]
+    statuses = [ServiceStatus(str(folder.relative_to(source.path.parent)), str(folder)) for folder in folders] or [
+        _unreadable(source.path, "It was not generated from this template: it has no chassis/paths.txt")
+    ]
+    for folder, status in zip(folders, statuses, strict=False):
+        Inspection(folder, template, today, status).run()
+    return statuses
 
 
-def _foreign(root: Path) -> str | None:
-    """Return why the folder is not a repository generated from the template, or None if it is."""
+def _unreadable(path: Path, error: str) -> ServiceStatus:
+    return ServiceStatus(name=path.name, path=str(path), errors=[error])
+
+
+def _services(clone: Path) -> list[Path]:
+    """Return the folders of the services in a clone: the clone itself, or the folders in it that have a chassis."""
+    if (clone / PATHS_FILE).is_file():
+        return [clone]
+    files = (path for path in git_list(clone, "ls-files") if path.endswith(f"/{PATHS_FILE}"))
+    return [clone / path.removesuffix(f"/{PATHS_FILE}") for path in files]
+
+
+@contextmanager
+def _time_limit(seconds: int) -> Generator[None]:
+    """Raise `TimeoutError` in the block after some time, also while it waits for a file that never ends."""
+
+    def interrupt(_signal_number: int, _frame: FrameType | None) -> NoReturn:
+        raise TimeoutError(f"no end within {seconds} seconds")
+
+    former = signal.signal(signal.SIGALRM, interrupt)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, former)
+
+
+def _not_a_clone(root: Path) -> str | None:
+    """Return why the folder cannot be inspected, or None if it can."""
     if not root.is_dir():
         return "There is no such folder"
     if not (root / ".git").exists():
         return "This folder is not a clone: it has no .git"
-    if not (root / ".copier-answers.yml").is_file():
-        return "It was not generated from this template: it has no .copier-answers.yml"
     return None
 
 
@@ -92,7 +139,8 @@ class Inspection:
         }
         for name, read in parts.items():
             try:
-                read()
+                with _time_limit(PART_TIMEOUT_SECONDS):
+                    read()
             except ConfigError as error:
                 self.status.errors.append(str(error))
             except Exception as error:  # noqa: BLE001 - a foreign folder may hold anything, and is still a row
@@ -111,12 +159,12 @@ class Inspection:
         if self.template.commit_of(answers.version) is None:
             remedy = "Fetch its tags (git fetch --tags), or name another clone with --template"
             where = f"The clone of the template at {self.template.git_dir}"
-            raise ConfigError(where, f"it has no release {answers.version}, which .copier-answers.yml names", remedy)
+            raise ConfigError(where, f"it has no release {answers.version}, which {answers.path} names", remedy)
         comparison = compare_with_template(self.root, answers, self.template)
         self.status.newest_version = comparison.newest
         self.status.commits_behind = comparison.commits_behind
         drift = comparison.drift
-        self.status.drift = DriftedFiles(drift.edited, drift.missing, drift.added)
+        self.status.drift = DriftedFiles(drift.edited, drift.missing, drift.added, tuple(drift.untracked))
 
     def _read_readiness(self) -> None:
         review = run_checks(self.root, self.today)
@@ -149,11 +197,14 @@ class Inspection:
 
 def _budget_of_any_release(root: Path) -> MonthlyBudget | None:
     """Return the budget even if `constraints.toml` has other keys than this release knows."""
+    if not (root / CONSTRAINTS_FILE).is_file():
+        return None
     try:
         constraints = tomllib.loads((root / CONSTRAINTS_FILE).read_text(encoding="utf-8"))
-        return MonthlyBudget(float(constraints["cost"]["per_month_usd"]))
+        budget = float(constraints["cost"]["per_month_usd"])
     except (KeyError, OSError, TypeError, ValueError):
         return None
+    return MonthlyBudget(budget) if isfinite(budget) else None
 
 
 def _approved_usd(procurement: SignOff | None, today: date) -> float | None:

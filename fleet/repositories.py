@@ -1,13 +1,14 @@
 """Finds the repositories to inspect: clones, folders of clones, and lists of paths and addresses."""
 
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis.errors import ConfigError
+from chassis_tools.updates.git import git
+
 ADDRESS_PREFIXES = ("http://", "https://", "ssh://", "git://", "file://", "git@")
-FETCH_TIMEOUT_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +27,15 @@ class RepositorySource:
         """Clone the repository or update its clone; return an error with git's message if that fails."""
         if self.address is None:
             return None
-        command = ["git", "-C", str(self.path), "pull", "--quiet", "--ff-only"]
-        if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            command = ["git", "clone", "--quiet", "--depth", "1", self.address, str(self.path)]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=FETCH_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            return f"{self.address} did not respond within {FETCH_TIMEOUT_SECONDS} seconds"
-        if result.returncode == 0:
-            return None
-        return f"{self.address} could not be fetched: {' '.join(result.stderr.split()) or 'git gave no reason'}"
+            if self.path.exists():
+                git(self.path, "pull", "--quiet", "--ff-only")
+            else:
+                git(self.path.parent, "clone", "--quiet", "--depth", "1", "--", self.address, self.path.name)
+        except ConfigError as error:
+            return f"{self.address} could not be fetched: {error.problem}"
+        return None
 
 
 def sources_in(folders: Iterable[Path]) -> Iterator[RepositorySource]:

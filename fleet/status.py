@@ -93,9 +93,10 @@ class DriftedFiles:
     edited: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    untracked: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.edited) + len(self.missing) + len(self.added)
+        return len(self.edited) + len(self.missing) + len(self.added) + len(self.untracked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,10 @@ def test_sources(service: Path, template: Path, tmp_path: Path) -> None:
     path, address, nowhere = sources_listed(text, tmp_path / "clones")
     assert (path, address.address) == (RepositorySource(service), f"file://{service}")
     for _ in ("cloned", "updated"):
-        assert inspect_source(address, TemplateRepository(template / ".git"), TODAY).service == "acme-help"
-    (error,) = inspect_source(nowhere, TemplateRepository(template / ".git"), TODAY).errors
+        (status,) = inspect_source(address, TemplateRepository(template / ".git"), TODAY)
+        assert status.service == "acme-help"
+    (unreachable,) = inspect_source(nowhere, TemplateRepository(template / ".git"), TODAY)
+    (error,) = unreachable.errors
     assert error.startswith("file:///nowhere/x.git could not be fetched: ")
 
 

@@ -8,6 +8,7 @@ import pytest
 from fleet_inspection import inspect
 from template_releases import append_line
 
+from benchmarks.clones import rewrite
 from fleet.status import MonthlyBudget
 
 pytestmark = pytest.mark.slow
@@ -17,10 +18,10 @@ type Damage = Callable[[Path], object]
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "no folder": (shutil.rmtree, "There is no such folder"),
     "no .git": (lambda root: shutil.rmtree(root / ".git"), "This folder is not a clone: it has no .git"),
-    "a broken .git": (lambda root: (root / ".git/HEAD").unlink(), "fatal: not a git repository"),
+    "a broken .git": (lambda root: (root / ".git/HEAD").unlink(), "not a git repository"),
     "foreign": (
-        lambda root: (root / ".copier-answers.yml").unlink(),
-        "It was not generated from this template: it has no .copier-answers.yml",
+        lambda root: shutil.rmtree(root / "chassis"),
+        "It was not generated from this template: it has no chassis/paths.txt",
     ),
     "of another template": (
         lambda root: (root / "pyproject.toml").write_text('[project]\nname = "x"\n', encoding="utf-8"),
@@ -31,7 +32,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         ".copier-answers.yml: not valid YAML",
     ),
     "an unknown release": (
-        lambda root: (root / ".copier-answers.yml").write_text("_src_path: x\n_commit: 9.9.9\n", encoding="utf-8"),
+        lambda root: rewrite(root / ".copier-answers.yml", "_commit: .*", "_commit: 9.9.9"),
         "it has no release 9.9.9",
     ),
     "invalid TOML": (lambda root: append_line(root / "constraints.toml", "= oops"), "constraints.toml: not valid TOML"),
@@ -45,7 +46,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "a folder for a file": (
         lambda root: [(root / "ownership.toml").unlink(), (root / "ownership.toml").mkdir()],
-        "The owners could not be read: IsADirectoryError",
+        "ownership.toml: not a regular file",
     ),
 }
 

@@ -14,4 +14,5 @@ TODAY = date(2026, 12, 1)
 
 def inspect(repository: Path, template: Path, today: date = TODAY) -> ServiceStatus:
     """Return the status of a repository."""
-    return inspect_source(RepositorySource(repository), TemplateRepository(template / ".git"), today)
+    (status,) = inspect_source(RepositorySource(repository), TemplateRepository(template / ".git"), today)
+    return status

@@ -50,6 +50,9 @@ def load_toml[S: Section](path: Path, section: type[S]) -> S:
     Raises:
         ConfigError: The file is missing, is not TOML or does not fit the type. The error names file, key and value.
     """
+    if path.exists() and not path.is_file():
+        # Reading a named pipe or a device would never end.
+        raise ConfigError(path.name, "not a regular file", "Replace it with a text file")
     try:
         return section.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -47,8 +47,10 @@ class Repository:
 
         Raises:
             CheckFailed: The file does not exist.
-            CheckUnknown: The file is not UTF-8 text.
+            CheckUnknown: The file is not UTF-8 text, or reading it would never end.
         """
+        if (self.root / path).exists() and not (self.root / path).is_file():
+            raise CheckUnknown(f"{path} is not a regular file")
         try:
             return (self.root / path).read_text(encoding="utf-8")
         except FileNotFoundError:
