@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from answer_sets import answer_set_with
+from chassis_tools.governance.derived_files import DERIVED_FILES
 from generated_project import GenerateOnce, git, rendered
 from path_ownership import owner_of
 
@@ -29,13 +30,19 @@ def attributes(repository: Path, path: str) -> dict[str, str]:
 
 
 def test_forges_collapse_the_chassis_and_nothing_else(project: Path, tmp_path: Path) -> None:
-    """Reviewers see the team's changes first; the chassis keeps its bytes on a machine that prefers CRLF."""
+    """Reviewers see the team's changes first; files keep their line endings on a machine that prefers CRLF."""
     repository = Path(shutil.copytree(project, tmp_path / "repository"))
     git(repository, "init", "--quiet")
     vendored = {"linguist-vendored": "set", "linguist-generated": "set", "gitlab-generated": "set"}
     for path in rendered(project):
-        inside = vendored | {"text": "auto", "eol": "lf"} if path.startswith("chassis/") else {}
-        assert attributes(repository, path) == inside, path
+        plain = {"filter": "unset", "ident": "unset", "working-tree-encoding": "unset"}
+        found = attributes(repository, path)
+        if path.startswith("chassis/"):
+            assert found == vendored | plain | {"text": "auto", "eol": "lf"}, path
+        else:
+            assert found.keys() <= {"text", "eol"}, path
+    for path in ("Makefile", "Dockerfile", ".env.example", "evals/suites.toml", *(each.path for each in DERIVED_FILES)):
+        assert attributes(repository, path)["eol"] == "lf", path
 
 
 def test_editors_are_told_how_files_are_written(project: Path) -> None:
