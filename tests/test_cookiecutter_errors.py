@@ -34,10 +34,10 @@ def test_an_old_copier(source: Path, cookiecutter_user: CookiecutterUser, tmp_pa
 INVALID = {
     "a name that is a path": (
         "service_name=../elsewhere",
-        'service_name\': "../elsewhere" is not a service name; use lowercase words',
+        'service_name\': use lowercase words joined by hyphens, such as acme-help, not "../elsewhere"',
     ),
-    "no name": ("service_name=", 'service_name\': "" is not a service name; use lowercase words and hyphens'),
-    "the same team twice": ("deputy_team=@acme/ai", '"@acme/ai" is the owner; use another team or person'),
+    "no name": ("service_name=", 'service_name\': use lowercase words joined by hyphens, such as acme-help, not ""'),
+    "the same team twice": ("deputy_team=@acme/ai", "use another team or person than the owner"),
     "not a number": ("deadline_seconds=soon", "deadline_seconds: invalid literal for int() with base 10: 'soon'"),
 }
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from generated_project import Generate
 
-SERVICE_NAME = "is not a service name; use lowercase words and hyphens, such as acme-help"
-HANDLE = "is not a handle; use one that starts with @, such as @acme"
-PURPOSE = "use 10 to 100 characters without double quotes and backslashes"
+SERVICE_NAME = "use lowercase words joined by hyphens, such as acme-help, not "
+HANDLE = "use a handle that starts with @, such as @acme"
+PURPOSE = "use 10 to 100 characters, without double quotes and backslashes"
 
 INVALID = [
     ("service_name", "AcmeHelp", SERVICE_NAME),
@@ -15,37 +15,38 @@ INVALID = [
     ("service_name", "acme--help", SERVICE_NAME),
     ("service_name", "acme-help\n", SERVICE_NAME),
     ("service_name", "json", "use two words or more, such as acme-json"),
-    ("service_name", "a-" + "b" * 39, "the name has 41 characters; use 40 or fewer"),
+    ("service_name", "a-" + "b" * 39, "use 40 characters or fewer; this name has 41"),
     ("purpose", "Helps.", PURPOSE),
     ("purpose", 'Answers "all" questions.', PURPOSE),
     ("purpose", "Answers questions\nabout products.", PURPOSE),
     ("purpose", "Answers questions in C:\\docs.", PURPOSE),
-    ("deadline_seconds", 0, "0 is out of range; use a whole number from 1 to 600"),
-    ("deadline_seconds", 601, "601 is out of range; use a whole number from 1 to 600"),
-    ("monthly_budget_usd", -1, "-1 is out of range; use a whole number from 0 (free models only) to 10000000"),
+    ("deadline_seconds", 0, "use a whole number from 1 to 600, not 0"),
+    ("deadline_seconds", 601, "use a whole number from 1 to 600, not 601"),
+    ("monthly_budget_usd", -1, "use a whole number from 0 (free models only) to 10000000, not -1"),
     ("owner_team", "acme/ai", HANDLE),
     ("owner_team", "@acme/", HANDLE),
-    ("owner_team", "@acme/eng/ai", "has subgroups, which GitHub does not support; use one such as @acme/ai"),
+    ("owner_team", "@acme/eng/ai", "use a handle without subgroups, such as @acme/ai; GitHub does not support them"),
     ("deputy_team", "platform", HANDLE),
-    ("deputy_team", "@Acme/AI", "is the owner; use another team or person, such as @acme/platform"),
-    ("owner_email", "ai at acme", "is not an email address; use one such as ai@acme.example"),
-    ("model", "gpt 5", "is not a model ID; use one such as gpt-5.4-mini-2026-03-17"),
+    ("deputy_team", "@Acme/AI", "use another team or person than the owner, such as @acme/platform"),
+    ("owner_email", "ai at acme", "use an address such as ai@acme.example, not "),
+    ("model", "gpt 5", "use an ID such as gpt-5.4-mini-2026-03-17, not "),
 ]
 
 
 @pytest.mark.parametrize(("question", "answer", "message"), INVALID)
 def test_invalid_answer(generate: Generate, tmp_path: Path, question: str, answer: object, message: str) -> None:
-    """The message says what to use instead."""
+    """The message says what to use instead, within the 80 columns that a terminal shows of it."""
     with pytest.raises(ValueError, match="Validation error") as refusal:
         generate(**{question: answer})
-    assert message in str(refusal.value)
+    shown = str(refusal.value).partition("': ")[2]
+    assert message in shown[:80], shown
     assert not (tmp_path / "project").exists()
 
 
 @pytest.mark.parametrize("base_url", ["gpu.example/v1", "http://gpu.example", "http://gpu example/v1"])
 def test_invalid_base_url(generate: Generate, base_url: str) -> None:
     """An endpoint is a web address that ends in /v1."""
-    with pytest.raises(ValueError, match="is not a base URL; use one that ends in /v1"):
+    with pytest.raises(ValueError, match="use a URL that ends in /v1"):
         generate(provider="openai-compatible", base_url=base_url)
 
 
@@ -54,3 +55,19 @@ def test_invalid_choice(generate: Generate, question: str) -> None:
     """A value that is not among the choices is refused."""
     with pytest.raises(ValueError, match="Invalid choice"):
         generate(**{question: "whatever"})
+
+
+@pytest.mark.parametrize(
+    ("owner", "deputy", "email"),
+    [
+        ("@acme/ai", "@acme/platform", "ai@acme.example"),
+        ("@bigco/search", "@bigco/platform", "search@bigco.example"),
+        ("@bigco/platform", "@bigco/ai", "platform@bigco.example"),
+        ("@Big_Co/search", "@Big_Co/platform", "search@big-co.example"),
+        ("@ada", "@acme/platform", "ada@acme.example"),
+    ],
+)
+def test_the_defaults_follow_the_owner(decide: Generate, owner: str, deputy: str, email: str) -> None:
+    """Who gives one handle gets valid defaults for the deputy and the address."""
+    ownership = (decide(owner_team=owner) / "ownership.toml").read_text(encoding="utf-8")
+    assert all(f'"{text}"' in ownership for text in (owner, deputy, email))
