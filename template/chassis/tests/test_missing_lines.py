@@ -115,7 +115,8 @@ def test_a_repository_without_a_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a commit it is unknown which files existed before."""
-    answers = "_src_path: /nowhere\n_commit: 1.0.0\nkept_paths: []\n"
+    questions = "service_name: acme-help\nowner_team: '@acme/ai'\ndata_class: internal\n"
+    answers = f"_src_path: /nowhere\n_commit: 1.0.0\nkept_paths: []\n{questions}"
     (tmp_path / ".copier-answers.yml").write_text(answers, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for command in (["true"], ["git", "init", "--quiet"]):

@@ -1,6 +1,7 @@
 """`chassis status`, `verify`, `update` and `adopt`: the repository and the template that it was made from."""
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +13,12 @@ from chassis.config.project import find_project
 
 if TYPE_CHECKING:
     from chassis_tools.updates.status import RepositoryStatus, Upstream
-    from chassis_tools.updates.template_repository import BehaviorChange
+    from chassis_tools.updates.template_repository import BehaviorChange, ChangelogEntry
     from chassis_tools.updates.update import UpdateResult
 
 FAILED, UNKNOWN = 1, 3
+NAMED_FILES = 8
+"""How many updated files `chassis update` names; it only counts more."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text")]
 
@@ -74,9 +77,16 @@ def update(
     Exits with 1 and changes nothing if edited chassis files cannot be merged.
     """
     # Everything is imported before the update, which replaces the files of this package.
+    from chassis_tools.updates.newest_updater import run_newest_updater
     from chassis_tools.updates.update import update_chassis
 
-    result = update_chassis(find_project().root, discard_edits=discard_edits)
+    root = find_project().root
+    options = [*(["--json"] if as_json else []), *(["--discard-edits"] if discard_edits else [])]
+    if newest := run_newest_updater(root, ["update", *options]):
+        typer.echo(newest.stdout, nl=False)
+        typer.echo(newest.stderr, nl=False, err=True)
+        raise typer.Exit(newest.returncode)
+    result = update_chassis(root, discard_edits=discard_edits)
     _print(to_jsonable_python(result) if as_json else _update_lines(result))
     raise typer.Exit(FAILED if result.conflicts else 0)
 
@@ -120,7 +130,9 @@ def _status_data(status: "RepositoryStatus") -> dict[str, Any]:
         "edited": upstream.drift.edited if upstream else None,
         "missing": upstream.drift.missing if upstream else None,
         "added": upstream.drift.added if upstream else None,
+        "untracked": upstream.drift.untracked if upstream else None,
         "changes": to_jsonable_python(upstream.changes) if upstream else None,
+        "news": to_jsonable_python(upstream.news) if upstream else None,
         "upstream_error": status.upstream_error,
         "unmerged": status.unmerged,
         "out_of_date": status.out_of_date,
@@ -152,14 +164,24 @@ def _upstream_lines(upstream: "Upstream") -> Iterator[str]:
     behind = f"{commits} commit{plural} ahead; run `uv run chassis update`" if commits else "up to date"
     yield f"newest     {upstream.newest}, {behind}"
     yield from (f"{path}: edited chassis file; an update would have to merge it" for path in drift.edited)
-    yield from (f"{path}: missing chassis file; restore it with `git checkout`" for path in drift.missing)
+    yield from (f"{path}: missing chassis file; restore it: {_restore_command(path)}" for path in drift.missing)
     yield from (f"{path}: not a chassis file; move it out of chassis/" for path in drift.added)
+    for path, rule in drift.untracked.items():
+        cause = f"ignored because of {rule}" if rule else "not in git"
+        yield f"{path}: {cause}; add it: git add --force {shlex.quote(path)}"
+    yield from _news_lines(upstream.news)
     yield from _change_lines(upstream.changes)
+
+
+def _restore_command(path: str) -> str:
+    """Return the command that restores a file, whether or not its deletion was committed."""
+    quoted = shlex.quote(path)
+    return f'git restore --source="$(git log -1 --diff-filter=AM --format=%h -- {quoted})" {quoted}'
 
 
 def _update_lines(result: "UpdateResult") -> Iterator[str]:
     if result.conflicts:
-        yield f"{result.new} changes chassis files that were edited here, and these edits cannot be merged:"
+        yield f"{result.new} changes chassis files that were edited or added here, and these edits cannot be merged:"
         yield from (f"  {path}" for path in result.conflicts)
         yield "Nothing was changed. Move the edits to files of your own (`git log -p PATH` shows them),"
         yield "then discard them here: uv run chassis update --discard-edits"
@@ -168,14 +190,15 @@ def _update_lines(result: "UpdateResult") -> Iterator[str]:
         yield f"{result.old} is the newest release. There is nothing to update."
         return
     yield f"Updated the chassis from {result.old} to {result.new}."
-    yield from _listing("updated", result.updated)
-    yield from _listing("added", result.added)
-    yield from _listing("removed", result.removed)
+    yield from _news_lines(result.news)
+    yield from _change_lines(result.changes)
+    yield from _summary("updated", result.updated)
+    yield from _summary("added", result.added)
+    yield from _summary("removed", result.removed)
     yield from _listing("merged with your edits, please review", result.merged)
     yield from _listing("deleted by you, not restored", result.still_deleted)
     yield from _listing("kept, because you had this file first", result.kept_paths)
     yield f"your own files, unchanged: {result.untouched}"
-    yield from _change_lines(result.changes)
     yield f"next: {' && '.join(result.next_steps)}"
     yield f"undo: {result.undo_command}"
 
@@ -184,6 +207,18 @@ def _listing(title: str, paths: tuple[str, ...]) -> Iterator[str]:
     if paths:
         yield f"{title}: {len(paths)}"
         yield from (f"  {path}" for path in paths)
+
+
+def _summary(title: str, paths: tuple[str, ...]) -> Iterator[str]:
+    """Name a few files, and count many, because what is new matters more than where."""
+    if len(paths) <= NAMED_FILES:
+        yield from _listing(title, paths)
+    else:
+        yield f"{title}: {len(paths)} (git show --stat lists them)"
+
+
+def _news_lines(news: "Iterable[ChangelogEntry]") -> Iterator[str]:
+    return (f"new in {entry.since}: {entry.text}" for entry in news)
 
 
 def _change_lines(changes: "Iterable[BehaviorChange]") -> Iterator[str]:

@@ -131,6 +131,8 @@ def write_derived_files(decisions: Decisions) -> list[OutOfDateFile]:
             path.unlink()
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_symlink():
+                path.unlink()  # not written through, because the file that it leads to is the team's
             path.write_bytes(file.content)
     return outdated
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from typing import Any, cast
 
 from chassis.errors import ConfigError
 from chassis_tools.governance.derived_files import DERIVED_FILES, is_hand_written
-from chassis_tools.updates.copier import ANSWERS_FILE, AnswersFile, load_answers_file
-from chassis_tools.updates.git import git, git_list
+from chassis_tools.updates.copier import AnswersFile, load_answers_file
+from chassis_tools.updates.git import git, git_list, ignored_files
 from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, find_drift
 from chassis_tools.updates.precedence import Overlap, find_overlaps
 from chassis_tools.updates.python_settings import (
@@ -90,14 +91,15 @@ def adopt_chassis(root: Path) -> AdoptionResult:
     answers_file = load_answers_file(root)
     existing = _committed_paths(root)
     check_python(root, read_toml(root, PYPROJECT))
-    kept_paths = _kept_paths(root, answers_file)
-    _record_kept_paths(root, kept_paths)
+    kept_paths, generated = _compare(root, answers_file)
+    _record_kept_paths(root, answers_file, kept_paths)
     code = _existing_code(root, existing)
     if PYPROJECT not in existing:
         _adapt_new_settings(root, code, existing)
     missing = (
         *missing_lines(root, answers_file.answers, code, kept_paths),
         *_known_findings(root, existing),
+        *_hidden_files(root, generated),
     )
     clashes = tuple(_clashes(root))
     if not (missing or clashes or (root / LOCK_FILE).exists()):
@@ -142,8 +144,24 @@ def _committed_paths(root: Path) -> set[str]:
     return set(git_list(root, "ls-tree", "-r", "--name-only", "HEAD"))
 
 
-def _kept_paths(root: Path, answers_file: AnswersFile) -> tuple[str, ...]:
-    """Return the recorded kept paths and, outside `chassis/`, every chassis path where the repository differs."""
+def _hidden_files(root: Path, generated: Collection[str]) -> Iterator[MissingLines]:
+    """Name the rules of git that hide new files, because no commit would contain these files."""
+    rules: dict[str, list[str]] = {}
+    for path, rule in ignored_files(root, [path for path in generated if (root / path).is_file()]).items():
+        rules.setdefault(rule, []).append(path)
+    for rule, paths in rules.items():
+        file, line, pattern = rule.split(":", 2)
+        hidden = f"# line {line}, {pattern}, hides new files from git; narrow it, or run:"
+        yield MissingLines(file, f"{hidden}\n# git add --force {shlex.join(paths)}")
+
+
+def _compare(root: Path, answers_file: AnswersFile) -> tuple[tuple[str, ...], set[str]]:
+    """Compare the repository with its release.
+
+    Returns:
+        The recorded kept paths and, outside `chassis/`, every chassis path where the repository differs; and every path
+        of a repository that is generated with these answers.
+    """
     with cloned_template(answers_file.source) as template:
         commit = template.commit_of(answers_file.version)
         if commit is None:
@@ -154,12 +172,14 @@ def _kept_paths(root: Path, answers_file: AnswersFile) -> tuple[str, ...]:
         kept = set(find_drift(root, shipped).edited)
         if answers_file.answers.get("scope") == EVALUATION:
             kept |= {path for path in shipped if not (root / path).exists()}
-    return tuple(sorted({*answers_file.kept_paths, *(path for path in kept if not path.startswith(CHASSIS_FOLDER))}))
+        generated = template.generated_paths(commit, answers_file.answers)
+    outside = {path for path in kept if not path.startswith(CHASSIS_FOLDER)}
+    return tuple(sorted({*answers_file.kept_paths, *outside})), generated
 
 
-def _record_kept_paths(root: Path, kept_paths: tuple[str, ...]) -> None:
+def _record_kept_paths(root: Path, answers_file: AnswersFile, kept_paths: tuple[str, ...]) -> None:
     # Rewriting the one entry in place keeps the rest of the file as Copier wrote it.
-    file = root / ANSWERS_FILE
+    file = root / answers_file.path
     text, count = re.subn(
         r"^kept_paths:.*\n(?:[-\s].*\n)*",
         lambda _: f"kept_paths: {json.dumps(kept_paths)}\n",
@@ -167,7 +187,7 @@ def _record_kept_paths(root: Path, kept_paths: tuple[str, ...]) -> None:
         flags=re.MULTILINE,
     )
     if not count:
-        raise ConfigError(ANSWERS_FILE, "the key kept_paths is missing", "Run `copier copy` from a newer release")
+        raise ConfigError(answers_file.path, "the key kept_paths is missing", "Run `copier copy` from a newer release")
     file.write_text(text, encoding="utf-8")
 
 

@@ -1,65 +1,96 @@
 """Runs git, and gives an update a branch that disappears without a trace if the update fails."""
 
 import os
-import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
+import shlex
+from collections.abc import Collection, Generator, Iterable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.errors import ConfigError
+from chassis_tools.updates.programs import failure_reason, run_program
 
-GIT_TIMEOUT_SECONDS = 120
+GIT_TIMEOUT_SECONDS = 120.0
+REPOSITORY_VARIABLES = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE"),
+    *("GIT_IMPLICIT_WORK_TREE", "GIT_REPLACE_REF_BASE", "GIT_NO_REPLACE_OBJECTS", "GIT_DEFAULT_HASH", "GIT_CONFIG"),
+    *("GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"),
+    *("GIT_EXTERNAL_DIFF", "GIT_QUARANTINE_PATH", "GIT_ATTR_SOURCE"),
+}
+"""What would make git answer for another repository. Git sets some of them in hooks and in `git rebase --exec`."""
 NO_PROMPTS = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")}
 """In CI a password prompt that is never answered would look like a hang."""
+OPTIONS = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
+"""A hook of the team that fails, or writes files, must not end in half an update."""
+LITERAL = {"GIT_LITERAL_PATHSPECS": "1"}
+NOT_LITERAL = {"check-ignore"}
+"""The commands that never read a `*` in a path as a pattern, and refuse the variable that forbids it."""
 LISTED_FILES = 5
 """How many uncommitted files an error message names."""
 
 
+def git_environment() -> dict[str, str]:
+    """Return the environment variables for git, and for programs that run git in the repository of their folder."""
+    return {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES} | NO_PROMPTS
+
+
 def git(folder: Path, *arguments: str, stdin: str = "") -> str:
-    """Run git in a folder and return its standard output.
+    """Run git in a folder and return its standard output. Paths stand for themselves, even with `*` in them.
 
     Raises:
-        ConfigError: Git is not installed, failed, or took longer than two minutes; the problem is git's last line.
+        ConfigError: Git is not installed, failed, or took longer than two minutes; the problem is git's reason.
     """
-    command = ["git", *arguments]
-    name = " ".join(command[:3])
-    try:
-        done = subprocess.run(  # noqa: S603 - the arguments come from this package alone
-            command,
-            cwd=folder,
-            env=os.environ | NO_PROMPTS,
-            input=stdin,
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=GIT_TIMEOUT_SECONDS,
-        )
-    except FileNotFoundError:
-        raise ConfigError("git", "the program is not on PATH", "Install git") from None
-    except subprocess.TimeoutExpired:
-        raise ConfigError(name, f"no answer within {GIT_TIMEOUT_SECONDS} seconds", "Try again later") from None
+    name = f"git {next(argument for argument in arguments if not argument.startswith('-'))}"
+    done = run_program(
+        ["git", *OPTIONS, *arguments],
+        folder,
+        name=name,
+        timeout_seconds=GIT_TIMEOUT_SECONDS,
+        # In English, because the reason is recognized by how git's line begins.
+        environment=git_environment() | {"LC_ALL": "C"} | ({} if arguments[0] in NOT_LITERAL else LITERAL),
+        stdin=stdin,
+    )
     if done.returncode != 0:
-        raise ConfigError(name, last_line(done.stderr), "Fix this, then try again")
+        raise ConfigError(name, failure_reason(done.stderr), "Fix this, then try again")
     return done.stdout
 
 
-def git_list(folder: Path, *arguments: str) -> list[str]:
+def git_list(folder: Path, *arguments: str, stdin: Iterable[str] = ()) -> list[str]:
     """Run git with `-z`, which does not quote unusual paths, and return the items that it prints."""
-    return [item for item in git(folder, *arguments, "-z").split("\0") if item]
+    command, *options = arguments
+    return [item for item in git(folder, command, "-z", *options, stdin="\0".join(stdin)).split("\0") if item]
 
 
-def last_line(stderr: str) -> str:
-    """Return the last line that a failed program printed, without its period, for use in a `ConfigError`."""
-    lines = [line for line in stderr.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "it failed without a message"
+def git_succeeds(folder: Path, *arguments: str) -> bool:
+    """Return whether git exits with 0, for its questions that are answered by the exit code."""
+    try:
+        git(folder, *arguments)
+    except ConfigError:
+        return False
+    return True
+
+
+def object_format(root: Path) -> str:
+    """Return the hash of the repository's ids, `sha1` or `sha256`."""
+    return git(root, "rev-parse", "--show-object-format").strip()
 
 
 def unmerged_files(root: Path) -> set[str]:
     """Return the files with an unresolved conflict: git's unmerged files, and the `.rej` files that Copier leaves."""
     conflicts = {line.partition("\t")[2] for line in git_list(root, "ls-files", "--unmerged")}
-    return conflicts | set(git_list(root, "ls-files", "--others", "--", "*.rej"))
+    return conflicts | {path for path in git_list(root, "ls-files", "--others") if path.endswith(".rej")}
+
+
+def ignored_files(root: Path, paths: Collection[str]) -> dict[str, str]:
+    """Return those of the paths that git would not commit, with the line that ignores each, `.gitignore:3:*.txt`."""
+    untracked = set(paths) - set(git_list(root, "ls-files"))
+    try:
+        items = git_list(root, "check-ignore", "--verbose", "--stdin", stdin=sorted(untracked)) if untracked else []
+    except ConfigError:  # exit code 1: none is ignored
+        return {}
+    rows = zip(items[::4], items[1::4], items[2::4], items[3::4], strict=True)
+    return {path: f"{source}:{line}:{pattern}" for source, line, pattern, path in rows if not pattern.startswith("!")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,36 +98,54 @@ class UpdateBranch:
     """The branch on which an update is made.
 
     Args:
-        root: The repository.
+        root: The folder of the service: a repository, or a folder in one.
         name: The new branch.
         start: The branch that it started from.
+        start_commit: The id of the commit that it started from.
+        shipped: The paths that the update may write. They are committed even if `.gitignore` hides them.
     """
 
     root: Path
     name: str
     start: str
+    start_commit: str
+    shipped: tuple[str, ...]
 
     @property
     def undo_command(self) -> str:
         """Return the command that takes the whole update back."""
-        return f"git switch {self.start} && git branch -D {self.name}"
+        return f"git switch {shlex.quote(self.start)} && git branch -D {shlex.quote(self.name)}"
 
     def commit(self, message: str) -> None:
         """Commit all changes without running hooks, because `make check` runs them afterwards."""
-        git(self.root, "add", "--all")
+        self._stage()
         git(self.root, "commit", "--quiet", "--no-verify", "--message", message)
 
     def discard(self) -> None:
         """Restore the working tree and delete the branch. Files that git ignores stay as they are."""
-        git(self.root, "reset", "--quiet", "--hard", self.start)
+        # Git removes what is staged and not in the commit, and so also new files that `.gitignore` hides.
+        with suppress(ConfigError):
+            self._stage()
+        git(self.root, "reset", "--quiet", "--hard", self.start_commit, "--")
         git(self.root, "clean", "--quiet", "--force", "-d")
         git(self.root, "switch", "--quiet", self.start)
         git(self.root, "branch", "--quiet", "--delete", "--force", self.name)
 
+    def _stage(self) -> None:
+        git(self.root, "add", "--all", "--", ".")
+        if present := [path for path in self.shipped if (self.root / path).exists()]:
+            stdin = "\0".join(present)
+            git(self.root, "add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=stdin)
+
 
 @contextmanager
-def update_branch(root: Path, name: str) -> Generator[UpdateBranch]:
+def update_branch(root: Path, name: str, shipped: Collection[str]) -> Generator[UpdateBranch]:
     """Create and check out a branch. If the block raises, the repository is restored to its former state.
+
+    Args:
+        root: The folder of the service.
+        name: The new branch.
+        shipped: The paths that the update may write.
 
     Raises:
         ConfigError: There are uncommitted changes, no branch is checked out, or the branch already exists.
@@ -105,10 +154,11 @@ def update_branch(root: Path, name: str) -> Generator[UpdateBranch]:
     start = git(root, "branch", "--show-current").strip()
     if not start:
         raise ConfigError("git", "no branch is checked out", "Check one out, such as `git switch main`")
-    if git(root, "branch", "--list", name):
+    if git_succeeds(root, "show-ref", "--verify", "--quiet", f"refs/heads/{name}"):
         remedy = f"Merge it or delete it: git branch -D {name}"
         raise ConfigError(name, "this branch already exists, perhaps from an earlier update", remedy)
-    branch = UpdateBranch(root, name, start)
+    start_commit = git(root, "rev-parse", "--verify", "HEAD").strip()
+    branch = UpdateBranch(root, name, start, start_commit, tuple(shipped))
     git(root, "switch", "--quiet", "--create", name)
     try:
         yield branch

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.errors import ConfigError
-from chassis_tools.updates.copier import ANSWERS_FILE, AnswersFile, load_answers_file
+from chassis_tools.updates.copier import AnswersFile, load_answers_file
 from chassis_tools.updates.git import git
-from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, Drift, find_drift
+from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, Drift, ShippedFile, find_drift
 from chassis_tools.updates.template_repository import cloned_template
 
 REMEMBERED_FILE = "chassis-release.json"
@@ -54,28 +54,28 @@ def compare_with_release(root: Path, *, use_remembered: bool = True) -> ReleaseC
     shipped = _remembered(root, answers_file) if use_remembered else _shipped(answers_file)
     # The answers file belongs to the repository, so it cannot exempt the chassis itself.
     kept = tuple(path for path in answers_file.kept_paths if not path.startswith(CHASSIS_FOLDER) and path in shipped)
-    compared = {path: blob_id for path, blob_id in shipped.items() if path not in kept}
+    compared = {path: file for path, file in shipped.items() if path not in kept}
     return ReleaseComparison(answers_file.source, answers_file.version, len(compared), kept, find_drift(root, compared))
 
 
-def _shipped(answers_file: AnswersFile) -> Mapping[str, str]:
+def _shipped(answers_file: AnswersFile) -> Mapping[str, ShippedFile]:
     with cloned_template(answers_file.source) as template:
         commit = template.commit_of(answers_file.version)
         if commit is None:
-            problem = f"it has no release {answers_file.version}, which {ANSWERS_FILE} names"
+            problem = f"it has no release {answers_file.version}, which {answers_file.path} names"
             raise ConfigError(answers_file.source, problem, "Generate the project from a release, or update it to one")
         # Those of every forge: a file of the other forge is either absent or compared.
         return template.chassis_files(commit)
 
 
-def _remembered(root: Path, answers_file: AnswersFile) -> Mapping[str, str]:
+def _remembered(root: Path, answers_file: AnswersFile) -> Mapping[str, ShippedFile]:
     """Return the remembered ids if they are of this release; otherwise ask the template, and remember its answer."""
     file = root / git(root, "rev-parse", "--git-path", REMEMBERED_FILE).strip()
     key = [answers_file.source, answers_file.version]
-    with suppress(OSError, ValueError):
+    with suppress(OSError, TypeError, ValueError):
         remembered_key, shipped = json.loads(file.read_text(encoding="utf-8"))
         if remembered_key == key:
-            return shipped
+            return {path: ShippedFile(*each) for path, each in shipped.items()}
     shipped = _shipped(answers_file)
     file.write_text(json.dumps([key, shipped]), encoding="utf-8")
     return shipped

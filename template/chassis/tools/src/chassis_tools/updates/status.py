@@ -10,15 +10,17 @@ from chassis.config.project import Project
 from chassis.errors import ConfigError
 from chassis_tools.governance.derived_files import out_of_date_files
 from chassis_tools.governance.file_contents import load_decisions
-from chassis_tools.updates.copier import ANSWERS_FILE, AnswersFile, load_answers_file
+from chassis_tools.updates.copier import AnswersFile, load_answers_file
 from chassis_tools.updates.git import unmerged_files
 from chassis_tools.updates.path_ownership import Drift, find_drift, load_path_owners
 from chassis_tools.updates.template_repository import (
     CHANGES_FILE,
     BehaviorChange,
+    ChangelogEntry,
     TemplateRepository,
     changes_between,
     cloned_template,
+    news_between,
 )
 
 
@@ -31,12 +33,14 @@ class Upstream:
         commits_behind: How many commits the repository is behind it; 0 if it is up to date.
         drift: How the chassis files differ from the recorded release.
         changes: What would behave differently after an update to the newest release.
+        news: The entries of the changelog since the recorded release.
     """
 
     newest: str
     commits_behind: int
     drift: Drift
     changes: tuple[BehaviorChange, ...]
+    news: tuple[ChangelogEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class RepositoryStatus:
     @property
     def ok(self) -> bool:
         """Whether nothing has to be fixed, as far as is known; a newer release is not a fault."""
-        drifted = self.upstream is not None and bool(self.upstream.drift)
+        drifted = self.upstream is not None and bool(self.upstream.drift or self.upstream.drift.untracked)
         return not (drifted or self.unmerged or self.out_of_date or self.config_errors)
 
     @property
@@ -105,7 +109,7 @@ def compare_with_template(root: Path, answers_file: AnswersFile, template: Templ
     version = answers_file.version
     commit, newest = template.commit_of(version), template.newest_release()
     if commit is None:
-        problem = f"it has no release {version}, which {ANSWERS_FILE} names"
+        problem = f"it has no release {version}, which {answers_file.path} names"
         remedy = "Was the project generated from uncommitted changes? Generate it from a release"
         raise ConfigError(answers_file.source, problem, remedy)
     target = str(template.commit_of(newest))
@@ -116,6 +120,7 @@ def compare_with_template(root: Path, answers_file: AnswersFile, template: Templ
         commits_behind=template.commits_between(commit, target),
         drift=find_drift(root, shipped),
         changes=changes_between(earlier, latest, answers_file.answers),
+        news=news_between(template.changelog(commit), template.changelog(target), answers_file.answers),
     )
 
 

@@ -1,22 +1,28 @@
 """The template's git repository: its releases, the files that each ships, and the changes that it announces."""
 
 import re
+import shlex
 import tempfile
 import tomllib
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from chassis.config.toml_file import Section, config_error_from
 from chassis.errors import ConfigError
-from chassis_tools.updates.git import git, git_list
-from chassis_tools.updates.path_ownership import PATHS_FILE, owner_of, parse_path_owners
+from chassis_tools.updates.git import git
+from chassis_tools.updates.path_ownership import PATHS_FILE, ShippedFile, owner_of, parse_path_owners
 
 CHANGES_FILE = "chassis/changes.toml"
+CHANGELOG_FILE = "CHANGELOG.md"
+"""In the template itself: what each release brings, for the people of a generated repository."""
+UNRELEASED = "Unreleased"
+CHANGELOG_CONDITION = re.compile(r"\s*<!-- (\w+): (.*?) -->")
+"""A comment after an entry that not every repository needs, such as `<!-- forge: gitlab -->`."""
 
 
 class BehaviorChange(Section):
@@ -62,10 +68,50 @@ def changes_between(old: str, new: str, answers: Mapping[str, Any]) -> tuple[Beh
     return tuple(change for change in parse_changes(new) if change not in earlier and change.affects(answers))
 
 
+class ChangelogEntry(NamedTuple):
+    """One entry of the changelog: the release that it belongs to, and its text in Markdown."""
+
+    since: str
+    text: str
+
+    def affects(self, answers: Mapping[str, Any]) -> bool:
+        """Return whether it is meant for a repository with these answers; one never answered counts as a match."""
+        conditions = CHANGELOG_CONDITION.findall(self.text)
+        return all(str(answers.get(name, choices)) in [choices, *choices.split(", ")] for name, choices in conditions)
+
+
+def parse_changelog(text: str) -> list[ChangelogEntry]:
+    """Return the entries of a text in the format of `CHANGELOG.md`: a heading per release, a list below each."""
+    entries: list[ChangelogEntry] = []
+    since = ""
+    for line in text.splitlines():
+        if line.startswith("## "):
+            since = line.removeprefix("## ").strip()
+        elif line.startswith("- "):
+            entries.append(ChangelogEntry(since, line.removeprefix("- ")))
+        elif line.startswith("  ") and entries:
+            entries[-1] = entries[-1]._replace(text=f"{entries[-1].text} {line.strip()}")
+    return entries
+
+
+def news_between(old: str, new: str, answers: Mapping[str, Any]) -> tuple[ChangelogEntry, ...]:
+    """Return the entries of later releases that a repository with these answers did not have yet."""
+    earlier = parse_changelog(old)
+    texts, releases = {entry.text for entry in earlier}, {entry.since for entry in earlier} - {UNRELEASED}
+    news = (entry for entry in parse_changelog(new) if entry.since not in releases and entry.text not in texts)
+    return tuple(
+        ChangelogEntry(since, CHANGELOG_CONDITION.sub("", text))
+        for since, text in news
+        if ChangelogEntry(since, text).affects(answers)
+    )
+
+
 SHORT_FORMS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
 """Copier's prefixes for addresses, and what git understands instead."""
 RELEASE_TAG = re.compile(r"v?(\d+(?:\.\d+)*)\Z")
 TEMPLATE_FOLDER = "template/"
+SHALLOW = "it is a shallow clone, which lacks the former releases"
+EXECUTABLE_MODE = "100755"
 GITHUB_FOLDER = ".github/"
 """Left out on every other forge, by `copier.yml` as well."""
 SHAPE_FOLDER = re.compile(r"\{\{[^/]*\}\}/")
@@ -78,29 +124,61 @@ class TemplateRepository:
 
     git_dir: Path
 
+    def _git(self, *arguments: str) -> str:
+        # Git can be configured to use a bare repository only if it is named (`safe.bareRepository`).
+        is_bare = (self.git_dir / "HEAD").is_file()
+        return git(self.git_dir, *(("--git-dir=.",) if is_bare else ()), *arguments)
+
     def newest_release(self) -> str:
         """Return the tag of the newest release, or `git describe` of the newest commit if there is no release."""
-        releases = [(_version_key(tag), tag) for tag in git(self.git_dir, "tag").split() if RELEASE_TAG.match(tag)]
-        return max(releases)[1] if releases else git(self.git_dir, "describe", "--tags", "--always", "HEAD").strip()
+        releases = [(_version_key(tag), tag) for tag in self._git("tag").split() if RELEASE_TAG.match(tag)]
+        return max(releases)[1] if releases else self._git("describe", "--tags", "--always", "HEAD").strip()
 
     def commit_of(self, version: str) -> str | None:
         """Return the full id of a tag, a short commit id or a `git describe`; None if it is unknown."""
         try:
-            return git(self.git_dir, "rev-parse", "--verify", "--quiet", f"{version}^{{commit}}").strip()
+            return self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{version}^{{commit}}").strip()
         except ConfigError:
             return None
 
     def commits_between(self, old: str, new: str) -> int:
         """Return how many commits `new` has that `old` does not have."""
-        return int(git(self.git_dir, "rev-list", "--count", f"{old}..{new}"))
+        return int(self._git("rev-list", "--count", f"{old}..{new}", "--"))
 
     def read(self, commit: str, path: str) -> str:
         """Return a chassis file as a commit ships it; empty if it does not ship the file."""
-        entry = git(self.git_dir, "ls-tree", commit, TEMPLATE_FOLDER + path)
-        return git(self.git_dir, "show", f"{commit}:{TEMPLATE_FOLDER}{path}") if entry else ""
+        return self._read(commit, TEMPLATE_FOLDER + path)
 
-    def chassis_files(self, commit: str, kept_paths: Collection[str] = (), forge: str = "github") -> dict[str, str]:
-        """Return the git blob id of every chassis file that a commit ships, by its path in a generated repository.
+    def changelog(self, commit: str) -> str:
+        """Return the changelog as of a commit; empty if there is none."""
+        return self._read(commit, CHANGELOG_FILE)
+
+    def check_out(self, commit: str, folder: Path) -> None:
+        """Write the whole template, as of a commit, into an empty folder."""
+        # Unlike `git archive`, this fetches all missing contents at once.
+        self._git(f"--work-tree={folder}", "read-tree", "--reset", "-u", commit)
+
+    def _read(self, commit: str, path: str) -> str:
+        entry = self._git("ls-tree", commit, "--", path)
+        return self._git("show", f"{commit}:{path}") if entry else ""
+
+    def generated_paths(self, commit: str, answers: Mapping[str, Any]) -> set[str]:
+        """Return the paths that a commit renders for some answers, except for Copier's answers file."""
+        owners = parse_path_owners(self.read(commit, PATHS_FILE))
+        shape = f"{{{{ shape_{answers.get('shape')} }}}}/"
+        package = str(answers.get("service_name")).replace("-", "_")
+        paths: set[str] = set()
+        for source in self._git("ls-tree", "-z", "-r", "--name-only", commit, "--", TEMPLATE_FOLDER).split("\0")[:-1]:
+            path = source.removeprefix(TEMPLATE_FOLDER).removeprefix(shape).removesuffix(".jinja")
+            path = path.replace("{{ package_name }}", package)
+            if "{{" not in path and owner_of(path, owners) != "template":
+                paths.add(path)
+        return paths
+
+    def chassis_files(
+        self, commit: str, kept_paths: Collection[str] = (), forge: str = "github"
+    ) -> dict[str, ShippedFile]:
+        """Return every chassis file that a commit ships, by its path in a generated repository.
 
         Chassis files contain no Jinja, so nothing has to be rendered to know what a repository should contain.
 
@@ -110,13 +188,14 @@ class TemplateRepository:
             forge: The forge of the generated repository.
         """
         owners = parse_path_owners(self.read(commit, PATHS_FILE))
-        files: dict[str, str] = {}
-        for line in git_list(self.git_dir, "ls-tree", "-r", commit, TEMPLATE_FOLDER):
+        files: dict[str, ShippedFile] = {}
+        for line in self._git("ls-tree", "-z", "-r", commit, "--", TEMPLATE_FOLDER).split("\0")[:-1]:
             mode_type_id, _, source = line.partition("\t")
+            mode, _, blob_id = mode_type_id.split()
             path = SHAPE_FOLDER.sub("", source.removeprefix(TEMPLATE_FOLDER))
             other_forge = path.startswith(GITHUB_FOLDER) and forge != "github"
             if owner_of(path, owners) == "chassis" and path not in kept_paths and not other_forge:
-                files[path] = mode_type_id.split()[2]
+                files[path] = ShippedFile(blob_id, executable=mode == EXECUTABLE_MODE)
         return files
 
 
@@ -125,16 +204,24 @@ def cloned_template(source: str) -> Generator[TemplateRepository]:
     """Clone the template into a temporary folder; git fetches the content of a file when it is read.
 
     Raises:
-        ConfigError: The template cannot be reached.
+        ConfigError: The template cannot be reached, or it is a clone without the history.
     """
+    url = git_url(source)
+    local = Path(url.removeprefix("file://"))
+    # A clone that fetches on demand from a shallow one would look for each missing commit, one after the other.
+    if local.is_dir() and _is_shallow(local):
+        raise ConfigError(source, SHALLOW, f"Run `git -C {shlex.quote(str(local))} fetch --unshallow`, then try again")
     with tempfile.TemporaryDirectory(prefix="chassis-template-") as folder:
         # Commits and trees suffice to compare ids; `blob:none` leaves the contents out until `git show` needs one.
         try:
-            git(Path(folder), "clone", "--quiet", "--bare", "--filter=blob:none", git_url(source), "template.git")
+            git(Path(folder), "clone", "--quiet", "--bare", "--filter=blob:none", "--", url, "template.git")
         except ConfigError as error:
             problem = f"the template cannot be reached ({error.problem})"
             raise ConfigError(source, problem, _unreachable_remedy(source)) from None
-        yield TemplateRepository(Path(folder) / "template.git")
+        clone = Path(folder) / "template.git"
+        if _is_shallow(clone):
+            raise ConfigError(source, SHALLOW, "Name a complete clone as _src_path in Copier's answers file")
+        yield TemplateRepository(clone)
 
 
 def git_url(source: str) -> str:
@@ -145,10 +232,17 @@ def git_url(source: str) -> str:
     return str(Path(source).expanduser()) if source.startswith("~") else source
 
 
+def _is_shallow(repository: Path) -> bool:
+    try:
+        return git(repository, "rev-parse", "--is-shallow-repository").strip() == "true"
+    except ConfigError:
+        return False
+
+
 def _unreachable_remedy(source: str) -> str:
     if ":" in source or source.startswith(("/", "~")):
         return "Check the address and your network, then try again"
-    return "Write its absolute path or its URL as _src_path in .copier-answers.yml"
+    return "Write its absolute path or its URL as _src_path in Copier's answers file"
 
 
 def _version_key(tag: str) -> tuple[int, ...]:
