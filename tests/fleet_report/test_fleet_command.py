@@ -1,6 +1,7 @@
 """`python -m fleet` finds repositories, reports on them and changes none of them."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 from answer_sets import ROOT
 from chassis_tools.updates.template_repository import TemplateRepository
 from fleet_inspection import TODAY
+from generated_project import commit, git
+from template_releases import append_line
 
 from fleet.inspection import inspect_source
 from fleet.repositories import RepositorySource, sources_in, sources_listed
@@ -32,6 +35,32 @@ def test_sources(service: Path, template: Path, tmp_path: Path) -> None:
     (unreachable,) = inspect_source(nowhere, TemplateRepository(template / ".git"), TODAY)
     (error,) = unreachable.errors
     assert error.startswith("file:///nowhere/x.git could not be fetched: ")
+
+
+def test_services_in_folders(service: Path, template: Path, tmp_path: Path) -> None:
+    """Each service of a repository is a row, with its own drift."""
+    clone = tmp_path / "mono"
+    for name in ("help", "triage"):
+        shutil.copytree(service, clone / "services" / name, ignore=shutil.ignore_patterns(".git"))
+    append_line(clone / "services/triage/chassis/README.md", "Ours.")
+    git(clone, "init", "--quiet")
+    commit(clone, "Two services")
+    statuses = inspect_source(RepositorySource(clone), TemplateRepository(template / ".git"), TODAY)
+    assert [(status.name, status.version, bool(status.drift), status.errors) for status in statuses] == [
+        ("mono/services/help", "1.0.0", False, []),
+        ("mono/services/triage", "1.0.0", True, []),
+    ]
+
+
+def test_a_file_that_never_ends(service: Path, template: Path, tmp_path: Path) -> None:
+    """A named pipe in place of a file is an error of its row, not of the report."""
+    clone = Path(shutil.copytree(service, tmp_path / "acme-help"))
+    for file in ("constraints.toml", "ownership.toml", "README.md"):
+        (clone / file).unlink()
+        os.mkfifo(clone / file)
+    (status,) = inspect_source(RepositorySource(clone), TemplateRepository(template / ".git"), TODAY)
+    assert "constraints.toml: not a regular file. Replace it with a text file" in status.errors
+    assert (status.version, status.commits_behind) == ("1.0.0", 1)
 
 
 def test_the_command(service: Path, template: Path, tmp_path: Path) -> None:
