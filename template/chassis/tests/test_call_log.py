@@ -20,7 +20,7 @@ from chassis.contract import Answered, Draft, FallbackReason, Referred, Task
 from chassis.errors import CallError, InputNotAllowed, ModelsFailed
 from chassis.telemetry import names
 from chassis.telemetry.setup import Telemetry
-from chassis.telemetry.spans import StoredSpan
+from chassis.telemetry.spans import TRACES_FILE, StoredSpan
 from chassis.testing import ScriptedModel, wire_for_tests
 from chassis.usd import nano_usd
 
@@ -209,7 +209,7 @@ def test_no_text_of_a_question_is_recorded(lines: Lines, tmp_path: Path) -> None
         asyncio.run(ask("xylophone 4111 1111 1111 1111", "never")),
         asyncio.run(ask("xylophone again", task=replace(TASK, run=fail))),
     ]
-    traces = b"".join(file.read_bytes() for file in (tmp_path / "var").iterdir())
+    traces = b"".join(file.read_bytes() for file in (tmp_path / "var").glob(f"{TRACES_FILE}*"))
     outcomes = [line["outcome"] for line in lines.named("call.finished")]
     assert outcomes == ["answered", "referred", "refused", "failed"]
     assert "xylophone" not in lines.getvalue() + "".join(pages)

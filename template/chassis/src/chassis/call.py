@@ -165,6 +165,7 @@ class Turn:
         unaffordable: The names of the models that are left out because the budgets do not cover them.
         attempts: What was sent, oldest first.
         reply_key: The key under which the reply is cached, if the cache is on.
+        reply: What the latest model replied, still redacted; only in development.
     """
 
     call: Call
@@ -173,6 +174,7 @@ class Turn:
     unaffordable: frozenset[str] = frozenset()
     attempts: list[Attempt] = field(default_factory=list)
     reply_key: str | None = None
+    reply: str | None = None
 
     @property
     def cost(self) -> NanoUsd:

@@ -9,14 +9,17 @@ from threading import Thread
 from typing import cast
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_ai.exceptions import AgentRunError, RunTimedOut, UnexpectedModelBehavior, UsageLimitExceeded
+from pydantic_ai.models import Model
+from pydantic_ai.models.instrumented import InstrumentedModel
 
 from chassis.call import Call, Turn
 from chassis.contract import Draft, Task
 from chassis.errors import CallError, DeadlineExceeded, ModelsFailed
 from chassis.guard.model import GuardedModel
 from chassis.guard.pipeline import Guard
+from chassis.telemetry.agent_spans import tool_instrumentation
 
 log = structlog.get_logger()
 
@@ -44,7 +47,7 @@ async def draft_by_model[Q: BaseModel, A: BaseModel](
                 turns_before = len(call.turns)
                 try:
                     with _unwrapped_exception_groups():
-                        return check_type(task, await task.run(question, GuardedModel(guard, call)))
+                        return check_type(task, await task.run(question, _model_for(guard, call)))
                 except (UnexpectedModelBehavior, UsageLimitExceeded) as error:
                     guard = await _models_after_useless(guard, call, call.turns[turns_before:], error)
     except RunTimedOut as error:  # a time limit that the team gave its agent
@@ -53,6 +56,14 @@ async def draft_by_model[Q: BaseModel, A: BaseModel](
         if not timeout.expired():
             raise  # raised by the team's own code
         raise DeadlineExceeded("No model gave a usable reply in time") from error
+
+
+def _model_for(guard: Guard, call: Call) -> Model:
+    """Return the guarded model. If the task may use tools, pydantic-ai also records a span for each call of one."""
+    model = GuardedModel(guard, call)
+    if not guard.constraints.tools:
+        return model
+    return InstrumentedModel(model, tool_instrumentation(guard.instruments))
 
 
 def check_type[Q: BaseModel, A: BaseModel](task: Task[Q, A], draft: Draft[A]) -> Draft[A]:
@@ -136,7 +147,8 @@ async def _models_after_useless(guard: Guard, call: Call, turns: Sequence[Turn],
     model = call.answerer
     if model is None or not turns:
         raise error  # no model has replied, so this is a mistake in the team's code
-    log.warning("model.failed", model=model, error=type(error).__name__)
+    shown = {"reply": turns[-1].reply} if turns[-1].reply else {}  # in development
+    log.warning("model.failed", model=model, error=type(error).__name__, problems=_schema_problems(error), **shown)
     # Neither the call's answerer nor the cache may count these replies as good ones.
     for turn in turns:
         turn.mark_unusable(type(error).__name__)
@@ -145,6 +157,14 @@ async def _models_after_useless(guard: Guard, call: Call, turns: Sequence[Turn],
     if rest is None:
         raise ModelsFailed("No model gave a reply of the right form") from error
     return rest
+
+
+def _schema_problems(error: BaseException | None) -> list[str]:
+    """Return what a reply violated, as `field: kind of problem`, without any of its values."""
+    while error is not None and not isinstance(error, ValidationError):
+        error = error.__cause__ or error.__context__
+    details = error.errors(include_input=False, include_url=False) if error else []
+    return [f"{'.'.join(map(str, detail['loc'])) or 'reply'}: {detail['type']}" for detail in details]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from chassis.telemetry import names
 from chassis.usd import format_usd, nano_usd
 
 if TYPE_CHECKING:
+    from chassis.telemetry.content import Exchange
     from chassis.telemetry.spans import StoredSpan
 
 type Spans = Sequence[StoredSpan]
@@ -32,6 +33,9 @@ def trace(
     identifier: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="A call id or a trace id; the newest call by default.")
     ] = None,
+    content: Annotated[
+        bool, typer.Option("--content", help="Also show what models were sent and replied (only in development)")
+    ] = False,
 ) -> None:
     """Draw the trace of a call: every step, its duration and its cost."""
     from chassis.telemetry.setup import otlp_endpoint
@@ -56,6 +60,14 @@ def trace(
         _fail(f"There is no trace of {identifier!r} here; only the newest are kept." if identifier else NO_TRACES)
     console = plain_console()
     console.print(draw(spans, ascii_only=console.options.ascii_only))
+    if content:
+        from chassis.telemetry.content import CONTENT_FILE, load_exchanges
+
+        exchanges = load_exchanges(project.root / "var" / CONTENT_FILE, spans[0].trace_id)
+        if not exchanges:
+            _fail("No model was asked in this trace, or its content was not kept: that is done in development only.")
+        for exchange in exchanges:
+            console.print(draw_exchange(exchange))
 
 
 def _fail(sentence: str) -> None:
@@ -80,6 +92,20 @@ def draw(spans: Spans, *, ascii_only: bool = False) -> RenderableType:
         table.add_row(name, _duration(span), Text(separator.join(_facts(span)), style="red" if span.failed else ""))
     started = datetime.fromtimestamp(spans[0].started_ns / 1e9, UTC)
     return Group(Text(f"trace {spans[0].trace_id}  {started:%Y-%m-%d %H:%M:%S} UTC", style="dim"), table)
+
+
+def draw_exchange(exchange: "Exchange") -> RenderableType:
+    """Return what one model was sent and what it replied, part by part, as it left the process: after redaction."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="cyan")
+    table.add_column()
+    for sent in exchange["sent"]:
+        table.add_row(sent["part"], Text(sent["text"]))
+    for reply in exchange["reply"]:
+        table.add_row(f"reply: {reply['part']}", Text(reply["text"], style="bold"))
+    if exchange["error"]:
+        table.add_row("error", Text(exchange["error"], style="red"))
+    return Group(Text(f"\n{exchange['model']}  {exchange['time']}", style="dim"), table)
 
 
 def _tree(spans: Spans) -> Branches:

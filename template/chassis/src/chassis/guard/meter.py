@@ -15,6 +15,7 @@ from chassis.call import Attempt, Turn
 from chassis.config.constraints import SELF_HOSTED
 from chassis.errors import ChassisError
 from chassis.guard.candidate import Candidate
+from chassis.guard.diagnosis import diagnose
 from chassis.guard.egress import Delivery, tracked_delivery
 from chassis.guard.failures import UnreadableReply, UnsentRequest
 from chassis.guard.reply_check import check_reply, is_plausible_usage
@@ -69,8 +70,10 @@ class Meter:
                     span.set_response(response, self._served(response))
                     check_reply(self.candidate.config, response, request.messages)
             except BaseException as error:  # a cancelled request may cost something too
+                self._keep_content(request, response, error)
                 span.set_cost(self._record(response, error, delivery, time.monotonic() - started))
                 raise
+            self._keep_content(request, response, None)
             span.set_cost(self._record(response, None, delivery, time.monotonic() - started))
         return response
 
@@ -104,6 +107,12 @@ class Meter:
             return served
         return self.candidate.price.catalog_id(served) or names.OTHER_MODEL
 
+    def _keep_content(self, request: Request, response: ModelResponse | None, error: BaseException | None) -> None:
+        """Keep what was sent and what came back, in development."""
+        if self.instruments.content is not None:
+            model = self.candidate.config.name
+            self.turn.reply = self.instruments.content.record(model, request.messages, response, error)
+
     def _record(
         self, response: ModelResponse | None, error: BaseException | None, delivery: Delivery, seconds: float
     ) -> NanoUsd:
@@ -117,8 +126,9 @@ class Meter:
         else:
             cost = 0
         self.turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
-        if failure is not None:
-            log.warning("model.failed", model=name, error=failure, seconds=round(seconds, 3))
+        if error is not None:
+            fields = diagnose(error, self.candidate.config, with_content=self.instruments.content is not None)
+            log.warning("model.failed", model=name, error=failure, seconds=round(seconds, 3), **fields)
         if self.turn.cost > self.turn.reserved:  # a vendor may answer with a more expensive model
             log.warning("reservation.exceeded", model=name, served=response and self._served(response))
         return cost

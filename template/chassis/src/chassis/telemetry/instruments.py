@@ -7,6 +7,7 @@ which a process can set only once: a test may start several services, one after 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.metrics import Counter, Histogram, MeterProvider, NoOpMeterProvider, UpDownCounter
@@ -16,6 +17,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from chassis.telemetry import names
+
+if TYPE_CHECKING:
+    from chassis.telemetry.content import ContentLog
 
 SCOPE = "chassis"
 DURATION_BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -51,6 +55,8 @@ class Instruments:
     retention_deleted: Counter
     notifications_failing: Gauge
     database_up: Gauge
+    content: "ContentLog | None" = None
+    """What models were sent and replied; None in production."""
 
     def span(
         self, name: str, attributes: Mapping[str, AttributeValue] | None = None, kind: SpanKind = SpanKind.INTERNAL
@@ -61,7 +67,9 @@ class Instruments:
         )
 
 
-def create_instruments(tracers: TracerProvider, meters: MeterProvider) -> Instruments:
+def create_instruments(
+    tracers: TracerProvider, meters: MeterProvider, content: "ContentLog | None" = None
+) -> Instruments:
     """Create the instruments on these providers."""
     meter = meters.get_meter(SCOPE)
 
@@ -107,6 +115,7 @@ def create_instruments(tracers: TracerProvider, meters: MeterProvider) -> Instru
         database_up=meter.create_gauge(
             names.DATABASE_UP, "1", "1 if the database could be written when last tried, else 0."
         ),
+        content=content,
     )
 
 

@@ -24,6 +24,10 @@ RESPONSE_MODEL = "gen_ai.response.model"
 RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
 USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens"
 USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+DATA_SOURCE_ID = "gen_ai.data_source.id"
+REQUEST_TOP_K = "gen_ai.request.top_k"
+TOOL_NAME = "gen_ai.tool.name"
+TOOL_TYPE = "gen_ai.tool.type"
 TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - not a password
 
 # Our own span attributes
@@ -76,8 +80,8 @@ CALL_FINISHED = "call.finished"
 
 OTHER_MODEL = "other"
 """Stands for every model that answered but is not known. Its name could be anything, and metrics keep each name."""
-CHAT = "chat"
-"""The only GenAI operation of the chassis."""
+CHAT, EXECUTE_TOOL, RETRIEVAL = "chat", "execute_tool", "retrieval"
+"""The GenAI operations of the chassis and of the team's code."""
 
 
 def call_span(task: str) -> str:

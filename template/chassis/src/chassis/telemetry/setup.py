@@ -28,6 +28,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from chassis.errors import ConfigError
 from chassis.telemetry import names
+from chassis.telemetry.content import CONTENT_FILE, ContentLog
 from chassis.telemetry.instruments import SCOPE, Instruments, create_instruments
 from chassis.telemetry.log_line import LogStream
 from chassis.telemetry.spans import TRACES_FILE, SpanStore
@@ -132,7 +133,9 @@ def start_telemetry(identity: Identity, var: Path) -> Telemetry:
         tracers.add_span_processor(processor)
     _count_lost_lines(meters)
     _set_global_providers(tracers, meters)
-    return Telemetry(tracers, meters, create_instruments(tracers, meters), registry)
+    # The only content log: outside of development there is none to write to.
+    content = ContentLog(var / CONTENT_FILE) if identity.environment == "development" else None
+    return Telemetry(tracers, meters, create_instruments(tracers, meters, content), registry)
 
 
 def otlp_endpoint(signal: str) -> str | None:
