@@ -85,7 +85,7 @@ def test_a_command_needs_no_standard_error(project: Path, log: str) -> None:
     command = ["sh", "-c", shell, "sh", *MAIN, "ask", "why?", "--json"]
     asked = subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True, check=False)
     wrong = subprocess.run(
-        command, cwd=project, env=environment() | {"DATABASE_URL": "x"}, capture_output=True, check=False
+        command, cwd=project, env=environment() | {"CHASSIS_DATABASE_URL": "x"}, capture_output=True, check=False
     )
     assert (asked.returncode, wrong.returncode) == (0, 2)
     assert '"outcome": "referred"' in asked.stdout
