@@ -20,7 +20,7 @@ SUBSECTIONS = ["What it means", "Diagnosis", "Mitigation", "Escalation"]
 NOT_IN_THE_TEMPLATE = {"chassis/.uv", "ops/alertmanager.yaml", "ops/objectives.yaml", "ops/targets.yaml"}
 PATH = re.compile(r"`((?:chassis|ops)/(?!may-)[^` *]+)`")
 """Paths of the repository, but not the labels of namespaces."""
-LINK = re.compile(r"\]\(([^)]+)\)")
+LINK = re.compile(r"\]\((?!https:)([^)]+)\)")
 
 
 def anchors(page: Path) -> dict[str, str]:
