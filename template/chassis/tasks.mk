@@ -7,8 +7,12 @@ CHASSIS_RUN := $(CHASSIS_UV) run --frozen
 # Where uv installs. It would only warn of another environment that happens to be active.
 CHASSIS_ENVIRONMENT := $(or $(UV_PROJECT_ENVIRONMENT),.venv)
 unexport VIRTUAL_ENV
-# A repository with several services has a prek.toml at its top, so that its hook runs those of every service.
-CHASSIS_HOOKS = $(shell top=$$(git rev-parse --show-toplevel 2>/dev/null); [ -e "$$top/prek.toml" ] && echo "$$top" || echo .)
+# pre-commit runs hooks only at the top of a repository. prek reads the same file, also that of a service in a folder; a
+# repository with several services has a prek.toml at its top, so that its git hook runs the hooks of all of them.
+CHASSIS_HOOKS = $(if $(shell git rev-parse --show-prefix 2>/dev/null),prek,pre-commit)
+CHASSIS_INSTALL_pre-commit = pre-commit install >/dev/null
+CHASSIS_INSTALL_prek = prek --cd "$$(top=$$(git rev-parse --show-toplevel); [ -e "$$top/prek.toml" ] && echo "$$top" || echo .)" \
+	install --quiet
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +21,7 @@ setup: uv.lock ## Install everything; can be repeated safely
 	$(CHASSIS_UV) sync --quiet --inexact
 	$(CHASSIS_RUN) chassis sync
 	@git rev-parse --git-dir >/dev/null 2>&1 || { git init --quiet --initial-branch main && git add --all; }
-	@$(CHASSIS_RUN) prek --cd "$(CHASSIS_HOOKS)" install --quiet || echo 'The git hooks were not installed; make check runs them anyway.'
+	@$(CHASSIS_RUN) $(CHASSIS_INSTALL_$(CHASSIS_HOOKS)) || echo 'The git hooks were not installed; make check runs them anyway.'
 
 adopt: ## After `copier copy` into an existing repository: show which lines are missing
 	@$(CHASSIS_UV) tool run --quiet --from ./chassis --with ./chassis/tools chassis adopt
@@ -30,7 +34,7 @@ check: $(CHASSIS_ENVIRONMENT) ## Run everything that must pass before a merge: f
 	$(CHASSIS_RUN) chassis sync --check
 	$(CHASSIS_RUN) chassis signoffs check
 	$(CHASSIS_RUN) pytest
-	$(CHASSIS_RUN) prek run --all-files
+	$(CHASSIS_RUN) $(CHASSIS_HOOKS) run --all-files
 
 fix: $(CHASSIS_ENVIRONMENT) ## Format the code, and fix what the linter can fix
 	$(CHASSIS_RUN) ruff check --fix-only .

@@ -21,7 +21,7 @@ print(web.urlopen(web.Request("http://127.0.0.1:8000/v1/help", body, headers)).r
 """
 DEVELOPMENT_ONLY = re.compile(
     r"chassis_tools|chassis/(ci|schemas|tools|tests|\.uv)(/|$)|^app/(\.env|\.git|\.github|evals|ops|tests)(/|$)"
-    r"|/site-packages/(_?pytest|prek|hypothesis|yaml)|/bin/(pytest|ruff|ty|zizmor|prek)$"
+    r"|/site-packages/(_?pytest|pre_commit|prek|hypothesis|yaml)|/bin/(pytest|ruff|ty|zizmor|pre-commit|prek)$"
 )
 INSTALLED = "import importlib.metadata as all; print(*sorted(one.name for one in all.distributions()))"
 
@@ -64,7 +64,7 @@ def test_it_contains_only_what_serving_needs(running: Container) -> None:
     assert [file for file in sorted(files) if DEVELOPMENT_ONLY.search(file)] == []
     installed = set(running.executes("python", "-c", INSTALLED).split())
     assert {"acme-help", "ai-service-chassis", "asyncpg", "fastapi"} <= installed
-    assert {"ai-service-chassis-tools", "pytest", "ruff", "ty", "prek", "pyyaml"}.isdisjoint(installed)
+    assert {"ai-service-chassis-tools", "pytest", "ruff", "ty", "pre-commit", "prek", "pyyaml"}.isdisjoint(installed)
 
 
 def test_its_command_lists_the_runtime_only(running: Container) -> None:

@@ -55,7 +55,7 @@ def test_a_stale_sign_off_fails_the_checks(github: Forge) -> None:
 def test_the_hooks_change_nothing(github: Forge) -> None:
     """On a fresh project every hook passes, and no file changes."""
     for _ in range(2):
-        output = github.shell.run("sh", "chassis/uv", "run", "--frozen", "prek", "run", "--all-files")
+        output = github.shell.run("sh", "chassis/uv", "run", "--frozen", "pre-commit", "run", "--all-files")
         assert "Failed" not in output
         assert git(github.shell.folder, "status", "--porcelain") == ""
 
