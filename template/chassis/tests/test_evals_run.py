@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import sample_task
 from chassis_tools.evals.cases import load_cases
+from chassis_tools.evals.hashes import json_hash
+from chassis_tools.evals.identity import constraints_hash
 from chassis_tools.evals.records import trial_status
 from chassis_tools.evals.suites import load_suites
 from cli_runner import run as chassis
@@ -43,6 +45,7 @@ from sample_repository import write_repository
 from sample_task import TASK, Answer, Question
 
 from chassis.call import Attempt, Call, Deadline, Turn
+from chassis.config.constraints import load_constraints
 from chassis.contract import FallbackReason, Referred
 from chassis.errors import ConfigError, DatabaseUnavailable, DeadlineExceeded, ModelsOff
 from chassis.testing import ScriptedModel
@@ -562,6 +565,27 @@ def test_a_failing_run_is_accepted_only_with_a_reason(evaluated: Path, capsys: p
     assert chassis("evals", "accept", "answers") == 0
     assert "nothing was written" in capsys.readouterr().out
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == after
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_the_hash_of_the_constraints_is_the_same_in_every_process(evaluated: Path, seed: str) -> None:
+    """A set has another order in each process, which must not look like another decision."""
+    constraints = load_constraints(evaluated)
+    refused = constraints.data.model_copy(update={"refuse": frozenset({"card", "iban", "email", "phone", "secret"})})
+    code = (
+        "from chassis_tools.evals.hashes import json_hash;"
+        "print(json_hash({'data': {'refuse': frozenset({'card', 'iban', 'email', 'phone', 'secret'})}}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == json_hash({"data": {"refuse": refused.refuse}})
+    assert constraints_hash(constraints) == constraints_hash(load_constraints(evaluated))
 
 
 def test_an_evaluation_leaves_the_review_queue_alone(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:

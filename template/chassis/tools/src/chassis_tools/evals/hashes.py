@@ -13,9 +13,13 @@ NOT_READ_FOLDERS = frozenset({"build", "dist", "docs", "evals", "ops", "signoffs
 
 
 def json_hash(value: object) -> str:
-    """Return the hash of a JSON value; the order of keys does not matter."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    """Return the hash of a JSON value, in which sets and dates may stand too; the order of keys does not matter."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_as_json)
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
+
+
+def _as_json(value: object) -> object:
+    return sorted(value, key=str) if isinstance(value, set | frozenset) else str(value)
 
 
 def code_hash(code: Path) -> str:

@@ -79,7 +79,8 @@ def model_identity(config: ModelConfig) -> str:
 
 def constraints_hash(constraints: Constraints) -> str:
     """Return the hash of the values in `constraints.toml`; comments and the order of keys do not matter."""
-    return json_hash(constraints.model_dump(mode="json"))
+    # In Python's types: as JSON a set becomes a list, in an order that differs between two processes.
+    return json_hash(constraints.model_dump())
 
 
 def read_identity(folder: Path) -> RunIdentity | None:
