@@ -1,13 +1,17 @@
 """Recorded replies: the same verdict without a network, and never a hidden call to a model."""
 
+import asyncio
 import json
+import signal
 from pathlib import Path
 
 import pytest
 from chassis_tools.evals.jsonl import read_jsonl
 from chassis_tools.evals.records import ScoreRecord
 from cli_runner import run as chassis
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model
+from pydantic_ai.models.function import AgentInfo
 from sample_evaluation import (
     FEW,
     add_models,
@@ -100,12 +104,19 @@ def test_recording_again_asks_only_what_is_new(recorded: Path) -> None:
     assert len((recorded / RECORDING).read_text().splitlines()) == FEW
 
 
+async def interrupt(_messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+    """Press Ctrl-C while a model is asked."""
+    signal.raise_signal(signal.SIGINT)
+    await asyncio.Event().wait()
+    raise AssertionError("the run goes on")
+
+
 def test_a_recorded_reply_is_kept_at_once(recorded: Path) -> None:
     """If recording is stopped half-way, it asks only for the rest the next time."""
     (recorded / RECORDING).unlink()
     suites = recorded / "evals/suites.toml"
     suites.write_text(suites.read_text().replace('cases = ["start"]', 'cases = ["start"]\nmax_concurrency = 1', 1))
-    stopped = ScriptedModel(*[echo] * 7, KeyboardInterrupt())
+    stopped = ScriptedModel(*[echo] * 7, interrupt)
     with pytest.raises(KeyboardInterrupt):
         ask(recorded, mode="record", models={"first": stopped})
     model = ScriptedModel(echo)
