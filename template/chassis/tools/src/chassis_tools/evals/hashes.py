@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 HASH_LENGTH = 12
 """In hexadecimal digits: 48 bits are plenty for the few versions of one project."""
@@ -19,7 +20,7 @@ def json_hash(value: object) -> str:
 
 
 def _as_json(value: object) -> object:
-    return sorted(value, key=str) if isinstance(value, set | frozenset) else str(value)
+    return sorted(cast("Iterable[object]", value), key=str) if isinstance(value, set | frozenset) else str(value)
 
 
 def code_hash(code: Path) -> str:
