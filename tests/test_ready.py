@@ -561,7 +561,8 @@ def test_a_fresh_project(generate: Generate, forge: str) -> None:
     """It fails only what the team alone can know: where data goes, and who has approved it."""
     project = generate(forge=forge)
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
-    (project / ".copier-answers.yml").write_text("_commit: 1.0.0\n_src_path: gh:acme/template\n", encoding="utf-8")
+    release = "_commit: 1.0.0\n_src_path: gh:acme/template"
+    replace(".copier-answers.yml", "^_src_path: .*", release, sign=False)(project)
     write_derived_files(load_decisions(find_project(project)))
     git(project, "init", "--quiet")
 
