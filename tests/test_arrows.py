@@ -25,12 +25,11 @@ def test_nothing_goes_round_in_circles(place: str) -> None:
 
 
 def test_a_task_is_imported_by_nothing_of_its_package() -> None:
-    """In the shape `answer` the arrows go from the task down to its words, its search and its documents."""
+    """In the shape `answer` the arrows go from the task down to its prompts and its search."""
     folder = SHAPES["{{ shape_answer }}"]
 
-    assert imports_of(folder / "documents.py").isdisjoint({"search", "prompts", "task"})
     assert imports_of(folder / "search.py").isdisjoint({"prompts", "task"})
-    assert imports_of(folder / "prompts.py").isdisjoint({"search", "task"})
+    assert imports_of(folder / "prompts.py").isdisjoint({"load_search", "task"})
 
 
 def imports_of(file: Path) -> set[str]:

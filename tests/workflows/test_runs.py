@@ -71,7 +71,7 @@ def test_a_fresh_project_passes_the_evaluation(github: Forge) -> None:
 def test_a_regression_fails_the_evaluation(github: Forge) -> None:
     """Without its search the service refers every question; the existing comment is updated."""
     github.respond_to_searches("4711\n")
-    replace(github.shell.folder / "src/acme_help/search.py", r"ORDER BY rank LIMIT \?", "LIMIT 0 * ?")
+    replace(github.shell.folder / "src/acme_help/search.py", r"Search\(passages,", "Search([],")
     done = github.run_workflow("evals.yml", "pull_request", **PULL_REQUEST)
     assert done.returncode == 1
     assert "Failure - Main Evaluate" in done.stdout

@@ -22,7 +22,7 @@ LAYERS = {
     "chassis": (
         ("contract", "errors", "clock", "usd", "support"),
         ("config",),
-        ("privacy",),
+        ("privacy", "search"),
         ("call", "limits", "background", "store", "telemetry"),
         ("money",),
         ("guard", "gauges", "call_log", "notifier"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from textwrap import indent
 
-from .documents import Passage
+from chassis.search import Passage
 
 UNKNOWN = "UNKNOWN"
 """What the model should write if the passages do not answer the question."""

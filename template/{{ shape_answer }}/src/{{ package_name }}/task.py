@@ -5,19 +5,19 @@ from typing import Annotated
 
 import chassis.support
 from chassis import Draft, Task
+from chassis.search import Passage
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelRequest
 from pydantic_ai.models import Model
 
 from . import prompts
-from .documents import Passage, load_passages
-from .search import Search
+from .search import load_search
 
 PASSAGES_FOR_A_MODEL = 3
 NOTHING_FOUND = "The documents say nothing about this."
 
-SEARCH = Search(load_passages())
+SEARCH = load_search()
 """Built when the service starts: a document that cannot be read stops the start, not a call."""
 VOCABULARY = frozenset(word for each in SEARCH.passages for word in chassis.support.words_of(each.text))
 
@@ -62,7 +62,7 @@ async def answer(question: Question, model: Model) -> Draft[Answer]:
     """Let the model answer from the passages that match best.
 
     The confidence is that of the search, or less if the answer's words do not appear in the passages: what a model
-    makes up does not count.
+    makes up does not count. Of an answer in another language than the passages' that cannot be told.
     """
     hits = SEARCH.find(question.text, limit=PASSAGES_FOR_A_MODEL)
     if not hits:
@@ -76,7 +76,8 @@ async def answer(question: Question, model: Model) -> Draft[Answer]:
     text = chassis.support.check_support(reply.text or "", given, VOCABULARY, question.text).text or prompts.UNKNOWN
     if prompts.UNKNOWN in text:
         return Draft(Answer(text=NOTHING_FOUND), confidence=0)
-    confidence = min(hits[0].confidence, SEARCH.support(text, passages))
+    support = SEARCH.support(text, passages)
+    confidence = hits[0].confidence if support is None else min(hits[0].confidence, support)
     return Draft(Answer(text=text, sources=sources(passages)), confidence)
 
 
