@@ -162,7 +162,7 @@ def test_bm25_is_the_formula() -> None:
     idf = 0.980829253011726  # ln(1 + (3 - 1 + 0.5) / (1 + 0.5))
 
     assert index.scores(["a", "unknown"]).tolist() == pytest.approx([idf * 2 / (2 + 1.2 * (0.25 + 0.75 * 4 / 3)), 0, 0])
-    assert index.coverage(["a", "d"], 0) == pytest.approx(idf / (idf + 0.470003629245736))
-    assert index.coverage(["x"], 0) == 0
+    assert index.weight(["a", "d", "a"]) == pytest.approx(idf + 0.470003629245736)
+    assert index.weight(["unknown"]) == pytest.approx(1.945910149055313)  # ln(1 + (3 + 0.5) / 0.5)
     assert BM25([]).scores(["a"]).tolist() == []
     assert Search([]).find("anything", limit=1) == []

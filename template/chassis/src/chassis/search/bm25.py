@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,11 +60,6 @@ class BM25:
             scores[self._rows[entries]] += self._scores[entries]
         return scores
 
-    def coverage(self, terms: Collection[str], row: int) -> float:
-        """Return the share of the terms, by weight, that one text contains, from 0 to 1."""
-        found = [term for term in terms if self._contains(term, row)]
-        return self.weight(found) / self.weight(terms) if found else 0.0
-
     def weight(self, terms: Iterable[str]) -> float:
         """Return the sum of the terms' weights. The fewer texts contain a term, the more it weighs."""
         unknown = float(np.log1p((self.size + 0.5) / 0.5))
@@ -73,11 +68,6 @@ class BM25:
 
     def __contains__(self, term: str) -> bool:
         return term in self._ids
-
-    def _contains(self, term: str, row: int) -> bool:
-        rows = self._rows[self._entries(term)]
-        position = int(np.searchsorted(rows, row))
-        return position < len(rows) and int(rows[position]) == row
 
     def _entries(self, term: str) -> slice:
         term_id = self._ids.get(term)
