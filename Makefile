@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept bench-evals help demo check test phoenix bench house fleet tested pins reference faults storm histories updates
+.PHONY: accept bench-evals bench-search help demo check test phoenix bench house fleet tested pins reference faults storm histories updates
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -13,7 +13,7 @@ SLOW_WORKERS ?= 2
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Generate a service into build/demo, set it up, ask it a question, run its checks
 	@STARTED=$$(date +%s) $(RUN) --only-group template python scripts/demo.py
@@ -42,6 +42,9 @@ bench: ## Benchmark generation, start-up, the guard and the service against plai
 
 bench-evals: ## Benchmark evaluation and judging against plain asyncio and pydantic-evals
 	$(RUN) python -m benchmarks.evaluation
+
+bench-search: ## Benchmark the search: CORPUS=FOLDER has documents/ and questions.jsonl, LANGUAGE=english
+	@$(RUN) chassis evals search $(CORPUS)/documents $(CORPUS)/questions.jsonl $(if $(LANGUAGE),--language $(LANGUAGE))
 
 fleet: ## Report on the clones in the folder REPOS; see docs/how-to/standardize-many-teams.md
 	@$(RUN) python -m fleet $(REPOS)

@@ -1,0 +1,77 @@
+"""`chassis evals search` measures what it says, on a folder small enough to count by hand."""
+
+from pathlib import Path
+
+import pytest
+from chassis.errors import ConfigError
+from chassis.search import Passage
+from chassis_tools.evals.search_benchmark import (
+    SearchQuestion,
+    SearchResult,
+    halves,
+    load_search_questions,
+    measure_search,
+    searches,
+)
+
+A, B, C = (
+    Passage(f"documents/{name}.md", (), (text,)) for name, text in (("a", "apples"), ("b", "pears"), ("c", "figs"))
+)
+FOUND = {
+    "first": [(A, 0.9), (B, 0.4)],
+    "second": [(B, 0.6), (B, 0.5), (A, 0.4)],
+    "nowhere": [(C, 0.2)],
+    "unanswerable": [(C, 0.3)],
+}
+QUESTIONS = [SearchQuestion(question=name, documents=["a.md"] * (name != "unanswerable")) for name in FOUND]
+
+
+def test_what_is_measured() -> None:
+    """Two passages of one document count as one place, and a question that cannot be answered is never right."""
+    result = measure_search(FOUND.__getitem__, QUESTIONS, calibrated=True)
+
+    assert result == SearchResult(
+        first=pytest.approx(1 / 3),
+        first_five=pytest.approx(2 / 3),
+        reciprocal_rank=pytest.approx((1 + 1 / 2 + 0) / 3),
+        abstention=pytest.approx(2 / 3),  # 0.9 and 0.6 are above 0.3, 0.2 is not
+        calibration_error=pytest.approx((0.1 + 0.6 + 0.2 + 0.3) / 4),
+        milliseconds=result.milliseconds,
+    )
+    assert measure_search(FOUND.__getitem__, QUESTIONS[:3], calibrated=False).abstention is None
+    assert measure_search(FOUND.__getitem__, QUESTIONS[:3], calibrated=False).calibration_error is None
+
+
+def test_every_search_finds_what_is_there() -> None:
+    """The rivals are real ones, so that the comparison says something."""
+    for name, find in searches([A, B, C], "english").items():
+        assert [passage for passage, _ in find("pear?")] == [B], name
+        assert list(find("...")) == [], name
+
+
+def test_the_halves_are_the_same_in_every_run() -> None:
+    """And together they are all questions."""
+    questions = [SearchQuestion(question=str(number), documents=[]) for number in range(100)]
+
+    tuning, held_out = halves(questions)
+
+    assert sorted(each.question for each in tuning + held_out) == sorted(each.question for each in questions)
+    assert 35 < len(tuning) < 65
+    assert halves(questions[::-1]) == (tuning[::-1], held_out[::-1])
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{", r"questions\.jsonl, line 1: Invalid JSON"),
+        ('{"question": "Why?"}', r"line 1: Field required\. Write lines such as"),
+        ('{"question": "Why?", "documents": ["z.md"]}', r"line 1: no text was read from z\.md"),
+        ('{"question": "Why?", "documents": []}', "no question names a document"),
+    ],
+)
+def test_an_invalid_file_of_questions(tmp_path: Path, line: str, problem: str) -> None:
+    """The error names the line, the mistake and the remedy."""
+    (tmp_path / "questions.jsonl").write_text(line + "\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=problem):
+        load_search_questions(tmp_path / "questions.jsonl", {"a.md"})

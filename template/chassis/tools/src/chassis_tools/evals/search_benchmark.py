@@ -1,0 +1,183 @@
+"""Measures how well a search finds the documents that answer questions, beside plain SQLite FTS5 and bm25s."""
+
+import hashlib
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from chassis.errors import ConfigError
+from chassis.search import Passage, Search
+
+PLACES = 20
+"""How many passages are looked at for the first five documents."""
+BINS = 10
+
+type Find = Callable[[str], Sequence[tuple[Passage, float]]]
+"""From a question to passages with their confidence or score, the best first."""
+
+
+class SearchQuestion(BaseModel):
+    """One line of a file of questions.
+
+    Args:
+        question: What a person asked.
+        documents: The files of the folder that answer it; none if it cannot be answered.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: str
+    documents: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What one search achieved, all shares being from 0 to 1.
+
+    Args:
+        first: The share of answerable questions for which a right document comes first.
+        first_five: The same for the first five documents.
+        reciprocal_rank: The mean of 1 / place of the first right document.
+        abstention: How often an answerable question has a higher confidence than another; None if all can be answered.
+        calibration_error: The mean distance between the confidence and the share of right first documents; None for a
+            search without a confidence.
+        milliseconds: CPU time of a question.
+    """
+
+    first: float
+    first_five: float
+    reciprocal_rank: float
+    abstention: float | None
+    calibration_error: float | None
+    milliseconds: float
+
+
+def load_search_questions(file: Path, known: set[str]) -> list[SearchQuestion]:
+    """Return the questions of a JSONL file.
+
+    Args:
+        file: Lines such as `{"question": "May I return it?", "documents": ["returns.md"]}`.
+        known: The names of the documents.
+
+    Raises:
+        ConfigError: A line is invalid, or names a document that has no passage.
+    """
+    questions: list[SearchQuestion] = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            questions.append(SearchQuestion.model_validate_json(line))
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            remedy = 'Write lines such as {"question": "May I return it?", "documents": ["returns.md"]}'
+            raise ConfigError(f"{file}, line {number}", problem, remedy) from None
+        if missing := sorted(set(questions[-1].documents) - known):
+            raise ConfigError(f"{file}, line {number}", f"no text was read from {missing[0]}", "Correct its name")
+    if not any(question.documents for question in questions):
+        raise ConfigError(str(file), "no question names a document", "Add questions that the documents answer")
+    return questions
+
+
+def halves(questions: Sequence[SearchQuestion]) -> tuple[list[SearchQuestion], list[SearchQuestion]]:
+    """Return the questions to tune with and the held-out ones; the same ones in every run."""
+    parts: tuple[list[SearchQuestion], list[SearchQuestion]] = ([], [])
+    for question in questions:
+        parts[hashlib.sha256(question.question.encode()).digest()[-1] % 2].append(question)
+    return parts
+
+
+def measure_search(find: Find, questions: Sequence[SearchQuestion], *, calibrated: bool) -> SearchResult:
+    """Ask every question once.
+
+    Args:
+        find: The search.
+        questions: At least one that can be answered.
+        calibrated: Whether the search returns confidences rather than scores.
+    """
+    find(questions[0].question)  # what is loaded by the first question is not part of its cost
+    started = time.thread_time()
+    found = [find(question.question) for question in questions]
+    milliseconds = 1000 * (time.thread_time() - started) / len(questions)
+    places = [_place(question, hits) for question, hits in zip(questions, found, strict=True)]
+    confidences = [hits[0][1] if hits else 0.0 for hits in found]
+    answerable = [place for place, question in zip(places, questions, strict=True) if question.documents]
+    known = [confidence for confidence, question in zip(confidences, questions, strict=True) if question.documents]
+    unknown = [
+        confidence for confidence, question in zip(confidences, questions, strict=True) if not question.documents
+    ]
+    return SearchResult(
+        first=fmean(place == 1 for place in answerable),
+        first_five=fmean(place <= 5 for place in answerable),  # noqa: PLR2004
+        reciprocal_rank=fmean(1 / place for place in answerable),
+        abstention=_auroc(known, unknown) if unknown else None,
+        calibration_error=_calibration_error(confidences, [place == 1 for place in places]) if calibrated else None,
+        milliseconds=milliseconds,
+    )
+
+
+def _place(question: SearchQuestion, hits: Sequence[tuple[Passage, float]]) -> float:
+    """Return the place of the first right document, counted from 1, or infinity."""
+    documents = dict.fromkeys(passage.document.partition("/")[2] for passage, _ in hits)
+    right = (place for place, document in enumerate(documents, start=1) if document in question.documents)
+    return next(right, float("inf"))
+
+
+def _auroc(higher: Sequence[float], lower: Sequence[float]) -> float:
+    wins = sum((one > other) + (one == other) / 2 for one, other in product(higher, lower))
+    return wins / (len(higher) * len(lower))
+
+
+def _calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    """Return the expected calibration error with bins of equally many questions (Naeini et al. 2015)."""
+    pairs = sorted(zip(confidences, right, strict=True))
+    size = max(1, len(pairs) // BINS)
+    bins = [pairs[start : start + size] for start in range(0, len(pairs), size)]
+    gaps = (len(each) * abs(fmean(pair[0] for pair in each) - fmean(pair[1] for pair in each)) for each in bins)
+    return sum(gaps) / len(pairs)
+
+
+def searches(passages: Sequence[Passage], language: str) -> dict[str, Find]:
+    """Return the search of the chassis, plain FTS5 and, if it is installed, bm25s."""
+    ours = Search(passages, language=language)
+    rivals: dict[str, Find] = {"SQLite FTS5, porter": _fts5(passages)}
+    with suppress(ModuleNotFoundError):  # a development dependency of the template only
+        rivals["bm25s, stemmed"] = _bm25s(passages, language)
+    return {"chassis.search": lambda text: [(hit.passage, hit.confidence) for hit in ours.find(text, PLACES)], **rivals}
+
+
+def _fts5(passages: Sequence[Passage]) -> Find:
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE VIRTUAL TABLE passages USING fts5(words, tokenize='porter unicode61')")
+    rows = enumerate(f"{passage.heading}\n{passage.text}" for passage in passages)
+    database.executemany("INSERT INTO passages(rowid, words) VALUES (?, ?)", rows)
+
+    def find(question: str) -> list[tuple[Passage, float]]:
+        query = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", question))
+        select = "SELECT rowid, -rank FROM passages WHERE passages MATCH ? ORDER BY rank LIMIT ?"
+        return [(passages[row], score) for row, score in database.execute(select, (query, PLACES))] if query else []
+
+    return find
+
+
+def _bm25s(passages: Sequence[Passage], language: str) -> Find:
+    bm25s: Any = import_module("bm25s")
+    stemmer: Any = import_module("Stemmer").Stemmer(language)
+    options = {"stopwords": None, "stemmer": stemmer, "show_progress": False}
+    index = bm25s.BM25()
+    index.index(bm25s.tokenize([f"{each.heading}\n{each.text}" for each in passages], **options), show_progress=False)
+
+    def find(question: str) -> list[tuple[Passage, float]]:
+        terms = bm25s.tokenize([question], **options)
+        rows, scores = index.retrieve(terms, k=min(PLACES, len(passages)), show_progress=False)
+        return [(passages[row], float(score)) for row, score in zip(rows[0], scores[0], strict=True) if score > 0]
+
+    return find
