@@ -2,7 +2,7 @@
 
 import typer
 
-from chassis_tools.cli import evals, governance, local_model, ready, template
+from chassis_tools.cli import evals, governance, local_model, measure_searches, ready, template
 
 EVALUATE, TEMPLATE = "Evaluate and govern", "Follow the template"
 """The panels of `chassis --help`."""
@@ -11,6 +11,7 @@ EVALUATE, TEMPLATE = "Evaluate and govern", "Follow the template"
 def register(app: typer.Typer) -> None:
     """Add every subcommand of this package; the entry point of the group `chassis.commands`."""
     app.command(rich_help_panel=EVALUATE)(local_model.local_model)
+    evals.app.command("search")(measure_searches.measure_searches)
     app.add_typer(evals.app, name="evals", rich_help_panel=EVALUATE)
     app.command(rich_help_panel=EVALUATE)(ready.ready)
     app.add_typer(governance.signoffs, name="signoffs", rich_help_panel=EVALUATE)
