@@ -16,6 +16,8 @@ HEADING_WEIGHT, TRIGRAM_WEIGHT = 1.0, 0.3
 """Relative to the words of the text. Measured on half of the questions of public corpora, see `make bench-search`."""
 CANDIDATES = 20
 """Passages whose confidence is computed."""
+MIN_SCORE = 0.08
+"""Below this, a passage shares a few trigrams with the question by chance, and no model should be paid to read it."""
 INTERCEPT, SLOPE = -1.6, 11.6
 """Of the logistic curve from lead to confidence, fitted on the same questions."""
 SAME_LANGUAGE = 0.3
@@ -102,7 +104,8 @@ class Search:
         scores = {
             row: float(matches[row]) / best + self._agreement(runs, row) for row in best_rows(matches, CANDIDATES)
         }
-        return dict(sorted(scores.items(), key=lambda item: item[1], reverse=True))
+        likely = ((row, score) for row, score in scores.items() if score >= MIN_SCORE)
+        return dict(sorted(likely, key=lambda item: item[1], reverse=True))
 
     def _agreement(self, asked: set[str], row: int) -> float:
         """Return the share, by weight, of the trigrams of a question and a heading that both have, from 0 to 1."""
