@@ -133,16 +133,6 @@ def test_an_excerpt_is_the_two_sentences_that_cover_most() -> None:
     assert SEARCH.excerpt("Where do visitors park?", PARKING) == "Visitors park behind the house."
 
 
-def test_the_support_of_an_answer() -> None:
-    """It is high if the passages say the same, low if not, and unknown for another language without a wrong number."""
-    assert (SEARCH.support("Send it back within 30 days.", [RETURNS]) or 0) > 0.5
-    assert (SEARCH.support("We are open; ring twice, visitors park free of charge.", [RETURNS]) or 0) < 0.3
-    assert SEARCH.support("Rücksendungen sind innerhalb von 30 Tagen möglich.", [RETURNS]) is None
-    assert SEARCH.support("退货期限为30天", [HOURS]) == 0
-    assert SEARCH.support("Rücksendungen sind innerhalb von 90 Tagen möglich.", [RETURNS]) == 0
-    assert SEARCH.support("!", [RETURNS]) == 0
-
-
 def test_threads_may_share_a_search() -> None:
     """The baseline runs in worker threads, several at a time; nothing is locked because nothing changes."""
 

@@ -61,8 +61,8 @@ class Answer(BaseModel):
 async def answer(question: Question, model: Model) -> Draft[Answer]:
     """Let the model answer from the passages that match best.
 
-    The confidence is that of the search, or less if the answer's words do not appear in the passages: what a model
-    makes up does not count. Of an answer in another language than the passages' that cannot be told.
+    The confidence is that of the search, or less if the passages do not support the answer: what a model makes up
+    does not count. Of a paraphrase and of an answer in another language that cannot be told.
     """
     hits = SEARCH.find(question.text, limit=PASSAGES_FOR_A_MODEL)
     if not hits:
@@ -73,11 +73,11 @@ async def answer(question: Question, model: Model) -> Draft[Answer]:
     reply = await model_request(model, [ModelRequest.user_text_prompt(prompt, instructions=prompts.INSTRUCTIONS)])
     # A model that obeys an instruction in a document writes what no passage says; that is left out.
     given = [f"{passage.heading}\n{passage.text}" for passage in passages]
-    text = chassis.support.check_support(reply.text or "", given, VOCABULARY, question.text).text or prompts.UNKNOWN
+    support = chassis.support.check_support(reply.text or "", given, VOCABULARY, question.text)
+    text = support.text or prompts.UNKNOWN
     if prompts.UNKNOWN in text:
         return Draft(Answer(text=NOTHING_FOUND), confidence=0)
-    support = SEARCH.support(text, passages)
-    confidence = hits[0].confidence if support is None else min(hits[0].confidence, support)
+    confidence = hits[0].confidence if support.share is None else min(hits[0].confidence, support.share)
     return Draft(Answer(text=text, sources=sources(passages)), confidence)
 
 

@@ -66,9 +66,6 @@ class BM25:
         ids = (self._ids.get(term) for term in set(terms))
         return sum(unknown if term_id is None else float(self._idf[term_id]) for term_id in ids)
 
-    def __contains__(self, term: str) -> bool:
-        return term in self._ids
-
     def _entries(self, term: str) -> slice:
         term_id = self._ids.get(term)
         return slice(0) if term_id is None else slice(int(self._starts[term_id]), int(self._starts[term_id + 1]))

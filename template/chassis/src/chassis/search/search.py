@@ -1,7 +1,6 @@
 """Finds the passages that answer a question, and estimates how likely they do."""
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from chassis.search.bm25 import BM25
 from chassis.search.passages import Passage
-from chassis.search.words import check_language, index_words, plain_words, trigrams
+from chassis.search.words import check_language, index_words, trigrams
 
 HEADING_WEIGHT, TRIGRAM_WEIGHT = 1.0, 0.3
 """Relative to the words of the text. Measured on half of the questions of public corpora, see `make bench-search`."""
@@ -19,11 +18,7 @@ CANDIDATES = 20
 MIN_SCORE = 0.08
 """Below this, a passage shares a few trigrams with the question by chance, and no model should be paid to read it."""
 INTERCEPT, SLOPE = -1.6, 11.6
-"""Of the logistic curve from lead to confidence, fitted on the same questions."""
-SAME_LANGUAGE = 0.3
-"""An answer of which the documents contain a smaller share of the words is in another language than they are."""
-EXACT = re.compile(r"\w*\d[\w.,:-]*\w|\d|`[^`]+`")
-"""What a translation keeps: numbers, versions and code."""
+"""Of the logistic curve from lead to confidence, fitted on the same questions and on the starter's own cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +72,6 @@ class Search:
         return "\n".join(
             max(pairs, key=lambda pair: self._trigrams.weight(rest.intersection(trigrams(" ".join(pair)))))
         )
-
-    def support(self, answer: str, passages: Sequence[Passage]) -> float | None:
-        """Return the share of an answer, by weight, that also appears in its passages, or None if that cannot be told.
-
-        It cannot be told of an answer in another language, unless that has a number or code that no passage has.
-        """
-        given = " ".join(f"{passage.heading} {passage.text}" for passage in passages)
-        words = [word for word in plain_words(answer) if word.isalpha()]
-        known = sum(term in self._texts for term in index_words(" ".join(words), self.language))
-        if words and known < SAME_LANGUAGE * len(words):
-            return None if all(exact in given for exact in EXACT.findall(answer)) else 0.0
-        said = set(trigrams(answer))
-        return self._trigrams.weight(said.intersection(trigrams(given))) / self._trigrams.weight(said) if said else 0.0
 
     def _rank(self, question: str) -> dict[int, float]:
         """Return the rows of the best passages with their scores, the best first.
