@@ -19,7 +19,7 @@ from chassis.errors import ConfigError
 from chassis.search import Passage, Search
 
 PLACES = 20
-"""How many passages are looked at for the first five documents."""
+"""How many passages are read for the first five documents."""
 BINS = 10
 
 type Find = Callable[[str], Sequence[tuple[Passage, float]]]
