@@ -70,7 +70,7 @@ local-model: $(CHASSIS_ENVIRONMENT) ## Run a small language model on this machin
 uv.lock:
 	@mkdir -p var && cp chassis/tested.txt var/tested.txt
 	$(CHASSIS_UV) pip compile --quiet --universal --all-extras --group dev --no-annotate --no-header \
-		--output-file var/tested.txt pyproject.toml
+		--output-file var/tested.txt pyproject.toml chassis/pyproject.toml chassis/tools/pyproject.toml
 	@sed -i.bak '/^[A-Za-z0-9].*==/!d' var/tested.txt # packages with a path have no version
 	$(CHASSIS_UV) add --quiet --no-sync --constraints var/tested.txt --requirements /dev/null
 
