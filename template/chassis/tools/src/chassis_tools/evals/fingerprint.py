@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from chassis_tools.evals.hashes import code_hash, files_hash, json_hash
 
@@ -154,7 +155,7 @@ class Fingerprints:
         statements = module.bindings(name)
         if len(statements) > 1:  # then their order counts too
             reached.statements[f"{module.name}:{name}", -1, 0] = str(
-                [ast.dump(_without_hints(each)) for each in statements]
+                [_dump(_without_hints(each)) for each in statements]
             )
         for statement in statements:
             match statement:
@@ -207,7 +208,7 @@ class Fingerprints:
         if key in reached.statements or _is_string(statement):
             return
         code = _without_hints(statement)
-        reached.statements[key] = ast.dump(code)
+        reached.statements[key] = _dump(code)
         self._add_references(module, code, reached)
         for hint in _hints(statement):
             for name in _names(hint):
@@ -359,6 +360,18 @@ def _without_hints(statement: Statement) -> Statement:
         if isinstance(body, list):
             body[:] = [each for each in body if not _is_string(each)] or [ast.Pass()]
     return copy
+
+
+def _dump(node: object) -> str:
+    """Return a syntax tree as a text that is the same in every version of Python, unlike that of `ast.dump`."""
+    if isinstance(node, list):
+        return f"[{', '.join(map(_dump, cast('list[object]', node)))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    # Versions differ in which empty fields they have.
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
+    shown = (f"{name}={_dump(value)}" for name, value in fields if not isinstance(value, ast.expr_context))
+    return f"{type(node).__name__}({', '.join(shown)})"
 
 
 def _is_string(node: ast.AST) -> bool:
