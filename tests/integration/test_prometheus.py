@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 QUESTIONS = iter(f"When does a day or a month begin, {count}?" for count in range(1000))
 """Each is asked once, so that no reply comes from the cache."""
-UNKNOWN = "Who won the chess game last night?"
+UNKNOWN = "How tall is Mount Everest?"
 DASHBOARD = "ops/dashboard.json"
 
 
