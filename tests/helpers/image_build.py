@@ -110,8 +110,9 @@ def _fill_base(root: Path) -> None:
         (root / name).symlink_to(f"usr/{name}")
     for tool, path in zip(TOOLS, tools, strict=True):
         shutil.copy(path, root / "usr/bin" / tool)
-    uv = Path(str(shutil.which("uv"))).resolve()
-    for library in _libraries([*tools, uv, *python.rglob("*.so*"), *python.glob("bin/python3.*")]):
+    # Debian's images contain apt, and with it the libraries of C++.
+    programs = [*tools, *(Path(str(shutil.which(program))).resolve() for program in ("uv", "apt-get"))]
+    for library in _libraries([*programs, *python.rglob("*.so*"), *python.glob("bin/python3.*")]):
         shutil.copy(library, root / "usr/lib")
     loader = next(Path("/lib64").glob("ld-*"))
     shutil.copy(loader, root / "usr/lib64")
