@@ -85,7 +85,7 @@ MAKEFILE_LINES = ["RUN := true", "UV := true", "evals:\n\t@true", "override RUN 
 @pytest.mark.parametrize("line", MAKEFILE_LINES)
 def test_the_makefile_cannot_hide_a_regression(github: Forge, line: str) -> None:
     """The workflow takes its targets from the chassis; a report of an earlier run does not count."""
-    replace(github.shell.folder / "src/acme_help/search.py", r"ORDER BY rank LIMIT \?", "LIMIT 0 * ?")
+    replace(github.shell.folder / "src/acme_help/search.py", r"Search\(passages,", "Search(passages[:1],")
     replace(github.shell.folder / "Makefile", r"\Z", f"{line}\n")
     (github.shell.folder / "var/evals").mkdir(parents=True, exist_ok=True)
     (github.shell.folder / "var/evals/report.md").write_text("all well\n", encoding="utf-8")
