@@ -53,11 +53,11 @@ def test_each_wheel_has_its_package_alone(wheels: dict[str, Path]) -> None:
 
 
 def test_the_runtime_alone(wheels: dict[str, Path], tmp_path: Path) -> None:
-    """Its command lists what serves and operates a service; with the PostgreSQL driver each module can be imported."""
+    """Its command lists what serves and operates a service; with its extras each module can be imported."""
     wheel = str(wheels["ai_service_chassis"])
     programs = install(tmp_path / "environment", wheel)
     assert listed_commands(run(*WIDE, str(programs / "chassis"), "--help")) == RUNTIME_COMMANDS
-    run("uv", "pip", "install", "--quiet", "--python", str(programs / "python"), f"{wheel}[postgres]")
+    run("uv", "pip", "install", "--quiet", "--python", str(programs / "python"), f"{wheel}[documents,postgres,search]")
     run(str(programs / "python"), "-c", IMPORT_EVERYTHING)
 
 
