@@ -1,9 +1,7 @@
 """How the cost of each thing that a request touches grows with its size: what a long history may not make slower."""
 
 import asyncio
-import importlib
 import math
-import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,6 +15,7 @@ from chassis.guard.model import GuardedModel
 from chassis.limits import RateLimiter
 from chassis.money.accounts import Account
 from chassis.money.ledger import Ledger
+from chassis.search import Passage, Search
 from chassis.store.api_keys import ApiKeys
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
@@ -29,7 +28,6 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from benchmarks.contestants import CALLER, SQLITE, asked, guard_of, wired
-from benchmarks.projects import generate
 from benchmarks.rounds import Effort
 from benchmarks.tables import Row, Table, goals, python_version
 
@@ -113,16 +111,9 @@ def exponent(costs: Mapping[int, float]) -> float:
 
 
 @asynccontextmanager
-async def passages(folder: Path, size: int) -> AsyncGenerator[Work]:
+async def passages(_: Path, size: int) -> AsyncGenerator[Work]:
     """Search that many passages, as the starter does."""
-    project = generate(folder)
-    sys.path.insert(0, str(project / "src"))
-    package = next(path.name for path in (project / "src").iterdir() if (path / "search.py").exists())
-    try:
-        search, documents = (importlib.import_module(f"{package}.{name}") for name in ("search", "documents"))
-    finally:
-        sys.path.remove(str(project / "src"))
-    index = search.Search([documents.Passage("documents/a.md", (), (_sentence(number),)) for number in range(size)])
+    index = Search([Passage("documents/a.md", (), (_sentence(number),)) for number in range(size)])
 
     async def find() -> None:
         index.find("What happens when the budget of a caller is used up?", limit=3)
