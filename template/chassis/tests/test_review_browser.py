@@ -34,8 +34,9 @@ def desk(tmp_path: Path) -> Generator[Desk]:
 
 
 def shown(page: Page, ticket: str) -> None:
-    """Wait until the page shows a referral."""
+    """Wait until the page shows a referral, and its script listens."""
     page.wait_for_selector(f"#verdict[action='/review/{ticket}']")
+    page.wait_for_load_state()
 
 
 def test_forty_referrals_are_reviewed_by_keyboard(desk: Desk, browser: Browser) -> None:

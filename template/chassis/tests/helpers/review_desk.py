@@ -140,7 +140,9 @@ def sign_in(desk: Desk, context: BrowserContext, reviewer: str = "ann") -> Page:
     """Sign in with the keyboard, and return the page with the next referral."""
     page = context.new_page()
     page.goto(desk.url)
-    page.keyboard.type(desk.key_of(reviewer))
+    # The key has the focus once the page is drawn; keys that are typed before that are lost.
+    page.locator("input:focus").fill(desk.key_of(reviewer))
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Sign out")
+    page.wait_for_load_state()
     return page
