@@ -88,7 +88,7 @@ def test_migrations_are_applied_once(store_url: str) -> None:
             await database.close()
         return [row["name"] for row in rows]
 
-    assert asyncio.run(story()) == ["0001_start.sql", "0002_review.sql", "0003_notifications.sql"]
+    assert asyncio.run(story()) == ["0001_start.sql"]
 
 
 def test_keys_referrals_and_replies_are_stored(store_url: str) -> None:

@@ -27,14 +27,23 @@ CREATE TABLE referrals (
     confidence DOUBLE PRECISION,
     created_at TEXT NOT NULL,
     due_at TEXT NOT NULL,
+    leased_by TEXT,
+    leased_until TEXT,
+    deferred_at TEXT,
+    verdict TEXT,
     answer TEXT,
+    tags TEXT NOT NULL DEFAULT '[]',
+    note TEXT NOT NULL DEFAULT '',
     answered_by TEXT,
-    answered_at TEXT
+    answered_at TEXT,
+    fetched_at TEXT
 );
+CREATE INDEX open_referrals ON referrals (due_at) WHERE answered_at IS NULL;
 CREATE TABLE api_keys (
     id TEXT PRIMARY KEY,
     hash TEXT NOT NULL UNIQUE,
     caller TEXT NOT NULL,
+    role TEXT NOT NULL DEFAULT 'caller',
     created_at TEXT NOT NULL,
     revoked_at TEXT
 );
@@ -43,4 +52,27 @@ CREATE TABLE switches (
     off_since TEXT NOT NULL,
     off_by TEXT NOT NULL,
     reason TEXT
+);
+CREATE TABLE review_events (
+    id TEXT PRIMARY KEY,
+    at TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    action TEXT NOT NULL,
+    referral_id TEXT,
+    details TEXT NOT NULL
+);
+CREATE TABLE review_sessions (
+    hash TEXT PRIMARY KEY,
+    key_id TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+);
+CREATE TABLE notifications (
+    id TEXT PRIMARY KEY,
+    event TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    referral_id TEXT NOT NULL,
+    attempts BIGINT NOT NULL,
+    next_attempt_at TEXT NOT NULL,
+    sent_at TEXT,
+    error TEXT
 );
