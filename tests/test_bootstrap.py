@@ -37,7 +37,7 @@ class Machine:
 
     def chassis_uv(self, *arguments: str, **variables: str) -> str:
         """Run `chassis/uv` and return its output."""
-        inherited = {name: value for name, value in os.environ.items() if name != "UV_PYTHON"}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("UV_")}
         path = f"{self.shims}:/usr/bin:/bin"
         environment = {**inherited, "PATH": path, "PYENV_ROOT": str(self.pyenv), "HOME": "", **variables}
         command = ["sh", str(ROOT / "template/chassis/uv"), *arguments]
@@ -58,6 +58,22 @@ def test_uv_finds_python(machine: Machine) -> None:
     """If uv finds a Python, UV_PYTHON is not set."""
     machine.install(machine.shims / "uv", UV.format(found=0))
     assert machine.chassis_uv("sync", "--locked") == "nothing sync --locked"
+
+
+def test_the_python_of_another_environment(machine: Machine) -> None:
+    """What uv finds only in an environment that happens to be on PATH is not used for a new one."""
+    machine.install(machine.shims / "uv", UV.format(found='$(case "$*" in *--system*) echo 1;; *) echo 0;; esac)'))
+    python = machine.install(machine.shims / "python3.13", WORKING)
+    assert machine.chassis_uv("sync") == f"{python} sync"
+
+
+@pytest.mark.parametrize("folder", [".venv", "elsewhere"])
+def test_the_environment_of_the_project(machine: Machine, folder: str) -> None:
+    """An environment that exists keeps its Python."""
+    machine.install(machine.shims / "python3.13", WORKING)
+    machine.install(machine.project / folder / "bin/python", WORKING)
+    variables = {} if folder == ".venv" else {"UV_PROJECT_ENVIRONMENT": folder}
+    assert machine.chassis_uv("sync", **variables) == "nothing sync"
 
 
 def test_uv_python_is_respected(machine: Machine) -> None:
