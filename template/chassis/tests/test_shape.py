@@ -44,8 +44,8 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 114, "chassis_tools": 73},
-    "lines": {"chassis": 12_700, "chassis_tools": 12_150},
+    "files": {"chassis": 119, "chassis_tools": 73},
+    "lines": {"chassis": 13_300, "chassis_tools": 12_150},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 110, "chassis_tools": 160},
     "median function": {"chassis": 8, "chassis_tools": 8},
