@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 from chassis.call import Call
 from chassis.contract import Answered, FallbackReason, Referred
 from chassis.errors import CallError
+from chassis.store.daily_counts import COST_UNIT, DailyCounts, Measure, bin_of, bin_of_confidence
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments
 from chassis.usd import to_usd
@@ -40,9 +41,17 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class CallScope:
-    """One call while it runs; the service sets its outcome before the scope ends."""
+    """One call while it runs; the service sets its outcome before the scope ends.
+
+    Args:
+        outcome: How it ended.
+        question_length: The characters of the question as JSON.
+        answer_length: The characters of the answer as JSON.
+    """
 
     outcome: Answered[Any] | Referred | None = None
+    question_length: int | None = None
+    answer_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +92,12 @@ class CallLog:
     Args:
         p95_seconds: A call that takes longer is counted as slow.
         instruments: What spans and metrics are recorded with.
+        daily_counts: Count the calls of each day.
     """
 
     p95_seconds: float
     instruments: Instruments
+    daily_counts: DailyCounts = field(default_factory=DailyCounts)
 
     @contextmanager
     def scope(self, task: str, call: Call) -> Generator[CallScope]:
@@ -105,11 +116,11 @@ class CallLog:
                 result = _result_of_error(error)
                 if result.outcome == "failed" or (isinstance(error, CallError) and error.status >= SERVER_ERROR):
                     span.set_status(StatusCode.ERROR)
-                self._record(task, call, span, result, time.perf_counter() - started)
+                self._record(task, call, scope, span, result, time.perf_counter() - started)
                 raise
-            self._record(task, call, span, result, time.perf_counter() - started)
+            self._record(task, call, scope, span, result, time.perf_counter() - started)
 
-    def _record(self, task: str, call: Call, span: Span, result: CallResult, seconds: float) -> None:
+    def _record(self, task: str, call: Call, scope: CallScope, span: Span, result: CallResult, seconds: float) -> None:
         facts = {fact: getattr(result, fact) for fact in RESULT_FACTS} | _usage(call)
         span.set_attributes({SPAN_ATTRIBUTES[fact]: value for fact, value in facts.items() if value is not None})
         failed = result.outcome == "failed"
@@ -117,6 +128,9 @@ class CallLog:
         write(names.CALL_FINISHED, task=task, caller=call.caller, **facts, seconds=round(seconds, 6), exc_info=failed)
         self._count(task, result, seconds)
         self._count_attempts(task, call)
+        for measure, value in _daily_values(scope, result, seconds):
+            self.daily_counts.add(task, measure, value)
+        self.daily_counts.add(task, "cost", COST_UNIT, call.cost)
 
     def _count(self, task: str, result: CallResult, seconds: float) -> None:
         by_task = {names.TASK: task}
@@ -158,6 +172,23 @@ def _result_of_error(error: BaseException) -> CallResult:
     if isinstance(error, asyncio.CancelledError):
         return CallResult("abandoned")
     return CallResult("failed", error=type(error).__name__)
+
+
+def _daily_values(scope: CallScope, result: CallResult, seconds: float) -> Iterator[tuple[Measure, str]]:
+    """Yield what the daily counts have of a call."""
+    yield "outcome", result.outcome
+    if result.answered_by is not None:
+        yield "answered_by", result.answered_by
+    if result.fallback_reason is not None:
+        yield "fallback_reason", result.fallback_reason
+    if result.outcome in {"answered", "referred"}:
+        yield "seconds", bin_of(seconds)
+    if scope.question_length is not None:
+        yield "question_length", bin_of(scope.question_length)
+    if scope.answer_length is not None:
+        yield "answer_length", bin_of(scope.answer_length)
+    if result.confidence is not None:
+        yield "confidence", bin_of_confidence(result.confidence)
 
 
 def _usage(call: Call) -> dict[str, float]:

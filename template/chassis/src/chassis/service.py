@@ -1,6 +1,7 @@
 """One question from a caller to an outcome: the model answers, or else the baseline, or else a person."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -74,10 +75,13 @@ class Service[Q: BaseModel, A: BaseModel]:
         """
         with self.call_log.scope(self.task.name, call) as scope, only_exceptions():
             check_question(question, self.constraints.data, self.task.recognizers)
+            scope.question_length = _length(question)
             outcome = await self._ask_models(question, call)
             if isinstance(outcome, NoAnswer):
                 outcome = await self._fall_back(question, call, outcome)
             scope.outcome = outcome
+            if isinstance(outcome, Answered):
+                scope.answer_length = _length(outcome.value)
             return outcome
 
     async def _ask_models(self, question: Q, call: Call) -> Answered[A] | NoAnswer[A]:
@@ -152,6 +156,13 @@ class Service[Q: BaseModel, A: BaseModel]:
                 )
         except TimeoutError:  # ours: the database drivers raise DatabaseUnavailable
             raise DatabaseUnavailable("too slow") from None
+
+
+def _length(value: BaseModel) -> int | None:
+    """Return the number of characters as JSON, or None if the team's serializer fails, which is no reason to fail."""
+    with suppress(Exception):
+        return len(value.model_dump_json())
+    return None
 
 
 def _reason_for(error: BudgetExhausted | DatabaseUnavailable | ModelsFailed) -> FallbackReason:

@@ -26,6 +26,7 @@ from chassis.notifier import Notifier
 from chassis.privacy.policy import check_recognizers
 from chassis.service import Service
 from chassis.store.api_keys import ApiKeys
+from chassis.store.daily_counts import DailyCounts
 from chassis.store.database import Database
 from chassis.store.kill_switch import KillSwitch
 from chassis.store.opening import open_database
@@ -121,7 +122,9 @@ async def wire(
                 recognizers=task.recognizers,
             )
         review_queue = ReviewQueue(database, constraints.review.due_hours)
-        call_log = CallLog(constraints.latency.p95_seconds, instruments)
+        daily_counts = DailyCounts()
+        await open_parts.enter_async_context(daily_counts.saved_to(database))
+        call_log = CallLog(constraints.latency.p95_seconds, instruments, daily_counts)
         notifier = Notifier(project.name, owner, settings, Outbox(database), review_queue, instruments)
         async with refreshed_gauges(
             GaugeSources(database, ledger, review_queue, kill_switch), constraints, instruments

@@ -18,8 +18,11 @@ EXPIRED: Mapping[str, str] = {
     "review_events": "at <= $1",
     "replies": "expires_at <= $1",
     "review_sessions": "expires_at <= $1",
+    "daily_counts": "day <= $1",
 }
 """By table, which rows have been kept for long enough at the time `$1`. Notifications follow their referrals."""
+DAILY_COUNTS_DAYS = 1095
+"""How long the daily counts are kept. They are about no person; the limit bounds the size of the table."""
 log = structlog.get_logger()
 
 
@@ -41,7 +44,11 @@ class Retention:
         Raises:
             DatabaseUnavailable: Some of it is left; the next sweep deletes it.
         """
-        days = {"referrals": self._rules.referrals_days, "review_events": self._rules.audit_days}
+        days = {
+            "referrals": self._rules.referrals_days,
+            "review_events": self._rules.audit_days,
+            "daily_counts": DAILY_COUNTS_DAYS,
+        }
         deleted: dict[str, int] = {}
         for table, condition in EXPIRED.items():
             before = to_timestamp(now() - timedelta(days=days.get(table, 0)))

@@ -17,7 +17,8 @@ import structlog
 
 from chassis.clock import now, to_timestamp
 from chassis.errors import NotFound, ReviewConflict
-from chassis.store.database import Connection, Database
+from chassis.store.daily_counts import add_count
+from chassis.store.database import Connection, Database, Row
 from chassis.store.review_queue import Referral, ReviewVerdict, referral_of
 
 LEASE = timedelta(minutes=15)
@@ -37,6 +38,10 @@ DEFERRING = f"""UPDATE referrals SET leased_by = NULL, leased_until = NULL, defe
 REOPENING = f"""UPDATE referrals SET answer = NULL, answered_by = NULL, answered_at = NULL, verdict = NULL,
     deferred_at = NULL, leased_by = $2, leased_until = $4
     WHERE id = $1 AND (({FREE}) OR (answered_by = $2 AND fetched_at IS NULL))"""  # noqa: S608
+LOCKING = "UPDATE referrals SET note = note WHERE id = $1"
+"""Locks a referral, so that its verdict cannot be taken back in two windows at the same time."""
+JUDGED = """SELECT task, verdict, answered_at FROM referrals
+    WHERE id = $1 AND verdict IS NOT NULL AND draft IS NOT NULL"""
 log = structlog.get_logger()
 
 type ReviewAction = Literal["signed_in", "leased", "answered", "deferred", "undone"]
@@ -136,6 +141,7 @@ class Reviews:
                 # No text: the audit trail outlives the question and its answer, which may name people.
                 details = {"verdict": assessment.verdict, "answer_sha256": hashlib.sha256(answer.encode()).hexdigest()}
                 await record_event(tx, reviewer, "answered", referral_id, details)
+                await _count_verdict(tx, await tx.fetch(JUDGED, referral_id), 1)
         if not closed:
             raise await self._conflict(referral_id)
         log.info("referral.answered", referral_id=referral_id, verdict=assessment.verdict)
@@ -163,11 +169,14 @@ class Reviews:
         """
         moment = now()
         async with self._database.transaction() as tx:
+            await tx.execute(LOCKING, referral_id)
+            judged = await tx.fetch(JUDGED, referral_id)
             reopened = await tx.execute(
                 REOPENING, referral_id, reviewer, to_timestamp(moment), to_timestamp(moment + LEASE)
             )
             if reopened:
                 await record_event(tx, reviewer, "undone", referral_id)
+                await _count_verdict(tx, judged, -1)
         if not reopened:
             raise await self._conflict(referral_id)
         log.info("referral.reopened", referral_id=referral_id)
@@ -214,6 +223,13 @@ class Reviews:
             ReviewEvent(datetime.fromisoformat(row["at"]), row["reviewer"], row["action"], json.loads(row["details"]))
             for row in rows
         ]
+
+
+async def _count_verdict(tx: Connection, judged: Sequence[Row], amount: int) -> None:
+    """Count the verdict about a draft, or take it back. A referral without a draft says nothing about quality."""
+    for row in judged:
+        day = datetime.fromisoformat(row["answered_at"]).date()
+        await add_count(tx, row["task"], "review", row["verdict"], amount, day)
 
 
 async def record_event(

@@ -76,3 +76,11 @@ CREATE TABLE notifications (
     sent_at TEXT,
     error TEXT
 );
+CREATE TABLE daily_counts (
+    day TEXT NOT NULL,
+    task TEXT NOT NULL,
+    measure TEXT NOT NULL,
+    value TEXT NOT NULL,
+    count BIGINT NOT NULL,
+    PRIMARY KEY (day, task, measure, value)
+);

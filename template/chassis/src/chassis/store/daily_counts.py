@@ -1,0 +1,138 @@
+"""Daily counts: how many calls, verdicts and ratings of each kind there were per day (UTC) and task. No text is kept.
+
+Whatever looks back over weeks reads this one table: `[success]`, quality drift and the status page. Calls are counted
+in memory and added to the table in the background. What happens in a transaction, such as a review, is counted in it.
+"""
+
+import math
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Literal
+
+from chassis.background import repeated
+from chassis.clock import now
+from chassis.errors import DatabaseUnavailable
+from chassis.store.database import Connection, Database
+
+type Measure = Literal[
+    "outcome",
+    "answered_by",
+    "fallback_reason",
+    "cost",
+    "seconds",
+    "question_length",
+    "answer_length",
+    "confidence",
+    "review",
+    "feedback",
+]
+"""What is counted. `chassis/handbook/observability.md` lists the values of each."""
+
+SAVE_SECONDS = 15.0
+"""The interval at which calls are added to the table, and so how much a killed process loses."""
+MAX_WAITING = 10_000
+"""The most numbers to keep in memory. A day has about a hundred, so only months without a database reach it."""
+COST_UNIT = "nano_usd"
+STEPS_PER_DOUBLING = 4
+"""Bins of lengths and durations grow by 19 %, so what is read from them is off by at most that."""
+ADDING = """INSERT INTO daily_counts (day, task, measure, value, count) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (day, task, measure, value) DO UPDATE SET count = daily_counts.count + excluded.count"""
+
+
+@dataclass(frozen=True, slots=True)
+class DailyCount:
+    """How often a measure had a value on one day (UTC)."""
+
+    day: date
+    task: str
+    measure: Measure
+    value: str
+    count: int
+
+
+class DailyCounts:
+    """The counts of this process that are not in the table yet."""
+
+    def __init__(self) -> None:
+        self._waiting: Counter[tuple[str, str, Measure, str]] = Counter()
+
+    def add(self, task: str, measure: Measure, value: str, amount: int = 1) -> None:
+        """Count something. The table has it after at most 15 seconds."""
+        key = now().date().isoformat(), task, measure, value
+        if key in self._waiting or len(self._waiting) < MAX_WAITING:
+            self._waiting[key] += amount
+
+    @asynccontextmanager
+    async def saved_to(self, database: Database) -> AsyncGenerator[None]:
+        """Add the counts to the table every 15 seconds, and when the context ends."""
+        try:
+            async with repeated("daily counts", SAVE_SECONDS, partial(self.save, database)):
+                yield
+        finally:
+            with suppress(DatabaseUnavailable):
+                await self.save(database)
+
+    async def save(self, database: Database) -> None:
+        """Add to the table what was counted since the last time.
+
+        Raises:
+            DatabaseUnavailable: The next time adds it.
+        """
+        if not self._waiting:
+            return
+        saving, self._waiting = self._waiting, Counter()
+        try:
+            async with database.transaction() as tx:
+                for key, count in sorted(saving.items()):  # in one order, so that two replicas cannot block each other
+                    await tx.execute(ADDING, *key, count)
+        except BaseException:
+            self._waiting.update(saving)
+            raise
+
+
+async def add_count(
+    connection: Connection, task: str, measure: Measure, value: str, amount: int = 1, day: date | None = None
+) -> None:
+    """Count something in the transaction in which it happens.
+
+    Args:
+        connection: The transaction.
+        task: The name of the task.
+        measure: What is counted.
+        value: Its value.
+        amount: -1 takes back what was counted before.
+        day: The day (UTC) on which it happened. Default: today.
+    """
+    await connection.execute(ADDING, (day or now().date()).isoformat(), task, measure, value, amount)
+
+
+async def read_counts(database: Database, task: str, measures: Iterable[Measure], since: date) -> list[DailyCount]:
+    """Return the counts of some measures of a task from a day on, the oldest first."""
+    wanted = sorted(measures)
+    names = ", ".join(f"${number}" for number in range(3, 3 + len(wanted)))
+    rows = await database.fetch(
+        "SELECT day, measure, value, count FROM daily_counts"  # noqa: S608 - only numbers of parameters
+        f" WHERE task = $1 AND day >= $2 AND measure IN ({names}) ORDER BY day, measure, value",
+        task,
+        since.isoformat(),
+        *wanted,
+    )
+    return [
+        DailyCount(date.fromisoformat(row["day"]), task, row["measure"], row["value"], row["count"]) for row in rows
+    ]
+
+
+def bin_of(number: float) -> str:
+    """Return the bin of a length or a duration: its upper bound, with four digits. Each is 19 % above the last."""
+    if number <= 0:
+        return "0"
+    return f"{2 ** (math.ceil(math.log2(number) * STEPS_PER_DOUBLING) / STEPS_PER_DOUBLING):.4g}"
+
+
+def bin_of_confidence(confidence: float) -> str:
+    """Return the bin of a confidence, whose upper bound is a multiple of 0.05."""
+    return f"{math.ceil(round(confidence * 20, 6)) / 20:.2f}"
