@@ -40,6 +40,7 @@ HEALTHY = {
     series("chassis_review_overdue"): constant(0),
     series("chassis_budget_lost_reservations"): constant(0),
     series("chassis_budget_forecast"): constant(90),
+    series("chassis_log_lost_lines_total"): constant(0),
     **{SPENT[period]: constant(3) for period in SPENT},
     **{RESERVED[period]: constant(1) for period in RESERVED},
     LIMIT["day"]: constant(20),
@@ -65,6 +66,7 @@ INCIDENTS: dict[str, tuple[dict[str, str], set[str]]] = {
     "the monthly budget is nearly reserved": ({RESERVED["month"]: constant(270)}, {"BudgetNearlyUsed"}),
     "a referral is overdue": ({series("chassis_review_overdue"): constant(1)}, {"ReviewOverdue"}),
     "reservations are lost": ({series("chassis_budget_lost_reservations"): constant(2)}, {"ReservationsLost"}),
+    "log lines are lost": ({series("chassis_log_lost_lines_total"): per_minute(1)}, {"LogLinesLost"}),
     "another service has no objectives": ({'chassis_database_up{job="other"}': constant(1)}, {"ObjectivesMissing"}),
 }
 """By incident, the metrics that differ from `HEALTHY`, and the alerts that fire. The forecast has a test of its own."""

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import logging
+import os
 from io import FileIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import TextIO
@@ -231,4 +232,26 @@ def test_a_line_that_cannot_be_written_is_counted(lines: Lines, tmp_path: Path, 
     page = telemetry.metrics_page()[0].decode()
     assert f"chassis_log_lost_lines_total {lost + 2}.0" in page
     telemetry.shutdown()
+    assert lines.getvalue() == ""
+
+
+@pytest.mark.parametrize("length", [100, 20_000])
+def test_a_reader_that_stops_reading_stops_nobody(lines: Lines, length: int) -> None:
+    """Lines for which a full pipe has no room are lost; those after it are whole again."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb", buffering=0) as pipe, os.fdopen(writer, "w", encoding="utf-8") as stream:
+        configure_logs(production=True, stream=stream)
+        lost, log = LogStream.lost, structlog.get_logger()
+        for number in range(1_000):
+            log.info("counted", number=number, text="x" * length)
+        missing = LogStream.lost - lost
+        assert 0 < missing < 1_000
+
+        before = pipe.read(1_000_000)
+        log.info("after", text="y" * length)
+        after = pipe.read(1_000_000)
+    *whole, rest = before.decode().split("\n")
+    assert [json.loads(line)["number"] for line in whole] == list(range(1_000 - missing))
+    assert after.decode().startswith("\n" if rest else "{")
+    assert json.loads(after)["event"] == "after"
     assert lines.getvalue() == ""

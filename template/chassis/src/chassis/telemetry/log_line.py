@@ -1,6 +1,9 @@
 """Renders and writes log lines. Nothing in them can raise: a value that cannot be shown costs the value or the line."""
 
 import math
+import os
+import select
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from itertools import islice
@@ -23,6 +26,8 @@ ITEM_LENGTH = 8
 MAX_INTEGER = 2**63 - 1
 LEVELS = {"log": "info", "msg": "info", "warn": "warning", "exception": "error", "fatal": "critical"}
 """The levels of the logger's methods that are not named after one."""
+STALLED_MILLISECONDS = 100
+"""How long one line waits for the reader of a full pipe. After that, lines are lost at once until there is room."""
 METHODS = ("debug", "info", "warning", "error", "critical", *LEVELS)
 
 
@@ -36,6 +41,8 @@ class LogStream:
     lost = 0
     """How many lines this process has lost. A process has one log, so all instances share the count."""
     _lock = Lock()
+    _stalled = False
+    _is_line_open = False
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -46,9 +53,8 @@ class LogStream:
             return self.lose()
         try:
             with self._lock:
-                self._stream.write(f"{line}\n")
-                self._stream.flush()
-        except Exception:  # noqa: BLE001 - a full disk, a closed pipe, a character that the encoding lacks
+                self._write(self._stream, f"{line}\n")
+        except Exception:  # noqa: BLE001 - a full disk, a closed or full pipe, a character that the encoding lacks
             self.lose()
 
     debug = info = warning = error = critical = write
@@ -57,6 +63,40 @@ class LogStream:
     def lose(cls) -> None:
         """Count a line as lost."""
         LogStream.lost += 1
+
+    @classmethod
+    def _write(cls, stream: TextIO, text: str) -> None:
+        pipe = _pipe_of(stream)
+        if pipe is None:
+            stream.write(text)
+            stream.flush()
+            return
+        stream.flush()  # what others have printed comes first
+        # A line that was cut off must not swallow the next one.
+        data = ("\n" * cls._is_line_open + text).encode(stream.encoding, stream.errors or "strict")
+        # A pipe that has room at all takes PIPE_BUF bytes without blocking.
+        for start in range(0, len(data), select.PIPE_BUF):
+            cls._wait_for_room(pipe)
+            os.write(pipe, data[start : start + select.PIPE_BUF])
+            LogStream._is_line_open = start + select.PIPE_BUF < len(data)
+
+    @classmethod
+    def _wait_for_room(cls, pipe: int) -> None:
+        poll = select.poll()
+        poll.register(pipe, select.POLLOUT)
+        LogStream._stalled = not poll.poll(0 if cls._stalled else STALLED_MILLISECONDS)
+        if cls._stalled:
+            raise TimeoutError
+
+
+def _pipe_of(stream: TextIO) -> int | None:
+    """Return the file descriptor of a stream that blocks while its reader does not read, otherwise None."""
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):  # it is in memory
+        return None
+    mode = os.fstat(number).st_mode
+    return number if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
 
 
 def guarded_logger(level: int) -> type[FilteringBoundLogger]:
