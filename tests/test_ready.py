@@ -177,7 +177,7 @@ MUTATIONS: dict[str, Mutation] = {
     "DLV106": remove("chassis/ci/secrets"),
     "SEC103": replace("Dockerfile", r"^USER .*", "USER root"),
     "SEC104": replace("Dockerfile", r"@sha256:\w+", ""),
-    "SEC105": replace(".gitignore", r"^\.env$", ".environment"),
+    "SEC105": replace(".gitignore", r"^\.env\*$", ".environment"),
     "SEC106": replace(".env.example", r"^# OPENAI_API_KEY=", "OPENAI_API_KEY=sk-live"),
     "OBS102": replace("chassis/handbook/runbooks.md", r"^## Service down", "## Gone"),
     "DOC101": replace("pyproject.toml", r'^description = ".*"', 'description = ""'),
@@ -267,6 +267,19 @@ def test_the_settings_of_the_team_hide_nothing(project: Path) -> None:
     replace(".gitignore", r"\Z", "\nsrc/acme_help/build/\n", sign=False)(project)
 
     assert failing(run_checks(project, TODAY)) == {"OBS101": "fail", "EVL106": "fail"}
+
+
+@pytest.mark.parametrize("path", [".env", ".env.production", "deploy/.env.local"])
+def test_a_tracked_file_of_environment_variables(project: Path, path: str) -> None:
+    """That `.gitignore` excludes it does not help once it is tracked. An example is no secret."""
+    for name in (path, "deploy/.env.example"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("REGION=eu\n", encoding="utf-8")
+        git(project, "add", "--force", name)
+    review = run_checks(project, TODAY)
+
+    assert failing(review) == {"SEC105": "fail"}
+    assert next(result.evidence for result in review.results if result.check.id == "SEC105") == f"git tracks {path}"
 
 
 def test_ruff_bans_the_same_sdks(ready: Path) -> None:

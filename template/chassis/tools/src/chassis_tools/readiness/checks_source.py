@@ -9,8 +9,11 @@ from chassis_tools.readiness.check import Check, Family, require, summarize
 from chassis_tools.readiness.placeholders import DESCRIPTIONS, is_example_address
 from chassis_tools.readiness.repository import CheckUnknown, Repository
 from chassis_tools.readiness.source_scan import scan_repository
-from chassis_tools.updates.git import git_list
+from chassis_tools.updates.git import git_list, git_succeeds
 from chassis_tools.updates.integrity import compare_with_release
+
+ENV_FILE = re.compile(r"(^|/)\.env(\.(?!example$|sample$|template$)[^/]+)?$")
+"""A file with the values of environment variables, other than an example of one."""
 
 
 class CodeCheck(Check):
@@ -196,17 +199,18 @@ class BaseImagesPinned(RepositoryCheck, id="SEC104", level="standard"):
 class EnvFileIgnored(RepositoryCheck, id="SEC105", level="experiment"):
     """The file .env is ignored by Git.
 
-    `.gitignore` excludes `.env`, and git does not track it all the same. That file holds the API keys of the models.
+    `.gitignore` excludes `.env`, and git tracks neither it nor another such file, for example `.env.production`.
+    They hold the API keys of the models.
     """
 
-    remedy = "Add .env to .gitignore; if it was ever committed, revoke its keys"
+    remedy = "Add the lines .env* and !.env.example to .gitignore; if a key was ever committed, revoke it"
     file = ".gitignore"
 
     def check(self, repository: Repository) -> str:
-        require(not git_list(repository.root, "ls-files", ".env"), "git tracks .env", "")
-        lines = [line for line in repository.text(".gitignore").splitlines() if line.strip("/! ") == ".env"]
-        ignored = bool(lines) and not lines[-1].startswith("!")
-        return require(ignored, ".gitignore has no line .env", "ignored, and not tracked")
+        tracked = [path for path in git_list(repository.root, "ls-files") if ENV_FILE.search(path)]
+        require(not tracked, f"git tracks {', '.join(tracked)}", "")
+        ignored = git_succeeds(repository.root, "check-ignore", "--quiet", "--no-index", ".env")
+        return require(ignored, ".gitignore does not exclude .env", "ignored, and not tracked")
 
 
 class EnvExampleHasNoKey(RepositoryCheck, id="SEC106", level="experiment"):
