@@ -458,6 +458,24 @@ def test_a_placeholder_that_a_caller_typed_is_no_value(
     assert guarded(tmp_path, ScriptedModel(said), work) == answer
 
 
+@pytest.mark.parametrize(
+    "written",
+    [r"\[EMAIL\_1\]", r"[EMAIL\_1]", "[email_1]", "[Email_1]", "\u3010EMAIL_1\u3011", "\uff3bEMAIL_1\uff3d"],
+)
+def test_placeholders_are_restored_however_a_model_copies_them(tmp_path: Path, written: str) -> None:
+    """In Markdown they are escaped. What only looks similar, or is a caller's own text, stays as it is."""
+
+    async def ask(model: Model, prompt: str) -> str:
+        return (await Agent(model).run(prompt)).output
+
+    def answer(said: str, prompt: str) -> str:
+        return guarded(tmp_path, ScriptedModel(said), lambda model: ask(model, prompt))
+
+    assert answer(f"It is **{written}**.", f"Staff: {ADDRESS}") == f"It is **{ADDRESS}**."
+    assert answer(f"{written}, [EMAIL_2]", f"Staff: {ADDRESS}, {written}") == f"{written}, {ADDRESS}"
+    assert answer("[EMAIL1] [E_MAIL_1] (EMAIL_1)", f"Staff: {ADDRESS}") == "[EMAIL1] [E_MAIL_1] (EMAIL_1)"
+
+
 def test_a_typed_placeholder_of_a_later_turn_is_no_value(tmp_path: Path) -> None:
     """Also if a tool returns it after the value has got its placeholder; a model's own thoughts keep theirs."""
     model = ScriptedModel(

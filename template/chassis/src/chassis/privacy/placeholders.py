@@ -9,7 +9,9 @@ from typing import cast
 from chassis.contract import SensitiveKind, SensitiveMatch
 from chassis.privacy.normalized_text import NormalizedText, normalize
 
-PLACEHOLDER = re.compile(r"\[[A-Z][A-Z_]{1,12}_\d{1,6}\]")
+PLACEHOLDER = re.compile(r"\\{0,4}[\[\uff3b\u3010]((?:[A-Za-z]|\\{0,4}_){2,20}?\\{0,4}_\d{1,6})\\{0,4}[\]\uff3d\u3011]")
+"""A placeholder such as `[EMAIL_1]`, also as models copy it: escaped for Markdown or JSON, in lower case, or in the
+brackets of Chinese and Japanese texts."""
 NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 ALWAYS_FOUND: frozenset[SensitiveKind] = frozenset({"email", "ip"})
 """Kinds whose values are found by their form alone, so that they need not be remembered."""
@@ -33,8 +35,8 @@ class Placeholders:
 
     def reserve(self, text: str) -> None:
         """Let no value get a placeholder that a text of the request already contains."""
-        for literal in PLACEHOLDER.findall(text):
-            self._values.setdefault(literal, literal)
+        for match in PLACEHOLDER.finditer(text):
+            self._values.setdefault(_canonical(match), _canonical(match))
 
     def find_claimed(self, text: str) -> Iterator[SensitiveMatch]:
         """Yield where a text itself contains what is already the placeholder of a value.
@@ -43,8 +45,9 @@ class Placeholders:
         placeholder stays as it is, and becomes none.
         """
         for match in PLACEHOLDER.finditer(text):
-            if self._values.setdefault(match[0], match[0]) != match[0]:
-                kind = cast("SensitiveKind", match[0][1:].rpartition("_")[0].lower())
+            placeholder = _canonical(match)
+            if self._values.setdefault(placeholder, placeholder) != placeholder:
+                kind = cast("SensitiveKind", placeholder[1:].rpartition("_")[0].lower())
                 yield SensitiveMatch(kind, *match.span())
 
     def placeholder_for(self, value: str, kind: SensitiveKind) -> str:
@@ -80,10 +83,13 @@ class Placeholders:
             text: What a model wrote.
             in_json: Whether the text is JSON, in which values have to be escaped.
         """
-        return PLACEHOLDER.sub(lambda match: self._value(match[0], in_json=in_json), text)
+        return PLACEHOLDER.sub(lambda match: self._value(match, in_json=in_json), text)
 
-    def _value(self, placeholder: str, *, in_json: bool) -> str:
+    def _value(self, match: re.Match[str], *, in_json: bool) -> str:
+        placeholder = _canonical(match)
         value = self._values.get(placeholder, placeholder)
+        if value == placeholder:
+            return match[0]
         return json.dumps(value, ensure_ascii=False)[1:-1] if in_json else value
 
     def _next(self, kind: SensitiveKind) -> str:
@@ -97,6 +103,10 @@ class Placeholders:
             self._known.setdefault(readable, kind)
             if len(compact) >= MIN_COMPACT:
                 self._compact.setdefault(compact, kind)
+
+
+def _canonical(match: re.Match[str]) -> str:
+    return f"[{match[1].replace('\\', '').upper()}]"
 
 
 def _find_all(values: dict[str, SensitiveKind], searched: NormalizedText) -> Iterator[SensitiveMatch]:
