@@ -19,7 +19,7 @@ def check_question(question: BaseModel, data: Data, recognizers: tuple[Recognize
         InputNotAllowed: It does; the message names the kind and the rule, but never the value.
     """
     finder = Finder(data.refuse, recognizers)
-    for text in _texts(question):
+    for text in texts_in(question):
         for match in finder.find(text):
             raise InputNotAllowed(
                 f"The question seems to contain a {match.kind.replace('_', ' ')}, which the rule data.refuse forbids; "
@@ -66,7 +66,7 @@ def check_recognizers(constraints: Constraints, recognizers: tuple[Recognizer, .
             raise ConfigError(f"{CONSTRAINTS_FILE}: {key}", "no recognizer finds a 'name'", remedy)
 
 
-def _texts(value: object, key: str = "") -> Iterator[str]:
+def texts_in(value: object, key: str = "") -> Iterator[str]:
     """Yield every text and number together with its key, which may be what gives it away.
 
     Also of fields that are left out of JSON: the task sees them, and may send them to a model.
@@ -75,13 +75,13 @@ def _texts(value: object, key: str = "") -> Iterator[str]:
         case None:
             return
         case BaseModel():
-            yield from _texts(dict(value), key)
+            yield from texts_in(dict(value), key)
         case Mapping():
             for name, item in cast("Mapping[object, object]", value).items():
                 yield str(name)
-                yield from _texts(item, str(name))
+                yield from texts_in(item, str(name))
         case list() | tuple() | set() | frozenset():
             for item in cast("Iterable[object]", value):
-                yield from _texts(item, key)
+                yield from texts_in(item, key)
         case _:
             yield f"{key}: {to_jsonable_python(value, fallback=str)}"

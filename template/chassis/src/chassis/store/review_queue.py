@@ -179,6 +179,13 @@ class ReviewQueue:
         rows = await self._database.fetch("SELECT * FROM referrals WHERE answered_at IS NULL ORDER BY due_at, id")
         return [referral_of(row) for row in rows]
 
+    async def answered_referrals(self, task: str) -> list[Referral]:
+        """Return the referrals of a task that people have answered, the oldest answer first."""
+        rows = await self._database.fetch(
+            "SELECT * FROM referrals WHERE answered_at IS NOT NULL AND task = $1 ORDER BY answered_at, id", task
+        )
+        return [referral_of(row) for row in rows]
+
     async def count_open(self) -> tuple[int, int]:
         """Return how many referrals wait for a person, and how many of these are overdue."""
         rows = await self._database.fetch(

@@ -2,7 +2,7 @@
 
 import typer
 
-from chassis_tools.cli import evals, governance, local_model, measure_searches, ready, template
+from chassis_tools.cli import cases, evals, governance, local_model, measure_searches, ready, template
 
 EVALUATE, TEMPLATE = "Evaluate and govern", "Follow the template"
 """The panels of `chassis --help`."""
@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=EVALUATE)(local_model.local_model)
     evals.app.command("search")(measure_searches.measure_searches)
     app.add_typer(evals.app, name="evals", rich_help_panel=EVALUATE)
+    app.add_typer(cases.app, name="cases", rich_help_panel=EVALUATE)
     app.command(rich_help_panel=EVALUATE)(ready.ready)
     app.add_typer(governance.signoffs, name="signoffs", rich_help_panel=EVALUATE)
     app.command(rich_help_panel=TEMPLATE)(governance.sync)

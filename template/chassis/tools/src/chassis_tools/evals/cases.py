@@ -43,6 +43,11 @@ class Case[Q: BaseModel](Section):
         """Return a hash that changes with the question or the expected answer."""
         return json_hash([self.input.model_dump(mode="json"), self.expected])
 
+    @property
+    def question_key(self) -> str:
+        """Return the question without its case and spacing: one question in two splits would leak between them."""
+        return "".join(self.input.model_dump_json().casefold().split())
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -112,9 +117,7 @@ def _read_dataset(root: Path, file: Path) -> Dataset:
 
 def _check_unique(case: Case[Any], place: str, places: dict[tuple[str, str], str]) -> None:
     """Note the id and the question of a case in `places`, and refuse those that are there already."""
-    # Case and spacing do not count: the same question in two splits would leak one into the other.
-    question = "".join(case.input.model_dump_json().casefold().split())
-    for field, value in (("id", case.id), ("input", question)):
+    for field, value in (("id", case.id), ("input", case.question_key)):
         if earlier := places.get((field, value)):
             raise _repeated(place, field, case, earlier)
         places[field, value] = place

@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 from pydantic import JsonValue
 
@@ -12,16 +12,16 @@ MIN_SIMILARITY = 0.75
 """The share of runs of three characters that two questions have in common, of those that either has (Jaccard)."""
 
 
-def near_duplicates(questions: Mapping[str, JsonValue]) -> list[tuple[str, str]]:
-    """Return the ids of questions that are nearly the same, in pairs.
+def near_duplicates[K: Hashable](questions: Mapping[K, JsonValue]) -> list[tuple[K, K]]:
+    """Return the keys of questions that are nearly the same, in pairs.
 
     Two sets that alike share one of the rarest members of each, so only questions that do are compared: prefix
     filtering, Chaudhuri et al., A primitive operator for similarity joins (2006).
     """
     shingles = {case: _shingles(" ".join(_strings(question))) for case, question in questions.items()}
     frequency = Counter(shingle for members in shingles.values() for shingle in members)
-    seen: defaultdict[str, list[str]] = defaultdict(list)
-    pairs: list[tuple[str, str]] = []
+    seen: defaultdict[str, list[K]] = defaultdict(list)
+    pairs: list[tuple[K, K]] = []
     for case, members in shingles.items():
         rarest = sorted(members, key=lambda shingle: (frequency[shingle], shingle))
         prefix = rarest[: len(members) - math.ceil(MIN_SIMILARITY * len(members)) + 1]

@@ -1,0 +1,100 @@
+"""`chassis cases`: turns what callers asked and people answered into cases."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chassis.cli.shared import run_with_database
+from chassis.config.constraints import load_constraints
+from chassis.config.project import Project, find_project
+from chassis.errors import NotFound
+
+if TYPE_CHECKING:
+    from chassis_tools.evals.new_cases import CaseAdditions, NewCase
+
+app = typer.Typer(help="Add cases from production to the data sets.", no_args_is_help=True)
+
+DatasetOption = Annotated[
+    str, typer.Option("--to", metavar="NAME", help="The data set: a file of evals/cases/, without .jsonl")
+]
+
+
+@app.command()
+def promote(
+    dataset: DatasetOption,
+    tickets: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Answered referrals; all of them if none is named")
+    ] = None,
+) -> None:
+    """Add questions that people have answered in the review queue. Exit code 1 if some cannot become cases."""
+    from chassis.store.review_queue import ReviewQueue
+    from chassis_tools.evals.new_cases import from_referral
+
+    project = find_project()
+    task, due_hours = project.load_task().name, load_constraints(project.root).review.due_hours
+    answered = run_with_database(project, lambda db: ReviewQueue(db, due_hours).answered_referrals(task))
+    by_id = {referral.id: referral for referral in answered}
+    for ticket in tickets or ():
+        if ticket not in by_id:
+            raise NotFound(
+                f"There is no answered referral {ticket!r}; `chassis review show {ticket}` shows an open one"
+            )
+    chosen = [by_id[ticket] for ticket in dict.fromkeys(tickets or by_id)]
+    _add(project, dataset, map(from_referral, chosen), "the review queue")
+
+
+@app.command("import")
+def import_cases(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .jsonl file in UTF-8")],
+    question: Annotated[str, typer.Option(metavar="COLUMN", help="The column with the question")],
+    answer: Annotated[str, typer.Option(metavar="COLUMN", help="The column with the right answer")],
+    dataset: DatasetOption,
+) -> None:
+    """Add the rows of an export, such as tickets or chat logs. Exit code 1 if some cannot become cases."""
+    from chassis_tools.evals.exports import Columns, read_export
+
+    project = find_project()
+    _add(project, dataset, read_export(file, Columns(question, answer), project.load_task()), file.name)
+
+
+def _add(project: Project, dataset: str, proposed: "Iterable[NewCase]", origin: str) -> None:
+    """Write what can be added, and print what was left out and the text of the pull request."""
+    from chassis_tools.evals.new_cases import check_dataset, has_must_pass_rule, plan_additions, write_additions
+    from chassis_tools.evals.suites import load_suites
+
+    suites = load_suites(project.root)
+    check_dataset(suites, dataset)
+    additions = plan_additions(project.root, project.load_task(), dataset, proposed)
+    for case, earlier in additions.repeated.items():
+        print(f"{case}: left out, because it asks nearly the same as {earlier}")
+    for case, reason in additions.refused.items():
+        print(f"{case}: refused, because {reason}")
+    if additions.cases:
+        write_additions(project.root, additions)
+        print(_pull_request(additions, origin))
+        if not has_must_pass_rule(suites, dataset) and any(case.must_pass for case in additions.cases):
+            print(
+                f"\nNo replay suite with {dataset!r} has a must-pass rule, so these cases do not fail the gate alone."
+            )
+    else:
+        print("There is nothing to add.")
+    if additions.refused:
+        raise typer.Exit(1)
+
+
+def _pull_request(additions: "CaseAdditions", origin: str) -> str:
+    # No question is quoted: its text could mention people or load images where the request is read.
+    count = f"{len(additions.cases)} case{'s' if len(additions.cases) > 1 else ''}"
+    lines = [
+        f"{count} added to {additions.file}. Check them, commit them on a branch and open a pull request:",
+        "",
+        f"Add {count} from {origin}",
+        "",
+        f"The questions come from {origin}, the expected answers from people. Sensitive values are placeholders.",
+        "",
+    ]
+    lines += [f"- `{case.id}`: {case.split}{', must pass' if case.must_pass else ''}" for case in additions.cases]
+    lines += ["", "Cases that must pass fail the gate until the service answers them correctly: `make evals`."]
+    return "\n".join(lines)
