@@ -145,7 +145,7 @@ def test_what_no_placeholder_can_replace_is_refused(evaluated: Path, capsys: pyt
 
     assert chassis("cases", "promote", "--to", "start") == 1
 
-    assert f"{refused}: refused, because it contains a email" in capsys.readouterr().out
+    assert f"{refused}: refused, because it contains a value of the kind 'email'" in capsys.readouterr().out
     assert refused not in cases_in(evaluated)
     assert added in cases_in(evaluated)
 

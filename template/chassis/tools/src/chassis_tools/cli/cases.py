@@ -25,7 +25,7 @@ DatasetOption = Annotated[
 def promote(
     dataset: DatasetOption,
     tickets: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Answered referrals; all of them if none is named")
+        list[str] | None, typer.Argument(metavar="ID", help="Answered referrals; all of them if none is named")
     ] = None,
 ) -> None:
     """Add questions that people have answered in the review queue. Exit code 1 if some cannot become cases."""

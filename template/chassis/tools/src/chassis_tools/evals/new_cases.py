@@ -131,7 +131,7 @@ def plan_additions(root: Path, task: Task[Any, Any], dataset: str, proposed: Ite
 
 
 def write_additions(root: Path, additions: CaseAdditions) -> None:
-    """Append the new cases to their data set, as a whole or not at all."""
+    """Append the new cases to their data set, and replace the file as a whole."""
     path = root / additions.file
     lines = [line for line in split_lines(path.read_bytes()) if line.strip()] if path.exists() else []
     lines += [case.model_dump_json(by_alias=True, exclude_defaults=True).encode() for case in additions.cases]
@@ -161,7 +161,7 @@ def _case(new: NewCase, task: Task[Any, Any], finder: Finder) -> Case[Any]:
     )
     for text in texts_in([clean.input, clean.expected, clean.tags]):
         for match in finder.find(text):
-            problem = f"it contains a {match.kind.replace('_', ' ')} that no placeholder can replace"
+            problem = f"it contains a value of the kind {match.kind!r} that no placeholder can replace"
             raise ConfigError(new.id, problem, "Write the case by hand")
     typed: Any = Case  # the type of a question is only known at run time
     values = {name: getattr(clean, name) for name in ("id", "input", "expected", "tags", "must_pass", "source")}
