@@ -44,10 +44,10 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 119, "chassis_tools": 73},
-    "lines": {"chassis": 13_300, "chassis_tools": 12_150},
+    "files": {"chassis": 119, "chassis_tools": 76},
+    "lines": {"chassis": 13_300, "chassis_tools": 12_550},
     "longest file": {"chassis": 400, "chassis_tools": 400},
-    "median file": {"chassis": 110, "chassis_tools": 160},
+    "median file": {"chassis": 110, "chassis_tools": 165},
     "median function": {"chassis": 8, "chassis_tools": 8},
     "percent of long functions": {"chassis": 10, "chassis_tools": 10},
 }

@@ -21,7 +21,7 @@ MAX_CHARACTERS = 100_000
 SEPARATORS = ",;\t"
 """Those that spreadsheets write."""
 
-type Row = tuple[str, Mapping[str, str]]
+type ExportRow = tuple[str, Mapping[str, str]]
 """The values of a row by the names of their columns, after its place, such as `tickets.csv line 3`."""
 
 
@@ -71,7 +71,7 @@ def _case(path: Path, place: str, row: Mapping[str, str], columns: Columns, task
     )
 
 
-def _csv_rows(path: Path, columns: Columns) -> Iterator[Row]:
+def _csv_rows(path: Path, columns: Columns) -> Iterator[ExportRow]:
     text = _text(path)
     csv.field_size_limit(2 * MAX_CHARACTERS)
     # Only these line ends: a value may hold other line separators, such as U+2028.
@@ -104,7 +104,7 @@ def _separator(text: str, columns: Columns) -> str:
     return SEPARATORS[0]
 
 
-def _jsonl_rows(path: Path, columns: Columns) -> Iterator[Row]:
+def _jsonl_rows(path: Path, columns: Columns) -> Iterator[ExportRow]:
     for number, line in enumerate(_text(path).split("\n"), start=1):
         place = f"{path.name} line {number}"
         if line.strip():
