@@ -1,4 +1,4 @@
-"""Writes the pins of `pins.toml` into every workflow; with `--check`, only compares.
+"""Writes the pins of `pins.toml` into every workflow and into `chassis/uv`; with `--check`, only compares.
 
 A pin has one of four forms: `uses: ACTION@COMMIT # TAG`, `runs-on: RUNNER`, `IMAGE@DIGEST`, or `VALUE # pin: TOOL`.
 """
@@ -13,7 +13,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PINS = "pins.toml"
-WORKFLOWS = (".github/workflows/*.yml", "template/.github/workflows/*.yml", "template/chassis/ci/*")
+WORKFLOWS = (
+    ".github/workflows/*.yml",
+    "template/.github/workflows/*.yml",
+    "template/chassis/ci/*",
+    "template/chassis/uv",
+)
 ACTION = re.compile(r"(?<=uses: )(?P<name>[\w.-]+/[\w.-]+)(?P<path>(?:/[\w.-]+)*)@\S+(?: # \S+)?")
 RUNNER = re.compile(r"((?<=runs-on: )|(?<=vars\.RUNNER \|\| '))(?P<name>[a-z]+)-[\w.]+")
 IMAGE = re.compile(r"(?P<name>[\w./-]+:[\w.-]+)@sha256:\w+")

@@ -163,6 +163,14 @@ def test_an_incoming_trace_is_continued(tmp_path: Path) -> None:
     assert "http_server_request_duration_seconds_count" in page
 
 
+def test_a_caller_cannot_switch_tracing_off(tmp_path: Path) -> None:
+    """The flag 00 of a `traceparent` says that the caller does not record the trace; the service does all the same."""
+    telemetry = started(tmp_path)
+    ask_web(telemetry, "/v1/trace", traceparent=f"00-{TRACE_ID}-{PARENT_ID}-00")
+    telemetry.shutdown()
+    assert [span.parent_id for span in stored(tmp_path, TRACE_ID)] == [PARENT_ID]
+
+
 @pytest.mark.parametrize("propagators", ["tracecontext,baggage", "baggage"])
 def test_only_the_traceparent_of_a_caller_is_passed_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, propagators: str

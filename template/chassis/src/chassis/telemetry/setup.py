@@ -19,11 +19,13 @@ from uuid import uuid4
 import structlog
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.environment_variables import OTEL_TRACES_SAMPLER
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, ExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from chassis.errors import ConfigError
@@ -128,7 +130,7 @@ def start_telemetry(identity: Identity, var: Path) -> Telemetry:
 
         readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
         exemplars = None  # as the environment says; by default those of sampled traces
-    tracers, meters = TracerProvider(resource=resource), MeterProvider(readers, resource, exemplar_filter=exemplars)
+    tracers, meters = TracerProvider(_sampler(), resource), MeterProvider(readers, resource, exemplar_filter=exemplars)
     if processor := _span_processor(var):
         tracers.add_span_processor(processor)
     _count_lost_lines(meters)
@@ -167,6 +169,13 @@ def _resource(identity: Identity) -> Resource:
     }
     # `Resource.create` reads the environment too, but lets the attributes override it. The second merge reverses that.
     return Resource.create(attributes).merge(OTELResourceDetector().detect())
+
+
+def _sampler() -> Sampler | None:
+    """Record every trace unless the environment says otherwise. The SDK would let callers decide by `traceparent`."""
+    if os.environ.get(OTEL_TRACES_SAMPLER):
+        return None
+    return ParentBased(ALWAYS_ON, remote_parent_not_sampled=ALWAYS_ON)
 
 
 def _span_processor(var: Path) -> BatchSpanProcessor | None:
