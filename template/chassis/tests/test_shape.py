@@ -44,8 +44,8 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 119, "chassis_tools": 76},
-    "lines": {"chassis": 13_300, "chassis_tools": 12_550},
+    "files": {"chassis": 122, "chassis_tools": 76},
+    "lines": {"chassis": 13_900, "chassis_tools": 12_550},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 110, "chassis_tools": 165},
     "median function": {"chassis": 8, "chassis_tools": 8},
