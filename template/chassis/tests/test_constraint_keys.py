@@ -21,6 +21,7 @@ from observations import (
     due_in_hours,
     kept,
     late_calls,
+    referred_after_negative_feedback,
     sent,
     sent_as_cap,
     statuses,
@@ -112,6 +113,9 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "fallback.budget_exhausted": (answered_by("Four."), ("baseline", "baseline"), ("error", "budget-exhausted")),
     "fallback.database_down": (answered_without_database, ("baseline", "baseline"), ("error", "database-unavailable")),
     "review.due_hours": (due_in_hours, (8, 8), (1, 1)),
+    "review.negative_feedback": (referred_after_negative_feedback, (True, 1), (False, 0)),
+    "retention.calls_days": (kept("calls", days=7), (8, True), (7, False)),
+    "retention.feedback_days": (kept("feedback", days=7), (8, True), (7, False)),
     "retention.referrals_days": (kept("referrals", days=31), (31, True), (30, False)),
     "retention.audit_days": (kept("review_events", days=31), (32, True), (30, False)),
 }

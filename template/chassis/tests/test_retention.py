@@ -6,11 +6,16 @@ from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
+from sample_task import Answer, Question
+
+from chassis.call import Call, Deadline, new_call_id
 from chassis.clock import now
 from chassis.config.constraints import RetentionRules
-from chassis.contract import FallbackReason
+from chassis.contract import Answered, FallbackReason
 from chassis.store.api_keys import ApiKeys
+from chassis.store.call_history import CallHistory
 from chassis.store.database import Database
+from chassis.store.feedback import Feedback, FeedbackBox
 from chassis.store.opening import open_database
 from chassis.store.outbox import Outbox
 from chassis.store.reply_cache import ReplyCache
@@ -29,7 +34,7 @@ def run_story(url: str, story: Callable[[Database, Retention], Awaitable[None]])
 
     async def run() -> None:
         database = await open_database(url, Path())
-        rules = RetentionRules(referrals_days=10, audit_days=20)
+        rules = RetentionRules(referrals_days=10, audit_days=20, calls_days=10, feedback_days=10)
         try:
             await story(database, Retention(database, rules, NO_INSTRUMENTS))
         finally:
@@ -78,6 +83,12 @@ def test_nothing_of_a_caller_is_left(store_url: str, tmp_path: Path) -> None:
     async def story(database: Database, retention: Retention) -> None:
         await Reviews(database).answer(await refer(database), f'{{"text": "{TEXT}"}}', "ann")
         await refer(database)
+        history = CallHistory(database, keep_answers=True)
+        call = Call(new_call_id(), "alice", Deadline.after(5), max_model_requests=1)
+        answered = Answered(Answer(text=TEXT), "gpt", 0.8, degraded=False, fallback_reason=None)
+        history.add("echo", call, Question(text=TEXT), answered)
+        feedback = FeedbackBox(database, history, ReviewQueue(database, 24), NO_INSTRUMENTS, refer_negative=True)
+        await feedback.record(call.id, "alice", Feedback(verdict="negative", comment=TEXT))
         await Outbox(database).add_missing(["webhook"])
         await ReplyCache(database, ttl_seconds=60).store("k", "gpt", TEXT)
         keys = ApiKeys(database)
@@ -88,7 +99,8 @@ def test_nothing_of_a_caller_is_left(store_url: str, tmp_path: Path) -> None:
 
         deleted = await sweep_after(retention, days=12)
 
-        assert deleted == NOTHING | {"referrals": 2, "notifications": 1, "replies": 1, "review_sessions": 1}
+        once = ("replies", "review_sessions", "calls", "feedback")
+        assert deleted == NOTHING | dict.fromkeys(once, 1) | {"referrals": 3, "notifications": 2}
         assert TEXT not in await everything(database)
         assert await keys.list_keys() != []
 

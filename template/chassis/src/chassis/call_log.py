@@ -9,11 +9,13 @@ from typing import Any
 
 import structlog
 from opentelemetry.trace import Span, StatusCode
+from pydantic import BaseModel
 from structlog.contextvars import bound_contextvars
 
 from chassis.call import Call
 from chassis.contract import Answered, FallbackReason, Referred
 from chassis.errors import CallError
+from chassis.store.call_history import CallHistory
 from chassis.store.daily_counts import COST_UNIT, DailyCounts, Measure, bin_of, bin_of_confidence
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments
@@ -93,15 +95,22 @@ class CallLog:
         p95_seconds: A call that takes longer is counted as slow.
         instruments: What spans and metrics are recorded with.
         daily_counts: Count the calls of each day.
+        history: Keeps answers, so that their callers can send feedback. An evaluation has none.
     """
 
     p95_seconds: float
     instruments: Instruments
     daily_counts: DailyCounts = field(default_factory=DailyCounts)
+    history: CallHistory | None = None
 
     @contextmanager
-    def scope(self, task: str, call: Call) -> Generator[CallScope]:
+    def scope(self, task: str, call: Call, question: BaseModel | None = None) -> Generator[CallScope]:
         """Record a call when the context ends. Every log line within the context carries the id of the call.
+
+        Args:
+            task: The name of the task.
+            call: The call.
+            question: What the history keeps together with the answer.
 
         Raises:
             RuntimeError: The context ends without an outcome.
@@ -119,6 +128,8 @@ class CallLog:
                 self._record(task, call, scope, span, result, time.perf_counter() - started)
                 raise
             self._record(task, call, scope, span, result, time.perf_counter() - started)
+            if self.history and question is not None and isinstance(scope.outcome, Answered):
+                self.history.add(task, call, question, scope.outcome)
 
     def _record(self, task: str, call: Call, scope: CallScope, span: Span, result: CallResult, seconds: float) -> None:
         facts = {fact: getattr(result, fact) for fact in RESULT_FACTS} | _usage(call)

@@ -4,7 +4,7 @@ ChassisError
 ├── ConfigError                    a file, a variable or an argument is invalid
 └── CallError                      a caller gets these as problem+json
     ├── Unauthenticated            401  the API key is missing or invalid
-    ├── NotFound                   404  there is no such referral, or it belongs to another caller
+    ├── NotFound                   404  there is no such referral or answer, or it is another caller's
     ├── ReviewConflict             409  a referral is answered already, or another reviewer has leased it
     ├── TooLarge                   413  the body is larger than `limits.max_body_bytes`
     ├── InputNotAllowed            422  the data policy forbids this input
@@ -67,7 +67,7 @@ class Unauthenticated(CallError):
 
 
 class NotFound(CallError):
-    """There is no such referral, or it belongs to another caller."""
+    """There is no such referral or answer, or it belongs to another caller."""
 
     status, slug, title = 404, "not-found", "Not found"
 

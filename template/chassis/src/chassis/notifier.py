@@ -133,7 +133,8 @@ class Notifier:
             "service": self.service,
             "referral_id": referral.id,
             "task": referral.task,
-            "fallback_reason": str(referral.fallback_reason),
+            "source": referral.source,
+            "fallback_reason": str(referral.fallback_reason or ""),
             "created_at": referral.created_at.isoformat(),
             "due_at": referral.due_at.isoformat(),
         }

@@ -73,7 +73,7 @@ class Service[Q: BaseModel, A: BaseModel]:
             CallError: The policy, a limit or a rule of `fallback` rejects the call.
             Exception: Whatever the team's own code raised; it is never retried and never hidden.
         """
-        with self.call_log.scope(self.task.name, call) as scope, only_exceptions():
+        with self.call_log.scope(self.task.name, call, question) as scope, only_exceptions():
             check_question(question, self.constraints.data, self.task.recognizers)
             scope.question_length = _length(question)
             outcome = await self._ask_models(question, call)

@@ -26,8 +26,10 @@ from chassis.notifier import Notifier
 from chassis.privacy.policy import check_recognizers
 from chassis.service import Service
 from chassis.store.api_keys import ApiKeys
+from chassis.store.call_history import CallHistory
 from chassis.store.daily_counts import DailyCounts
 from chassis.store.database import Database
+from chassis.store.feedback import FeedbackBox
 from chassis.store.kill_switch import KillSwitch
 from chassis.store.opening import open_database
 from chassis.store.outbox import Outbox
@@ -55,6 +57,8 @@ class Wiring:
     kill_switch: KillSwitch
     review_queue: ReviewQueue
     reviews: Reviews
+    call_history: CallHistory
+    feedback: FeedbackBox
     notifier: Notifier
     retention: Retention
     service: Service[Any, Any]
@@ -124,7 +128,16 @@ async def wire(
         review_queue = ReviewQueue(database, constraints.review.due_hours)
         daily_counts = DailyCounts()
         await open_parts.enter_async_context(daily_counts.saved_to(database))
-        call_log = CallLog(constraints.latency.p95_seconds, instruments, daily_counts)
+        call_history = CallHistory(database, keep_answers=constraints.retention.calls_days > 0)
+        open_parts.push_async_callback(call_history.close)
+        feedback = FeedbackBox(
+            database,
+            call_history,
+            review_queue,
+            instruments,
+            refer_negative=constraints.review.negative_feedback,
+        )
+        call_log = CallLog(constraints.latency.p95_seconds, instruments, daily_counts, call_history)
         notifier = Notifier(project.name, owner, settings, Outbox(database), review_queue, instruments)
         async with refreshed_gauges(
             GaugeSources(database, ledger, review_queue, kill_switch), constraints, instruments
@@ -140,6 +153,8 @@ async def wire(
                 kill_switch=kill_switch,
                 review_queue=review_queue,
                 reviews=Reviews(database),
+                call_history=call_history,
+                feedback=feedback,
                 notifier=notifier,
                 retention=Retention(database, constraints.retention, instruments),
                 service=Service(task, constraints, guard, review_queue, call_log),

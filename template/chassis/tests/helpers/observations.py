@@ -5,6 +5,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,8 @@ from short_timeouts import short_timeouts
 
 from chassis import Answered, Draft, Referred, Task
 from chassis.clock import now
-from chassis.errors import CallError
+from chassis.errors import CallError, NotFound
+from chassis.store.feedback import Feedback, FeedbackVerdict
 from chassis.testing import Reply, ScriptedModel
 from chassis.usd import to_usd
 from chassis.wiring import Wiring
@@ -194,10 +196,29 @@ def due_in_hours(root: Path, raw: Raw) -> object:
     return run_scenario(root, [], story, **raw)
 
 
+async def judge(wiring: Wiring, verdict: FeedbackVerdict) -> None:
+    """Ask a question that is answered, and send feedback on the answer."""
+    call = wiring.service.new_call("alice")
+    await wiring.service.answer(Question(text="hello"), call)
+    with suppress(NotFound):
+        await wiring.feedback.record(call.id, "alice", Feedback(verdict=verdict))
+
+
+def referred_after_negative_feedback(root: Path, raw: Raw) -> object:
+    """See how many referrals are open after negative feedback."""
+
+    async def story(wiring: Wiring) -> int:
+        await judge(wiring, "negative")
+        return len(await wiring.review_queue.open_referrals())
+
+    return run_scenario(root, [], story, **raw)
+
+
 def kept(table: str, days: int) -> See:
-    """See whether a table still has the row of a referral that was due and answered so many days ago."""
+    """See whether a table still has its row about a call that was judged, or reviewed, so many days ago."""
 
     async def story(wiring: Wiring) -> bool:
+        await judge(wiring, "positive")
         outcome = await wiring.service.answer(Question(text="why?"), wiring.service.new_call("alice"))
         if isinstance(outcome, Referred):
             await wiring.reviews.answer(outcome.referral_id, "{}", "ann")

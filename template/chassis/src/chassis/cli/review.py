@@ -36,6 +36,7 @@ FACTS = (
     "task",
     "caller",
     "call_id",
+    "source",
     "fallback_reason",
     "confidence",
     "created_at",
@@ -60,7 +61,9 @@ def list_referrals() -> None:
         style = "red" if referral.due_at < now() else None
         due = f"{referral.due_at:%Y-%m-%d %H:%M}"
         question = " ".join(" ".join(map(str, referral.question.values())).split())
-        table.add_row(referral.id, referral.caller, referral.fallback_reason, due, question, style=style)
+        table.add_row(
+            referral.id, referral.caller, referral.fallback_reason or referral.source, due, question, style=style
+        )
     if referrals:
         plain_console().print(table)
     else:

@@ -239,6 +239,8 @@ class ReviewRules(Section):
 
     due_hours: float = Field(gt=0, le=366 * 24)
     """The number of hours within which a person has to answer a referral."""
+    negative_feedback: bool = True
+    """Whether a caller's negative feedback opens a referral, so that a person looks at the answer and corrects it."""
 
 
 class RetentionRules(Section):
@@ -248,6 +250,11 @@ class RetentionRules(Section):
     """The number of days for which a referral is kept after it was due, or after it was answered if that is later."""
     audit_days: int = Field(default=365, gt=0, le=3660)
     """The number of days for which the audit trail of the review queue is kept. It contains no question or answer."""
+    calls_days: int = Field(default=7, ge=0, le=366)
+    """The number of days for which a question and its answer are kept, so that their caller can send feedback. With 0
+    they are not kept, and feedback is refused."""
+    feedback_days: int = Field(default=365, gt=0, le=3660)
+    """The number of days for which feedback is kept."""
 
 
 class Constraints(Section):

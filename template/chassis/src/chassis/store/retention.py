@@ -16,6 +16,8 @@ EXPIRED: Mapping[str, str] = {
     "referrals": "due_at <= $1 AND (answered_at IS NULL OR answered_at <= $1)",
     "notifications": "NOT EXISTS (SELECT 1 FROM referrals WHERE referrals.id = referral_id)",
     "review_events": "at <= $1",
+    "calls": "answered_at <= $1",
+    "feedback": "received_at <= $1",
     "replies": "expires_at <= $1",
     "review_sessions": "expires_at <= $1",
     "daily_counts": "day <= $1",
@@ -48,6 +50,8 @@ class Retention:
             "referrals": self._rules.referrals_days,
             "review_events": self._rules.audit_days,
             "daily_counts": DAILY_COUNTS_DAYS,
+            "calls": self._rules.calls_days,
+            "feedback": self._rules.feedback_days,
         }
         deleted: dict[str, int] = {}
         for table, condition in EXPIRED.items():

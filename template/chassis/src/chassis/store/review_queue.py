@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from chassis.clock import now, to_timestamp
 from chassis.contract import Draft, FallbackReason, Referred
 from chassis.errors import Overloaded
-from chassis.store.database import Database, Row
+from chassis.store.database import Connection, Database, Row
 
 log = structlog.get_logger()
 
@@ -33,6 +33,36 @@ DELETE_OLD_ANSWERS = """DELETE FROM referrals WHERE answered_at <
 
 type ReviewVerdict = Literal["pass", "fail"]
 """Whether a draft was right. A referral without a draft has failed."""
+type ReferralSource = Literal["fallback", "feedback", "sample", "second"]
+"""Why a question is in the queue: the service could not answer it, its caller was not content with the answer, the
+answer is in the random sample, or another reviewer has reviewed it and this is the second, blind review."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewReferral:
+    """What is known of a referral when it is added to the queue.
+
+    Args:
+        source: Why it is added.
+        task: The name of the task.
+        caller: The caller who asked.
+        call_id: The id of the call.
+        question: The question as JSON of the task's input type.
+        draft: The draft or the answer to review, as JSON of the task's output type.
+        confidence: The confidence of the draft, from 0 to 1.
+        due_at: When the review is due, UTC.
+        fallback_reason: Why a person has to answer, if the service could not.
+    """
+
+    source: ReferralSource
+    task: str
+    caller: str
+    call_id: str
+    question: str
+    draft: str | None
+    confidence: float | None
+    due_at: datetime
+    fallback_reason: FallbackReason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +74,9 @@ class Referral:
         task: The name of the task.
         caller: The caller who asked.
         call_id: The id of the call, also in its log line and trace.
-        fallback_reason: Why a person has to answer; a text if another release knew a reason that this one does not.
+        source: Why the question is in the queue.
+        fallback_reason: Why a person has to answer, or None if the service had an answer; a text if another release
+            knew a reason that this one does not.
         question: The question as JSON of the task's input type.
         draft: The rejected draft as JSON of the task's output type, if there was one.
         confidence: The confidence of the draft, from 0 to 1.
@@ -65,7 +97,8 @@ class Referral:
     task: str
     caller: str
     call_id: str
-    fallback_reason: FallbackReason | str
+    source: ReferralSource
+    fallback_reason: FallbackReason | str | None
     question: Mapping[str, Any]
     draft: Mapping[str, Any] | None
     confidence: float | None
@@ -122,35 +155,35 @@ class ReviewQueue:
         Raises:
             Overloaded: Too many referrals wait for a person.
         """
-        await self._make_room(caller)
-        created_at = now()
-        referred = Referred("r_" + secrets.token_hex(8), fallback_reason, created_at + self._due)
-        await self._database.execute(
-            "INSERT INTO referrals"
-            " (id, task, caller, call_id, fallback_reason, question, draft, confidence, created_at, due_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-            referred.referral_id,
-            task,
-            caller,
-            call_id,
-            fallback_reason.value,
-            question,
-            draft.value.model_dump_json(by_alias=True) if draft else None,
-            draft.confidence if draft else None,
-            to_timestamp(created_at),
-            to_timestamp(referred.due_at),
+        if not await self.has_room(caller):
+            raise Overloaded("Too many questions already wait for a person; try again later", retry_after=3600)
+        new = NewReferral(
+            source="fallback",
+            task=task,
+            caller=caller,
+            call_id=call_id,
+            question=question,
+            draft=draft.value.model_dump_json(by_alias=True) if draft else None,
+            confidence=draft.confidence if draft else None,
+            due_at=self.due_at(),
+            fallback_reason=fallback_reason,
         )
-        log.info("referral.opened", referral_id=referred.referral_id, fallback_reason=fallback_reason.value)
-        return referred
+        return Referred(await insert_referral(self._database, new), fallback_reason, new.due_at)
 
-    async def _make_room(self, caller: str) -> None:
+    def due_at(self) -> datetime:
+        """Return when a referral that is added now is due, UTC."""
+        return now() + self._due
+
+    async def has_room(self, caller: str) -> bool:
+        """Return whether another referral of this caller may be added, and now and then delete old answers."""
         [counts] = await self._database.fetch(COUNTS, caller)
         if counts["waiting"] >= self._max_open or (counts["of_caller"] or 0) >= self._max_open_per_caller:
             log.warning("review_queue.full", waiting=counts["waiting"])
-            raise Overloaded("Too many questions already wait for a person; try again later", retry_after=3600)
+            return False
         self._referrals += 1
         if self._referrals % REFERRALS_PER_CHECK == 0:
             await self._database.execute(DELETE_OLD_ANSWERS, self._max_answered - 1)
+        return True
 
     async def find(self, referral_id: str) -> Referral | None:
         """Return the referral with this id, or None if there is none."""
@@ -194,6 +227,30 @@ class ReviewQueue:
             to_timestamp(now()),
         )
         return rows[0]["waiting"], rows[0]["overdue"] or 0
+
+
+async def insert_referral(connection: Connection, new: NewReferral) -> str:
+    """Add a referral to the queue, and return its id."""
+    referral_id = "r_" + secrets.token_hex(8)
+    reason = new.fallback_reason and new.fallback_reason.value
+    await connection.execute(
+        "INSERT INTO referrals"
+        " (id, source, task, caller, call_id, fallback_reason, question, draft, confidence, created_at, due_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        referral_id,
+        new.source,
+        new.task,
+        new.caller,
+        new.call_id,
+        reason,
+        new.question,
+        new.draft,
+        new.confidence,
+        to_timestamp(now()),
+        to_timestamp(new.due_at),
+    )
+    log.info("referral.opened", referral_id=referral_id, source=new.source, fallback_reason=reason)
+    return referral_id
 
 
 def referral_of(row: Row) -> Referral:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.metrics import Counter, Histogram, MeterProvider, NoOpMeterProvider, UpDownCounter
 from opentelemetry.metrics import _Gauge as Gauge  # pyright: ignore[reportPrivateUsage] - it has no other name yet
 from opentelemetry.trace import NoOpTracerProvider, Span, SpanKind, Tracer, TracerProvider
@@ -53,6 +54,7 @@ class Instruments:
     review_open: Gauge
     review_overdue: Gauge
     retention_deleted: Counter
+    feedback: Counter
     notifications_failing: Gauge
     database_up: Gauge
     content: "ContentLog | None" = None
@@ -109,6 +111,7 @@ def create_instruments(
         retention_deleted=meter.create_counter(
             names.RETENTION_DELETED, "{row}", "Rows that were deleted at the end of their retention."
         ),
+        feedback=meter.create_counter(names.FEEDBACK, "{feedback}", "Feedback of callers, by verdict."),
         notifications_failing=meter.create_gauge(
             names.NOTIFICATIONS_FAILING, "{notification}", "Notifications about open referrals that could not be sent."
         ),
@@ -135,6 +138,16 @@ def current_trace_id() -> str | None:
     """Return the trace id in hexadecimal, or None outside of any span."""
     ids = current_ids()
     return ids[0] if ids else None
+
+
+def trace_id_of(traceparent: str | None) -> str | None:
+    """Return the trace id in a W3C header `traceparent`."""
+    return traceparent.split("-")[1] if traceparent else None
+
+
+def context_of(traceparent: str | None) -> Context:
+    """Return the context in which a new span continues the trace of a W3C header `traceparent`."""
+    return TraceContextTextMapPropagator().extract({"traceparent": traceparent} if traceparent else {}, Context())
 
 
 def outgoing_headers() -> dict[str, str]:

@@ -28,6 +28,8 @@ DATA_SOURCE_ID = "gen_ai.data_source.id"
 REQUEST_TOP_K = "gen_ai.request.top_k"
 TOOL_NAME = "gen_ai.tool.name"
 TOOL_TYPE = "gen_ai.tool.type"
+EVALUATION_NAME = "gen_ai.evaluation.name"
+EVALUATION_LABEL = "gen_ai.evaluation.score.label"
 TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - not a password
 
 # Our own span attributes
@@ -48,6 +50,7 @@ SUBJECT = "chassis.circuit_breaker"
 COST_USD = "chassis.cost.usd"
 PERIOD = "chassis.period"
 TABLE = "chassis.table"
+VERDICT = "chassis.verdict"
 
 # Metrics of the conventions
 OPERATION_DURATION = "gen_ai.client.operation.duration"
@@ -71,6 +74,7 @@ BUDGET_LOST_RESERVATIONS = "chassis.budget.lost_reservations"
 REVIEW_OPEN = "chassis.review.open"
 REVIEW_OVERDUE = "chassis.review.overdue"
 RETENTION_DELETED = "chassis.retention.deleted"
+FEEDBACK = "chassis.feedback"
 NOTIFICATIONS_FAILING = "chassis.notifications.failing"
 DATABASE_UP = "chassis.database.up"
 LOG_LOST_LINES = "chassis.log.lost_lines"

@@ -1,4 +1,4 @@
-"""The two routes that callers use: ask a question, and fetch the answer of a person."""
+"""The routes that callers use: ask a question, fetch the answer of a person, send feedback."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -20,15 +20,21 @@ from chassis.errors import (
     Unauthenticated,
 )
 from chassis.limits import RateLimiter
+from chassis.privacy.policy import check_question
+from chassis.store.feedback import Feedback
+from chassis.telemetry.instruments import trace_id_of
 from chassis.web.auth import Caller, keyed_route
 from chassis.web.middleware import RequestLimits
 from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, InvalidInput, MalformedBody, WrongMediaType
 from chassis.web.schemas import (
     CALL_ID_HEADERS,
+    FEEDBACK_PATH,
     LOCATION_HEADERS,
     REFERRAL_LINK,
     REFERRALS_PATH,
     AnsweredBody,
+    FeedbackBody,
+    FeedbackReceipt,
     ReferralBody,
     ReferredBody,
     Responses,
@@ -48,6 +54,7 @@ def calls_router(wiring: Wiring) -> APIRouter:
     router = APIRouter(route_class=keyed_route(wiring.api_keys, RequestLimits(wiring.constraints)), tags=["Calls"])
     _add_ask(router, wiring)
     _add_referral(router, wiring)
+    _add_feedback(router, wiring)
     return router
 
 
@@ -133,6 +140,41 @@ def _add_referral(router: APIRouter, wiring: Wiring) -> None:
         responses={
             200: {"model": body_type, "description": "The referral", "headers": CALL_ID_HEADERS},
             **problem_responses(*COMMON_ERRORS, NotFound),
+        },
+    )
+
+
+def _add_feedback(router: APIRouter, wiring: Wiring) -> None:
+    async def feedback(body: FeedbackBody[BaseModel], caller: Caller) -> Response:
+        check_question(body, wiring.constraints.data, wiring.task.recognizers)
+        recorded = await wiring.feedback.record(
+            body.call_id,
+            caller,
+            Feedback(
+                verdict=body.verdict,
+                comment=body.comment.replace("\0", "\ufffd"),  # PostgreSQL cannot store a NUL in a text
+                correction=body.correction.model_dump_json(by_alias=True) if body.correction is not None else None,
+            ),
+        )
+        receipt = FeedbackReceipt(
+            call_id=body.call_id,
+            verdict=body.verdict,
+            referral_id=recorded.referral_id,
+            trace_id=trace_id_of(recorded.call.traceparent),
+        )
+        return _json(200, receipt)
+
+    feedback.__annotations__["body"] = specialized(FeedbackBody, wiring.task.gives)
+    router.add_api_route(
+        FEEDBACK_PATH,
+        feedback,
+        methods=["POST"],
+        operation_id="feedback",
+        summary="Say whether an answer was good",
+        dependencies=[Depends(_json_only), Depends(_rate_limit(wiring.constraints.limits.calls_per_minute))],
+        responses={
+            200: {"model": FeedbackReceipt, "description": "The feedback is stored", "headers": CALL_ID_HEADERS},
+            **problem_responses(*COMMON_ERRORS, MalformedBody, WrongMediaType, InputNotAllowed, NotFound, TooManyCalls),
         },
     )
 

@@ -22,6 +22,7 @@ from chassis.clock import now
 from chassis.config.typed_values import read_typed, required_fields, show_json
 from chassis.contract import FallbackReason
 from chassis.errors import CallError, ConfigError, NotFound, Unauthenticated
+from chassis.store.feedback import Feedback
 from chassis.store.review_queue import Referral
 from chassis.store.review_sessions import SESSION, ReviewSessions
 from chassis.store.reviews import Assessment
@@ -37,6 +38,11 @@ FIRST_TAGS = ("wrong", "incomplete", "wrong source", "outdated", "unclear")
 """Offered until reviewers have used others."""
 TAGS_SHOWN = 9
 """As many as there are digits to press."""
+SOURCES: Mapping[str, str] = {
+    "feedback": "The caller was not content with this answer.",
+    "sample": "This answer is in the random sample.",
+    "second": "Another reviewer has reviewed this too. You do not see how.",
+}
 REASONS: Mapping[str, str] = {
     FallbackReason.NO_MODEL: "No model is configured, and the baseline was not sure enough.",
     FallbackReason.MODELS_OFF: "The models are switched off, and the baseline was not sure enough.",
@@ -247,7 +253,8 @@ class ReviewSite:
             overdue=overdue,
             referral=referral,
             late=referral is not None and referral.due_at < now(),
-            reason=REASONS.get(referral.fallback_reason, "A person is needed.") if referral else "",
+            reason=_reason(referral) if referral else "",
+            feedback=await self._feedback_on(referral) if referral else None,
             question=_labeled(referral.question) if referral else [],
             draft=_labeled(referral.draft or {}) if referral else [],
             sources=_sources(referral.draft or {}) if referral else [],
@@ -258,6 +265,9 @@ class ReviewSite:
             last=last if last and last.answered_by in {None, visit.reviewer} else None,
             problem=problem.detail if problem else None,
         )
+
+    async def _feedback_on(self, referral: Referral) -> Feedback | None:
+        return await self._wiring.feedback.find(referral.call_id) if referral.source == "feedback" else None
 
     async def _handle(self, request: Request, handle: Handler) -> Response:
         """Answer a request, and show every refusal as a page."""
@@ -307,6 +317,11 @@ async def _form_of(request: Request) -> Form:
         raise InvalidReview(f"The form has more than {MAX_FIELDS} fields") from None
     # PostgreSQL cannot store a NUL in a text.
     return {name: [value.replace("\0", "\ufffd") for value in values] for name, values in form.items()}
+
+
+def _reason(referral: Referral) -> str:
+    """Return why a person is needed, as a sentence."""
+    return SOURCES.get(referral.source) or REASONS.get(referral.fallback_reason or "", "A person is needed.")
 
 
 def _field(form: Form, name: str) -> str:

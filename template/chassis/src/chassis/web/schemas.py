@@ -4,17 +4,20 @@ from datetime import datetime
 from typing import Any, Literal, assert_never
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.call import Call
 from chassis.contract import Answered, FallbackReason, Outcome, Referred
 from chassis.errors import CallError
+from chassis.store.feedback import FeedbackVerdict
 from chassis.telemetry.instruments import current_trace_id
 from chassis.usd import to_usd
 from chassis.web.problems import MEDIA_TYPE, Problem
 from chassis.wiring import Wiring
 
 REFERRALS_PATH = "/v1/referrals"
+FEEDBACK_PATH = "/v1/feedback"
+MAX_COMMENT_LENGTH = 5000
 
 
 class Body(BaseModel):
@@ -62,6 +65,31 @@ class ReferralBody[A: BaseModel](Body):
     status: Literal["open", "answered"]
     due_at: datetime
     answer: A | None
+
+
+class FeedbackBody[A: BaseModel](Body):
+    """What a caller says about an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    call_id: str = Field(pattern=r"^c_[0-9a-f]{24}$")
+    """The `call_id` of the answer."""
+    verdict: FeedbackVerdict
+    comment: str = Field(default="", max_length=MAX_COMMENT_LENGTH)
+    """Why the answer was good or not."""
+    correction: A | None = None
+    """The right answer."""
+
+
+class FeedbackReceipt(Body):
+    """Feedback that is stored."""
+
+    call_id: str
+    verdict: FeedbackVerdict
+    referral_id: str | None
+    """The ticket of the review that negative feedback opened. A person's answer will be at `/v1/referrals/{id}`."""
+    trace_id: str | None
+    """The trace of the answer, which this feedback is part of."""
 
 
 class StatusBody(Body):

@@ -22,6 +22,7 @@ from chassis.background import repeated
 from chassis.errors import ConfigError
 from chassis.notifier import POLL_SECONDS
 from chassis.store.api_keys import DEVELOPMENT_CALLER
+from chassis.store.call_history import FLUSH_SECONDS
 from chassis.web.app import build_app
 from chassis.web.connections import BoundedProtocol, max_connections, on_loop_error
 from chassis.wiring import Wiring
@@ -84,6 +85,7 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
         async with (
             _metrics_server(wiring, host),
             repeated("notifications", POLL_SECONDS, wiring.notifier.send_due),
+            repeated("call_history", FLUSH_SECONDS, wiring.call_history.flush),
             repeated("retention", SWEEP_SECONDS, wiring.retention.sweep),
         ):
             await DrainingServer(server_config(wiring, app), app).serve(sockets=[listener])

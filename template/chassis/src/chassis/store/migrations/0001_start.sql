@@ -21,7 +21,8 @@ CREATE TABLE referrals (
     task TEXT NOT NULL,
     caller TEXT NOT NULL,
     call_id TEXT NOT NULL,
-    fallback_reason TEXT NOT NULL,
+    source TEXT NOT NULL DEFAULT 'fallback',
+    fallback_reason TEXT,
     question TEXT NOT NULL,
     draft TEXT,
     confidence DOUBLE PRECISION,
@@ -36,7 +37,9 @@ CREATE TABLE referrals (
     note TEXT NOT NULL DEFAULT '',
     answered_by TEXT,
     answered_at TEXT,
-    fetched_at TEXT
+    fetched_at TEXT,
+    second_of TEXT UNIQUE,
+    first_reviewer TEXT
 );
 CREATE INDEX open_referrals ON referrals (due_at) WHERE answered_at IS NULL;
 CREATE TABLE api_keys (
@@ -84,3 +87,25 @@ CREATE TABLE daily_counts (
     count BIGINT NOT NULL,
     PRIMARY KEY (day, task, measure, value)
 );
+CREATE TABLE calls (
+    id TEXT PRIMARY KEY,
+    task TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    traceparent TEXT,
+    answered_by TEXT NOT NULL,
+    confidence DOUBLE PRECISION NOT NULL,
+    question TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    answered_at TEXT NOT NULL
+);
+CREATE INDEX calls_by_time ON calls (answered_at);
+CREATE TABLE feedback (
+    call_id TEXT PRIMARY KEY,
+    caller TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    comment TEXT NOT NULL,
+    correction TEXT,
+    referral_id TEXT,
+    received_at TEXT NOT NULL
+);
+CREATE INDEX feedback_by_time ON feedback (received_at);

@@ -19,6 +19,7 @@ from chassis.contract import Task
 from chassis.errors import ConfigError
 from chassis.guard.vendors import REQUIRED_VARIABLES, connect
 from chassis.service import Service
+from chassis.store.daily_counts import DailyCounts
 from chassis.store.opening import open_database
 from chassis.store.review_queue import ReviewQueue
 from chassis.telemetry.instruments import Instruments
@@ -104,7 +105,11 @@ async def open_environment(
         database = await open_database("sqlite:///review.db", Path(folder))
         try:
             async with wire(project, constraints=constraints, settings=settings, models=models) as wiring:
-                service = replace(wiring.service, review_queue=ReviewQueue(database, constraints.review.due_hours))
+                service = replace(
+                    wiring.service,
+                    review_queue=ReviewQueue(database, constraints.review.due_hours),
+                    call_log=replace(wiring.service.call_log, daily_counts=DailyCounts(), history=None),
+                )
                 yield EvalEnvironment(
                     plan,
                     mode,
