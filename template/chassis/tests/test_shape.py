@@ -47,7 +47,7 @@ LIMITS: dict[str, dict[str, float]] = {
     "files": {"chassis": 122, "chassis_tools": 76},
     "lines": {"chassis": 13_900, "chassis_tools": 12_550},
     "longest file": {"chassis": 400, "chassis_tools": 400},
-    "median file": {"chassis": 110, "chassis_tools": 165},
+    "median file": {"chassis": 115, "chassis_tools": 165},
     "median function": {"chassis": 8, "chassis_tools": 8},
     "percent of long functions": {"chassis": 10, "chassis_tools": 10},
 }
