@@ -10,7 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from chassis_tools.cli.main import TOOL_COMMANDS
 from cli_runner import run
+
+from chassis.cli.main import RUNTIME_COMMANDS, Subcommand
 
 
 def environment() -> dict[str, str]:
@@ -49,18 +52,59 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str], monkeypatc
     assert described >= commands
 
 
-def test_help_imports_nothing_slow(project: Path) -> None:
-    """Neither pydantic-ai nor FastAPI nor the team's own code is imported."""
+def modules_after(project: Path, *arguments: str) -> set[str]:
+    """Return the names of the modules that a command has imported when it ends."""
     code = (
         "import sys\nfrom chassis.cli.main import main\n"
-        "try:\n    main(['--help'])\nfinally:\n    print({'pydantic_ai', 'fastapi', 'sample'} & set(sys.modules))"
+        f"try:\n    main({list(arguments)})\nfinally:\n    print(*sys.modules, file=sys.stderr)"
     )
-
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=project, env=environment(), capture_output=True, text=True, check=True
     )
+    return set(done.stderr.split())
 
-    assert done.stdout.splitlines()[-1] == "set()"
+
+SLOW = {"asyncio", "fastapi", "jinja2", "numpy", "opentelemetry", "pydantic", "pydantic_ai", "sample", "structlog"}
+"""Packages that take longer to import than the help takes to print, and the team's own code."""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_imports_no_subcommand(project: Path, arguments: list[str]) -> None:
+    """Of our own modules, only those that list the subcommands are imported."""
+    imported = modules_after(project, *arguments)
+
+    ours = {name for name in imported if name.partition(".")[0] in {"chassis", "chassis_tools"}}
+    assert not imported & SLOW
+    assert ours == {
+        "chassis",
+        "chassis.cli",
+        "chassis.cli.main",
+        "chassis.cli.terminal",
+        "chassis.errors",
+        "chassis_tools",
+        "chassis_tools.cli",
+        "chassis_tools.cli.main",
+    }
+
+
+@pytest.mark.parametrize(("command", "unneeded"), [("status", "pydantic_ai"), ("keys", "fastapi"), ("serve", "numpy")])
+def test_a_subcommand_imports_itself_only(project: Path, command: str, unneeded: str) -> None:
+    """Its own help needs no other subcommand, and nothing of what it will do."""
+    imported = modules_after(project, command, "--help")
+
+    modules = {name for name in imported if name.startswith(("chassis.cli.", "chassis_tools.cli."))}
+    expected = "chassis_tools.cli.template" if command == "status" else f"chassis.cli.{command}"
+    assert expected in modules
+    assert len(modules - {"chassis.cli.shared"}) == 4  # main of both packages, and terminal
+    assert unneeded not in imported
+
+
+@pytest.mark.parametrize("command", [*RUNTIME_COMMANDS, *TOOL_COMMANDS], ids=lambda command: command.name)
+def test_the_help_says_of_a_subcommand_what_its_own_help_says(command: Subcommand) -> None:
+    """The list repeats the first paragraph, because it imports no subcommand to read it."""
+    own = command.make_context(command.name, [], resilient_parsing=True).command
+
+    assert " ".join(own.help.partition("\n\n")[0].split()) == command.help
 
 
 @pytest.mark.usefixtures("project")

@@ -1,22 +1,79 @@
-"""The command `chassis`. A command imports what is slow to import, above all the team's task, only when it runs."""
+"""The command `chassis`. A subcommand is imported when it runs, so `chassis --help` imports none of them."""
 
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import entry_points, version
-from typing import Annotated
+from pkgutil import resolve_name
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_group
 
-from chassis.cli import ask, budget, keys, models, review, serve, trace
 from chassis.cli.terminal import protected_streams
 from chassis.errors import CallError, ChassisError, ConfigError
 
 USE, OPERATE = "Use the service", "Operate the service"
-COMMANDS = "chassis.commands"
-"""The entry-point group through which other packages add subcommands. An entry point is a function that takes `app`."""
+"""The panels of `chassis --help`."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+class Subcommand(TyperCommand):
+    """What `chassis --help` shows of a command, which itself is imported only to be run.
+
+    Args:
+        panel: The title it stands under.
+        name: What people type.
+        target: Where it is, as `module:attribute`: a function or a Typer application.
+        summary: The first paragraph of its own help.
+    """
+
+    def __init__(self, panel: str, name: str, target: str, summary: str) -> None:
+        super().__init__(name, help=summary, rich_help_panel=panel)
+        self._target = target
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Import the command, and parse its arguments. The context leads to it, so that it is what runs."""
+        target: Any = resolve_name(self._target)
+        if isinstance(target, typer.Typer):
+            command = get_group(target)
+        else:
+            app = typer.Typer(add_completion=False)
+            app.command(self.name)(target)
+            command = get_command(app)
+        return command.make_context(info_name, args, parent, **extra)
+
+
+ASK = "Ask a question, and show the answer, who gave it, its confidence and its cost."
+TRACE = "Draw the trace of a call: every step, its duration and its cost."
+BUDGET = "Show what is spent, reserved and left today and this month (UTC)."
+MODELS = "Switch all models off and on. While they are off, the baseline and people answer."
+
+RUNTIME_COMMANDS = (
+    Subcommand(USE, "serve", "chassis.cli.serve:serve", "Serve the task over HTTP until stopped."),
+    Subcommand(USE, "ask", "chassis.cli.ask:ask", ASK),
+    Subcommand(USE, "trace", "chassis.cli.trace:trace", TRACE),
+    Subcommand(OPERATE, "keys", "chassis.cli.keys:app", "Create, list and revoke API keys."),
+    Subcommand(OPERATE, "review", "chassis.cli.review:app", "Answer the questions in the review queue."),
+    Subcommand(OPERATE, "budget", "chassis.cli.budget:app", BUDGET),
+    Subcommand(OPERATE, "models", "chassis.cli.models:app", MODELS),
+)
+
+
+class Chassis(TyperGroup):
+    """The command group: the subcommands of the runtime, and those that other packages offer.
+
+    A package offers a sequence of `Subcommand` through the entry-point group `chassis.commands`. In the production
+    image there is no other package.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        offered = (command for entry in entry_points(group="chassis.commands") for command in entry.load())
+        self.commands.update({str(command.name): command for command in (*RUNTIME_COMMANDS, *offered)})
+
+
+app = typer.Typer(cls=Chassis, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 def _show_version(requested: bool) -> None:
@@ -33,18 +90,6 @@ Version = Annotated[
 @app.callback()
 def chassis(_version: Version = False) -> None:
     """Use and operate the service of this repository."""
-
-
-app.command(rich_help_panel=USE)(serve.serve)
-app.command(rich_help_panel=USE)(ask.ask)
-app.command(rich_help_panel=USE)(trace.trace)
-app.add_typer(keys.app, name="keys", rich_help_panel=OPERATE)
-app.add_typer(review.app, name="review", rich_help_panel=OPERATE)
-app.add_typer(budget.app, name="budget", rich_help_panel=OPERATE)
-app.add_typer(models.app, name="models", rich_help_panel=OPERATE)
-# In the production image there is no other package, so `chassis --help` lists the commands of the runtime only.
-for command in entry_points(group=COMMANDS):
-    command.load()(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -93,6 +93,8 @@ def check_telemetry_variables(environment: Mapping[str, str]) -> None:
     for name in OWN_PROVIDERS:
         _check(given, name, lambda _: False, "Remove it; the chassis configures OpenTelemetry itself")
     _check_sizes(given)
+    if PROPAGATORS not in given:
+        return
     known = {"none", *(entry.name for entry in entry_points(group="opentelemetry_propagator"))}
     remedy = f"Write {_one_of(known)}, or several with commas between them"
     _check(given, PROPAGATORS, lambda value: {name.strip() for name in value.split(",")} <= known, remedy)

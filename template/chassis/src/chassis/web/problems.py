@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, Field
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
@@ -60,26 +60,21 @@ class NotReady(CallError):
 class FieldProblem(BaseModel):
     """What is wrong with one field of the body."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    field: str
-    """The path of the field, such as `body.question`."""
+    field: str = Field(description="The path of the field, such as `body.question`.")
     message: str
 
 
 class Problem(BaseModel):
     """The body of every error response."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    type: str
-    """The kind of problem. It never changes for the same kind, so programs should decide by it."""
+    type: str = Field(
+        description="The kind of problem. It never changes for the same kind, so programs should decide by it."
+    )
     title: str
     status: int
     detail: str
     call_id: str
-    errors: Sequence[FieldProblem] | None = None
-    """Only with `invalid-input`: the invalid fields."""
+    errors: Sequence[FieldProblem] | None = Field(None, description="Only with `invalid-input`: the invalid fields.")
 
 
 FRAMEWORK_ERRORS: Mapping[int, tuple[type[CallError], str]] = {

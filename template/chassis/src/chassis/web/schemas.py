@@ -20,31 +20,21 @@ FEEDBACK_PATH = "/v1/feedback"
 MAX_COMMENT_LENGTH = 5000
 
 
-class Body(BaseModel):
-    """A body whose OpenAPI description is in its docstrings."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class AnsweredBody[A: BaseModel](Body):
+class AnsweredBody[A: BaseModel](BaseModel):
     """An answer."""
 
     outcome: Literal["answered"] = "answered"
     call_id: str
     answer: A
-    answered_by: str
-    """The name of the model, `baseline`, or `task` if no model was asked."""
-    degraded: bool
-    """Whether a fallback answered instead of the first model."""
-    fallback_reason: FallbackReason | None
-    """Why a fallback was needed, if one was."""
-    confidence: float
-    """The confidence of the answer, from 0 to 1."""
+    answered_by: str = Field(description="The name of the model, `baseline`, or `task` if no model was asked.")
+    degraded: bool = Field(description="Whether a fallback answered instead of the first model.")
+    fallback_reason: FallbackReason | None = Field(description="Why a fallback was needed, if one was.")
+    confidence: float = Field(description="The confidence of the answer, from 0 to 1.")
     cost_usd: float
     trace_id: str | None
 
 
-class ReferredBody(Body):
+class ReferredBody(BaseModel):
     """A person will answer. The answer can be fetched at `location`."""
 
     outcome: Literal["referred"] = "referred"
@@ -53,12 +43,11 @@ class ReferredBody(Body):
     fallback_reason: FallbackReason
     due_at: datetime
     location: str
-    contact: str
-    """The email address for questions about the referral."""
+    contact: str = Field(description="The email address for questions about the referral.")
     trace_id: str | None
 
 
-class ReferralBody[A: BaseModel](Body):
+class ReferralBody[A: BaseModel](BaseModel):
     """A question for a person, with the answer once there is one."""
 
     referral_id: str
@@ -67,32 +56,30 @@ class ReferralBody[A: BaseModel](Body):
     answer: A | None
 
 
-class FeedbackBody[A: BaseModel](Body):
+class FeedbackBody[A: BaseModel](BaseModel):
     """What a caller says about an answer."""
 
     model_config = ConfigDict(extra="forbid")
 
-    call_id: str = Field(pattern=r"^c_[0-9a-f]{24}$")
-    """The `call_id` of the answer."""
+    call_id: str = Field(pattern=r"^c_[0-9a-f]{24}$", description="The `call_id` of the answer.")
     verdict: FeedbackVerdict
-    comment: str = Field(default="", max_length=MAX_COMMENT_LENGTH)
-    """Why the answer was good or not."""
-    correction: A | None = None
-    """The right answer."""
+    comment: str = Field(default="", max_length=MAX_COMMENT_LENGTH, description="Why the answer was good or not.")
+    correction: A | None = Field(default=None, description="The right answer.")
 
 
-class FeedbackReceipt(Body):
+class FeedbackReceipt(BaseModel):
     """Feedback that is stored."""
 
     call_id: str
     verdict: FeedbackVerdict
-    referral_id: str | None
-    """The ticket of the review that negative feedback opened. A person's answer will be at `/v1/referrals/{id}`."""
-    trace_id: str | None
-    """The trace of the answer, which this feedback is part of."""
+    referral_id: str | None = Field(
+        description="The ticket of the review that negative feedback opened. "
+        "A person's answer will be at `/v1/referrals/{id}`."
+    )
+    trace_id: str | None = Field(description="The trace of the answer, which this feedback is part of.")
 
 
-class StatusBody(Body):
+class StatusBody(BaseModel):
     """The state of the process."""
 
     status: Literal["alive", "ready"]
@@ -101,8 +88,9 @@ class StatusBody(Body):
 class ReadyBody(StatusBody):
     """The state of a process that accepts calls."""
 
-    models: Literal["on", "off", "none"]
-    """`on`: models are asked. `off`: the kill switch is on. `none`: no model has its API key."""
+    models: Literal["on", "off", "none"] = Field(
+        description="`on`: models are asked. `off`: the kill switch is on. `none`: no model has its API key."
+    )
 
 
 def specialized[B: BaseModel](body: type[B], gives: type[BaseModel]) -> type[B]:

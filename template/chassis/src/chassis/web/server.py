@@ -168,13 +168,14 @@ class DrainingServer(uvicorn.Server):
 
 
 def spare_garbage_collector() -> None:
-    """Let the garbage collector leave alone what lives as long as the process, and run less often for the rest.
+    """Let the garbage collector run, but leave alone what lives as long as the process, and less often for the rest.
 
     By default it runs several times in every call, and now and then reads all modules, types and documents again.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
+    gc.enable()
 
 
 def _address(listener: socket.socket) -> str:

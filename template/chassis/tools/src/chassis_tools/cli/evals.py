@@ -13,6 +13,7 @@ from rich.table import Table
 
 from chassis.cli.terminal import plain_console
 from chassis.config.project import Project, find_project
+from chassis_tools.cli.measure_searches import measure_searches
 
 if TYPE_CHECKING:
     from chassis_tools.evals.case_scores import CaseScores
@@ -32,6 +33,7 @@ MAX_NAMED_CASES = 20
 UNCHANGED = "  The run is the same as the accepted one, so nothing was written"
 
 app = typer.Typer(help="Evaluate how well the service answers.", no_args_is_help=True)
+app.command("search")(measure_searches)
 
 SuiteNames = Annotated[
     list[str] | None, typer.Argument(help="Suites of evals/suites.toml; all replay suites if none is named")

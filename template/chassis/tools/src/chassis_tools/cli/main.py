@@ -1,23 +1,55 @@
-"""Registers the subcommands of the tools with the `chassis` command of the runtime."""
+"""The subcommands that the tools add to the command `chassis` of the runtime."""
 
-import typer
-
-from chassis_tools.cli import cases, evals, governance, local_model, measure_searches, ready, template
+from chassis.cli.main import Subcommand
 
 EVALUATE, TEMPLATE = "Evaluate and govern", "Follow the template"
 """The panels of `chassis --help`."""
 
-
-def register(app: typer.Typer) -> None:
-    """Add every subcommand of this package; the entry point of the group `chassis.commands`."""
-    app.command(rich_help_panel=EVALUATE)(local_model.local_model)
-    evals.app.command("search")(measure_searches.measure_searches)
-    app.add_typer(evals.app, name="evals", rich_help_panel=EVALUATE)
-    app.add_typer(cases.app, name="cases", rich_help_panel=EVALUATE)
-    app.command(rich_help_panel=EVALUATE)(ready.ready)
-    app.add_typer(governance.signoffs, name="signoffs", rich_help_panel=EVALUATE)
-    app.command(rich_help_panel=TEMPLATE)(governance.sync)
-    app.command("status", rich_help_panel=TEMPLATE)(template.show_status)
-    app.command(rich_help_panel=TEMPLATE)(template.verify)
-    app.command(rich_help_panel=TEMPLATE)(template.update)
-    app.command(rich_help_panel=TEMPLATE)(template.adopt)
+TOOL_COMMANDS = (
+    Subcommand(
+        EVALUATE,
+        "ready",
+        "chassis_tools.cli.ready:ready",
+        "Run the launch review: the checks that a release must pass. Exit with 1 if any of them fails.",
+    ),
+    Subcommand(EVALUATE, "evals", "chassis_tools.cli.evals:app", "Evaluate how well the service answers."),
+    Subcommand(EVALUATE, "cases", "chassis_tools.cli.cases:app", "Add cases from production to the data sets."),
+    Subcommand(
+        EVALUATE,
+        "local-model",
+        "chassis_tools.cli.local_model:local_model",
+        "Run a small language model on this machine, without a key or a network. Install it with `make local-model`.",
+    ),
+    Subcommand(EVALUATE, "signoffs", "chassis_tools.cli.governance:signoffs", "Request, record and check sign-offs."),
+    Subcommand(
+        TEMPLATE,
+        "sync",
+        "chassis_tools.cli.governance:sync",
+        "Write the files derived from constraints.toml, ownership.toml and pyproject.toml, such as CODEOWNERS.",
+    ),
+    Subcommand(
+        TEMPLATE,
+        "status",
+        "chassis_tools.cli.template:show_status",
+        "Show the release, newer releases and edited chassis files.",
+    ),
+    Subcommand(
+        TEMPLATE,
+        "verify",
+        "chassis_tools.cli.template:verify",
+        "Compare every file of the chassis with the release it came from. Exit with 1 if one was edited, 3 if unknown.",
+    ),
+    Subcommand(
+        TEMPLATE,
+        "update",
+        "chassis_tools.cli.template:update",
+        "Update the chassis to the newest release, on a branch of its own.",
+    ),
+    Subcommand(
+        TEMPLATE,
+        "adopt",
+        "chassis_tools.cli.template:adopt",
+        "Complete the adoption of the chassis by an existing repository: show which lines are missing.",
+    ),
+)
+"""The entry point of the group `chassis.commands`."""
