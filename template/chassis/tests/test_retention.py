@@ -94,7 +94,7 @@ def test_nothing_of_a_caller_is_left(store_url: str, tmp_path: Path) -> None:
         keys = ApiKeys(database)
         reviewer = await keys.find_reviewer(await keys.create("ann", "reviewer"))
         assert reviewer
-        await ReviewSessions(database).open(reviewer)
+        await ReviewSessions(database).open(reviewer.caller, reviewer.id)
         assert TEXT in await everything(database)
 
         deleted = await sweep_after(retention, days=12)

@@ -45,10 +45,10 @@ def serve_sample(root: Path, *models: Model, **changes: dict[str, Any]) -> Abstr
 
 
 @contextmanager
-def serve_live(wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> Generator[LiveService]:
-    """Serve a service until the context ends."""
+def serve_live(wire: Callable[[], AbstractAsyncContextManager[Wiring]], port: int = 0) -> Generator[LiveService]:
+    """Serve a service until the context ends, at a free port unless one is given."""
     opened: Future[tuple[Wiring, asyncio.AbstractEventLoop, uvicorn.Server, str]] = Future()
-    thread = Thread(target=lambda: asyncio.run(_serve(opened, wire)))
+    thread = Thread(target=lambda: asyncio.run(_serve(opened, wire, port)))
     thread.start()
     wiring, loop, server, key = opened.result()
     try:
@@ -59,11 +59,11 @@ def serve_live(wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> Gener
         thread.join()
 
 
-async def _serve(opened: Future[Any], wire: Callable[[], AbstractAsyncContextManager[Wiring]]) -> None:
+async def _serve(opened: Future[Any], wire: Callable[[], AbstractAsyncContextManager[Wiring]], port: int) -> None:
     async with wire() as wiring:
         server = uvicorn.Server(server_config(wiring, build_app(wiring)))
         key = await wiring.api_keys.create("alice")
-        serving = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", 0)]))
+        serving = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", port)]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         opened.set_result((wiring, asyncio.get_running_loop(), server, key))

@@ -67,6 +67,14 @@ class Settings(BaseSettings):
     """Signs the webhooks that `ownership.toml` asks for: `whsec_` and a key in base64."""
     smtp_url: SecretStr | None = None
     """The mail server for the emails that `ownership.toml` asks for, such as `smtps://user:password@host:465`."""
+    public_url: HttpUrl | None = None
+    """Where browsers reach the service, such as `https://help.example.com`."""
+    oidc_issuer: HttpUrl | None = None
+    """The OpenID Connect provider through which reviewers sign in. It needs the other `oidc` variables."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_reviewers: str | None = None
+    """Who may review: email addresses, or `@` and a domain, with commas between them."""
     local_model_url: HttpUrl | None = None
     """The URL of the local model; while `make local-model` runs, it is in `LOCAL_MODEL_FILE`."""
 

@@ -66,7 +66,8 @@ CREATE TABLE review_events (
 );
 CREATE TABLE review_sessions (
     hash TEXT PRIMARY KEY,
-    key_id TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    key_id TEXT,
     expires_at TEXT NOT NULL
 );
 CREATE TABLE notifications (
