@@ -113,7 +113,7 @@ def test_headers_have_a_deadline(service: LiveService, monkeypatch: pytest.Monke
                 break
         read_until_closed(connection)
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Reviews
 
 DAY = Account("day:2026-11-23", limit=100, retry_after=60)
+SLACK_SECONDS = 10.0
+"""How much longer than its timeout something may take on a busy machine."""
 
 
 @asynccontextmanager
@@ -199,7 +201,7 @@ def test_a_locked_file_is_reported_and_blocks_no_reader(tmp_path: Path) -> None:
     (reason, seconds), reads, balances = run_with_database(f"sqlite:///{tmp_path}/x.db", story)
 
     assert reason == "locked by another process"
-    assert LOCK_TIMEOUT_SECONDS <= seconds < LOCK_TIMEOUT_SECONDS + 0.5
+    assert LOCK_TIMEOUT_SECONDS <= seconds < LOCK_TIMEOUT_SECONDS + SLACK_SECONDS
     assert reads > 50
     assert balances == [Balance(DAY.key, 10, 0)]
 
@@ -228,7 +230,7 @@ def test_a_deleted_file_is_not_written_to(tmp_path: Path) -> None:
     reason, seconds = run_with_database(f"sqlite:///{tmp_path}/x.db", story)
 
     assert reason == "gone"
-    assert seconds < 0.5
+    assert seconds < SLACK_SECONDS
 
 
 @pytest.mark.slow
@@ -246,7 +248,7 @@ def test_a_locked_account_is_reported(postgres: Server) -> None:
     reason, seconds = run_with_database(url, story)
 
     assert reason == "too slow"
-    assert LOCK_TIMEOUT_SECONDS <= seconds < LOCK_TIMEOUT_SECONDS + 0.5
+    assert LOCK_TIMEOUT_SECONDS <= seconds < LOCK_TIMEOUT_SECONDS + SLACK_SECONDS
 
 
 @pytest.mark.slow
@@ -293,7 +295,7 @@ def test_a_settlement_waits_for_a_frozen_server() -> None:
         (reason, seconds), balances = run_with_database(url, story)
 
     assert reason == "too slow"
-    assert seconds < 2 * LOCK_TIMEOUT_SECONDS + 0.5
+    assert seconds < 2 * LOCK_TIMEOUT_SECONDS + SLACK_SECONDS
     assert balances == [Balance(DAY.key, 0, 5)]
 
 
@@ -312,7 +314,7 @@ def test_a_reservation_that_cannot_be_settled_is_logged(lines: Lines, monkeypatc
             server.process.send_signal(signal.SIGQUIT)
             server.process.wait()
             reason, seconds = await refusal_of(ledger)
-            assert seconds < 1
+            assert seconds < SLACK_SECONDS
             await ledger.settle(reservation, 5)
             await ledger.close()
             [line] = lines.named("reservation.lost")

@@ -227,8 +227,10 @@ async def settle_and_disconnect(ledger: Ledger, reservation: Reservation) -> Non
 
 
 @pytest.fixture
-def history(store_url: str) -> Generator[type[History]]:
-    """Give the histories a database and an event loop."""
+def history(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Generator[type[History]]:
+    """Give the histories a database and an event loop. A slow machine must not look like an unavailable database."""
+    for dialect in ("postgres", "sqlite"):
+        monkeypatch.setattr(f"chassis.store.{dialect}.LOCK_TIMEOUT_SECONDS", 60)
     with asyncio.Runner() as runner:
         database = runner.run(open_database(store_url, Path()))
         yield type("HistoryOnDatabase", (History,), {"database": database, "runner": runner})

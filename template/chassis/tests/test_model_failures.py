@@ -132,12 +132,12 @@ def test_the_constraints_limit_retries(tmp_path: Path, retries: int, requests: i
 
 def test_a_long_retry_after_leads_to_the_next_model(tmp_path: Path) -> None:
     """A delay that would use up the model's time budget is not waited for."""
-    first, start = ScriptedModel(rate_limited(2)), time.monotonic()
+    first, start = ScriptedModel(rate_limited(20)), time.monotonic()
 
-    outcome = run_scenario(tmp_path, [first, ScriptedModel("ok")], ask, latency={"deadline_seconds": 5})
+    outcome = run_scenario(tmp_path, [first, ScriptedModel("ok")], ask, latency={"deadline_seconds": 50})
 
     assert (outcome.answered_by, len(first.requests)) == ("second", 1)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20
 
 
 def test_a_vendor_that_is_down_is_retried_only_if_it_is_the_last(tmp_path: Path) -> None:
