@@ -25,7 +25,7 @@ LAYERS = {
         ("privacy", "search"),
         ("call", "limits", "background", "store", "telemetry"),
         ("money",),
-        ("guard", "gauges", "call_log", "notifier"),
+        ("guard", "gauges", "call_log", "quality", "notifier"),
         ("draft",),
         ("service",),
         ("wiring",),
@@ -44,8 +44,8 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 122, "chassis_tools": 76},
-    "lines": {"chassis": 13_900, "chassis_tools": 12_550},
+    "files": {"chassis": 125, "chassis_tools": 76},
+    "lines": {"chassis": 15_000, "chassis_tools": 12_550},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 115, "chassis_tools": 165},
     "median function": {"chassis": 8, "chassis_tools": 8},
