@@ -9,12 +9,13 @@ from pathlib import Path
 
 import structlog
 
-from benchmarks import fleet, generation, growth, guard, ledger, profile, service, start, upkeep
+from benchmarks import drift, fleet, generation, growth, guard, ledger, profile, service, start, upkeep
 from benchmarks.rounds import FULL, QUICK, Effort
 from benchmarks.tables import Table, console, drawn, goals_in_markdown, in_markdown
 
 TOPICS: dict[str, Callable[[Effort], Table]] = {
     "callers": service.measure_callers,
+    "drift": drift.measure,
     "fleet": fleet.measure,
     "generation": generation.measure,
     "growth": growth.measure,

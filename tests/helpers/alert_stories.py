@@ -6,6 +6,9 @@ JOB = 'job="acme-help"'
 HTTP = "http_server_request_duration_seconds_count"
 CALLS, SLOW, DEGRADED = "chassis_calls_total", "chassis_calls_slow_total", "chassis_calls_degraded_total"
 
+DRIFT_ALARMS, LAST_CHECK = "chassis_quality_drift_alarms", "chassis_quality_drift_last_check_seconds"
+REVIEWS = 'chassis_signal="reviews"', 'chassis_task="help"'
+
 
 def constant(value: float) -> str:
     """Return the values of a gauge that does not change, in promtool's notation."""
@@ -40,6 +43,8 @@ HEALTHY = {
     series("chassis_review_overdue"): constant(0),
     series("chassis_budget_lost_reservations"): constant(0),
     series("chassis_budget_forecast"): constant(90),
+    series(DRIFT_ALARMS, *REVIEWS): constant(0),
+    series(LAST_CHECK): per_minute(60),  # the simulation begins at 0, so this is the current time
     series("chassis_log_lost_lines_total"): constant(0),
     **{SPENT[period]: constant(3) for period in SPENT},
     **{RESERVED[period]: constant(1) for period in RESERVED},
@@ -67,6 +72,11 @@ INCIDENTS: dict[str, tuple[dict[str, str], set[str]]] = {
     "a referral is overdue": ({series("chassis_review_overdue"): constant(1)}, {"ReviewOverdue"}),
     "reservations are lost": ({series("chassis_budget_lost_reservations"): constant(2)}, {"ReservationsLost"}),
     "log lines are lost": ({series("chassis_log_lost_lines_total"): per_minute(1)}, {"LogLinesLost"}),
-    "another service has no objectives": ({'chassis_database_up{job="other"}': constant(1)}, {"ObjectivesMissing"}),
+    "production answers worse": ({series(DRIFT_ALARMS, *REVIEWS): constant(1)}, {"QualityDrift"}),
+    "the watch for quality drift stands still": ({series(LAST_CHECK): constant(0)}, {"QualityDriftUnwatched"}),
+    "another service has no objectives": (
+        {'chassis_database_up{job="other"}': constant(1)},
+        {"ObjectivesMissing", "QualityDriftUnwatched"},
+    ),
 }
 """By incident, the metrics that differ from `HEALTHY`, and the alerts that fire. The forecast has a test of its own."""

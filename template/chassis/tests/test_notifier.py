@@ -30,6 +30,7 @@ from chassis.config.project import Settings
 from chassis.contract import FallbackReason
 from chassis.notifier import Notifier
 from chassis.store.database import Database
+from chassis.store.drift_alarms import DriftAlarms
 from chassis.store.opening import open_database
 from chassis.store.outbox import BACKOFF, IN_PROGRESS, Outbox
 from chassis.store.review_queue import ReviewQueue
@@ -112,7 +113,9 @@ def tell(store_url: str, receiver: Team, story: Any, settings: Settings = SETTIN
         database = await open_database(store_url, Path())
         try:
             queue = ReviewQueue(database, due_hours=8)
-            notifier = Notifier("sample", receiver, settings, Outbox(database), queue, NO_INSTRUMENTS)
+            notifier = Notifier(
+                "sample", receiver, settings, Outbox(database), queue, DriftAlarms(database), NO_INSTRUMENTS
+            )
             await story(Office(database, notifier))
         finally:
             await database.close()
@@ -342,3 +345,50 @@ def test_failures_are_listed(project: Path, capsys: pytest.CaptureFixture[str]) 
     assert run("review", "notifications") == 0
     shown = capsys.readouterr().out
     assert re.fullmatch(r"referral\.opened/webhook/r_\w{16}  1 attempt  the webhook answered 503\n", shown)
+
+
+def test_quality_drift_is_notified_once_until_it_is_closed(store_url: str) -> None:
+    """The alarm goes the same way as a referral. Closed before it could be sent, it is no longer news."""
+    with receiving() as receiver:
+
+        async def story(office: Office) -> None:
+            alarms = office.notifier.drift_alarms
+            await alarms.raise_alarm("echo", "reviews", now().date(), "18 of 120 reviewed drafts failed")
+            for _ in range(2):
+                await office.send()
+            [alarm] = await alarms.all_alarms()
+            [(_, body)] = receiver.got
+            message = json.loads(body)
+            assert message["type"] == "quality_drift.found"
+            assert message["data"].items() >= {"alarm_id": alarm.id, "signal": "reviews", "task": "echo"}.items()
+            assert message["data"]["summary"] == "18 of 120 reviewed drafts failed"
+            await alarms.raise_alarm("echo", "feedback", now().date(), "too late")
+            await office.notifier.outbox.add_missing(["webhook"])
+            for each in await alarms.all_alarms():
+                await alarms.close(each.id, accept=True)
+            await office.send()
+            assert len(receiver.got) == 1
+
+        tell(store_url, team(receiver.address), story)
+
+
+def test_an_email_says_that_quality_drifts(store_url: str) -> None:
+    """Its text names the command that says what to do next."""
+    mailbox = Mailbox()
+    with create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    server = Controller(mailbox, hostname="127.0.0.1", port=port)
+    server.start()
+
+    async def story(office: Office) -> None:
+        await office.notifier.drift_alarms.raise_alarm("echo", "reviews", now().date(), "18 of 120 failed")
+        await office.send()
+
+    try:
+        tell(store_url, team(None), story, Settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}")))
+    finally:
+        server.stop()
+    [mail] = mailbox.got
+    assert mail["Subject"] == "sample: Quality drift"
+    assert "18 of 120 failed" in mail.get_payload(decode=True).decode()
+    assert "uv run chassis drift" in mail.get_payload(decode=True).decode()

@@ -90,6 +90,8 @@ class Attempt:
         cost: What is charged for it: the worst case if the real cost is unknown.
         seconds: How long it took.
         cached: Whether the reply came from the cache, so that nothing was sent.
+        served: The id of the model that replied, according to its vendor: as it was asked for, in the catalog, or
+            `other`.
     """
 
     model: str
@@ -99,6 +101,7 @@ class Attempt:
     cost: NanoUsd
     seconds: float
     cached: bool = False
+    served: str | None = None
 
 
 @dataclass(slots=True)

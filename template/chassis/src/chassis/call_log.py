@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -139,9 +140,14 @@ class CallLog:
         write(names.CALL_FINISHED, task=task, caller=call.caller, **facts, seconds=round(seconds, 6), exc_info=failed)
         self._count(task, result, seconds)
         self._count_attempts(task, call)
-        for measure, value in _daily_values(scope, result, seconds):
+        for measure, value in chain(_daily_values(scope, result, seconds), self._versions(call)):
             self.daily_counts.add(task, measure, value)
         self.daily_counts.add(task, "cost", COST_UNIT, call.cost)
+
+    def _versions(self, call: Call) -> Iterator[tuple[Measure, str]]:
+        yield from self.daily_counts.versions.items()
+        if answer := next((attempt for attempt in reversed(call.attempts) if attempt.error is None), None):
+            yield "model", f"{answer.model}: {answer.served}" if answer.served else answer.model
 
     def _count(self, task: str, result: CallResult, seconds: float) -> None:
         by_task = {names.TASK: task}

@@ -1,6 +1,6 @@
-"""Notifies the owning team by webhook and email that a question waits for a person, or is overdue.
+"""Notifies the owning team by webhook and email: a question waits for a person, is overdue, or quality drifts.
 
-A notification names the referral and never quotes it: what callers wrote stays in the database. Webhooks are signed as
+A notification names a referral and never quotes it: what callers wrote stays in the database. Webhooks are signed as
 https://www.standardwebhooks.com says.
 """
 
@@ -24,8 +24,9 @@ from chassis.clock import now
 from chassis.config.ownership import Team
 from chassis.config.project import Settings
 from chassis.guard.egress import Endpoint, create_client
-from chassis.store.outbox import Notification, NotificationChannel, Outbox
-from chassis.store.review_queue import Referral, ReviewQueue
+from chassis.store.drift_alarms import DriftAlarms
+from chassis.store.outbox import Notification, NotificationChannel, NotificationEvent, Outbox
+from chassis.store.review_queue import ReviewQueue
 from chassis.telemetry.instruments import Instruments
 
 POLL_SECONDS = 5.0
@@ -35,7 +36,16 @@ REQUIRED_SETTING: Mapping[NotificationChannel, str] = {
     "webhook": "CHASSIS_WEBHOOK_SECRET",
     "email": "CHASSIS_SMTP_URL",
 }
-SUBJECTS = {"referral.opened": "A question waits for a person", "referral.overdue": "A question is overdue"}
+SUBJECTS: Mapping[NotificationEvent, str] = {
+    "referral.opened": "A question waits for a person",
+    "referral.overdue": "A question is overdue",
+    "quality_drift.found": "Quality drift",
+}
+FIRST_STEPS: Mapping[NotificationEvent, str] = {
+    "referral.opened": "Answer it at /review of the service.",
+    "referral.overdue": "Answer it at /review of the service.",
+    "quality_drift.found": "Production answers worse than it used to: `uv run chassis drift` says what to do next.",
+}
 log = structlog.get_logger()
 
 
@@ -53,6 +63,7 @@ class Notifier:
         settings: Hold the secrets of both channels.
         outbox: What there is to send.
         review_queue: The referrals.
+        drift_alarms: The alarms of quality drift.
         instruments: Record how many notifications fail.
     """
 
@@ -61,6 +72,7 @@ class Notifier:
     settings: Settings
     outbox: Outbox
     review_queue: ReviewQueue
+    drift_alarms: DriftAlarms
     instruments: Instruments
 
     def channels(self) -> list[NotificationChannel]:
@@ -79,11 +91,11 @@ class Notifier:
             return
         await self.outbox.add_missing(self.channels())
         for notification in await self.outbox.take_due():
-            referral = await self.review_queue.find(notification.referral_id)
-            if referral is None or notification.channel not in self.channels():
+            facts = await self._facts(notification)
+            if facts is None or notification.channel not in self.channels():
                 continue
             try:
-                await self._send(notification, referral)
+                await self._send(notification, facts)
             except DeliveryFailed as error:
                 log.warning("notification.failed", id=notification.id, attempt=notification.attempts, error=str(error))
                 await self.outbox.mark_failed(notification, str(error))
@@ -92,16 +104,16 @@ class Notifier:
                 await self.outbox.mark_sent(notification)
         self.instruments.notifications_failing.set(len(await self.outbox.failing()))
 
-    async def _send(self, notification: Notification, referral: Referral) -> None:
+    async def _send(self, notification: Notification, facts: Mapping[str, str]) -> None:
         match notification.channel:
             case "webhook":
-                await self._post(notification, referral)
+                await self._post(notification, facts)
             case "email":
-                await self._mail(notification, referral)
+                await self._mail(notification, facts)
 
-    async def _post(self, notification: Notification, referral: Referral) -> None:
+    async def _post(self, notification: Notification, facts: Mapping[str, str]) -> None:
         secret, url = self.settings.webhook_secret, str(self.team.webhook)
-        body = json.dumps({"type": notification.event, "timestamp": now().isoformat(), "data": self._facts(referral)})
+        body = json.dumps({"type": notification.event, "timestamp": now().isoformat(), "data": facts})
         headers = signature_headers(secret, notification.id, int(now().timestamp()), body) if secret else {}
         try:
             endpoint = Endpoint.from_url(url, "any" if self.team.private_network else "public")
@@ -112,13 +124,13 @@ class Notifier:
         if not response.is_success:
             raise DeliveryFailed(f"the webhook answered {response.status_code}")
 
-    async def _mail(self, notification: Notification, referral: Referral) -> None:
+    async def _mail(self, notification: Notification, facts: Mapping[str, str]) -> None:
         message = EmailMessage()
         message["Subject"] = f"{self.service}: {SUBJECTS[notification.event]}"
         message["From"] = message["To"] = str(self.team.email)
         message["Message-ID"] = f"<{notification.id.replace('/', '.')}@{self.service}>"
-        facts = "\n".join(f"{name}: {value}" for name, value in self._facts(referral).items())
-        message.set_content(f"{SUBJECTS[notification.event]}. Answer it at /review of the service.\n\n{facts}\n")
+        lines = "\n".join(f"{name}: {value}" for name, value in facts.items())
+        message.set_content(f"{SUBJECTS[notification.event]}. {FIRST_STEPS[notification.event]}\n\n{lines}\n")
         try:
             await asyncio.to_thread(send_mail, str(self._smtp_url()), message)
         except (OSError, smtplib.SMTPException) as error:
@@ -128,7 +140,23 @@ class Notifier:
     def _smtp_url(self) -> str:
         return self.settings.smtp_url.get_secret_value() if self.settings.smtp_url else ""
 
-    def _facts(self, referral: Referral) -> dict[str, str]:
+    async def _facts(self, notification: Notification) -> Mapping[str, str] | None:
+        """Return what a notification says, or None if what it is about is gone."""
+        if notification.event == "quality_drift.found":
+            alarm = await self.drift_alarms.find(notification.subject_id)
+            if alarm is None:
+                return None
+            return {
+                "service": self.service,
+                "alarm_id": alarm.id,
+                "task": alarm.task,
+                "signal": alarm.signal,
+                "changed_on": alarm.changed_on.isoformat(),
+                "summary": alarm.summary,
+            }
+        referral = await self.review_queue.find(notification.subject_id)
+        if referral is None:
+            return None
         return {
             "service": self.service,
             "referral_id": referral.id,

@@ -24,11 +24,14 @@ from chassis.money.ledger import Ledger
 from chassis.money.prices import Price, find_price
 from chassis.notifier import Notifier
 from chassis.privacy.policy import check_recognizers
+from chassis.quality.drift import DriftWatch
+from chassis.quality.versions import running_versions
 from chassis.service import Service
 from chassis.store.api_keys import ApiKeys
 from chassis.store.call_history import CallHistory
 from chassis.store.daily_counts import DailyCounts
 from chassis.store.database import Database
+from chassis.store.drift_alarms import DriftAlarms
 from chassis.store.feedback import FeedbackBox
 from chassis.store.kill_switch import KillSwitch
 from chassis.store.opening import open_database
@@ -61,6 +64,7 @@ class Wiring:
     feedback: FeedbackBox
     notifier: Notifier
     retention: Retention
+    drift_watch: DriftWatch
     service: Service[Any, Any]
     telemetry: Telemetry
     owner: Team
@@ -126,7 +130,7 @@ async def wire(
                 recognizers=task.recognizers,
             )
         review_queue = ReviewQueue(database, constraints.review.due_hours)
-        daily_counts = DailyCounts()
+        daily_counts = DailyCounts(running_versions(project))
         await open_parts.enter_async_context(daily_counts.saved_to(database))
         call_history = CallHistory(database, keep_answers=constraints.retention.calls_days > 0)
         open_parts.push_async_callback(call_history.close)
@@ -138,7 +142,9 @@ async def wire(
             refer_negative=constraints.review.negative_feedback,
         )
         call_log = CallLog(constraints.latency.p95_seconds, instruments, daily_counts, call_history)
-        notifier = Notifier(project.name, owner, settings, Outbox(database), review_queue, instruments)
+        notifier = Notifier(
+            project.name, owner, settings, Outbox(database), review_queue, DriftAlarms(database), instruments
+        )
         async with refreshed_gauges(
             GaugeSources(database, ledger, review_queue, kill_switch), constraints, instruments
         ):
@@ -157,6 +163,7 @@ async def wire(
                 feedback=feedback,
                 notifier=notifier,
                 retention=Retention(database, constraints.retention, instruments),
+                drift_watch=DriftWatch(database),
                 service=Service(task, constraints, guard, review_queue, call_log),
                 telemetry=telemetry,
                 owner=owner,

@@ -125,12 +125,15 @@ class Meter:
             cost = self.candidate.worst_case(self.turn.max_input_tokens)
         else:
             cost = 0
-        self.turn.attempts.append(Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds))
+        served = self._served(response) if response else None
+        self.turn.attempts.append(
+            Attempt(name, failure, usage.input_tokens, usage.output_tokens, cost, seconds, served=served)
+        )
         if error is not None:
             fields = diagnose(error, self.candidate.config, with_content=self.instruments.content is not None)
             log.warning("model.failed", model=name, error=failure, seconds=round(seconds, 3), **fields)
         if self.turn.cost > self.turn.reserved:  # a vendor may answer with a more expensive model
-            log.warning("reservation.exceeded", model=name, served=response and self._served(response))
+            log.warning("reservation.exceeded", model=name, served=served)
         return cost
 
 

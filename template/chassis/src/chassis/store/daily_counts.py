@@ -6,7 +6,7 @@ in memory and added to the table in the background. What happens in a transactio
 
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -28,7 +28,13 @@ type Measure = Literal[
     "answer_length",
     "confidence",
     "review",
+    "sample",
     "feedback",
+    "release",
+    "code",
+    "prompts",
+    "constraints",
+    "model",
 ]
 """What is counted. `chassis/handbook/observability.md` lists the values of each."""
 
@@ -55,9 +61,14 @@ class DailyCount:
 
 
 class DailyCounts:
-    """The counts of this process that are not in the table yet."""
+    """The counts of this process that are not in the table yet.
 
-    def __init__(self) -> None:
+    Args:
+        versions: What this process runs, which is counted with each call: the release, and digests of the rest.
+    """
+
+    def __init__(self, versions: Mapping[Measure, str] | None = None) -> None:
+        self.versions = versions or {}
         self._waiting: Counter[tuple[str, str, Measure, str]] = Counter()
 
     def add(self, task: str, measure: Measure, value: str, amount: int = 1) -> None:
@@ -110,20 +121,44 @@ async def add_count(
     await connection.execute(ADDING, (day or now().date()).isoformat(), task, measure, value, amount)
 
 
-async def read_counts(database: Database, task: str, measures: Iterable[Measure], since: date) -> list[DailyCount]:
-    """Return the counts of some measures of a task from a day on, the oldest first."""
+async def read_counts(
+    database: Database, task: str, measures: Iterable[Measure], since: date, until: date | None = None
+) -> list[DailyCount]:
+    """Return the counts of some measures of a task from a day on, and up to another one, the oldest first."""
     wanted = sorted(measures)
-    names = ", ".join(f"${number}" for number in range(3, 3 + len(wanted)))
+    numbers = ", ".join(f"${number}" for number in range(4, 4 + len(wanted)))
     rows = await database.fetch(
         "SELECT day, measure, value, count FROM daily_counts"  # noqa: S608 - only numbers of parameters
-        f" WHERE task = $1 AND day >= $2 AND measure IN ({names}) ORDER BY day, measure, value",
+        f" WHERE task = $1 AND day >= $2 AND day <= $3 AND measure IN ({numbers}) ORDER BY day, measure, value",
         task,
         since.isoformat(),
+        (until or date.max).isoformat(),
         *wanted,
     )
     return [
         DailyCount(date.fromisoformat(row["day"]), task, row["measure"], row["value"], row["count"]) for row in rows
     ]
+
+
+async def tasks_with_counts(database: Database, since: date) -> list[str]:
+    """Return the names of the tasks that have counts from a day on."""
+    rows = await database.fetch(
+        "SELECT DISTINCT task FROM daily_counts WHERE day >= $1 ORDER BY task", since.isoformat()
+    )
+    return [row["task"] for row in rows]
+
+
+async def first_days(database: Database, task: str, measures: Iterable[Measure]) -> list[tuple[Measure, str, date]]:
+    """Return each value of some measures of a task with the first day on which it was counted, the latest first."""
+    wanted = sorted(measures)
+    numbers = ", ".join(f"${number}" for number in range(2, 2 + len(wanted)))
+    rows = await database.fetch(
+        "SELECT measure, value, MIN(day) AS first FROM daily_counts"  # noqa: S608 - only numbers of parameters
+        f" WHERE task = $1 AND measure IN ({numbers}) GROUP BY measure, value ORDER BY first DESC, measure, value",
+        task,
+        *wanted,
+    )
+    return [(row["measure"], row["value"], date.fromisoformat(row["first"])) for row in rows]
 
 
 def bin_of(number: float) -> str:

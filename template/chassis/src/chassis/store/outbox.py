@@ -1,10 +1,10 @@
-"""The outbox: which notifications about referrals have yet to be sent, and which of them failed.
+"""The outbox: which notifications have yet to be sent, and which of them failed.
 
-A notification follows from the row of its referral, so it is due as soon as the referral is committed. A process may be
-killed at any moment: another one, or the next, sends what this one did not.
+A notification follows from the row of its referral or its alarm, so it is due as soon as that is committed. A process
+may be killed at any moment: another one, or the next, sends what this one did not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -17,20 +17,29 @@ IN_PROGRESS = timedelta(minutes=1)
 BACKOFF = (timedelta(seconds=10), timedelta(hours=1))
 """The pause after the first failure, which doubles with each further one, and the longest pause."""
 BATCH = 20
-
 type NotificationChannel = Literal["webhook", "email"]
-type NotificationEvent = Literal["referral.opened", "referral.overdue"]
+type NotificationEvent = Literal["referral.opened", "referral.overdue", "quality_drift.found"]
+
+SUBJECTS_OF_EVENTS: Mapping[NotificationEvent, str] = {
+    "referral.opened": "referrals WHERE answered_at IS NULL AND $1 <> ''",
+    "referral.overdue": "referrals WHERE answered_at IS NULL AND due_at < $1",
+    "quality_drift.found": "drift_alarms WHERE closed_at IS NULL AND $1 <> ''",
+}
+"""By event, the table and the condition of what it is about."""
+UNSENT = """sent_at IS NULL AND (EXISTS (SELECT 1 FROM referrals WHERE id = subject_id AND answered_at IS NULL)
+    OR EXISTS (SELECT 1 FROM drift_alarms WHERE id = subject_id AND closed_at IS NULL))"""
+"""Whether a notification has yet to be sent. When its referral is answered or its alarm closed, it is out of date."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A message to a team about a referral.
+    """A message to a team about a referral or an alarm.
 
     Args:
         id: The same for every attempt, so that a receiver can ignore a repetition.
         event: What happened.
         channel: How the team gets the message.
-        referral_id: The ticket.
+        subject_id: The referral or the alarm.
         attempts: How often it was tried, this time included.
         error: Why the last attempt failed.
     """
@@ -38,7 +47,7 @@ class Notification:
     id: str
     event: NotificationEvent
     channel: NotificationChannel
-    referral_id: str
+    subject_id: str
     attempts: int
     error: str | None
 
@@ -50,14 +59,14 @@ class Outbox:
         self._database = database
 
     async def add_missing(self, channels: Sequence[NotificationChannel]) -> None:
-        """Add the notifications of referrals that are open or overdue, each once."""
+        """Add the notifications of what is open or overdue, each once."""
         moment = to_timestamp(now())
         for channel in channels:
-            for event, condition in (("referral.opened", "$1 <> ''"), ("referral.overdue", "due_at < $1")):
+            for event, subjects in SUBJECTS_OF_EVENTS.items():
                 await self._database.execute(
-                    "INSERT INTO notifications (id, event, channel, referral_id, attempts, next_attempt_at)"  # noqa: S608
-                    f" SELECT '{event}/{channel}/' || id, '{event}', '{channel}', id, 0, $1 FROM referrals"
-                    f" WHERE answered_at IS NULL AND {condition} ON CONFLICT (id) DO NOTHING",
+                    "INSERT INTO notifications (id, event, channel, subject_id, attempts, next_attempt_at)"  # noqa: S608
+                    f" SELECT '{event}/{channel}/' || id, '{event}', '{channel}', id, 0, $1 FROM {subjects}"
+                    " ON CONFLICT (id) DO NOTHING",
                     moment,
                 )
 
@@ -65,8 +74,7 @@ class Outbox:
         """Return notifications to send now. For a minute no other process gets them."""
         moment = now()
         rows = await self._database.fetch(
-            "SELECT notifications.* FROM notifications JOIN referrals ON referrals.id = referral_id"
-            " WHERE sent_at IS NULL AND answered_at IS NULL AND next_attempt_at <= $1"
+            f"SELECT * FROM notifications WHERE {UNSENT} AND next_attempt_at <= $1"  # noqa: S608
             " ORDER BY next_attempt_at LIMIT $2",
             to_timestamp(moment),
             BATCH,
@@ -80,8 +88,8 @@ class Outbox:
                 row["next_attempt_at"],
                 to_timestamp(moment + IN_PROGRESS),
             ):
-                event, channel, referral_id = row["event"], row["channel"], row["referral_id"]
-                taken.append(Notification(row["id"], event, channel, referral_id, row["attempts"] + 1, row["error"]))
+                event, channel, subject_id = row["event"], row["channel"], row["subject_id"]
+                taken.append(Notification(row["id"], event, channel, subject_id, row["attempts"] + 1, row["error"]))
         return taken
 
     async def mark_sent(self, notification: Notification) -> None:
@@ -102,12 +110,11 @@ class Outbox:
         )
 
     async def failing(self) -> list[Notification]:
-        """Return the notifications of open referrals whose last attempt failed."""
+        """Return the unsent notifications whose last attempt failed."""
         rows = await self._database.fetch(
-            "SELECT notifications.* FROM notifications JOIN referrals ON referrals.id = referral_id"
-            " WHERE sent_at IS NULL AND answered_at IS NULL AND error IS NOT NULL ORDER BY notifications.id"
+            f"SELECT * FROM notifications WHERE {UNSENT} AND error IS NOT NULL ORDER BY id"  # noqa: S608
         )
         return [
-            Notification(row["id"], row["event"], row["channel"], row["referral_id"], row["attempts"], row["error"])
+            Notification(row["id"], row["event"], row["channel"], row["subject_id"], row["attempts"], row["error"])
             for row in rows
         ]

@@ -14,15 +14,17 @@ from chassis.telemetry.instruments import Instruments
 EXPIRED: Mapping[str, str] = {
     # Until it was due, a caller may still expect the answer; after it was given, the caller needs time to fetch it.
     "referrals": "due_at <= $1 AND (answered_at IS NULL OR answered_at <= $1)",
-    "notifications": "NOT EXISTS (SELECT 1 FROM referrals WHERE referrals.id = referral_id)",
+    "notifications": "NOT EXISTS (SELECT 1 FROM referrals WHERE referrals.id = subject_id)"
+    " AND NOT EXISTS (SELECT 1 FROM drift_alarms WHERE drift_alarms.id = subject_id)",
     "review_events": "at <= $1",
     "calls": "answered_at <= $1",
     "feedback": "received_at <= $1",
     "replies": "expires_at <= $1",
     "review_sessions": "expires_at <= $1",
     "daily_counts": "day <= $1",
+    "drift_alarms": "closed_at <= $1",
 }
-"""By table, which rows have been kept for long enough at the time `$1`. Notifications follow their referrals."""
+"""By table, which rows have been kept for long enough at the time `$1`. Notifications follow what they are about."""
 DAILY_COUNTS_DAYS = 1095
 """How long the daily counts are kept. They are about no person; the limit bounds the size of the table."""
 log = structlog.get_logger()
@@ -52,6 +54,7 @@ class Retention:
             "daily_counts": DAILY_COUNTS_DAYS,
             "calls": self._rules.calls_days,
             "feedback": self._rules.feedback_days,
+            "drift_alarms": DAILY_COUNTS_DAYS,
         }
         deleted: dict[str, int] = {}
         for table, condition in EXPIRED.items():

@@ -17,7 +17,7 @@ import structlog
 
 from chassis.clock import now, to_timestamp
 from chassis.errors import NotFound, ReviewConflict
-from chassis.store.daily_counts import add_count
+from chassis.store.daily_counts import Measure, add_count
 from chassis.store.database import Connection, Database, Row
 from chassis.store.review_queue import Referral, ReviewVerdict, referral_of
 
@@ -40,8 +40,11 @@ REOPENING = f"""UPDATE referrals SET answer = NULL, answered_by = NULL, answered
     WHERE id = $1 AND (({FREE}) OR (answered_by = $2 AND fetched_at IS NULL))"""  # noqa: S608
 LOCKING = "UPDATE referrals SET note = note WHERE id = $1"
 """Locks a referral, so that its verdict cannot be taken back in two windows at the same time."""
-JUDGED = """SELECT task, verdict, answered_at FROM referrals
+JUDGED = """SELECT task, source, verdict, answered_at FROM referrals
     WHERE id = $1 AND verdict IS NOT NULL AND draft IS NOT NULL"""
+COUNTED: Mapping[str, Measure] = {"fallback": "review", "sample": "sample"}
+"""By the source of a referral, what its verdict is counted as. What callers complain about is a biased choice, and a
+second review is of the same answer."""
 log = structlog.get_logger()
 
 type ReviewAction = Literal["signed_in", "leased", "answered", "deferred", "undone"]
@@ -229,7 +232,8 @@ async def _count_verdict(tx: Connection, judged: Sequence[Row], amount: int) -> 
     """Count the verdict about a draft, or take it back. A referral without a draft says nothing about quality."""
     for row in judged:
         day = datetime.fromisoformat(row["answered_at"]).date()
-        await add_count(tx, row["task"], "review", row["verdict"], amount, day)
+        if measure := COUNTED.get(row["source"]):
+            await add_count(tx, row["task"], measure, row["verdict"], amount, day)
 
 
 async def record_event(

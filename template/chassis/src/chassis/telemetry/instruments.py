@@ -56,6 +56,9 @@ class Instruments:
     retention_deleted: Counter
     feedback: Counter
     notifications_failing: Gauge
+    drift_evidence: Gauge
+    drift_alarms: Gauge
+    drift_last_check: Gauge
     database_up: Gauge
     content: "ContentLog | None" = None
     """What models were sent and replied; None in production."""
@@ -114,6 +117,13 @@ def create_instruments(
         feedback=meter.create_counter(names.FEEDBACK, "{feedback}", "Feedback of callers, by verdict."),
         notifications_failing=meter.create_gauge(
             names.NOTIFICATIONS_FAILING, "{notification}", "Notifications about open referrals that could not be sent."
+        ),
+        drift_evidence=meter.create_gauge(
+            names.DRIFT_EVIDENCE, "1", "Evidence for a rise of a failure rate; 1 raises an alarm of quality drift."
+        ),
+        drift_alarms=meter.create_gauge(names.DRIFT_ALARMS, "{alarm}", "Open alarms of quality drift, by signal."),
+        drift_last_check=meter.create_gauge(
+            names.DRIFT_LAST_CHECK, "s", "Time of the last check for quality drift, in seconds since 1970."
         ),
         database_up=meter.create_gauge(
             names.DATABASE_UP, "1", "1 if the database could be written when last tried, else 0."

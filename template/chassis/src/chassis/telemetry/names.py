@@ -51,6 +51,7 @@ COST_USD = "chassis.cost.usd"
 PERIOD = "chassis.period"
 TABLE = "chassis.table"
 VERDICT = "chassis.verdict"
+SIGNAL = "chassis.signal"
 
 # Metrics of the conventions
 OPERATION_DURATION = "gen_ai.client.operation.duration"
@@ -76,6 +77,9 @@ REVIEW_OVERDUE = "chassis.review.overdue"
 RETENTION_DELETED = "chassis.retention.deleted"
 FEEDBACK = "chassis.feedback"
 NOTIFICATIONS_FAILING = "chassis.notifications.failing"
+DRIFT_EVIDENCE = "chassis.quality_drift.evidence"
+DRIFT_ALARMS = "chassis.quality_drift.alarms"
+DRIFT_LAST_CHECK = "chassis.quality_drift.last_check"
 DATABASE_UP = "chassis.database.up"
 LOG_LOST_LINES = "chassis.log.lost_lines"
 

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from types import FrameType
 from typing import override
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from prometheus_client import start_http_server
 from chassis.background import repeated
 from chassis.errors import ConfigError
 from chassis.notifier import POLL_SECONDS
+from chassis.quality.drift import CHECK_SECONDS
 from chassis.store.api_keys import DEVELOPMENT_CALLER
 from chassis.store.call_history import FLUSH_SECONDS
 from chassis.web.app import build_app
@@ -87,6 +89,7 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
             repeated("notifications", POLL_SECONDS, wiring.notifier.send_due),
             repeated("call_history", FLUSH_SECONDS, wiring.call_history.flush),
             repeated("retention", SWEEP_SECONDS, wiring.retention.sweep),
+            repeated("quality drift", CHECK_SECONDS, partial(wiring.drift_watch.check, wiring.telemetry.instruments)),
         ):
             await DrainingServer(server_config(wiring, app), app).serve(sockets=[listener])
     log.info("service.stopped", address=address)

@@ -74,7 +74,7 @@ CREATE TABLE notifications (
     id TEXT PRIMARY KEY,
     event TEXT NOT NULL,
     channel TEXT NOT NULL,
-    referral_id TEXT NOT NULL,
+    subject_id TEXT NOT NULL,
     attempts BIGINT NOT NULL,
     next_attempt_at TEXT NOT NULL,
     sent_at TEXT,
@@ -110,3 +110,14 @@ CREATE TABLE feedback (
     received_at TEXT NOT NULL
 );
 CREATE INDEX feedback_by_time ON feedback (received_at);
+CREATE TABLE drift_alarms (
+    id TEXT PRIMARY KEY,
+    task TEXT NOT NULL,
+    signal TEXT NOT NULL,
+    raised_at TEXT NOT NULL,
+    changed_on TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    closed_at TEXT,
+    accepted BIGINT NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX open_drift_alarms ON drift_alarms (task, signal) WHERE closed_at IS NULL;

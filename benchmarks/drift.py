@@ -1,0 +1,134 @@
+"""What watching for quality drift costs each call, and what it finds in simulations with fixed seeds.
+
+`python -m benchmarks.drift` prints for several thresholds how many quiet quarters have a false alarm, and after how
+many days a rise of the failure rate is found.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from chassis.call import Attempt, Call, Deadline
+from chassis.call_log import CallLog
+from chassis.contract import Answered
+from chassis.quality.detectors import DayRate, detect_rise
+from chassis.store.daily_counts import DailyCounts, Measure
+from chassis.telemetry.instruments import NO_INSTRUMENTS
+
+from benchmarks.rounds import Effort
+from benchmarks.tables import Goal, Row, Table, python_version
+
+CALLS = 2_000
+REPETITIONS = 600
+LIMIT_MICROS = 100.0
+QUIET_RATE = 0.05
+QUARTER = 90
+QUIET_DAYS, LONGEST = 30, 120
+"""Days after which a change counts as not found."""
+START = date(2026, 1, 1)
+VERSIONS: dict[Measure, str] = {
+    "release": "1.0.0",
+    "code": "0123abcd",
+    "prompts": "0123abcd",
+    "constraints": "0123abcd",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a detector reaches.
+
+    Args:
+        false_alarms: The share of quiet quarters with an alarm.
+        median_days: By failure rate after the change, after how many days half of the changes are found.
+    """
+
+    false_alarms: float
+    median_days: dict[float, float]
+
+
+def simulated(
+    mean_days: float, *, reference: int = 500, per_day: int = 10, repetitions: int = 200, seed: int = 16
+) -> Reached:
+    """Simulate quiet quarters, and changes after a quiet month. Each day ends with a check."""
+    rng = random.Random(seed)  # noqa: S311 - a simulation
+    length = reference // per_day
+    quiet = [
+        alarm_day(_days(rng, START, length + QUARTER, per_day, QUIET_RATE), mean_days, length)
+        for _ in range(repetitions)
+    ]
+    found = {
+        rate: statistics.median(days_to_alarm(rng, mean_days, reference, per_day, rate) for _ in range(repetitions))
+        for rate in (0.10, 0.15, 0.30)
+    }
+    return Reached(sum(day is not None for day in quiet) / repetitions, found)
+
+
+def days_to_alarm(rng: random.Random, mean_days: float, reference: int, per_day: int, rate: float) -> int:
+    """Return the days from a change to its alarm. If there was an alarm before the change, try again."""
+    quiet_days = reference // per_day + QUIET_DAYS
+    while True:
+        quiet = _days(rng, START, quiet_days, per_day, QUIET_RATE)
+        changed = _days(rng, START + timedelta(days=quiet_days), LONGEST, per_day, rate)
+        day = alarm_day([*quiet, *changed], mean_days, reference // per_day)
+        if day is None or day > QUIET_DAYS:
+            return (day or LONGEST) - QUIET_DAYS
+
+
+def alarm_day(days: Sequence[DayRate], mean_days: float, reference: int) -> int | None:
+    """Return the number of the day after the reference on which an alarm is raised, or None."""
+    ends = range(reference + 1, len(days) + 1)
+    return next((end - reference for end in ends if detect_rise(days[:end], mean_days, None).evidence >= 1), None)
+
+
+def _days(rng: random.Random, first: date, count: int, per_day: int, rate: float) -> list[DayRate]:
+    return [
+        DayRate(first + timedelta(days=day), sum(rng.random() < rate for _ in range(per_day)), per_day)
+        for day in range(count)
+    ]
+
+
+def measure(effort: Effort) -> Table:
+    """Measure what the daily counts add to the log line and the metrics of a call, in the best round."""
+    rounds = [(_micros(counting=False), _micros(counting=True)) for _ in range(effort.rounds)]
+    without, counted = (min(micros) for micros in zip(*rounds, strict=True))
+    return Table(
+        "Counting a call for quality drift",
+        f"{python_version()}; best of {effort.rounds} rounds of {CALLS} calls",
+        [Row("one call", {"CPU µs": counted, "+ CPU µs of the counts": counted - without})],
+        [Goal("counting a call, CPU µs", max(counted - without, 0.1), LIMIT_MICROS)],
+    )
+
+
+def _micros(*, counting: bool) -> float:
+    counts = DailyCounts(VERSIONS if counting else {})
+    if not counting:
+        counts.add = lambda *_: None  # ty: ignore[invalid-assignment]
+    call_log = CallLog(5, NO_INSTRUMENTS, counts)
+    started = time.process_time()
+    for _ in range(CALLS):
+        call = Call("c_1", "ann", Deadline.after(5), 3)
+        call.new_turn().attempts.append(Attempt("gpt", None, 300, 40, 125_000, 0.2, served="gpt-4o-2024-08-06"))
+        with call_log.scope("help", call) as scope:
+            scope.question_length, scope.answer_length = 120, 480
+            scope.outcome = Answered("so", "gpt", 0.9, degraded=False, fallback_reason=None)
+    return (time.process_time() - started) / CALLS * 1e6
+
+
+def main() -> None:
+    """Print what is reached."""
+    for per_day, reference in ((10, 500), (4, 240), (30, 510)):
+        print(f"{per_day} judged answers per day, a reference of {reference}")
+        for mean_days in (365, 730, 1460, 3650):
+            reached = simulated(mean_days, reference=reference, per_day=per_day, repetitions=REPETITIONS)
+            days = ", ".join(f"{rate:.0%}: {days:g} d" for rate, days in reached.median_days.items())
+            print(
+                f"  {mean_days:g} days: {reached.false_alarms:.1%} of quarters with a false alarm; {days}", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()

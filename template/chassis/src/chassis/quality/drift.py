@@ -1,0 +1,282 @@
+"""Quality drift: whether production answers worse than it used to, since when, and what else changed at that time.
+
+Not to be confused with edited files of the chassis, which `chassis status` reports. The state is the daily counts and
+the alarms in the database; whatever is printed follows from them, so replicas agree and a restart forgets nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from chassis.clock import now
+from chassis.quality.detectors import DayRate, RateReport, ShapeReport, compare_shapes, detect_rise, reference_days
+from chassis.store.daily_counts import DailyCount, Measure, first_days, read_counts, tasks_with_counts
+from chassis.store.database import Database
+from chassis.store.drift_alarms import DriftAlarm, DriftAlarms
+from chassis.telemetry import names
+from chassis.telemetry.instruments import Instruments
+
+CHECK_SECONDS = 600.0
+HISTORY = timedelta(days=365)
+"""How far a check looks back, which bounds its work. A reference is at most that old."""
+SHAPE_DAYS = timedelta(days=28)
+"""The most days whose distribution is compared with that of the reference; the last 7 if they are enough."""
+CAUSE_DAYS = timedelta(days=7)
+"""How long before the most likely day a cause may have begun."""
+
+type SignalName = Literal["samples", "reviews", "feedback", "low_confidence", "fallbacks"]
+type SignalState = Literal["collecting", "steady", "rising", "alarm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A failure rate that is watched.
+
+    Args:
+        name: Its name in metrics and on the command line.
+        failures: What is counted as a failure: a measure and its values.
+        observations: What is counted at all.
+        what: What failed, as in "18 of 120 reviewed drafts were wrong".
+        mean_days_between_false_alarms: How rare false alarms are.
+    """
+
+    name: SignalName
+    failures: tuple[Measure, frozenset[str]]
+    observations: tuple[Measure, frozenset[str]]
+    what: str
+    mean_days_between_false_alarms: float
+
+
+CALLS: tuple[Measure, frozenset[str]] = "outcome", frozenset({"answered", "referred"})
+FALLBACKS = frozenset({"models_failed", "budget_exhausted", "database_down"})
+VERDICTS = frozenset({"pass", "fail"})
+SIGNALS = (
+    Signal(
+        "samples", ("sample", frozenset({"fail"})), ("sample", VERDICTS), "answers in the random sample failed", 365
+    ),
+    Signal("reviews", ("review", frozenset({"fail"})), ("review", VERDICTS), "reviewed drafts failed", 365),
+    Signal(
+        "feedback",
+        ("feedback", frozenset({"negative"})),
+        ("feedback", frozenset({"positive", "negative"})),
+        "ratings by callers were negative",
+        365,
+    ),
+    # Of calls there are more than enough, so a false alarm can be rarer without being noticed later.
+    Signal(
+        "low_confidence",
+        ("fallback_reason", frozenset({"low_confidence"})),
+        CALLS,
+        "calls had no draft of enough confidence",
+        3650,
+    ),
+    Signal("fallbacks", ("fallback_reason", FALLBACKS), CALLS, "calls needed a fallback", 3650),
+)
+SHAPES: tuple[Measure, ...] = ("question_length", "answer_length", "confidence")
+VERSIONS: tuple[Measure, ...] = ("release", "code", "prompts", "constraints", "model")
+NEXT_STEPS: Mapping[str, str] = {
+    "release": "compare both releases with `make evals`, and roll back if the old one is better",
+    "code": "compare both releases with `make evals`, and roll back if the old one is better",
+    "prompts": "run `make evals` with the old and the new prompts, and restore the old ones if they are better",
+    "constraints": "review the change of constraints.toml, above all of [[models]] and [quality]",
+    "model": "ask for the former model by its dated id in constraints.toml, and run `make evals` with each",
+    "input mix": "review some of the new questions, and add cases for what they have in common",
+}
+UNKNOWN_CAUSE = (
+    "no release, prompt, model, constraint or length of questions changed at that time: look for what lies outside, "
+    "such as documents, tools, or a model that its vendor changed under the same name"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What may have caused a change: something that first appeared at about the same time."""
+
+    kind: str
+    details: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalReport:
+    """One failure rate, what its detector says, its open alarm, and what may have caused that."""
+
+    signal: Signal
+    rate: RateReport
+    observed: int
+    last_seen: date | None
+    alarm: DriftAlarm | None
+    causes: Sequence[Cause]
+
+    @property
+    def state(self) -> SignalState:
+        """Return the state in one word."""
+        if self.alarm or self.rate.evidence >= 1:
+            return "alarm"
+        if self.rate.reference is None:
+            return "collecting"
+        return "rising" if self.rate.evidence >= 0.5 else "steady"  # noqa: PLR2004 - half of the way to an alarm
+
+    @property
+    def figures(self) -> str:
+        """Return the figures in a sentence."""
+        what = self.signal.what
+        if self.rate.reference is None:
+            return f"{self.observed} observations so far, which are too few for a reference"
+        reference = f"{_share(*self.rate.reference)} in the reference"
+        if self.rate.since is None:
+            return f"{reference} {what}, and there is no sign of a rise"
+        return f"{_share(*self.rate.recent)} {what} since {self.rate.since}, {reference}"
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """The state of one task: its failure rates, and the shapes of its questions and answers that can be compared."""
+
+    task: str
+    signals: Sequence[SignalReport]
+    shapes: Mapping[Measure, ShapeReport | None]
+
+
+class DriftWatch:
+    """Looks for quality drift.
+
+    Args:
+        database: Has the daily counts and the alarms.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._alarms = database, DriftAlarms(database)
+
+    async def check(self, instruments: Instruments) -> None:
+        """Raise an alarm for each rate that has risen, and set the gauges.
+
+        Raises:
+            DatabaseUnavailable: The next check finds the same.
+        """
+        for report in await self.reports():
+            for signal in report.signals:
+                if signal.alarm is None and signal.rate.evidence >= 1 and signal.rate.since:
+                    await self._alarms.raise_alarm(report.task, signal.signal.name, signal.rate.since, signal.figures)
+                labels = {names.TASK: report.task, names.SIGNAL: signal.signal.name}
+                instruments.drift_evidence.set(max(0.0, signal.rate.evidence), labels)
+                instruments.drift_alarms.set(int(signal.state == "alarm"), labels)
+        instruments.drift_last_check.set(now().timestamp())
+
+    async def reports(self) -> list[DriftReport]:
+        """Return the state of each task that has counts.
+
+        Raises:
+            DatabaseUnavailable: The database cannot be read.
+        """
+        alarms = await self._alarms.all_alarms()
+        start = now().date() - HISTORY
+        return [await self._report(task, start, alarms) for task in await tasks_with_counts(self._database, start)]
+
+    async def _report(self, task: str, start: date, alarms: Iterable[DriftAlarm]) -> DriftReport:
+        mine = [alarm for alarm in alarms if alarm.task == task]
+        measures: set[Measure] = {
+            measure for signal in SIGNALS for measure in (signal.failures[0], signal.observations[0])
+        }
+        counts = await read_counts(self._database, task, measures, start)
+        shapes = await self._shapes(task, start, counts, mine)
+        firsts = await first_days(self._database, task, VERSIONS)
+        signals = [_signal_report(signal, counts, mine, firsts, shapes) for signal in SIGNALS]
+        return DriftReport(task, signals, shapes)
+
+    async def _shapes(
+        self, task: str, start: date, counts: Iterable[DailyCount], alarms: Sequence[DriftAlarm]
+    ) -> dict[Measure, ShapeReport | None]:
+        accepted = _after([alarm for alarm in alarms if alarm.accepted])
+        calls = _rates(counts, CALLS, CALLS, accepted)
+        reference_end = calls[reference_days(calls) - 1].day if reference_days(calls) else None
+        if reference_end is None:
+            return dict.fromkeys(SHAPES)
+        today = now().date()
+        first = max(accepted or start, start)
+        before = await read_counts(self._database, task, SHAPES, first, reference_end)
+        earliest = max(reference_end + timedelta(days=1), today - SHAPE_DAYS)
+        present = await read_counts(self._database, task, SHAPES, earliest, today - timedelta(days=1))
+        return {
+            measure: compare_shapes(_bins(before, measure), _latest_bins(present, measure, today)) for measure in SHAPES
+        }
+
+
+def _signal_report(
+    signal: Signal,
+    counts: Iterable[DailyCount],
+    alarms: Sequence[DriftAlarm],
+    firsts: Sequence[tuple[Measure, str, date]],
+    shapes: Mapping[Measure, ShapeReport | None],
+) -> SignalReport:
+    mine = [alarm for alarm in alarms if alarm.signal == signal.name]
+    days = _rates(counts, signal.failures, signal.observations, _after([alarm for alarm in mine if alarm.accepted]))
+    closed = [alarm.closed_at.date() for alarm in mine if alarm.closed_at]
+    rate = detect_rise(days, signal.mean_days_between_false_alarms, max(closed, default=None))
+    alarm = next((alarm for alarm in mine if alarm.closed_at is None), None)
+    since = alarm.changed_on if alarm else rate.since
+    causes = _causes(since, firsts, shapes) if since and (alarm or rate.evidence >= 1) else []
+    observed = sum(day.total for day in days)
+    return SignalReport(signal, rate, observed, days[-1].day if days else None, alarm, causes)
+
+
+def _rates(
+    counts: Iterable[DailyCount],
+    failures: tuple[Measure, frozenset[str]],
+    observations: tuple[Measure, frozenset[str]],
+    after: date | None,
+) -> list[DayRate]:
+    """Return the failures of each day that has observations, oldest first."""
+    failed, total = Counter[date](), Counter[date]()
+    for count in counts:
+        if after is not None and count.day <= after:
+            continue
+        for (measure, values), sums in ((failures, failed), (observations, total)):
+            if count.measure == measure and count.value in values:
+                sums[count.day] += count.count
+    # A verdict that was given before midnight and undone after it may leave less than nothing.
+    return [DayRate(day, min(max(failed[day], 0), total[day]), total[day]) for day in sorted(total) if total[day] > 0]
+
+
+def _after(alarms: Sequence[DriftAlarm]) -> date | None:
+    """Return the day on which the last of these alarms was closed."""
+    return max((alarm.closed_at.date() for alarm in alarms if alarm.closed_at), default=None)
+
+
+def _bins(counts: Iterable[DailyCount], measure: Measure) -> Counter[str]:
+    bins = Counter[str]()
+    for count in counts:
+        if count.measure == measure:
+            bins[count.value] += count.count
+    return bins
+
+
+def _latest_bins(counts: Sequence[DailyCount], measure: Measure, today: date) -> Counter[str]:
+    """Return the bins of the last 7 whole days, or of up to 28 if those have too few observations."""
+    for days in (7, 14, SHAPE_DAYS.days):
+        recent = _bins((count for count in counts if count.day >= today - timedelta(days=days)), measure)
+        if compare_shapes(recent, recent) is not None:
+            break
+    return recent
+
+
+def _causes(
+    since: date, firsts: Sequence[tuple[Measure, str, date]], shapes: Mapping[Measure, ShapeReport | None]
+) -> list[Cause]:
+    oldest: dict[Measure, date] = {}
+    for measure, _, first in firsts:
+        oldest[measure] = min(first, oldest.get(measure, first))
+    causes = [
+        Cause(measure, f"{value}, first used on {first}")
+        for measure, value, first in firsts
+        if since - CAUSE_DAYS <= first <= since + timedelta(days=1) and first > oldest[measure]
+    ]
+    shape = shapes.get("question_length")
+    if shape and shape.moved:
+        causes.append(Cause("input mix", f"the median question has {shape.now} characters instead of {shape.before}"))
+    return causes
+
+
+def _share(failures: int, total: int) -> str:
+    return f"{failures} of {total} ({failures / total:.1%})" if total else "none"
