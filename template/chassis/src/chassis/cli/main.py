@@ -46,6 +46,7 @@ class Subcommand(TyperCommand):
 
 ASK = "Ask a question, and show the answer, who gave it, its confidence and its cost."
 TRACE = "Draw the trace of a call: every step, its duration and its cost."
+FORGET = "Remove a person from the database, local traces and data sets, and list what cannot be reached from here."
 BUDGET = "Show what is spent, reserved and left today and this month (UTC)."
 DRIFT = "Show quality drift: whether production answers worse than it used to."
 MODELS = "Switch all models off and on. While they are off, the baseline and people answer."
@@ -56,6 +57,7 @@ RUNTIME_COMMANDS = (
     Subcommand(USE, "trace", "chassis.cli.trace:trace", TRACE),
     Subcommand(OPERATE, "keys", "chassis.cli.keys:app", "Create, list and revoke API keys."),
     Subcommand(OPERATE, "review", "chassis.cli.review:app", "Answer the questions in the review queue."),
+    Subcommand(OPERATE, "forget", "chassis.cli.forget:forget", FORGET),
     Subcommand(OPERATE, "budget", "chassis.cli.budget:app", BUDGET),
     Subcommand(OPERATE, "drift", "chassis.cli.drift:app", DRIFT),
     Subcommand(OPERATE, "models", "chassis.cli.models:app", MODELS),

@@ -5,7 +5,7 @@ and settling money, where each has its own (`money/statements.py`), because ever
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib.resources import files
 from typing import Any, Literal, Protocol
@@ -50,6 +50,14 @@ class Database(Connection, Protocol):
         """Run several statements as one: all or none take effect.
 
         A row that was read may change before the end of the transaction, unless an update has locked it first.
+        """
+        ...
+
+    async def overwrite_deleted(self, tables: Iterable[str]) -> None:
+        """Write these tables anew, so that their files no longer contain what was deleted. Others wait meanwhile.
+
+        Raises:
+            DatabaseUnavailable: Another process uses the tables all the time.
         """
         ...
 

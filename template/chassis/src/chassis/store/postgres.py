@@ -1,7 +1,7 @@
 """A PostgreSQL server, through a pool of asyncpg connections."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal, Self
 
@@ -107,6 +107,16 @@ class PostgresDatabase:
             except BaseException:  # a cancellation too, or the pool would get a connection in a transaction
                 await connection.roll_back()
                 raise
+
+    async def overwrite_deleted(self, tables: Iterable[str]) -> None:
+        """Write the files of these tables anew."""
+        with _translated_errors():
+            connection = await self._pool.acquire(timeout=LOCK_TIMEOUT_SECONDS)
+            try:
+                for table in tables:
+                    await connection.execute(f"VACUUM FULL {table}")  # without a timeout: the table may be large
+            finally:
+                await self._pool.release(connection)
 
     async def close(self) -> None:
         """Close every connection, after the statements that are running."""

@@ -9,7 +9,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, Self
@@ -123,6 +123,16 @@ class SqliteDatabase:
                 return result
         finally:
             self._end_transaction()
+
+    async def overwrite_deleted(self, tables: Iterable[str]) -> None:
+        """Write the whole file anew, and empty the log beside it."""
+        del tables
+        await self.execute("VACUUM")
+        give_up_at = time.monotonic() + LOCK_TIMEOUT_SECONDS
+        while (await self.fetch("PRAGMA wal_checkpoint(TRUNCATE)"))[0]["busy"]:
+            if time.monotonic() >= give_up_at:
+                raise DatabaseUnavailable("locked by another process")
+            await asyncio.sleep(random.uniform(*BUSY_WAIT_SECONDS))  # noqa: S311 - not a secret
 
     async def close(self) -> None:
         """Close the file."""

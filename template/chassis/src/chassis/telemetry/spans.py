@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,21 @@ class SpanStore(SpanExporter):
         """Return the spans of the newest call, or of the newest trace if there was no call; empty if there are none."""
         return self._trace_where("call_id IS NOT NULL") or self._trace_where("TRUE")
 
+    def forget(self, is_personal: Callable[[StoredSpan], bool]) -> tuple[set[str], set[str]]:
+        """Delete each trace with a span for which `is_personal` is true, and write the file anew.
+
+        Returns:
+            The ids of the traces that were deleted, and of those that are left.
+        """
+        with self._lock:
+            spans = [_span(row) for row in self._database.execute("SELECT * FROM spans")]
+            traces = {span.trace_id for span in spans if is_personal(span)}
+            with self._database as transaction:
+                transaction.executemany("DELETE FROM spans WHERE trace_id = ?", [(trace,) for trace in traces])
+            self._database.execute("VACUUM")
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return traces, {span.trace_id for span in spans} - traces
+
     def shutdown(self) -> None:
         """Close the file."""
         with self._lock:
@@ -100,7 +115,11 @@ class SpanStore(SpanExporter):
         query = f"SELECT * FROM spans WHERE trace_id = ({newest}) ORDER BY started_ns, rowid"  # noqa: S608
         with self._lock:
             rows = self._database.execute(query, values).fetchall()
-        return [StoredSpan(*row[:6], failed=bool(row[6]), attributes=json.loads(row[7])) for row in rows]
+        return [_span(row) for row in rows]
+
+
+def _span(row: Sequence[Any]) -> StoredSpan:
+    return StoredSpan(*row[:6], failed=bool(row[6]), attributes=json.loads(row[7]))
 
 
 def _row(span: ReadableSpan) -> tuple[str | int | None, ...]:

@@ -14,9 +14,9 @@ from chassis.errors import ConfigError
 from chassis.privacy.finder import Finder
 from chassis.privacy.placeholders import Placeholders
 from chassis.privacy.policy import texts_in
+from chassis.store.erasure import caller_hash
 from chassis.store.review_queue import Referral
 from chassis_tools.evals.cases import FOLDER, Case, Split, parse_cases, read_datasets
-from chassis_tools.evals.hashes import json_hash
 from chassis_tools.evals.jsonl import split_lines
 from chassis_tools.evals.near_duplicates import near_duplicates
 from chassis_tools.evals.suites import FILE, MustPassRule, Suites
@@ -81,11 +81,6 @@ def from_referral(referral: Referral) -> NewCase:
             "caller_hash": caller_hash(referral.caller),
         },
     )
-
-
-def caller_hash(caller: str) -> str:
-    """Return the hash by which cases name their caller."""
-    return json_hash(["caller", caller])
 
 
 def check_dataset(suites: Suites, name: str) -> None:

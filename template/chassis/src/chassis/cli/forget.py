@@ -1,0 +1,158 @@
+"""`chassis forget`: removes a person from everything that this service keeps, and says what it cannot reach."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chassis.cli.shared import run_with_database
+from chassis.config.constraints import load_constraints
+from chassis.config.project import Project, find_project
+from chassis.store.database import Database
+from chassis.store.erasure import (
+    BLANKED,
+    DataSubject,
+    PersonalRows,
+    call_ids_of,
+    caller_hash,
+    erase,
+    find_personal_rows,
+)
+
+if TYPE_CHECKING:
+    from chassis.telemetry.spans import StoredSpan
+
+
+def forget(
+    caller: Annotated[str | None, typer.Option(metavar="NAME", help="The caller, as in their API key")] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(metavar="VALUE", help="What texts about the person contain, such as an email")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the removal")] = False,
+) -> None:
+    """Remove a person from the database, local traces and data sets, and list what cannot be reached from here."""
+    project, subject = find_project(), DataSubject(caller, tuple(text or ()))
+    found = run_with_database(project, lambda database: find_personal_rows(database, subject))
+    for table, ids in found.items():
+        action = "to empty" if table in BLANKED else "to delete"
+        typer.echo(f"{table}: {len(ids)} {action}")
+    if not found:
+        typer.echo("The database has nothing about this person.")
+    if not yes:
+        typer.confirm("Remove these, and the person's local traces and cases? This cannot be undone.", abort=True)
+    calls = run_with_database(project, lambda database: _erase(database, found, subject))
+    typer.echo("The database is clean, also the free pages of its files.")
+    for place, count in _forget_files(project, subject, calls, set(found.get("referrals", ()))):
+        typer.echo(f"{place}: {count} removed")
+    typer.echo("\nThis cannot be reached from here:")
+    for line in _out_of_reach(project, subject):
+        typer.echo(f"- {line}")
+
+
+async def _erase(database: Database, found: PersonalRows, subject: DataSubject) -> set[str]:
+    calls = await call_ids_of(database, found)
+    await erase(database, found, subject)
+    return calls
+
+
+def _forget_files(
+    project: Project, subject: DataSubject, calls: set[str], tickets: set[str]
+) -> Iterator[tuple[str, int]]:
+    """Remove the person from files, and yield how many spans or lines were removed where."""
+    from chassis.telemetry.content import CONTENT_FILE, former_file
+    from chassis.telemetry.spans import TRACES_FILE, SpanStore
+
+    removed, left = set[str](), set[str]()
+    if (traces := project.root / "var" / TRACES_FILE).exists():
+        store = SpanStore(traces)
+        removed, left = store.forget(lambda span: _is_personal_span(span, subject, calls))
+        store.shutdown()
+        yield f"traces in var/{TRACES_FILE}", len(removed)
+
+    def is_personal_exchange(exchange: Mapping[str, Any], line: str) -> bool:
+        # Without a span it could be anyone's, so of a caller it is removed too.
+        trace = exchange.get("trace_id")
+        return trace in removed or (subject.caller is not None and trace not in left) or subject.is_in(line)
+
+    content = project.root / "var" / CONTENT_FILE
+    yield from _forget_lines(project.root, [content, former_file(content)], is_personal_exchange)
+    yield from _forget_cases(project.root, subject, tickets)
+
+
+def _is_personal_span(span: "StoredSpan", subject: DataSubject, calls: set[str]) -> bool:
+    from chassis.telemetry import names
+
+    is_own = subject.caller is not None and span.attributes.get(names.CALLER) == subject.caller
+    return is_own or span.attributes.get(names.CALL_ID) in calls or subject.is_in(json.dumps(dict(span.attributes)))
+
+
+def _forget_cases(root: Path, subject: DataSubject, tickets: set[str]) -> Iterator[tuple[str, int]]:
+    """Remove the person's cases, and what runs and recordings of them contain. The image has none of these."""
+    cases = set[str]()
+    hashed = caller_hash(subject.caller) if subject.caller is not None else None
+
+    def is_personal_case(case: Mapping[str, Any], line: str) -> bool:
+        source = case["source"] if isinstance(case.get("source"), dict) else {}
+        is_own = source.get("referral") in tickets or (hashed is not None and source.get("caller_hash") == hashed)
+        if is_own or subject.is_in(line):
+            cases.add(str(case.get("id")))
+            return True
+        return False
+
+    def is_of_personal_case(record: Mapping[str, Any], line: str) -> bool:
+        return record.get("case") in cases or subject.is_in(line)
+
+    sets = sorted((root / "evals/cases").glob("*.jsonl"))
+    yield from _forget_lines(root, sets, is_personal_case)
+    others = [file for folder in ("evals", "var/evals") for file in sorted((root / folder).rglob("*.jsonl"))]
+    yield from _forget_lines(root, [file for file in others if file not in sets], is_of_personal_case)
+    for report in sorted((root / "var/evals").glob("*.*")):
+        if cases or subject.is_in(report.read_text(encoding="utf-8", errors="replace")):
+            report.unlink()
+            yield report.relative_to(root).as_posix(), 1
+
+
+def _forget_lines(
+    root: Path, files: Sequence[Path], is_personal: Callable[[Mapping[str, Any], str], bool]
+) -> Iterator[tuple[str, int]]:
+    """Remove lines of JSON from files, and yield how many from which; a line that is no JSON is searched as text."""
+    for file in files:
+        if not file.is_file():
+            continue
+        lines = file.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+        kept = [line for line in lines if not line or not is_personal(_json_object(line), line)]
+        if len(kept) < len(lines):
+            with file.open("r+", encoding="utf-8", errors="surrogateescape", newline="\n") as rewritten:
+                rewritten.write("\n".join(kept))  # in place, so that the former bytes are overwritten
+                rewritten.truncate()
+            yield file.relative_to(root).as_posix(), len(lines) - len(kept)
+
+
+def _json_object(line: str) -> Mapping[str, Any]:
+    try:
+        value: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _out_of_reach(project: Project, subject: DataSubject) -> Iterator[str]:
+    from chassis.telemetry.setup import otlp_endpoint
+
+    yield "backups and copies of the database, and what its disk or its PostgreSQL server keeps of old pages"
+    yield "log lines that have left the process: they name callers and tickets, and quote no text"
+    if endpoint := otlp_endpoint("traces"):
+        yield f"traces at {endpoint}: they name callers, and quote no text"
+    yield "answers that callers have fetched, and notifications that were sent, which name tickets only"
+    if (project.root / "evals").is_dir():
+        yield "former commits of evals/, other clones, and documents: search them with `git log -S` and `git grep`"
+    if subject.caller is None:
+        yield "texts that do not contain this value: search for each name and number of the person"
+    else:
+        yield "texts of other callers about this person: search for their names and numbers with --text"
+    for name, destination in load_constraints(project.root).destinations.items():
+        days = destination.retention_days
+        kept = "an unknown time" if days is None else f"{days} days" if days else "no time, by contract"
+        yield f"the destination {name}, which keeps requests for {kept}"

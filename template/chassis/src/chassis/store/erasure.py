@@ -1,0 +1,152 @@
+"""Finds and removes what the database has about one person: a caller, or a person whom callers wrote about.
+
+The service knows two kinds of people: callers, by the name of their API key, and those who are only named in texts. The
+latter it can find by a text alone, such as a name, an email address or a customer number.
+"""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+
+from chassis.errors import ConfigError
+from chassis.privacy.normalized_text import normalize
+from chassis.store.database import Connection, Database, Row
+
+MIN_CHARACTERS = 4
+"""Letters and digits of a text to search for. A shorter one would find other people too."""
+PAGE = 500
+TABLE = re.compile(r"CREATE TABLE (\w+) \(\s+(\w+) TEXT PRIMARY KEY")
+NAMES_OF_PEOPLE = frozenset({"caller", "answered_by", "leased_by", "reviewer", "off_by"})
+"""Columns that are compared as a whole. A text does not find them, because another person may have that name."""
+BLANKED: Mapping[str, str] = {"review_events": "details = '{}'", "switches": "reason = NULL"}
+"""By table, what is emptied where the row itself has to stay."""
+
+type PersonalRows = Mapping[str, Sequence[str]]
+"""The primary keys of rows about a person, by table."""
+
+
+@dataclass(frozen=True)
+class DataSubject:
+    """A person to forget.
+
+    Args:
+        caller: The name of their API keys, if they are a caller.
+        texts: What texts about them contain.
+
+    Raises:
+        ConfigError: A text is too short, or there is nothing to search for.
+    """
+
+    caller: str | None = None
+    texts: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.caller is None and not self.texts:
+            raise ConfigError("chassis forget", "no person is named", "Give --caller NAME or --text VALUE")
+        for text in self.texts:
+            if len(_characters(text)) < MIN_CHARACTERS:
+                problem = f"{text!r} has fewer than {MIN_CHARACTERS} letters and digits, and would find other people"
+                raise ConfigError("--text", problem, "Give a longer one, such as the full name")
+
+    @cached_property
+    def _patterns(self) -> list[re.Pattern[str]]:
+        # Signs may stand between any two characters: a number is written with spaces, dashes or none.
+        bodies = (r"[\W_]*".join(map(re.escape, _characters(text))) for text in self.texts)
+        return [re.compile(rf"(?<![^\W_]){body}(?![^\W_])") for body in bodies]
+
+    def is_in(self, text: str) -> bool:
+        """Return whether a text names the person, however it is written, spaced or escaped."""
+        readable = unicodedata.normalize("NFKC", normalize(text).without_invisible().text).casefold()
+        return any(pattern.search(readable) for pattern in self._patterns)
+
+    def is_in_row(self, table: str, row: Row) -> bool:
+        """Return whether a row is the caller's own, or names the person."""
+        if self.caller is not None:
+            is_own = row.get("caller") == self.caller and row.get("role", "caller") == "caller"
+            # Cached replies name no caller. They are worth less than the certainty that none is left.
+            if is_own or table == "replies" or self._is_account(row):
+                return True
+        texts = (value for name, value in row.items() if name not in NAMES_OF_PEOPLE and isinstance(value, str))
+        return any(map(self.is_in, texts))
+
+    def _is_account(self, row: Row) -> bool:
+        return "spent" in row and str(row["key"]).startswith(f"caller-day:{self.caller}:")
+
+
+async def find_personal_rows(database: Database, subject: DataSubject) -> PersonalRows:
+    """Return the rows about a person, and those that belong to such rows, as a notification does to its referral."""
+    found: dict[str, list[str]] = {}
+    ids: set[str] = set()
+    for table, key in _tables():
+        async for row in _rows(database, table, key):
+            links = {row[key], row.get("referral_id"), row.get("call_id")}
+            if subject.is_in_row(table, row) or links & ids:
+                found.setdefault(table, []).append(row[key])
+                if table not in BLANKED:
+                    ids |= {str(link) for link in links if link}
+    return found
+
+
+async def call_ids_of(database: Database, found: PersonalRows) -> set[str]:
+    """Return the calls that rows belong to; their traces are about the person too."""
+    rows = [row async for row in _rows(database, "referrals", "id") if row["id"] in set(found.get("referrals", ()))]
+    return {row["call_id"] for row in rows}
+
+
+async def erase(database: Database, found: PersonalRows, subject: DataSubject) -> None:
+    """Delete or blank rows, and make sure that no file of the database still contains what they said.
+
+    Raises:
+        DatabaseUnavailable: Another process uses the database all the time; the rows may be gone already.
+    """
+    keys = dict(_tables())
+    async with database.transaction() as tx:
+        for table, ids in found.items():
+            action = f"UPDATE {table} SET {BLANKED[table]}" if table in BLANKED else f"DELETE FROM {table}"  # noqa: S608
+            for each in ids:
+                await tx.execute(f"{action} WHERE {keys[table]} = $1", each)
+        await _leave_reservations(tx, subject)
+    await database.overwrite_deleted([*found, "reservations"])
+
+
+def caller_hash(caller: str) -> str:
+    """Return the hash by which cases name their caller."""
+    return hashlib.sha256(f"caller:{caller}".encode()).hexdigest()[:12]
+
+
+async def _leave_reservations(tx: Connection, subject: DataSubject) -> None:
+    """Take the caller's accounts out of reservations; the other accounts still need them to be released."""
+    for row in await tx.fetch("SELECT id, keys FROM reservations"):
+        keys: list[str] = json.loads(row["keys"])
+        others = [key for key in keys if not key.startswith(f"caller-day:{subject.caller}:")]
+        if others != keys:
+            await tx.execute("UPDATE reservations SET keys = $2 WHERE id = $1", row["id"], json.dumps(others))
+
+
+def _tables() -> list[tuple[str, str]]:
+    """Return our tables with one text as their key, in the order of the schema: those that others refer to come first.
+
+    The others hold counts.
+    """
+    scripts = sorted(files("chassis.store").joinpath("migrations").iterdir(), key=lambda file: file.name)
+    tables = [table for script in scripts for table in TABLE.findall(script.read_text(encoding="utf-8"))]
+    return [table for table in tables if table[0] != "reservations"]
+
+
+async def _rows(database: Database, table: str, key: str) -> AsyncGenerator[Row]:
+    query = f"SELECT * FROM {table} WHERE {key} > $1 ORDER BY {key} LIMIT {PAGE}"  # noqa: S608 - our own names
+    last = ""
+    while rows := await database.fetch(query, last):
+        for row in rows:
+            yield row
+        last = rows[-1][key]
+
+
+def _characters(text: str) -> str:
+    readable = unicodedata.normalize("NFKC", normalize(text).without_invisible().text).casefold()
+    return re.sub(r"[\W_]", "", readable)
