@@ -2,8 +2,8 @@
 
 import re
 
-RUNTIME_COMMANDS = {"serve", "ask", "trace", "keys", "review", "budget", "models"}
-TOOLS_COMMANDS = {"local-model", "evals", "ready", "signoffs", "sync", "status", "verify", "update", "adopt"}
+RUNTIME_COMMANDS = {"serve", "ask", "trace", "keys", "review", "budget", "models", "forget"}
+TOOLS_COMMANDS = {"local-model", "evals", "cases", "ready", "signoffs", "sync", "status", "verify", "update", "adopt"}
 WIDE = ("env", "COLUMNS=200")
 """Put before `chassis --help` so that no description is wrapped."""
 
