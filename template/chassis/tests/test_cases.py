@@ -81,7 +81,7 @@ def test_the_gate_is_red_on_the_code_that_a_reviewer_corrected(
 
     printed = capsys.readouterr().out
     assert f"- `{ticket}`: gate, must pass" in printed
-    assert "Add 1 case from the review queue" in printed
+    assert "Add 1 case from reviews and feedback" in printed
     case = cases_in(evaluated)[ticket]
     assert (case["input"], case["expected"]) == ({"text": question}, {"text": "Because."})
     assert (case["tags"], case["must_pass"]) == (["reviewed", "tone"], True)
@@ -169,6 +169,36 @@ def test_a_passed_draft_need_not_pass_for_ever(evaluated: Path) -> None:
     assert chassis("cases", "promote", "--to", "start", ticket) == 0
 
     assert "must_pass" not in cases_in(evaluated)[ticket]
+
+
+def test_corrections_of_callers_become_cases(evaluated: Path) -> None:
+    """Not if a referral was opened for them, whose reviewer decides, and none has to pass."""
+    question = in_split("gate")
+
+    async def give_feedback() -> None:
+        database = await open_database(f"sqlite:///{evaluated}/var/service.db", evaluated)
+        asked = json.dumps({"text": question})
+        for call, correction, ticket in (("c_1", "Five.", None), ("c_2", "Six.", "r_1"), ("c_3", None, None)):
+            await database.execute(
+                "INSERT INTO calls VALUES ($1, 'echo', 'alice', NULL, 'gpt', 1, $2, '{}', '2026')", call, asked
+            )
+            answer = json.dumps({"text": correction}) if correction else None
+            await database.execute(
+                "INSERT INTO feedback VALUES ($1, 'alice', 'negative', '', $2, $3, '2026-01-01T00:00:00+00:00')",
+                call,
+                answer,
+                ticket,
+            )
+        await database.close()
+
+    asyncio.run(give_feedback())
+
+    assert chassis("cases", "promote", "--to", "start") == 0
+
+    case = cases_in(evaluated).pop("c_1")
+    assert (case["input"], case["expected"]) == ({"text": question}, {"text": "Five."})
+    assert (case["tags"], "must_pass" in case) == (["feedback"], False)
+    assert not {"c_2", "c_3"} & cases_in(evaluated).keys()
 
 
 @pytest.mark.usefixtures("evaluated")

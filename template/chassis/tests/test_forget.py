@@ -105,6 +105,27 @@ def test_a_caller_is_removed_from_every_table(store_url: str, project: Path) -> 
     with_database(store_url, story)
 
 
+def test_answers_and_feedback_are_removed_too(store_url: str) -> None:
+    """What the person said about an answer, and the answer that someone else's feedback names the person in."""
+
+    async def story(database: Database) -> None:
+        for call, caller, comment in (("c_1", "alice", ""), ("c_2", "bob", f"Ask {NAME}"), ("c_3", "bob", "Good")):
+            await database.execute(
+                "INSERT INTO calls VALUES ($1, 'echo', $2, NULL, 'gpt', 1, '{}', '{}', '2026')", call, caller
+            )
+            await database.execute(
+                "INSERT INTO feedback VALUES ($1, $2, 'negative', $3, NULL, NULL, '2026')", call, caller, comment
+            )
+
+        subject = DataSubject("alice", (NAME,))
+        await erase(database, await find_personal_rows(database, subject), subject)
+
+        assert [row["call_id"] for row in await database.fetch("SELECT * FROM feedback")] == ["c_3"]
+        assert [row["id"] for row in await database.fetch("SELECT * FROM calls ORDER BY id")] == ["c_2", "c_3"]
+
+    with_database(store_url, story)
+
+
 def test_a_person_is_found_however_a_text_spells_them(store_url: str) -> None:
     """In any column and any form; a longer or another name is another person."""
 
@@ -118,7 +139,7 @@ def test_a_person_is_found_however_a_text_spells_them(store_url: str) -> None:
         found = await find_personal_rows(database, subject)
         await erase(database, found, subject)
 
-        assert set(found["referrals"]) == {*about, noted}
+        assert set(found.keys["referrals"]) == {*about, noted}
         assert await tickets(database) == others
 
     with_database(store_url, story)

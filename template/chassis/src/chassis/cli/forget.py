@@ -10,12 +10,9 @@ import typer
 from chassis.cli.shared import run_with_database
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
-from chassis.store.database import Database
 from chassis.store.erasure import (
     BLANKED,
     DataSubject,
-    PersonalRows,
-    call_ids_of,
     caller_hash,
     erase,
     find_personal_rows,
@@ -35,31 +32,23 @@ def forget(
     """Remove a person from the database, local traces and data sets, and list what cannot be reached from here."""
     project, subject = find_project(), DataSubject(caller, tuple(text or ()))
     found = run_with_database(project, lambda database: find_personal_rows(database, subject))
-    for table, ids in found.items():
+    for table, keys in found.keys.items():
         action = "to empty" if table in BLANKED else "to delete"
-        typer.echo(f"{table}: {len(ids)} {action}")
-    if not found:
+        typer.echo(f"{table}: {len(keys)} {action}")
+    if not found.keys:
         typer.echo("The database has nothing about this person.")
     if not yes:
         typer.confirm("Remove these, and the person's local traces and cases? This cannot be undone.", abort=True)
-    calls = run_with_database(project, lambda database: _erase(database, found, subject))
+    run_with_database(project, lambda database: erase(database, found, subject))
     typer.echo("The database is clean, also the free pages of its files.")
-    for place, count in _forget_files(project, subject, calls, set(found.get("referrals", ()))):
+    for place, count in _forget_files(project, subject, found.ids):
         typer.echo(f"{place}: {count} removed")
     typer.echo("\nThis cannot be reached from here:")
     for line in _out_of_reach(project, subject):
         typer.echo(f"- {line}")
 
 
-async def _erase(database: Database, found: PersonalRows, subject: DataSubject) -> set[str]:
-    calls = await call_ids_of(database, found)
-    await erase(database, found, subject)
-    return calls
-
-
-def _forget_files(
-    project: Project, subject: DataSubject, calls: set[str], tickets: set[str]
-) -> Iterator[tuple[str, int]]:
+def _forget_files(project: Project, subject: DataSubject, ids: frozenset[str]) -> Iterator[tuple[str, int]]:
     """Remove the person from files, and yield how many spans or lines were removed where."""
     from chassis.telemetry.content import CONTENT_FILE, former_file
     from chassis.telemetry.spans import TRACES_FILE, SpanStore
@@ -67,7 +56,7 @@ def _forget_files(
     removed, left = set[str](), set[str]()
     if (traces := project.root / "var" / TRACES_FILE).exists():
         store = SpanStore(traces)
-        removed, left = store.forget(lambda span: _is_personal_span(span, subject, calls))
+        removed, left = store.forget(lambda span: _is_personal_span(span, subject, ids))
         store.shutdown()
         yield f"traces in var/{TRACES_FILE}", len(removed)
 
@@ -78,24 +67,24 @@ def _forget_files(
 
     content = project.root / "var" / CONTENT_FILE
     yield from _forget_lines(project.root, [content, former_file(content)], is_personal_exchange)
-    yield from _forget_cases(project.root, subject, tickets)
+    yield from _forget_cases(project.root, subject, ids)
 
 
-def _is_personal_span(span: "StoredSpan", subject: DataSubject, calls: set[str]) -> bool:
+def _is_personal_span(span: "StoredSpan", subject: DataSubject, ids: frozenset[str]) -> bool:
     from chassis.telemetry import names
 
     is_own = subject.caller is not None and span.attributes.get(names.CALLER) == subject.caller
-    return is_own or span.attributes.get(names.CALL_ID) in calls or subject.is_in(json.dumps(dict(span.attributes)))
+    return is_own or span.attributes.get(names.CALL_ID) in ids or subject.is_in(json.dumps(dict(span.attributes)))
 
 
-def _forget_cases(root: Path, subject: DataSubject, tickets: set[str]) -> Iterator[tuple[str, int]]:
+def _forget_cases(root: Path, subject: DataSubject, ids: frozenset[str]) -> Iterator[tuple[str, int]]:
     """Remove the person's cases, and what runs and recordings of them contain. The image has none of these."""
     cases = set[str]()
     hashed = caller_hash(subject.caller) if subject.caller is not None else None
 
     def is_personal_case(case: Mapping[str, Any], line: str) -> bool:
         source = case["source"] if isinstance(case.get("source"), dict) else {}
-        is_own = source.get("referral") in tickets or (hashed is not None and source.get("caller_hash") == hashed)
+        is_own = case.get("id") in ids or (hashed is not None and source.get("caller_hash") == hashed)
         if is_own or subject.is_in(line):
             cases.add(str(case.get("id")))
             return True

@@ -26,8 +26,18 @@ NAMES_OF_PEOPLE = frozenset({"caller", "answered_by", "leased_by", "reviewer", "
 BLANKED: Mapping[str, str] = {"review_events": "details = '{}'", "switches": "reason = NULL"}
 """By table, what is emptied where the row itself has to stay."""
 
-type PersonalRows = Mapping[str, Sequence[str]]
-"""The primary keys of rows about a person, by table."""
+
+@dataclass(frozen=True, slots=True)
+class PersonalRows:
+    """What the database has about a person.
+
+    Args:
+        keys: The primary keys of the rows, by table.
+        ids: The calls and referrals among them, whose traces and cases are about the person too.
+    """
+
+    keys: Mapping[str, Sequence[str]]
+    ids: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -89,13 +99,7 @@ async def find_personal_rows(database: Database, subject: DataSubject) -> Person
                 found.setdefault(table, []).append(row[key])
                 if table not in BLANKED:
                     ids |= {str(link) for link in links if link}
-    return found
-
-
-async def call_ids_of(database: Database, found: PersonalRows) -> set[str]:
-    """Return the calls that rows belong to; their traces are about the person too."""
-    rows = [row async for row in _rows(database, "referrals", "id") if row["id"] in set(found.get("referrals", ()))]
-    return {row["call_id"] for row in rows}
+    return PersonalRows(found, frozenset(ids))
 
 
 async def erase(database: Database, found: PersonalRows, subject: DataSubject) -> None:
@@ -106,12 +110,12 @@ async def erase(database: Database, found: PersonalRows, subject: DataSubject) -
     """
     keys = dict(_tables())
     async with database.transaction() as tx:
-        for table, ids in found.items():
+        for table, ids in found.keys.items():
             action = f"UPDATE {table} SET {BLANKED[table]}" if table in BLANKED else f"DELETE FROM {table}"  # noqa: S608
             for each in ids:
                 await tx.execute(f"{action} WHERE {keys[table]} = $1", each)
         await _leave_reservations(tx, subject)
-    await database.overwrite_deleted([*found, "reservations"])
+    await database.overwrite_deleted([*found.keys, "reservations"])
 
 
 def caller_hash(caller: str) -> str:

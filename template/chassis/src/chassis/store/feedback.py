@@ -138,3 +138,33 @@ class FeedbackBox:
             "SELECT verdict, comment, correction FROM feedback WHERE call_id = $1", call_id
         )
         return Feedback(**rows[0]) if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """The right answer to a question, according to its caller. Both are JSON."""
+
+    call_id: str
+    caller: str
+    question: str
+    answer: str
+    received_at: datetime
+
+
+async def unreviewed_corrections(database: Database, task: str) -> list[Correction]:
+    """Return the corrections of a task that opened no referral, the oldest first. Of the others, the review counts."""
+    rows = await database.fetch(
+        "SELECT call_id, feedback.caller, question, correction, received_at FROM feedback JOIN calls ON id = call_id"
+        " WHERE task = $1 AND correction IS NOT NULL AND referral_id IS NULL ORDER BY received_at, call_id",
+        task,
+    )
+    return [
+        Correction(
+            row["call_id"],
+            row["caller"],
+            row["question"],
+            row["correction"],
+            datetime.fromisoformat(row["received_at"]),
+        )
+        for row in rows
+    ]

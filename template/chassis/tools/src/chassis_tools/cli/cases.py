@@ -12,6 +12,7 @@ from chassis.config.project import Project, find_project
 from chassis.errors import NotFound
 
 if TYPE_CHECKING:
+    from chassis.store.database import Database
     from chassis_tools.evals.new_cases import CaseAdditions, NewCase
 
 app = typer.Typer(help="Add cases from production to the data sets.", no_args_is_help=True)
@@ -24,25 +25,29 @@ DatasetOption = Annotated[
 @app.command()
 def promote(
     dataset: DatasetOption,
-    tickets: Annotated[
-        list[str] | None, typer.Argument(metavar="ID", help="Answered referrals; all of them if none is named")
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", help="Answered referrals or calls; all of them if none is named")
     ] = None,
 ) -> None:
-    """Add questions that people have answered in the review queue. Exit code 1 if some cannot become cases."""
-    from chassis.store.review_queue import ReviewQueue
-    from chassis_tools.evals.new_cases import from_referral
-
+    """Add questions that reviewers answered or callers corrected. Exit code 1 if some cannot become cases."""
     project = find_project()
+    reviewed = run_with_database(project, lambda database: _reviewed_cases(project, database))
+    by_id = {case.id: case for case in reviewed}
+    for each in ids or ():
+        if each not in by_id:
+            raise NotFound(f"There is no answered referral {each!r}, and no call whose feedback has a correction")
+    _add(project, dataset, [by_id[each] for each in dict.fromkeys(ids or by_id)], "reviews and feedback")
+
+
+async def _reviewed_cases(project: Project, database: "Database") -> "list[NewCase]":
+    from chassis.store.feedback import unreviewed_corrections
+    from chassis.store.review_queue import ReviewQueue
+    from chassis_tools.evals.new_cases import from_correction, from_referral
+
     task, due_hours = project.load_task().name, load_constraints(project.root).review.due_hours
-    answered = run_with_database(project, lambda db: ReviewQueue(db, due_hours).answered_referrals(task))
-    by_id = {referral.id: referral for referral in answered}
-    for ticket in tickets or ():
-        if ticket not in by_id:
-            raise NotFound(
-                f"There is no answered referral {ticket!r}; `chassis review show {ticket}` shows an open one"
-            )
-    chosen = [by_id[ticket] for ticket in dict.fromkeys(tickets or by_id)]
-    _add(project, dataset, map(from_referral, chosen), "the review queue")
+    referrals = await ReviewQueue(database, due_hours).answered_referrals(task)
+    corrections = await unreviewed_corrections(database, task)
+    return [*map(from_referral, referrals), *map(from_correction, corrections)]
 
 
 @app.command("import")
@@ -92,7 +97,7 @@ def _pull_request(additions: "CaseAdditions", origin: str) -> str:
         "",
         f"Add {count} from {origin}",
         "",
-        f"The questions come from {origin}, the expected answers from people. Sensitive values are placeholders.",
+        f"Questions and answers come from {origin}. Sensitive values are placeholders.",
         "",
     ]
     lines += [f"- `{case.id}`: {case.split}{', must pass' if case.must_pass else ''}" for case in additions.cases]

@@ -1,6 +1,7 @@
 """Turns questions from production into cases: redacted, each once, and in a split that depends on the question only."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from chassis.privacy.finder import Finder
 from chassis.privacy.placeholders import Placeholders
 from chassis.privacy.policy import texts_in
 from chassis.store.erasure import caller_hash
+from chassis.store.feedback import Correction
 from chassis.store.review_queue import Referral
 from chassis_tools.evals.cases import FOLDER, Case, Split, parse_cases, read_datasets
 from chassis_tools.evals.jsonl import split_lines
@@ -79,6 +81,21 @@ def from_referral(referral: Referral) -> NewCase:
             "verdict": referral.verdict,
             "reviewed_on": f"{referral.answered_at:%Y-%m-%d}",
             "caller_hash": caller_hash(referral.caller),
+        },
+    )
+
+
+def from_correction(correction: Correction) -> NewCase:
+    """Return what a caller's correction becomes. No reviewer has confirmed it, so it does not have to pass."""
+    return NewCase(
+        id=correction.call_id,
+        input=json.loads(correction.question),
+        expected=json.loads(correction.answer),
+        tags=("feedback",),
+        source={
+            "feedback": correction.call_id,
+            "received_on": f"{correction.received_at:%Y-%m-%d}",
+            "caller_hash": caller_hash(correction.caller),
         },
     )
 
