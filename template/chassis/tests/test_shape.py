@@ -45,7 +45,7 @@ STEPS = {
 }
 LIMITS: dict[str, dict[str, float]] = {
     "files": {"chassis": 125, "chassis_tools": 76},
-    "lines": {"chassis": 15_000, "chassis_tools": 12_550},
+    "lines": {"chassis": 15_600, "chassis_tools": 12_550},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 115, "chassis_tools": 165},
     "median function": {"chassis": 8, "chassis_tools": 8},
