@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 from answer_sets import answer_set_with
 from chassis.cli.main import main
+from chassis.config.confidence import CONFIDENCE_FILE, load_confidence
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
 from chassis_tools.cli.ready import as_json, as_markdown, as_sarif
+from chassis_tools.evals.cases import read_datasets
+from chassis_tools.evals.confidence_fit import confidence_data
 from chassis_tools.evals.hashes import code_hash, documents_hash
-from chassis_tools.evals.identity import IDENTITY, constraints_hash
+from chassis_tools.evals.identity import IDENTITY, confidence_hash, constraints_hash
 from chassis_tools.governance.derived_files import write_derived_files
 from chassis_tools.governance.file_contents import load_decisions
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
@@ -61,6 +64,7 @@ def replace(path: str, pattern: str, replacement: str, *, sign: bool = True) -> 
         if sign and path in {CONSTRAINTS, OWNERSHIP, "pyproject.toml"}:
             sign_everything(project)
         if sign and path != TASK and (project / "var/evals").exists():
+            calibrate(project)
             report_verdicts(project, answers="pass", attacks="pass")
 
     return mutate
@@ -109,12 +113,29 @@ def report_verdicts(project: Path, **verdicts: str) -> None:
         "code": code_hash(project / "src/acme_help"),
         "documents": documents_hash(project),
         "constraints": constraints_hash(load_constraints(project)),
+        "confidence": confidence_hash(load_confidence(project)),
     }
     for suite in verdicts:
         (runs / suite).mkdir(parents=True, exist_ok=True)
         (runs / suite / IDENTITY).write_text(json.dumps(run), encoding="utf-8")
     suites = [{"name": suite, "verdict": verdict, "run": run} for suite, verdict in verdicts.items()]
     (runs / "report.json").write_text(json.dumps({"suites": suites}), encoding="utf-8")
+
+
+def calibrate(project: Path, answers: int = 100) -> None:
+    """Write a calibration of everything that can answer, as fitted today."""
+    constraints = load_constraints(project)
+    fit = {"intercept": 0, "slope": 1, "answers": answers, "right": answers, "error_before": 0, "error_after": 0}
+    data = confidence_data(
+        read_datasets(project),
+        ["reworded"],
+        constraints,
+        code=code_hash(project / "src/acme_help"),
+        documents=documents_hash(project),
+    )
+    curves = dict.fromkeys([*(model.name for model in constraints.models), "baseline"], fit)
+    content = {"suite": "answers", "cases": ["reworded"], "evaluator": "right", "data": data, "curves": curves}
+    (project / CONFIDENCE_FILE).write_text(json.dumps(content), encoding="utf-8")
 
 
 def leave_one_team(project: Path) -> None:
@@ -155,7 +176,8 @@ MUTATIONS: dict[str, Mutation] = {
     "EVL103": replace("evals/suites.toml", r'kind = "regression", .*\}', 'kind = "latency" }'),
     "EVL104": replace("evals/suites.toml", r'kind = "never", evaluator = "harmless" \}', 'kind = "latency" }'),
     "EVL105": replace("evals/suites.toml", r"^\[suites\.live\](.*\n)+", ""),
-    "EVL106": replace(TASK, r"\Z", "\n# one more line\n"),
+    "EVL106": lambda project: report_verdicts(project, answers="fail", attacks="pass"),
+    "EVL107": replace("confidence.json", r'"answers": 100', '"answers": 99', sign=False),
     "FBK102": leave_one_model,
     "TST101": remove("tests"),
     "OWN101": replace(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?review_by = )\S+", r"\g<1>2026-12-01"),
@@ -194,7 +216,8 @@ FORBIDDEN_LINES = (
     ("SEC102", 'import os; os.popen("ls")'),
     ("OBS101", 'print("hello")  # noqa: T201'),
 )
-"""Lines that the team's code must not contain. After each of them, the last evaluation is out of date as well."""
+"""Lines that the team's code must not contain. After each of them, what is `OUT_OF_DATE` fails as well."""
+OUT_OF_DATE = {"EVL106": "fail", "EVL107": "fail"}
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +226,7 @@ def ready(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = generate_repository(source, "1.0.0", tmp_path_factory.mktemp("ready") / "project")
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
     replace_examples(project)
+    calibrate(project)
     report_verdicts(project, answers="pass", attacks="pass")
     replace(CONSTRAINTS, r"^# (region|retention_days)( = \S+)", r"\1\2", sign=False)(project)
     replace(CONSTRAINTS, r'^tier = "\w+"', 'tier = "critical"')(project)
@@ -256,7 +280,7 @@ def test_forbidden_lines(project: Path, check: str, line: str) -> None:
     file = project / TASK
     file.write_text(f"{file.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
 
-    assert failing(run_checks(project, TODAY)) == {check: "fail", "EVL106": "fail"}
+    assert failing(run_checks(project, TODAY)) == {check: "fail", **OUT_OF_DATE}
 
 
 def test_the_settings_of_the_team_hide_nothing(project: Path) -> None:
@@ -266,7 +290,7 @@ def test_the_settings_of_the_team_hide_nothing(project: Path) -> None:
     replace("pyproject.toml", r"^extend-exclude = \[", 'extend-exclude = ["src", ', sign=False)(project)
     replace(".gitignore", r"\Z", "\nsrc/acme_help/build/\n", sign=False)(project)
 
-    assert failing(run_checks(project, TODAY)) == {"OBS101": "fail", "EVL106": "fail"}
+    assert failing(run_checks(project, TODAY)) == {"OBS101": "fail", **OUT_OF_DATE}
 
 
 @pytest.mark.parametrize("path", [".env", ".env.production", "deploy/.env.local"])
@@ -336,7 +360,7 @@ PLACEHOLDERS: dict[str, Mutation] = {
 }
 """What the template ships as an example, put back; the check must count it as open."""
 NO_PLACEHOLDER = {
-    "empty as shipped, so open": "DAT101 DAT102 EVL106 SGNSECURITY SGNPRIVACY SGNLEGAL SGNPROCUREMENT SGNRISK",
+    "empty as shipped, so open": "DAT101 DAT102 EVL106 EVL107 SGNSECURITY SGNPRIVACY SGNLEGAL SGNPROCUREMENT SGNRISK",
     "a rule between values, whoever chose them": "CON102 CON106 FBK102 CST102",
     "a bound that the template's value keeps on purpose": "FBK101 CST101 CST103 DAT103 DAT104 DAT105",
     "a fact about files that are used as they are": (
@@ -400,6 +424,30 @@ def test_the_verdict_of_the_last_evaluation(project: Path, verdicts: dict[str, s
 
     assert failing(review) == {"EVL106": "fail"}
     assert next(result.evidence for result in review.results if result.check.id == "EVL106") == evidence
+
+
+@pytest.mark.parametrize(
+    ("change", "evidence"),
+    [
+        (remove("confidence.json"), "the confidence is not calibrated; run `chassis evals calibrate-confidence SUITE`"),
+        (lambda project: calibrate(project, answers=99), "calibrated on only 99 answers of "),
+        (
+            replace("evals/cases/reworded.jsonl", r"\?", "!", sign=False),
+            "the cases changed since the confidence was calibrated",
+        ),
+        (replace("documents/returns.md", r"\Z", "\nNew.\n", sign=False), "the documents changed since"),
+        (replace(TASK, r"\Z", "\n# one more line\n"), "the code changed since"),
+        (replace(CONSTRAINTS, r"-2026-03-17", "-2026-04-18", sign=False), "the models changed since"),
+        (replace("confidence.json", '"baseline"', '"task"', sign=False), "no curve for baseline"),
+    ],
+)
+def test_a_calibration_that_says_nothing_of_today(project: Path, change: Mutation, evidence: str) -> None:
+    """It is missing, rests on too few answers, or on something else than what answers now."""
+    change(project)
+    results = run_checks(project, TODAY).results
+
+    assert next(result.status for result in results if result.check.id == "EVL107") == "fail"
+    assert evidence in next(result.evidence for result in results if result.check.id == "EVL107")
 
 
 def test_a_run_that_was_cut_off(project: Path) -> None:
@@ -495,7 +543,7 @@ def test_code_that_cannot_be_parsed_is_unknown(project: Path) -> None:
 
     assert failing(run_checks(project, TODAY)) == {
         **dict.fromkeys(("SEC101", "SEC102", "OBS101"), "unknown"),
-        "EVL106": "fail",
+        **OUT_OF_DATE,
     }
 
 
@@ -562,7 +610,7 @@ def test_a_waiver(project: Path, approver: str, until: str, status: str, message
 
 
 OPEN_IN_A_FRESH_PROJECT = (
-    *("CON103", "CON104", "CON105", "DAT101", "DAT102", "EVL101", "EVL106", "OWN101", "OWN107"),
+    *("CON103", "CON104", "CON105", "DAT101", "DAT102", "EVL101", "EVL106", "EVL107", "OWN101", "OWN107"),
     *("SGNSECURITY", "SGNPROCUREMENT", "DOC101", "DOC102"),
 )
 """What only the team can decide, find out or ask for."""
@@ -680,6 +728,6 @@ Data
   no region for openai
   → Set region of the destination, as the contract states it
 
-50 passed, 1 failed
+51 passed, 1 failed
 chassis/handbook/launch.md explains every check; --all shows those that pass."""
     )

@@ -115,7 +115,7 @@ def test_ask_takes_text_or_json(capsys: pytest.CaptureFixture[str], question: st
 
     out = capsys.readouterr().out
     assert json.loads(out.partition("}")[0] + "}") == {"text": "PING"}
-    assert "answered by baseline · confidence 0.80 · $0.00 · trace " in out
+    assert "answered by baseline · confidence 0.80, not calibrated · $0.00 · trace " in out
 
 
 @pytest.mark.usefixtures("project")

@@ -28,15 +28,14 @@ QUESTIONS = [SearchQuestion(question=name, documents=["a.md"] * (name != "unansw
 
 def test_what_is_measured() -> None:
     """Two passages of one document count as one place, and a question that cannot be answered is never right."""
-    result = measure_search(FOUND.__getitem__, QUESTIONS, calibrated=True)
+    result = measure_search(FOUND.__getitem__, QUESTIONS)
 
     assert result.first == pytest.approx(1 / 3)
     assert result.first_five == pytest.approx(2 / 3)
     assert result.reciprocal_rank == pytest.approx((1 + 1 / 2 + 0) / 3)
     assert result.abstention == pytest.approx(2 / 3)  # 0.9 and 0.6 are above 0.3, 0.2 is not
-    assert result.calibration_error == pytest.approx((0.1 + 0.6 + 0.2 + 0.3) / 4)
-    assert measure_search(FOUND.__getitem__, QUESTIONS[:3], calibrated=False).abstention is None
-    assert measure_search(FOUND.__getitem__, QUESTIONS[:3], calibrated=False).calibration_error is None
+    assert result.answers == [(0.9, True), (0.6, False), (0.2, False), (0.3, False)]
+    assert measure_search(FOUND.__getitem__, QUESTIONS[:3]).abstention is None
 
 
 def test_every_search_finds_what_is_there() -> None:

@@ -85,13 +85,15 @@ def test_a_port_in_use_is_explained(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_production_creates_no_key(tmp_path: Path) -> None:
-    """In production the log says how to create a key."""
+    """In production the log says how to create a key, and before that, whose confidence is not calibrated."""
     with process(write_repository(tmp_path), "--port", "0", CHASSIS_ENV="production") as service:
         assert service.stderr
+        fit = first_match(service.stderr, r'"event": "confidence.uncalibrated".*"remedy": "([^"]+)"')
         remedy = first_match(service.stderr, r'"event": "api_key.missing".*"remedy": "([^"]+)"')
         service.terminate()
         output, _ = service.communicate()
 
+    assert fit == "run `uv run chassis evals calibrate-confidence SUITE`"
     assert remedy == "create one with `uv run chassis keys create CALLER`"
     assert "ck_" not in output
 

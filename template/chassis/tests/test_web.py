@@ -45,6 +45,7 @@ def test_an_answer_says_who_gave_it(service: LiveService) -> None:
         "degraded": True,
         "fallback_reason": "no_model",
         "confidence": 0.8,
+        "confidence_calibrated": False,
         "cost_usd": 0.0,
     }
 

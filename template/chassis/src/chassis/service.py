@@ -2,13 +2,14 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from pydantic import BaseModel
 
 from chassis.call import Call, Deadline, new_call_id
 from chassis.call_log import CallLog
+from chassis.config.confidence import ConfidenceCalibration
 from chassis.config.constraints import Constraints
 from chassis.contract import Answered, Draft, FallbackReason, Outcome, Task
 from chassis.draft import check_type, draft_by_model, only_exceptions, run_in_thread
@@ -49,6 +50,7 @@ class Service[Q: BaseModel, A: BaseModel]:
         guard: The way to the models, or None if none of them can be asked.
         review_queue: Where people answer.
         call_log: Records how each call ended.
+        calibration: Turns the confidence of a draft into the share of such drafts that were right.
     """
 
     task: Task[Q, A]
@@ -56,6 +58,7 @@ class Service[Q: BaseModel, A: BaseModel]:
     guard: Guard | None
     review_queue: ReviewQueue
     call_log: CallLog
+    calibration: ConfidenceCalibration = field(default_factory=ConfidenceCalibration)
 
     def new_call(self, caller: str, call_id: str | None = None, since: float | None = None) -> Call:
         """Begin a call, whose time runs from now, or from `since` in seconds of the monotonic clock."""
@@ -91,6 +94,7 @@ class Service[Q: BaseModel, A: BaseModel]:
             draft = await draft_by_model(self.task, self.guard, question, call)
         except (BudgetExhausted, DatabaseUnavailable, ModelsFailed) as error:
             return NoAnswer(_reason_for(error), None, error)
+        draft = self.calibration.calibrated(draft, call.answerer or "task")
         if draft.confidence < self.constraints.quality.confidence_floor:
             return NoAnswer(FallbackReason.LOW_CONFIDENCE, draft, ModelsFailed("No model was confident enough"))
         return self._answered_by_model(draft, call, self.guard)
@@ -142,6 +146,7 @@ class Service[Q: BaseModel, A: BaseModel]:
             if not timeout.expired():
                 raise  # raised by the team's own code
             return await self._refer(question, call, reason, no_answer.draft)
+        draft = self.calibration.calibrated(draft, "baseline")
         if draft.confidence < self.constraints.quality.confidence_floor:
             return await self._refer(question, call, reason, no_answer.draft or draft)
         # Without models in the constraints the baseline is the service, and its answers are not degraded.

@@ -9,6 +9,7 @@ import structlog
 from pydantic_ai.models import Model
 
 from chassis.call_log import CallLog
+from chassis.config.confidence import load_confidence
 from chassis.config.constraints import Constraints, load_constraints
 from chassis.config.ownership import Team, load_ownership
 from chassis.config.project import Project, Settings, find_project, load_settings
@@ -97,6 +98,7 @@ async def wire(
     settings = settings or load_settings(project.root)
     constraints = constraints or load_constraints(project.root)
     owner = owner or load_ownership(project.root).owner
+    calibration = load_confidence(project.root)
     task = task or project.load_task()
     check_recognizers(constraints, task.recognizers)
     # Also of models without an API key: an unknown price should not come to light only once the key is set.
@@ -164,7 +166,7 @@ async def wire(
                 notifier=notifier,
                 retention=Retention(database, constraints.retention, instruments),
                 drift_watch=DriftWatch(database),
-                service=Service(task, constraints, guard, review_queue, call_log),
+                service=Service(task, constraints, guard, review_queue, call_log, calibration),
                 telemetry=telemetry,
                 owner=owner,
             )

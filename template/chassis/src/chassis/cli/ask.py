@@ -61,5 +61,6 @@ def _facts(body: ResponseBody) -> list[str]:
         return [trace]
     reason = f" ({body.fallback_reason})" if body.fallback_reason else ""
     degraded = [f"degraded{reason}"] if body.degraded else []
+    confidence = f"confidence {body.confidence:.2f}" + ("" if body.confidence_calibrated else ", not calibrated")
     cost = format_usd(nano_usd(body.cost_usd))
-    return [f"answered by {body.answered_by}", *degraded, f"confidence {body.confidence:.2f}", cost, trace]
+    return [f"answered by {body.answered_by}", *degraded, confidence, cost, trace]

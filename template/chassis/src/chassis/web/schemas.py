@@ -30,6 +30,9 @@ class AnsweredBody[A: BaseModel](BaseModel):
     degraded: bool = Field(description="Whether a fallback answered instead of the first model.")
     fallback_reason: FallbackReason | None = Field(description="Why a fallback was needed, if one was.")
     confidence: float = Field(description="The confidence of the answer, from 0 to 1.")
+    confidence_calibrated: bool = Field(
+        description="Whether the confidence is the measured share of right answers, not an estimate of the task."
+    )
     cost_usd: float
     trace_id: str | None
 
@@ -110,6 +113,7 @@ def body_of(outcome: Outcome[Any], call: Call, wiring: Wiring) -> AnsweredBody[A
                 degraded=answered.degraded,
                 fallback_reason=answered.fallback_reason,
                 confidence=answered.confidence,
+                confidence_calibrated=answered.answered_by in wiring.service.calibration.curves,
                 cost_usd=to_usd(call.cost),
                 trace_id=current_trace_id(),
             )

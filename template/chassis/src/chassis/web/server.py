@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from prometheus_client import start_http_server
 
 from chassis.background import repeated
+from chassis.config.confidence import CALIBRATE
 from chassis.errors import ConfigError
 from chassis.notifier import POLL_SECONDS
 from chassis.quality.drift import CHECK_SECONDS
@@ -190,6 +191,9 @@ async def _announce(wiring: Wiring, address: str, say: Callable[[str], None]) ->
     keys = await wiring.api_keys.list_keys()
     has_key = any(key.role == "caller" and key.revoked_at is None for key in keys)
     log.info("service.started", address=address, task=wiring.task.name, version=wiring.project.version)
+    answerers = *(model.name for model in wiring.constraints.models), "baseline"
+    if uncalibrated := [name for name in answerers if name not in wiring.service.calibration.curves]:
+        log.warning("confidence.uncalibrated", answered_by=uncalibrated, remedy=f"run `uv run {CALIBRATE} SUITE`")
     if not wiring.settings.production:
         say(f"{wiring.project.name} listens on {address}")
         say(f"Try it in a browser: {address}/docs")

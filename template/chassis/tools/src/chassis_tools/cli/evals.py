@@ -13,7 +13,7 @@ from rich.table import Table
 
 from chassis.cli.terminal import plain_console
 from chassis.config.project import Project, find_project
-from chassis_tools.cli.measure_searches import measure_searches
+from chassis_tools.cli.confidence import calibrate_confidence, measure_searches, show_floors
 
 if TYPE_CHECKING:
     from chassis_tools.evals.case_scores import CaseScores
@@ -34,6 +34,8 @@ UNCHANGED = "  The run is the same as the accepted one, so nothing was written"
 
 app = typer.Typer(help="Evaluate how well the service answers.", no_args_is_help=True)
 app.command("search")(measure_searches)
+app.command("floors")(show_floors)
+app.command("calibrate-confidence")(calibrate_confidence)
 
 SuiteNames = Annotated[
     list[str] | None, typer.Argument(help="Suites of evals/suites.toml; all replay suites if none is named")
@@ -214,38 +216,6 @@ def show_power(
         print(f"{evaluator}: {len(scores)} cases × {context.repeats} detect a drop of {detectable} of the runs")
         needed = cases_needed(drop / 100, variance, ALPHA, 0.8)
         print(f"  detecting {drop:g} points in 80% of the runs takes {needed} cases")
-
-
-@app.command("floors")
-def show_floors(
-    suite: Annotated[str, typer.Argument(help="A suite of evals/suites.toml")],
-    evaluator: Annotated[
-        str | None, typer.Option(help="The grader that decides; the first of the suite by default")
-    ] = None,
-) -> None:
-    """Show what each `quality.confidence_floor` would do to the cases of a suite, answered by the baseline."""
-    from chassis.errors import ConfigError
-    from chassis_tools.evals.confidence_floors import floor_effects, grade_answers, separation
-    from chassis_tools.evals.evaluation import load
-
-    [plan] = load(find_project(), [suite])
-    evaluator = evaluator or plan.suite.evaluators[0]
-    if evaluator not in plan.suite.evaluators or evaluator in plan.judges:
-        choices = ", ".join(name for name in plan.suite.evaluators if name not in plan.judges)
-        raise ConfigError("--evaluator", f"the suite has no grader {evaluator!r}", f"Choose from: {choices}")
-    answers = asyncio.run(grade_answers(plan, evaluator))
-    if not answers:
-        raise ConfigError(f"suites.{suite}", f"no answer has a score from {evaluator!r}", "Name another suite")
-    table = Table("floor", "right", "wrong", "made up", "needless referral", "right referral", "accuracy")
-    best = max(floor_effects(answers), key=lambda effect: effect.accuracy)
-    for effect in floor_effects(answers):
-        counts = effect.right, effect.wrong, effect.made_up, effect.needless_referrals, effect.right_referrals
-        table.add_row(f"{effect.floor:.2f}", *map(str, counts), f"{effect.accuracy:.3f}")
-    plain_console().print(table)
-    print(f"The highest accuracy, {best.accuracy:.1%}, is at {best.floor:.2f}; the floor is now", end=" ")
-    print(f"{plan.constraints.quality.confidence_floor:.2f} (quality.confidence_floor in constraints.toml)")
-    if (share := separation(answers)) is not None:
-        print(f"In {share:.1%} of pairs the answerable question has the higher confidence")
 
 
 @app.command("calibrate")

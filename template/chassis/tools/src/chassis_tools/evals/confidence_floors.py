@@ -1,4 +1,4 @@
-"""What each value of `quality.confidence_floor` would do to the cases of a suite."""
+"""Grades the answers of a suite at every confidence, and says what each `quality.confidence_floor` would do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,9 @@ from datetime import datetime
 from itertools import product
 from typing import Any
 
+from chassis.config.confidence import ConfidenceCurve
 from chassis.contract import Answered, FallbackReason, Referred
+from chassis_tools.evals.confidence_fit import MIN_ANSWERS, fit_and_measure
 from chassis_tools.evals.environment import open_environment
 from chassis_tools.evals.evaluation import make_evaluators, run
 from chassis_tools.evals.jsonl import Progress
@@ -23,11 +25,13 @@ class GradedAnswer:
     """An answer that was given at any confidence.
 
     Args:
+        answered_by: The name of a model, `baseline`, or `task`.
         confidence: How confident the service was.
         is_answerable: Whether a person need not answer: the grader does not accept a referral.
         is_right: Whether the grader accepts the answer.
     """
 
+    answered_by: str
     confidence: float
     is_answerable: bool
     is_right: bool
@@ -51,8 +55,14 @@ class FloorEffect:
         return right / (right + self.wrong + self.made_up + self.needless_referrals)
 
 
-async def grade_answers(plan: Plan, evaluator: str) -> list[GradedAnswer]:
-    """Let the baseline answer every case of a suite without a floor, and grade the answers.
+async def grade_answers(plan: Plan, evaluator: str, *, as_drafted: bool = False) -> list[GradedAnswer]:
+    """Ask every case of a suite without a floor, and grade the answers. Models give those that were recorded.
+
+    Args:
+        plan: The plan of the suite.
+        evaluator: The grader that decides.
+        as_drafted: Whether to return each confidence as the task gave it, rather than calibrated, and the baseline's
+            answers too where a model answers.
 
     Raises:
         ConfigError: A case or a grader does not fit.
@@ -61,20 +71,32 @@ async def grade_answers(plan: Plan, evaluator: str) -> list[GradedAnswer]:
     constraints = plan.constraints.model_copy(update={"quality": quality})
     # A name of its own, so that the last run stays.
     plan = replace(plan, name=f"{plan.name}-floors", constraints=constraints)
-    async with open_environment(plan, "replay") as environment:
+    async with open_environment(plan, "replay") as calibrated:
+        environment = calibrated.uncalibrated() if as_drafted else calibrated
         cases = {case.id: case for case in plan.cases(environment.task)}
         [grader] = [each for each in make_evaluators(environment) if each.name == evaluator]
         asked = await run(environment, list(cases.values()), repeats=1, earlier=SuiteRun(), progress=SILENT)
         graded: list[GradedAnswer] = []
         for trial in asked.trials:
             outcome = outcome_from_json(trial.outcome, environment.task.gives) if trial.outcome else None
-            if isinstance(outcome, Answered):
+            if isinstance(outcome, Answered) and (as_drafted or trial.variant == "service"):
                 answer: Answered[Any] = outcome
                 score = await grader.evaluate(cases[trial.case], answer, trial)
                 referred = await grader.evaluate(cases[trial.case], REFERRED, trial)
                 if score and referred:
-                    graded.append(GradedAnswer(answer.confidence, referred.value < 1, score.value == 1))
+                    graded.append(
+                        GradedAnswer(answer.answered_by, answer.confidence, referred.value < 1, score.value == 1)
+                    )
         return graded
+
+
+def fit_by_answerer(answers: Sequence[GradedAnswer]) -> dict[str, ConfidenceCurve]:
+    """Return a curve for each model, and for the baseline, that gave enough answers."""
+    by_name: dict[str, list[tuple[float, bool]]] = {}
+    for answer in answers:
+        if answer.confidence:  # 0 stays 0
+            by_name.setdefault(answer.answered_by, []).append((answer.confidence, answer.is_right))
+    return {name: fit_and_measure(pairs) for name, pairs in sorted(by_name.items()) if len(pairs) >= MIN_ANSWERS}
 
 
 def floor_effects(answers: Sequence[GradedAnswer]) -> list[FloorEffect]:

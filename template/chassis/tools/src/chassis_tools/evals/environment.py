@@ -13,6 +13,7 @@ from pydantic_ai.models import Model
 
 from chassis.call import Call
 from chassis.clock import now
+from chassis.config.confidence import ConfidenceCalibration
 from chassis.config.constraints import Constraints
 from chassis.config.project import Project, Settings, load_settings
 from chassis.contract import Task
@@ -70,6 +71,12 @@ class EvalEnvironment:
         """Begin a call of this run."""
         return self.service.new_call(self.caller)
 
+    def uncalibrated(self) -> "EvalEnvironment":
+        """Return an environment whose service leaves the confidence of a draft as it is."""
+        plain = ConfidenceCalibration()
+        baseline = self.baseline and replace(self.baseline, calibration=plain)
+        return replace(self, service=replace(self.service, calibration=plain), baseline=baseline)
+
     def for_trial(self, variant: Variant) -> tuple[Service[Any, Any], Observation]:
         """Return what one trial asks, and where its models note what they do."""
         service = self.baseline if variant == "baseline" and self.baseline else self.service
@@ -117,7 +124,7 @@ async def open_environment(
                     baseline=replace(service, guard=None) if service.guard else None,
                     instruments=wiring.telemetry.instruments,
                     caller=f"evals-{now():%Y%m%dT%H%M%S}",
-                    code_hash=_code_hash(project),
+                    code_hash=task_code_hash(project),
                 )
                 if recording and mode == "record":
                     recording.prune()
@@ -181,7 +188,7 @@ def _recorded_models(
     return recorded
 
 
-def _code_hash(project: Project) -> str:
+def task_code_hash(project: Project) -> str:
     """Return the hash of the team's package, which holds its prompts."""
     package = importlib.import_module(project.task_path.partition(":")[0].partition(".")[0])
     origin = Path(package.__file__ or "")

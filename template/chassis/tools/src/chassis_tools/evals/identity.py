@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from chassis.config.confidence import ConfidenceCalibration
 from chassis.config.constraints import Constraints, ModelConfig
 from chassis_tools.evals.hashes import json_hash
 
@@ -13,7 +14,7 @@ IDENTITY = "run.json"
 """The file of a run that holds its identity."""
 HISTORY = "history.jsonl"
 """The file of the accepted run with one line for each run that was ever accepted, the latest last."""
-SUBJECTS = ("cases", "code", "documents", "constraints", "models")
+SUBJECTS = ("cases", "code", "documents", "constraints", "confidence", "models")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class RunIdentity:
         code: Changes with the team's code and the prompts in it.
         documents: Changes with the other files that the service may read.
         constraints: Changes with `constraints.toml`.
+        confidence: Changes with `confidence.json`.
         models: What `model_identity` says of each model that could answer, in the order of the chain.
         altered: The cases whose score in the accepted run is not the one that its answer gets.
     """
@@ -37,6 +39,7 @@ class RunIdentity:
     code: str = ""
     documents: str = ""
     constraints: str = ""
+    confidence: str = ""
     models: tuple[str, ...] = ()
     altered: tuple[str, ...] = ()
 
@@ -81,6 +84,12 @@ def constraints_hash(constraints: Constraints) -> str:
     """Return the hash of the values in `constraints.toml`; comments and the order of keys do not matter."""
     # In Python's types: as JSON a set becomes a list, in an order that differs between two processes.
     return json_hash(constraints.model_dump())
+
+
+def confidence_hash(calibration: ConfidenceCalibration) -> str:
+    """Return the hash of the curves in `confidence.json`; empty without any."""
+    curves = {name: [curve.intercept, curve.slope] for name, curve in calibration.curves.items()}
+    return json_hash(curves) if curves else ""
 
 
 def read_identity(folder: Path) -> RunIdentity | None:

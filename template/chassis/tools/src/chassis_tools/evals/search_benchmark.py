@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import product
 from pathlib import Path
+from random import Random
 from statistics import fmean
 from typing import Any
 
@@ -17,10 +18,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chassis.errors import ConfigError
 from chassis.search import Passage, Search
+from chassis_tools.evals.confidence_fit import Pairs, calibration_error, fit_curve
 
 PLACES = 20
 """How many passages are read for the first five documents."""
-BINS = 10
+
+FITTED_ON, DRAWS = 100, 20
+"""Answers of one fit of the confidence, and fits to different ones."""
 
 type Find = Callable[[str], Sequence[tuple[Passage, float]]]
 """From a question to passages with their confidence or score, the best first."""
@@ -49,8 +53,7 @@ class SearchResult:
         first_five: The same for the first five documents.
         reciprocal_rank: The mean of 1 / place of the first right document.
         abstention: How often an answerable question has a higher confidence than another; None if all can be answered.
-        calibration_error: The mean distance between the confidence and the share of right first documents; None for a
-            search without a confidence.
+        answers: For each question the confidence or score of the first passage, and whether its document is right.
         milliseconds: CPU time of a question.
     """
 
@@ -58,7 +61,7 @@ class SearchResult:
     first_five: float
     reciprocal_rank: float
     abstention: float | None
-    calibration_error: float | None
+    answers: Pairs
     milliseconds: float
 
 
@@ -95,13 +98,12 @@ def halves(questions: Sequence[SearchQuestion]) -> tuple[list[SearchQuestion], l
     return parts
 
 
-def measure_search(find: Find, questions: Sequence[SearchQuestion], *, calibrated: bool) -> SearchResult:
+def measure_search(find: Find, questions: Sequence[SearchQuestion]) -> SearchResult:
     """Ask every question once.
 
     Args:
         find: The search.
         questions: At least one that can be answered.
-        calibrated: Whether the search returns confidences rather than scores.
     """
     find(questions[0].question)  # what is loaded by the first question is not part of its cost
     started = time.thread_time()
@@ -119,9 +121,18 @@ def measure_search(find: Find, questions: Sequence[SearchQuestion], *, calibrate
         first_five=fmean(place <= 5 for place in answerable),  # noqa: PLR2004
         reciprocal_rank=fmean(1 / place for place in answerable),
         abstention=_auroc(known, unknown) if unknown else None,
-        calibration_error=_calibration_error(confidences, [place == 1 for place in places]) if calibrated else None,
+        answers=[(confidence, place == 1) for confidence, place in zip(confidences, places, strict=True)],
         milliseconds=milliseconds,
     )
+
+
+def fitted_error(tuning: Pairs, held_out: Pairs) -> float:
+    """Return the mean calibration error of held-out answers after fits to `FITTED_ON` answers of the other half."""
+    errors: list[float] = []
+    for seed in range(DRAWS):
+        curve = fit_curve(Random(seed).sample(tuning, min(FITTED_ON, len(tuning))))  # noqa: S311  no secret
+        errors.append(calibration_error([(curve.share_right(each), is_right) for each, is_right in held_out]))
+    return fmean(errors)
 
 
 def _place(question: SearchQuestion, hits: Sequence[tuple[Passage, float]]) -> float:
@@ -134,15 +145,6 @@ def _place(question: SearchQuestion, hits: Sequence[tuple[Passage, float]]) -> f
 def _auroc(higher: Sequence[float], lower: Sequence[float]) -> float:
     wins = sum((one > other) + (one == other) / 2 for one, other in product(higher, lower))
     return wins / (len(higher) * len(lower))
-
-
-def _calibration_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
-    """Return the expected calibration error with bins of equally many questions (Naeini et al. 2015)."""
-    pairs = sorted(zip(confidences, right, strict=True))
-    size = max(1, len(pairs) // BINS)
-    bins = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-    gaps = (len(each) * abs(fmean(pair[0] for pair in each) - fmean(pair[1] for pair in each)) for each in bins)
-    return sum(gaps) / len(pairs)
 
 
 def searches(passages: Sequence[Passage], language: str) -> dict[str, Find]:

@@ -14,7 +14,7 @@ from chassis.telemetry.instruments import current_trace_id
 from chassis_tools.evals.cases import Case
 from chassis_tools.evals.git import current_commit
 from chassis_tools.evals.hashes import documents_hash, json_hash
-from chassis_tools.evals.identity import RunIdentity, constraints_hash, model_identity
+from chassis_tools.evals.identity import RunIdentity, confidence_hash, constraints_hash, model_identity
 from chassis_tools.evals.jsonl import JsonlWriter, Progress
 from chassis_tools.evals.records import (
     TRIALS,
@@ -57,6 +57,7 @@ def identify_run(environment: "EvalEnvironment", cases: Sequence[Case[Any]]) -> 
         code=environment.code_hash,
         documents=documents_hash(root),
         constraints=constraints_hash(environment.plan.constraints),
+        confidence=confidence_hash(environment.service.calibration),
         models=tuple(model_identity(candidate.config) for candidate in guard.candidates) if guard else (),
     )
 

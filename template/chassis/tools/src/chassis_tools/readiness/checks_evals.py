@@ -3,8 +3,11 @@
 import json
 from collections.abc import Callable
 
+from chassis.config.confidence import CALIBRATE, CONFIDENCE_FILE, load_confidence
+from chassis_tools.evals.cases import read_datasets
+from chassis_tools.evals.confidence_fit import ENOUGH, confidence_data, confidence_problem
 from chassis_tools.evals.hashes import code_hash, documents_hash
-from chassis_tools.evals.identity import IDENTITY, constraints_hash
+from chassis_tools.evals.identity import IDENTITY, confidence_hash, constraints_hash
 from chassis_tools.evals.suites import FILE, FloorRule, NeverRule, RegressionRule, Rule
 from chassis_tools.readiness.check import Check, Family, require
 from chassis_tools.readiness.placeholders import question_hash, starter_questions
@@ -123,15 +126,44 @@ class LastEvaluationPassed(EvalsCheck, id="EVL106", level="standard"):
             "code": _code_hash(repository),
             "documents": documents_hash(repository.root),
             "constraints": constraints_hash(repository.constraints),
+            "confidence": confidence_hash(load_confidence(repository.root)),
         }
         reports = _last_report(repository)
         names = [name for name, suite in repository.suites.items() if suite.kind == "replay"]
         for name in names:
             verdict, run = reports.get(name, ("not in the report", {}))
             require(verdict == "pass", f"the last run did not pass ({name}: {verdict})", "")
-            changed = [part for part, current in now.items() if run.get(part) != current]
+            changed = [part for part, current in now.items() if run.get(part, "") != current]
             require(not changed, f"changed since the last run: {', '.join(changed)}", "")
         return f"passed: {', '.join(names)}"
+
+
+class ConfidenceCalibrated(EvalsCheck, id="EVL107", level="standard"):
+    """The confidence of answers is calibrated on the current service.
+
+    `confidence.json` has a curve for the baseline and for each model in `constraints.toml`, each fitted to at least 100
+    answers, and the cases, the code, the documents and the models are those of today. Without it, a confidence of 0.8
+    does not mean that 80 % of such answers are right, and the confidence floor stops more or less than you think.
+    """
+
+    file = CONFIDENCE_FILE
+    remedy = f"Run `uv run {CALIBRATE}` with a suite of at least {ENOUGH} cases, and commit {CONFIDENCE_FILE}"
+
+    def check(self, repository: Repository) -> str:
+        calibration, constraints = load_confidence(repository.root), repository.constraints
+        data = confidence_data(
+            read_datasets(repository.root),
+            calibration.cases,
+            constraints,
+            code=_code_hash(repository),
+            documents=documents_hash(repository.root),
+        )
+        problem = confidence_problem(calibration, data)
+        require(problem is None, problem or "", "")
+        names = [*(model.name for model in constraints.models), "baseline"]
+        missing = [name for name in names if name not in calibration.curves]
+        require(not missing, f"no curve for {', '.join(missing)}", "")
+        return f"calibrated: {', '.join(names)}"
 
 
 def _last_report(repository: Repository) -> dict[str, tuple[str, dict[str, object]]]:

@@ -7,6 +7,7 @@ from statistics import median
 
 from pydantic import JsonValue
 
+from chassis.config.confidence import load_confidence
 from chassis.usd import to_usd
 from chassis_tools.evals.case_scores import (
     COUNTED,
@@ -21,6 +22,7 @@ from chassis_tools.evals.case_scores import (
     scores_of,
 )
 from chassis_tools.evals.cases import Dataset
+from chassis_tools.evals.confidence_fit import confidence_data, confidence_problem
 from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult
 from chassis_tools.evals.near_duplicates import near_duplicates
 from chassis_tools.evals.plan import Plan
@@ -82,6 +84,7 @@ def build_suite_report(plan: Plan, run: SuiteRun, result: GateResult) -> SuiteRe
         has_ceiling_effect=any(rate.estimate.low > CEILING for rate in rates if rate.tag is None),
         near_duplicates=tuple(near_duplicates(_inputs(plan))),
         confidence=tuple(_confidence_bins(run)),
+        confidence_problem=_confidence_problem(plan, run),
         cases=tuple(_case_results(context, run)),
     )
 
@@ -117,6 +120,13 @@ def _confidence_bins(run: SuiteRun) -> Iterator[ConfidenceBin]:
         right = wilson(sum(is_right for _, is_right in part), len(part), INTERVAL_ALPHA)
         mean = sum(confidence for confidence, _ in part) / len(part)
         yield ConfidenceBin(answers=len(part), confidence=mean, right=right)
+
+
+def _confidence_problem(plan: Plan, run: SuiteRun) -> str | None:
+    calibration = load_confidence(plan.project.root)
+    code, documents = run.identity.code, run.identity.documents
+    data = confidence_data(plan.datasets, calibration.cases, plan.constraints, code=code, documents=documents)
+    return confidence_problem(calibration, data)
 
 
 def _pass_rates(context: GateContext) -> Iterator[PassRate]:

@@ -176,6 +176,7 @@ class SuiteReport:
         has_ceiling_effect: Whether nearly every case passes, so that better and worse versions look alike.
         near_duplicates: Pairs of cases whose questions are nearly the same.
         confidence: How often answers are right, by confidence.
+        confidence_problem: Why the confidence cannot be relied on, if so.
         cases: All cases but those of the holdout split.
     """
 
@@ -201,6 +202,7 @@ class SuiteReport:
     has_ceiling_effect: bool
     near_duplicates: tuple[tuple[str, str], ...]
     confidence: tuple[ConfidenceBin, ...]
+    confidence_problem: str | None
     cases: tuple[CaseResult, ...]
 
     @property

@@ -244,6 +244,8 @@ def notes(suite: SuiteReport) -> Iterator[str]:
         changed = [row[0] for row, style in zip(table.rows, table.styles, strict=True) if style == CHANGED]
         since = f"; changed since: {', '.join(changed)}" if changed else ""
         yield f"Compared with the accepted run of {suite.accepted_run.started}{since}"
+    if suite.confidence and suite.confidence_problem:
+        yield suite.confidence_problem[0].upper() + suite.confidence_problem[1:]
     if suite.near_duplicates:
         pairs = join_names(f"{one} and {other}" for one, other in suite.near_duplicates)
         yield f"Nearly the same question, which therefore counts twice: {pairs}"
