@@ -11,10 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from chassis import Draft, Task
-from chassis.config.constraints import Constraints, load_constraints
+from chassis.config.constraints import Constraints, ModelConfig, load_constraints
 from chassis.config.project import Settings, find_project
 from chassis.guard.model import GuardedModel
 from chassis.guard.pipeline import Guard
+from chassis.guard.vendors import connect
 from chassis.money.accounts import Account, Reservation
 from chassis.money.ledger import Ledger
 from chassis.store.reply_cache import ReplyCache
@@ -24,7 +25,7 @@ from chassis.usd import NanoUsd
 from chassis.wiring import Wiring, wire
 from httpx2 import AsyncClient, Limits
 from openai import AsyncOpenAI
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelRequest, ModelResponse
 from pydantic_ai.models import Model
@@ -91,11 +92,12 @@ async def contestants(url: str, server: str | None) -> AsyncGenerator[tuple[dict
     """Return every way to ask the vendor at `url` by its name, and what has to be flushed after a burst of them."""
     vendor_client = AsyncOpenAI(api_key="none", base_url=url, max_retries=0, timeout=10)
     vendor = OpenAIChatModel(stub.MODEL, provider=OpenAIProvider(openai_client=vendor_client))
+    ours = connected(url)
     many = Limits(max_connections=1000, max_keepalive_connections=100)
     async with (
         vendor_client,
         AsyncClient(base_url=url, timeout=10, limits=many) as client,
-        wired(vendor, SQLITE) as on_sqlite,
+        wired(ours, SQLITE) as on_sqlite,
     ):
         memory = await SqliteDatabase.open(Path(":memory:"))
         asks = {
@@ -109,9 +111,27 @@ async def contestants(url: str, server: str | None) -> AsyncGenerator[tuple[dict
         if server is None:
             yield asks, [on_sqlite]
         else:
-            async with wired(vendor, server) as on_postgres:
+            async with wired(ours, server) as on_postgres:
                 yield asks | {ON_POSTGRES: through_service(on_postgres)}, [on_sqlite, on_postgres]
         await memory.close()
+
+
+def connected(url: str) -> Model:
+    """Return the vendor as the service reaches it, with the client that goes nowhere else; `wire` closes it."""
+    config = ModelConfig.model_validate(
+        {
+            "name": "gpt",
+            "provider": "openai-compatible",
+            "model": stub.MODEL,
+            "destination": "gpt",
+            "max_output_tokens": CAP,
+            "base_url": url,
+            "private_network": True,
+        }
+    )
+    model = connect(config, Settings(openai_compatible_api_key=SecretStr("none")), timeout=10)
+    assert model is not None
+    return model
 
 
 @asynccontextmanager
@@ -121,7 +141,7 @@ async def wired(vendor: Model, database_url: str) -> AsyncGenerator[Wiring]:
     with TemporaryDirectory() as folder:
         project = find_project(generate(Path(folder)))
         constraints = ample(load_constraints(project.root))
-        settings = Settings(database_url=database_url)
+        settings = Settings(env="production", database_url=database_url)
         async with wire(
             project, task=TASK, constraints=constraints, settings=settings, models={"gpt": vendor}
         ) as wiring:
