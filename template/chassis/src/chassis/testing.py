@@ -68,7 +68,7 @@ CONSTRAINTS: dict[str, Any] = {
         "budget_exhausted": "baseline",
         "database_down": "error",
     },
-    "review": {"due_hours": 8},
+    "review": {"due_hours": 8, "sample_share": 0, "second_share": 0},
     "retention": {"referrals_days": 90, "audit_days": 365},
 }
 """Valid constraints with two models. A test changes the keys that it is about."""

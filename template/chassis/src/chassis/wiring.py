@@ -134,7 +134,11 @@ async def wire(
         review_queue = ReviewQueue(database, constraints.review.due_hours)
         daily_counts = DailyCounts(running_versions(project))
         await open_parts.enter_async_context(daily_counts.saved_to(database))
-        call_history = CallHistory(database, keep_answers=constraints.retention.calls_days > 0)
+        call_history = CallHistory(
+            database,
+            keep_answers=constraints.retention.calls_days > 0,
+            sample_share=constraints.review.sample_share,
+        )
         open_parts.push_async_callback(call_history.close)
         feedback = FeedbackBox(
             database,
@@ -160,7 +164,7 @@ async def wire(
                 ledger=ledger,
                 kill_switch=kill_switch,
                 review_queue=review_queue,
-                reviews=Reviews(database),
+                reviews=Reviews(database, constraints.review.second_share),
                 call_history=call_history,
                 feedback=feedback,
                 notifier=notifier,

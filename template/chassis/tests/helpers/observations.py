@@ -214,6 +214,31 @@ def referred_after_negative_feedback(root: Path, raw: Raw) -> object:
     return run_scenario(root, [], story, **raw)
 
 
+def sampled(root: Path, raw: Raw) -> object:
+    """See how many answers people have to review after one question."""
+
+    async def story(wiring: Wiring) -> int:
+        await answerer(wiring, "hello")
+        await wiring.call_history.flush()
+        return len(await wiring.review_queue.open_referrals())
+
+    return run_scenario(root, [], story, **raw)
+
+
+def reviewed_twice(root: Path, raw: Raw) -> object:
+    """See how many second reviews there are after one review."""
+
+    async def story(wiring: Wiring) -> int:
+        for reviewer in ("ann", "bob"):
+            await wiring.api_keys.create(reviewer, "reviewer")
+        outcome = await wiring.service.answer(Question(text="why?"), wiring.service.new_call("alice"))
+        if isinstance(outcome, Referred):
+            await wiring.reviews.answer(outcome.referral_id, "{}", "ann")
+        return len(await wiring.review_queue.open_referrals())
+
+    return run_scenario(root, [], story, **raw)
+
+
 def kept(table: str, days: int) -> See:
     """See whether a table still has its row about a call that was judged, or reviewed, so many days ago."""
 

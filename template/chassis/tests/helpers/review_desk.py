@@ -104,9 +104,9 @@ class Desk:
 
 
 @contextmanager
-def open_desk(root: Path, port: int = 0) -> Generator[Desk]:
+def open_desk(root: Path, port: int = 0, **changes: dict[str, Any]) -> Generator[Desk]:
     """Serve the sample with sources until the context ends."""
-    with serve_live(lambda: wire_for_tests(TASK, root), port) as service:
+    with serve_live(lambda: wire_for_tests(TASK, root, **changes), port) as service:
         yield Desk(service)
 
 

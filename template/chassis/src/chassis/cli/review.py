@@ -108,8 +108,10 @@ def answer(
     _find(project, referral_id)  # a wrong id is the more likely mistake, so it is reported first
     typed = read_typed(project.load_task().gives, text, "the answer")
     reviewer = by or getpass.getuser()
+    second_share = load_constraints(project.root).review.second_share
     run_with_database(
-        project, lambda db: Reviews(db).answer(referral_id, typed.model_dump_json(by_alias=True), reviewer)
+        project,
+        lambda db: Reviews(db, second_share).answer(referral_id, typed.model_dump_json(by_alias=True), reviewer),
     )
     typer.echo(f"{referral_id} is answered.")
 

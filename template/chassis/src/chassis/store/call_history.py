@@ -1,10 +1,11 @@
-"""The answers of the last days, so that their callers can send feedback.
+"""The answers of the last days, so that their callers can send feedback, and the sample of them that people review.
 
 A call only adds to memory. The service writes that to the database in the background, so a slow database delays no
 answer. A process that is killed loses the calls of the last second.
 """
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from chassis.clock import now, to_timestamp
 from chassis.contract import Answered
 from chassis.errors import DatabaseUnavailable
 from chassis.store.database import Connection, Database, Value
+from chassis.store.review_queue import MAX_OPEN_REVIEWS, REVIEW_DUE, NewReferral, ReferralSource, insert_referral
 from chassis.telemetry.instruments import outgoing_headers
 
 log = structlog.get_logger()
@@ -82,6 +84,7 @@ class _Pending:
     question: BaseModel
     outcome: Answered[BaseModel]
     answered_at: datetime
+    sampled: bool
 
     def to_call(self) -> AnsweredCall | None:
         """Return what is stored, or None if that is too long or no JSON can be made of it."""
@@ -111,26 +114,30 @@ class CallHistory:
 
     Args:
         database: Where they are stored.
-        keep_answers: Whether questions and answers are kept at all.
+        keep_answers: Whether questions and answers are kept for feedback.
+        sample_share: The share of answers that a person reviews.
         max_calls: The number of answers to keep.
     """
 
-    def __init__(self, database: Database, *, keep_answers: bool, max_calls: int = MAX_CALLS) -> None:
+    def __init__(
+        self, database: Database, *, keep_answers: bool, sample_share: float = 0, max_calls: int = MAX_CALLS
+    ) -> None:
         self._database = database
-        self._keep_answers, self._max_calls = keep_answers, max_calls
+        self._keep_answers, self._sample_share, self._max_calls = keep_answers, sample_share, max_calls
         self._pending: deque[_Pending] = deque()
         self._dropped = self._written = 0
         self._flushing = asyncio.Lock()
 
     def add(self, task: str, call: Call, question: BaseModel, outcome: Answered[BaseModel]) -> None:
         """Remember an answer, in memory for now."""
-        if not self._keep_answers:
+        sampled = random.random() < self._sample_share  # noqa: S311 - not a secret
+        if not (self._keep_answers or sampled):
             return
         if len(self._pending) >= MAX_BUFFERED:
             self._dropped += 1
             return
         traceparent = outgoing_headers().get("traceparent")
-        self._pending.append(_Pending(task, call, traceparent, question, outcome, now()))
+        self._pending.append(_Pending(task, call, traceparent, question, outcome, now(), sampled))
 
     async def flush(self) -> None:
         """Write what is in memory to the database.
@@ -151,8 +158,11 @@ class CallHistory:
             await self.flush()
 
     async def _write(self, batch: Sequence[_Pending]) -> None:
-        calls = [call for call in (pending.to_call() for pending in batch) if call is not None]
+        prepared = [(pending.to_call(), pending.sampled) for pending in batch]
+        calls = [call for call, _ in prepared if call is not None and self._keep_answers]
+        sample = [call for call, sampled in prepared if call is not None and sampled]
         async with self._database.transaction() as tx:
+            await _refer_sample(tx, sample)
             for start in range(0, len(calls), CALLS_PER_STATEMENT):
                 await _insert(tx, calls[start : start + CALLS_PER_STATEMENT])
         for _ in batch:
@@ -171,6 +181,30 @@ class CallHistory:
             caller,
         )
         return AnsweredCall(**rows[0]) if rows else None
+
+
+async def _refer_sample(tx: Connection, sample: Sequence[AnsweredCall]) -> None:
+    """Add answers to the review queue as far as there is room for them."""
+    if sample:
+        [row] = await tx.fetch(
+            "SELECT COUNT(*) AS waiting FROM referrals WHERE answered_at IS NULL AND source = 'sample'"
+        )
+        for call in sample[: max(0, MAX_OPEN_REVIEWS - row["waiting"])]:
+            await insert_referral(tx, referral_for_review(call, "sample", now() + REVIEW_DUE))
+
+
+def referral_for_review(call: AnsweredCall, source: ReferralSource, due_at: datetime) -> NewReferral:
+    """Return the referral with which a person reviews an answer."""
+    return NewReferral(
+        source=source,
+        task=call.task,
+        caller=call.caller,
+        call_id=call.id,
+        question=call.question,
+        draft=call.answer,
+        confidence=call.confidence,
+        due_at=due_at,
+    )
 
 
 async def _insert(tx: Connection, calls: Sequence[AnsweredCall]) -> None:

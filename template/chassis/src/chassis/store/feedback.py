@@ -8,10 +8,10 @@ import structlog
 
 from chassis.clock import now, to_timestamp
 from chassis.errors import NotFound
-from chassis.store.call_history import AnsweredCall, CallHistory
+from chassis.store.call_history import AnsweredCall, CallHistory, referral_for_review
 from chassis.store.daily_counts import add_count
 from chassis.store.database import Connection, Database, Row
-from chassis.store.review_queue import NewReferral, ReviewQueue, insert_referral
+from chassis.store.review_queue import ReviewQueue, insert_referral
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments, context_of
 
@@ -118,16 +118,7 @@ class FeedbackBox:
         self._instruments.feedback.add(1, {names.TASK: call.task, names.VERDICT: verdict})
 
     async def _refer(self, tx: Connection, call: AnsweredCall) -> str:
-        new = NewReferral(
-            source="feedback",
-            task=call.task,
-            caller=call.caller,
-            call_id=call.id,
-            question=call.question,
-            draft=call.answer,
-            confidence=call.confidence,
-            due_at=self._review_queue.due_at(),
-        )
+        new = referral_for_review(call, "feedback", self._review_queue.due_at())
         referral_id = await insert_referral(tx, new)
         await tx.execute("UPDATE feedback SET referral_id = $2 WHERE call_id = $1", call.id, referral_id)
         return referral_id

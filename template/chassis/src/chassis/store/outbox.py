@@ -11,6 +11,7 @@ from typing import Literal
 
 from chassis.clock import now, to_timestamp
 from chassis.store.database import Database
+from chassis.store.review_queue import CALLER_WAITS
 
 IN_PROGRESS = timedelta(minutes=1)
 """The time for which an attempt belongs to one process. It is longer than any attempt may take."""
@@ -21,8 +22,8 @@ type NotificationChannel = Literal["webhook", "email"]
 type NotificationEvent = Literal["referral.opened", "referral.overdue", "quality_drift.found"]
 
 SUBJECTS_OF_EVENTS: Mapping[NotificationEvent, str] = {
-    "referral.opened": "referrals WHERE answered_at IS NULL AND $1 <> ''",
-    "referral.overdue": "referrals WHERE answered_at IS NULL AND due_at < $1",
+    "referral.opened": f"referrals WHERE answered_at IS NULL AND {CALLER_WAITS} AND $1 <> ''",
+    "referral.overdue": f"referrals WHERE answered_at IS NULL AND {CALLER_WAITS} AND due_at < $1",
     "quality_drift.found": "drift_alarms WHERE closed_at IS NULL AND $1 <> ''",
 }
 """By event, the table and the condition of what it is about."""

@@ -26,6 +26,12 @@ REFERRALS_PER_CHECK = 100
 """How often answered referrals are counted, which takes longer than to add one."""
 UNREADABLE = "unreadable"
 """The key under which a person sees a value of a damaged row."""
+CALLER_WAITS = "source IN ('fallback', 'feedback')"
+"""Whether a caller waits for the answer of a referral. The others only measure quality."""
+REVIEW_DUE = timedelta(days=7)
+"""The time within which a person should review what no caller waits for."""
+MAX_OPEN_REVIEWS = 200
+"""The number of sampled answers, and of second reviews, that may wait; when people fall behind, more would not help."""
 COUNTS = """SELECT COUNT(*) AS waiting, SUM(CASE WHEN caller = $1 THEN 1 ELSE 0 END) AS of_caller
     FROM referrals WHERE answered_at IS NULL"""
 DELETE_OLD_ANSWERS = """DELETE FROM referrals WHERE answered_at <
@@ -113,6 +119,11 @@ class Referral:
     leased_by: str | None
     leased_until: datetime | None
     fetched_at: datetime | None
+
+    @property
+    def caller_waits(self) -> bool:
+        """Return whether a caller gets what the reviewer writes."""
+        return self.source in {"fallback", "feedback"}
 
 
 class ReviewQueue:
@@ -220,9 +231,9 @@ class ReviewQueue:
         return [referral_of(row) for row in rows]
 
     async def count_open(self) -> tuple[int, int]:
-        """Return how many referrals wait for a person, and how many of these are overdue."""
+        """Return how many referrals wait for a person, and for how many of these a caller has waited too long."""
         rows = await self._database.fetch(
-            "SELECT COUNT(*) AS waiting, SUM(CASE WHEN due_at < $1 THEN 1 ELSE 0 END) AS overdue"
+            f"SELECT COUNT(*) AS waiting, SUM(CASE WHEN due_at < $1 AND {CALLER_WAITS} THEN 1 ELSE 0 END) AS overdue"  # noqa: S608
             " FROM referrals WHERE answered_at IS NULL",
             to_timestamp(now()),
         )

@@ -6,6 +6,7 @@ and not leased by another reviewer. The one who comes second changes nothing and
 
 import hashlib
 import json
+import random
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,16 +20,27 @@ from chassis.clock import now, to_timestamp
 from chassis.errors import NotFound, ReviewConflict
 from chassis.store.daily_counts import Measure, add_count
 from chassis.store.database import Connection, Database, Row
-from chassis.store.review_queue import Referral, ReviewVerdict, referral_of
+from chassis.store.review_queue import (
+    CALLER_WAITS,
+    MAX_OPEN_REVIEWS,
+    REVIEW_DUE,
+    Referral,
+    ReviewVerdict,
+    referral_of,
+)
 
 LEASE = timedelta(minutes=15)
 """The time for which a referral is kept for the reviewer who saw it last."""
 REVIEWS_WITH_TAGS = 200
 """The number of latest reviews whose tags are offered again."""
-FREE = "answered_at IS NULL AND (leased_by IS NULL OR leased_by = $2 OR leased_until <= $3)"
+FREE = (
+    "answered_at IS NULL AND (leased_by IS NULL OR leased_by = $2 OR leased_until <= $3)"
+    " AND (first_reviewer IS NULL OR first_reviewer <> $2)"
+)
 """Whether the reviewer `$2` may change a referral at the time `$3`."""
 NEXT = f"""SELECT *, CASE WHEN leased_by = $2 AND leased_until > $3 THEN leased_until ELSE $1 END AS own
-    FROM referrals WHERE {FREE} ORDER BY own DESC, COALESCE(deferred_at, $1), due_at, id LIMIT 1"""  # noqa: S608
+    FROM referrals WHERE {FREE}
+    ORDER BY own DESC, COALESCE(deferred_at, $1), CASE WHEN {CALLER_WAITS} THEN 0 ELSE 1 END, due_at, id LIMIT 1"""  # noqa: S608
 LEASING = f"""UPDATE referrals SET leased_by = $2, leased_until = $4
     WHERE id = $1 AND COALESCE(leased_by, '') = $5 AND {FREE}"""  # noqa: S608
 CLOSING = f"""UPDATE referrals SET answer = $4, answered_by = $2, answered_at = $3, verdict = $5, tags = $6, note = $7,
@@ -45,6 +57,14 @@ JUDGED = """SELECT task, source, verdict, answered_at FROM referrals
 COUNTED: Mapping[str, Measure] = {"fallback": "review", "sample": "sample"}
 """By the source of a referral, what its verdict is counted as. What callers complain about is a biased choice, and a
 second review is of the same answer."""
+SECOND_REVIEW = f"""INSERT INTO referrals (id, source, task, caller, call_id, question, draft, confidence, created_at,
+        due_at, second_of, first_reviewer)
+    SELECT $3, 'second', task, caller, call_id, question, draft, confidence, $4, $5, id, $2 FROM referrals
+    WHERE id = $1 AND source <> 'second' AND draft IS NOT NULL
+        AND EXISTS (SELECT 1 FROM api_keys WHERE role = 'reviewer' AND revoked_at IS NULL AND caller <> $2)
+        AND (SELECT COUNT(*) FROM referrals WHERE answered_at IS NULL AND source = 'second') < {MAX_OPEN_REVIEWS}
+    ON CONFLICT (second_of) DO NOTHING"""  # noqa: S608
+WITHDRAWING = "DELETE FROM referrals WHERE second_of = $1 AND answered_at IS NULL AND leased_by IS NULL"
 log = structlog.get_logger()
 
 type ReviewAction = Literal["signed_in", "leased", "answered", "deferred", "undone"]
@@ -88,10 +108,11 @@ class Reviews:
 
     Args:
         database: Where the referrals and the audit trail are stored.
+        second_share: The share of reviews that a second reviewer repeats.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, second_share: float = 0) -> None:
+        self._database, self._second_share = database, second_share
 
     async def lease_next(self, reviewer: str) -> Referral | None:
         """Return the referral to answer next, leased for 15 minutes from now, or None if no work is left.
@@ -115,12 +136,14 @@ class Reviews:
                 await record_event(tx, reviewer, "leased", referral.id)
         return leased > 0
 
-    async def answer(self, referral_id: str, answer: str, reviewer: str, assessment: Assessment = Assessment()) -> None:
+    async def answer(
+        self, referral_id: str, answer: str | None, reviewer: str, assessment: Assessment = Assessment()
+    ) -> None:
         """Record a person's answer. Its caller can fetch it from then on.
 
         Args:
             referral_id: The ticket.
-            answer: The answer as JSON of the task's output type.
+            answer: The answer as JSON of the task's output type, or None if no caller waits for it.
             reviewer: The person who answers.
             assessment: What they say about the draft.
 
@@ -142,12 +165,21 @@ class Reviews:
             )
             if closed:
                 # No text: the audit trail outlives the question and its answer, which may name people.
-                details = {"verdict": assessment.verdict, "answer_sha256": hashlib.sha256(answer.encode()).hexdigest()}
+                fingerprint = hashlib.sha256(answer.encode()).hexdigest() if answer is not None else None
+                details = {"verdict": assessment.verdict, "answer_sha256": fingerprint}
                 await record_event(tx, reviewer, "answered", referral_id, details)
+                await self._choose_for_second_review(tx, referral_id, reviewer)
                 await _count_verdict(tx, await tx.fetch(JUDGED, referral_id), 1)
         if not closed:
             raise await self._conflict(referral_id)
         log.info("referral.answered", referral_id=referral_id, verdict=assessment.verdict)
+
+    async def _choose_for_second_review(self, tx: Connection, referral_id: str, reviewer: str) -> None:
+        """Now and then, add the draft to the queue again, for another reviewer."""
+        if random.random() < self._second_share:  # noqa: S311 - not a secret
+            second_id, moment = "r_" + secrets.token_hex(8), now()
+            due_at = to_timestamp(moment + REVIEW_DUE)
+            await tx.execute(SECOND_REVIEW, referral_id, reviewer, second_id, to_timestamp(moment), due_at)
 
     async def defer(self, referral_id: str, reviewer: str) -> None:
         """Release a referral and move it behind all others.
@@ -180,6 +212,7 @@ class Reviews:
             if reopened:
                 await record_event(tx, reviewer, "undone", referral_id)
                 await _count_verdict(tx, judged, -1)
+                await tx.execute(WITHDRAWING, referral_id)
         if not reopened:
             raise await self._conflict(referral_id)
         log.info("referral.reopened", referral_id=referral_id)
@@ -190,6 +223,8 @@ class Reviews:
         if not rows:
             return NotFound(f"There is no referral {referral_id!r}")
         referral = referral_of(rows[0])
+        if referral.answered_at is None and referral.leased_by is None:
+            return ReviewConflict(f"{referral_id} is a second review, which is for another reviewer than the first")
         if referral.answered_at is None:
             return ReviewConflict(f"{referral.leased_by} is reviewing {referral_id}")
         answered = f"answered by {referral.answered_by} on {referral.answered_at:%Y-%m-%d %H:%M} UTC"

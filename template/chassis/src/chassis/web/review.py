@@ -31,7 +31,7 @@ TAGS_SHOWN = 9
 SOURCES: Mapping[str, str] = {
     "feedback": "The caller was not content with this answer.",
     "sample": "This answer is in the random sample.",
-    "second": "Another reviewer has reviewed this too. You do not see how.",
+    "second": "Another reviewer has reviewed this answer; the verdict is hidden.",
 }
 REASONS: Mapping[str, str] = {
     FallbackReason.NO_MODEL: "No model is configured, and the baseline was not sure enough.",
@@ -98,8 +98,10 @@ class ReviewPage:
     async def _find(self, referral_id: str) -> Referral | None:
         return await self._wiring.review_queue.find(referral_id) if REFERRAL_ID.fullmatch(referral_id) else None
 
-    def _entered(self, referral: Referral, verdict: str, form: Form) -> tuple[str, Assessment]:
-        """Return the answer as JSON, and the assessment, as the reviewer entered them.
+    def _entered(self, referral: Referral, verdict: str, form: Form) -> tuple[str | None, Assessment]:
+        """Return the answer as JSON and the assessment, as the reviewer entered them.
+
+        A draft that failed needs no other answer if no caller waits for one.
 
         Raises:
             InvalidReview: The entries contradict each other, are too long or do not fit the task's type.
@@ -119,6 +121,8 @@ class ReviewPage:
                 raise InvalidReview("You changed the answer; save it as a correction with Fail, or undo the change")
             case "pass":
                 return json.dumps(referral.draft), Assessment(verdict="pass", tags=tags, note=note)
+            case "fail" if unchanged and not referral.caller_waits:
+                return None, Assessment(tags=tags, note=note)
             case "fail" if unchanged or not text.strip():
                 raise InvalidReview("Correct the answer first; the caller gets what you write")
             case "fail":

@@ -25,7 +25,7 @@ function press(event) {
     help.open = !help.open;
   } else if (isField(target)) {
     target.focus();
-  } else if (target.value === "fail" && !isChanged()) {
+  } else if (target.value === "fail" && !isChanged() && !("optional" in answer.dataset)) {
     answer.focus(); // there is nothing to save yet
     answer.select();
   } else {
