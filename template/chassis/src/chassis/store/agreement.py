@@ -73,7 +73,7 @@ def agreement_of(pairs: Pairs) -> ReviewerAgreement | None:
 
 
 def _wilson(hits: int, total: int) -> Estimate:
-    """Return a share with Wilson's interval (Journal of the American Statistical Association 22, 1927)."""
+    """Return a share with Wilson's interval (JASA 22, 1927, page 209)."""
     share, spread = hits / total, Z * Z / total
     center, half = (share + spread / 2) / (1 + spread), Z * sqrt(share * (1 - share) / total + spread / total / 4)
     half /= 1 + spread
