@@ -44,8 +44,8 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 126, "chassis_tools": 77},
-    "lines": {"chassis": 15_650, "chassis_tools": 12_750},
+    "files": {"chassis": 130, "chassis_tools": 77},
+    "lines": {"chassis": 16_200, "chassis_tools": 12_750},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 115, "chassis_tools": 165},
     "median function": {"chassis": 8, "chassis_tools": 8},
