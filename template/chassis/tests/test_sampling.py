@@ -13,7 +13,7 @@ from sample_task import Answer, Question
 from chassis.call import Call, Deadline, new_call_id
 from chassis.contract import Answered, FallbackReason
 from chassis.errors import ReviewConflict
-from chassis.store.agreement import Pairs, agreement_of, reviewer_agreement
+from chassis.store.agreement import VerdictPairs, agreement_of, reviewer_agreement
 from chassis.store.api_keys import ApiKeys
 from chassis.store.call_history import CallHistory
 from chassis.store.daily_counts import read_counts
@@ -197,7 +197,7 @@ def test_kappa_has_the_published_values(
 
 
 @pytest.mark.parametrize("pairs", [{("pass", "pass"): 7}, {("fail", "fail"): 1}])
-def test_kappa_is_undefined_if_all_verdicts_are_equal(pairs: Pairs) -> None:
+def test_kappa_is_undefined_if_all_verdicts_are_equal(pairs: VerdictPairs) -> None:
     """Chance alone would agree as well, so the agreement says nothing."""
     agreement = agreement_of(pairs)
 

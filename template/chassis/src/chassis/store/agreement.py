@@ -14,7 +14,7 @@ PAIRS = """SELECT a.verdict AS a, b.verdict AS b, COUNT(*) AS pairs
     FROM referrals AS b JOIN referrals AS a ON a.id = b.second_of
     WHERE a.verdict IS NOT NULL AND b.verdict IS NOT NULL GROUP BY a.verdict, b.verdict"""
 
-type Pairs = Mapping[tuple[ReviewVerdict, ReviewVerdict], int]
+type VerdictPairs = Mapping[tuple[ReviewVerdict, ReviewVerdict], int]
 """The number of drafts by the first and the second verdict."""
 
 
@@ -49,7 +49,7 @@ async def reviewer_agreement(database: Database) -> ReviewerAgreement | None:
     return agreement_of({(row["a"], row["b"]): row["pairs"] for row in rows})
 
 
-def agreement_of(pairs: Pairs) -> ReviewerAgreement | None:
+def agreement_of(pairs: VerdictPairs) -> ReviewerAgreement | None:
     """Return the agreement of two verdicts about each of some drafts.
 
     J. Cohen, "A coefficient of agreement for nominal scales", Educational and Psychological Measurement 20 (1960).
