@@ -15,6 +15,7 @@ from chassis.cli.main import main
 from chassis.config.confidence import CONFIDENCE_FILE, load_confidence
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
+from chassis.quality.success import SuccessMeasurement
 from chassis_tools.cli.ready import as_json, as_markdown, as_sarif
 from chassis_tools.evals.cases import read_datasets
 from chassis_tools.evals.confidence_fit import confidence_data
@@ -100,8 +101,7 @@ def replace_examples(project: Path) -> None:
         )
     replace("pyproject.toml", r'^description = ".*"', 'description = "Answers questions about our products."')(project)
     replace(OWNERSHIP, r"^review_by = ", f"{CONFIRMED}\nreview_by = ", sign=False)(project)
-    replace(CONSTRAINTS, r'^metric = ".*"', 'metric = "Tickets per week"', sign=False)(project)
-    replace(CONSTRAINTS, r'^stop_when = ".*"', 'stop_when = "More than 100 for a month"', sign=False)(project)
+    replace(CONSTRAINTS, r'^stop_when = ".*"', 'stop_when = "Three complaints in a week"', sign=False)(project)
     cases = [json.dumps({"id": f"own-{number}", "input": {"text": f"Question {number}?"}}) for number in range(20)]
     (project / "evals/cases/own.jsonl").write_text("\n".join(cases) + "\n", encoding="utf-8")
 
@@ -274,6 +274,30 @@ def test_each_mutation_fails_its_check(project: Path, check: str) -> None:
     assert failing(run_checks(project, TODAY)) == {check: "fail"}
 
 
+@pytest.mark.parametrize(
+    ("value", "observations", "expected"),
+    [
+        (0.31, 1000, {}),
+        (0.30, 1000, {"CON107": "fail"}),
+        (0.05, 1000, {"CON107": "fail"}),
+        (0.05, 49, {}),
+        (None, 0, {}),
+    ],
+)
+def test_a_reached_stop_rule_is_open(
+    ready: Path, value: float | None, observations: int, expected: dict[str, str]
+) -> None:
+    """As soon as enough is measured; the evidence has the value and what it is compared with."""
+    measured = SuccessMeasurement(load_constraints(ready).success, value, observations)
+    review = run_checks(ready, TODAY, measured)
+
+    assert failing(review) == expected
+    [evidence] = [result.evidence for result in review.results if result.check.id == "CON107"]
+    assert evidence.startswith("answered_without_person")
+    assert "target 0.6, stop at 0.3" in evidence
+    assert value is None or f"{value:.4g}" in evidence
+
+
 @pytest.mark.parametrize(("check", "line"), FORBIDDEN_LINES)
 def test_forbidden_lines(project: Path, check: str, line: str) -> None:
     """The check fails, and so does the one that asks for an evaluation of the current code."""
@@ -351,7 +375,7 @@ def unconfirm(project: Path) -> None:
 PLACEHOLDERS: dict[str, Mutation] = {
     "CON103": unconfirm,
     "CON104": unconfirm,
-    "CON105": replace(CONSTRAINTS, r'^metric = ".*"', f'metric = "{placeholders.METRIC}"'),
+    "CON105": replace(CONSTRAINTS, r'^stop_when = ".*"', f'stop_when = "{placeholders.STOP_WHEN}"'),
     "EVL101": remove("evals/cases/own.jsonl"),
     "OWN101": replace(OWNERSHIP, r"(\[roles\.legal\]\n(?:.+\n)*?)confirmed = .*\n", r"\1"),
     "OWN107": replace(OWNERSHIP, r'^email = ".*"', 'email = "team@acme.example"'),
@@ -361,7 +385,7 @@ PLACEHOLDERS: dict[str, Mutation] = {
 """What the template ships as an example, put back; the check must count it as open."""
 NO_PLACEHOLDER = {
     "empty as shipped, so open": "DAT101 DAT102 EVL106 EVL107 SGNSECURITY SGNPRIVACY SGNLEGAL SGNPROCUREMENT SGNRISK",
-    "a rule between values, whoever chose them": "CON102 CON106 FBK102 CST102",
+    "a rule between values, whoever chose them": "CON102 CON106 CON107 FBK102 CST102",
     "a bound that the template's value keeps on purpose": "FBK101 CST101 CST103 DAT103 DAT104 DAT105",
     "a fact about files that are used as they are": (
         "CON101 EVL102 EVL103 EVL104 EVL105 TST101 SEC101 SEC102 SEC103 SEC104 SEC105 SEC106 OBS101 OBS102 OWN102 "
@@ -398,7 +422,7 @@ def test_who_confirmed_an_owner(project: Path, confirmed: str, status: str | Non
 
 def test_every_check_has_a_mutation() -> None:
     """A check that no mutation can fail checks nothing, and one must say whether a shipped example could pass it."""
-    covered = {*MUTATIONS, *(check for check, _ in FORBIDDEN_LINES), "CON101"}
+    covered = {*MUTATIONS, *(check for check, _ in FORBIDDEN_LINES), "CON101", "CON107"}
     reasons = [check for checks in NO_PLACEHOLDER.values() for check in checks.split()]
     assert {check.id for check in CHECKS} == covered
     assert sorted(check.id for check in CHECKS) == sorted([*PLACEHOLDERS, *reasons])

@@ -50,8 +50,9 @@ type Seen = tuple[object, object]
 
 KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "risk.tier": (needed, ("experiment", set()), ("standard", {"security", "procurement"})),
-    "success.metric": (VOIDED, (CONSTRAINTS["success"]["metric"], set()), ("Tickets that stay closed", {"risk"})),
+    "success.metric": (VOIDED, ("answered_without_person", set()), ("positive_feedback", {"risk"})),
     "success.target": (VOIDED, (0.6, set()), (0.7, {"risk"})),
+    "success.stop_at": (VOIDED, (0.3, set()), (0.2, {"risk"})),
     "success.stop_when": (VOIDED, (CONSTRAINTS["success"]["stop_when"], set()), ("Never at all", {"risk"})),
     "success.review_on": (reviewed("CON105"), ("2030-01-01", "pass"), ("2029-06-01", "fail")),
     "latency.deadline_seconds": (answered_late, (5, "first"), (0.4, "baseline")),

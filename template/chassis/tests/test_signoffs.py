@@ -85,7 +85,7 @@ FINGERPRINTS = {
     "privacy": "1f2de0137ded729434ed1967985d0355629546962e7404b8a53dac653588572b",
     "legal": "34f10ab2fce7fae38fb1d7aba5fec5b719a4dba7efff28d1828615033339eaf2",
     "procurement": "1d6ea7d6c7fca3b5bfd7227d986f2a236baaa5ef73942aeedd087f55c3c5285c",
-    "risk": "ab11f746b23261137515b9320851f653d39cb45ab76b2ba971bb9e12f08ae652",
+    "risk": "5c3651809e84ab778daee71898234133b3d854143f3e1dff2595a462979a9395",
 }
 """By kind, `facts_sha256` of the test constraints with one more tool and host."""
 

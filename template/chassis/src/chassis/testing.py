@@ -27,10 +27,11 @@ type Reply = str | ModelResponse | BaseException | Callable[[list[ModelMessage],
 CONSTRAINTS: dict[str, Any] = {
     "risk": {"tier": "standard"},
     "success": {
-        "metric": "Share of calls that are answered",
+        "metric": "answered_without_person",
         "target": 0.6,
+        "stop_at": 0.3,
         "review_on": "2030-01-01",
-        "stop_when": "Below 0.3 for a month",
+        "stop_when": "Three complaints in a week",
     },
     "latency": {"deadline_seconds": 5, "p95_seconds": 5},
     "reliability": {"availability": 0.99, "without_fallback": 0.9},

@@ -31,10 +31,11 @@ CONSTRAINTS = """
 [risk]
 tier = "standard"
 [success]
-metric = "Share of calls that are answered"
+metric = "answered_without_person"
 target = 0.6
+stop_at = 0.3
 review_on = 2030-01-01
-stop_when = "Below 0.3 for a month"
+stop_when = "Three complaints in a week"
 [latency]
 deadline_seconds = 10
 p95_seconds = 10

@@ -19,6 +19,9 @@ CONSTRAINTS_FILE = "constraints.toml"
 type RiskTier = Literal["experiment", "standard", "critical"]
 type DataClass = Literal["public", "internal", "confidential", "personal"]
 type Provider = Literal["openai", "anthropic", "google", "openai-compatible", "local"]
+type SuccessMetric = Literal[
+    "answered_without_person", "positive_feedback", "reviewed_pass_rate", "cost_per_answer_usd", "p95_seconds"
+]
 type OutputCapParameter = Literal["both", "max_tokens", "max_completion_tokens"]
 type Fraction = Annotated[float, Field(ge=0, le=1)]
 type Dollars = Annotated[float, Field(ge=0, le=1e9)]
@@ -50,14 +53,37 @@ class Risk(Section):
 class Success(Section):
     """The purpose of the service, and when to stop it."""
 
-    metric: str = Field(min_length=5, max_length=200)
-    """The measure of success, in words."""
-    target: float
+    metric: SuccessMetric
+    """The measure of success, which the service measures over the last 28 days and `chassis ready` shows.
+    `answered_without_person`: the share of calls that were answered, of those that were answered or referred.
+    `positive_feedback`: the share of ratings by callers that were positive. `reviewed_pass_rate`: the share of reviewed
+    answers of the random sample that passed. `cost_per_answer_usd`: the cost of all calls per answered call.
+    `p95_seconds`: the time within which 95 % of calls were answered or referred."""
+    target: float = Field(ge=0)
     """The value to reach."""
+    stop_at: float = Field(ge=0)
+    """The value at which the service is to be switched off for good. `chassis ready` fails if the measured value is as
+    bad, or worse."""
     review_on: date
     """The day on which people check whether the target was reached. From then on `chassis ready` reports it."""
     stop_when: str = Field(min_length=5, max_length=200)
-    """The condition under which the service is switched off for good."""
+    """Any other condition under which the service is switched off for good, in words."""
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Return whether a lower value of the metric is better."""
+        return self.metric in {"cost_per_answer_usd", "p95_seconds"}
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if not self.lower_is_better and self.target > 1:
+            raise ValueError(f"target is {self.target:g}, but {self.metric} is a share; write a number from 0 to 1")
+        if self.stop_at == self.target or (self.stop_at < self.target) == self.lower_is_better:
+            side = "above" if self.lower_is_better else "below"
+            raise ValueError(
+                f"stop_at is {self.stop_at:g}, no worse than target = {self.target:g}; write one {side} it"
+            )
+        return self
 
 
 class Latency(Section):

@@ -16,6 +16,8 @@ from chassis.cli.terminal import plain_console
 from chassis.clock import now
 
 if TYPE_CHECKING:
+    from chassis.config.project import Project
+    from chassis.quality.success import SuccessMeasurement
     from chassis_tools.readiness.launch_review import CheckResult, LaunchReview
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -44,7 +46,8 @@ def ready(
 
     if output and output_format is ReadyFormat.TEXT:
         raise typer.BadParameter("text is only printed; choose another --format", param_hint="--output")
-    review = run_checks(find_project().root, now().date())
+    project = find_project()
+    review = run_checks(project.root, now().date(), _measured_success(project))
     if output_format is ReadyFormat.TEXT:
         _print(review, show_all=show_all)
     else:
@@ -55,6 +58,25 @@ def ready(
         else:
             output.write_text(text, encoding="utf-8")
     raise typer.Exit(1 if review.blocking else 0)
+
+
+def _measured_success(project: "Project") -> "SuccessMeasurement | None":
+    """Return the measured success, or None where there is no database to read or the constraints are invalid."""
+    from chassis.cli.shared import run_with_database
+    from chassis.config.constraints import load_constraints
+    from chassis.config.project import load_settings
+    from chassis.errors import ConfigError, DatabaseUnavailable
+    from chassis.quality.success import measure_success
+    from chassis.store.opening import SQLITE_PREFIX
+
+    try:
+        success, url = load_constraints(project.root).success, load_settings(project.root).database_url
+        if url.startswith(SQLITE_PREFIX) and not (project.root / url.removeprefix(SQLITE_PREFIX)).is_file():
+            return None  # opening it would create it
+        return run_with_database(project, lambda database: measure_success(database, success))
+    except (ConfigError, DatabaseUnavailable) as error:
+        typer.echo(f"Success is not measured: {error}", err=True)
+        return None
 
 
 def headline(review: "LaunchReview") -> str:

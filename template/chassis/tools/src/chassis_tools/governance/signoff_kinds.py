@@ -114,7 +114,7 @@ def _risk_facts(constraints: Constraints) -> Facts:
     return _facts(
         tier=constraints.risk.tier,
         tools=_tools(constraints, "side_effects"),
-        success=constraints.success.model_dump(mode="json", include={"metric", "target", "stop_when"}),
+        success=constraints.success.model_dump(mode="json", include={"metric", "target", "stop_at", "stop_when"}),
         fallback=constraints.fallback.model_dump(mode="json", include=FALLBACK_KEYS),
         confidence_floor=constraints.quality.confidence_floor,
     )

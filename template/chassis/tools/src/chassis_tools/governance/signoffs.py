@@ -196,7 +196,7 @@ PAGE = """\
 | Decided by | {team} ({role}) |
 | Required | {required} |
 | Success metric | {metric}, target {target:g} |
-| Stop condition | {stop_when} |
+| Stop condition | {metric} at {stop_at:g}; {stop_when} |
 
 {changes}## Facts covered
 
@@ -235,6 +235,7 @@ def signoff_request(decisions: Decisions, status: SignOffStatus) -> str:
         required=f"yes: {required_because}" if required_because else "no",
         metric=success.metric,
         target=success.target,
+        stop_at=success.stop_at,
         stop_when=success.stop_when,
         changes=_changes(status),
         facts="\n".join(f"- `{fact}`" for fact in facts) or "- none yet",

@@ -4,6 +4,7 @@ import re
 
 from chassis.config.constraints import CONSTRAINTS_FILE, SELF_HOSTED
 from chassis.errors import ConfigError
+from chassis.quality.success import SuccessMeasurement
 from chassis_tools.readiness import placeholders
 from chassis_tools.readiness.check import Check, Family, require
 from chassis_tools.readiness.repository import CheckFailed, Repository
@@ -94,21 +95,37 @@ def _quality_owner_confirmed(repository: Repository) -> bool:
 
 
 class SuccessReviewScheduled(ConstraintsCheck, id="CON105", level="standard"):
-    """The team has a success metric of its own, and a date to review it.
+    """The team has a stop condition of its own, and a date to review its success.
 
-    `success.metric` and `success.stop_when` are not the template's examples, and `success.review_on` is in the future.
-    On that date the team decides whether the metric has reached its target and whether the service goes on.
+    `success.stop_when` is not the template's example, and `success.review_on` is in the future. On that date the team
+    decides whether the metric has reached its target and whether the service goes on.
     """
 
-    remedy = "Write your own success.metric and success.stop_when, and the next success.review_on"
+    remedy = "Write your own success.stop_when, and the next success.review_on"
 
     def check(self, repository: Repository) -> str:
         success = repository.constraints.success
-        examples = {"metric": placeholders.METRIC, "stop_when": placeholders.STOP_WHEN}
-        unchanged = [f"success.{key}" for key, example in examples.items() if getattr(success, key) == example]
-        require(not unchanged, f"still the template's example: {', '.join(unchanged)}", "")
+        require(success.stop_when != placeholders.STOP_WHEN, "success.stop_when is still the template's example", "")
         day = success.review_on
         return require(day > repository.today, f"review_on was {day}", f"review_on is {day}")
+
+
+class StopRuleNotReached(ConstraintsCheck, id="CON107", level="standard"):
+    """The measured success is better than the stop rule.
+
+    The value of `success.metric` over the last 28 days, in the database that `CHASSIS_DATABASE_URL` names, is better
+    than `success.stop_at`. A database without calls, as in CI, measures nothing and passes; with fewer than 50
+    observations the value is only shown.
+    """
+
+    remedy = (
+        "Decide with the owner of roles.system whether the service goes on; if so, fix its cause or success.stop_at"
+    )
+
+    def check(self, repository: Repository) -> str:
+        success = repository.constraints.success
+        measured = repository.measured_success or SuccessMeasurement(success, None, 0)
+        return require(not measured.stop_rule_reached, str(measured), str(measured))
 
 
 class ProductionIsNotExperiment(ConstraintsCheck, id="CON106", level="standard"):

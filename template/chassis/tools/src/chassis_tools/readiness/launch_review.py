@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from chassis.config.constraints import RiskTier
 from chassis.config.toml_file import Section, load_toml
 from chassis.errors import ConfigError
+from chassis.quality.success import SuccessMeasurement
 from chassis_tools import readiness
 from chassis_tools.readiness.check import Check, CheckStatus, Family
 from chassis_tools.readiness.repository import CheckFailed, CheckUnknown, Repository
@@ -133,14 +134,15 @@ class LaunchReview:
         return tuple(result for result in self.results if result.blocks and result.check.level in needed)
 
 
-def run_checks(root: Path, today: date) -> LaunchReview:
+def run_checks(root: Path, today: date, measured_success: SuccessMeasurement | None = None) -> LaunchReview:
     """Run every check. Nothing in the repository is imported, run or written.
 
     Args:
         root: The folder of the repository.
         today: The date that dates in the repository are compared with.
+        measured_success: The measured value of its success metric, if its database was read.
     """
-    repository = Repository(root, today)
+    repository = Repository(root, today, measured_success)
     waivers, waivers_error = dict[str, Waiver](), None
     try:
         waivers = load_waivers(root, {check.id for check in CHECKS})

@@ -14,8 +14,7 @@ DESCRIPTIONS = frozenset(
         "Decides whether a message needs an immediate answer.",
     }
 )
-METRIC = "Share of questions that are answered without a person"
-STOP_WHEN = "Less than 0.30 for a month, or one confirmed leak"
+STOP_WHEN = "One confirmed leak"
 ACCURACY_FLOOR, CONFIDENCE_FLOOR = 0.75, 0.40
 STARTER_CASES_FILE = "starter_cases.txt"
 """Lists the questions of the starters' cases by their hashes; written by `make reference` in the template."""

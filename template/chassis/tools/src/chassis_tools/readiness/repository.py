@@ -15,6 +15,7 @@ from typing import Any
 from chassis.config.constraints import Constraints
 from chassis.config.ownership import Ownership
 from chassis.config.project import Project, find_project
+from chassis.quality.success import SuccessMeasurement
 from chassis_tools.evals.suites import Suite, load_suites
 from chassis_tools.governance.file_contents import Decisions, load_decisions
 from chassis_tools.governance.signoffs import SignOffStatus, load_signoffs, signoff_statuses
@@ -37,10 +38,12 @@ class Repository:
     Args:
         root: Its folder.
         today: The date that dates in the repository are compared with.
+        measured_success: The measured value of its success metric, if its database was read.
     """
 
     root: Path
     today: date
+    measured_success: SuccessMeasurement | None = None
 
     def text(self, path: str) -> str:
         """Return the content of a file.
