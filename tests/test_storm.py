@@ -11,7 +11,7 @@ REQUESTS = 600
 
 @pytest.mark.slow
 def test_a_storm_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every request has exactly one outcome, the ledger agrees with the vendor's books, the desk has every referral."""
+    """Every request has exactly one outcome, the ledger agrees with the bill, and the queue has each referral."""
     try:
         with any_server() as server:
             made, audit = storm.run(REQUESTS, server, tmp_path)

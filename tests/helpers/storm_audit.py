@@ -1,4 +1,4 @@
-"""The audit after a storm: what clients were told, what was logged, what the vendor served, what the store holds."""
+"""The audit after a storm: compares responses, logs, the requests that the vendor served, and the database."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -29,19 +29,19 @@ class Audit:
     """What was found; money in nano-USD.
 
     Args:
-        outcomes: How many calls ended how, by what their callers were told and by whom.
+        outcomes: How many calls ended how, by the status or the answer that their callers got.
         vendor: How many requests the vendor served, cut off at their cap, refused and dropped.
-        not_once: The calls whose outcome does not stand in the logs exactly once.
-        mispriced: The questions whose calls did not cost what the vendor's books say.
+        not_once: The calls whose outcome is not in the logs exactly once.
+        mispriced: The questions whose calls cost something else than the vendor billed.
         cut_off: The calls that died with their replica.
-        spent: What the ledger has charged.
-        by_the_books: What the vendor's books say that the calls with an outcome cost.
-        unsaid: What may have been charged for calls that were cut off: every amount that some of them add up to.
-        held: What the ledger still holds.
-        lost: What the holds that were lost add up to, and how many they are.
+        spent: What the ledger charged.
+        billed: What the vendor billed for the calls with an outcome.
+        uncertain: What may have been charged for calls that were cut off: every amount that some of them add up to.
+        reserved: What is still reserved.
+        lost: The sum of the lost reservations, and their number.
         promised: How many referrals callers were promised.
-        missing: Those that are not on the desk with their question.
-        unpromised: How many on the desk nobody was told of.
+        missing: Those that are not in the review queue with their question.
+        unpromised: How many are in the review queue although their callers got no response.
     """
 
     outcomes: Counter[str]
@@ -50,20 +50,20 @@ class Audit:
     mispriced: list[int]
     cut_off: int
     spent: int
-    by_the_books: int
-    unsaid: frozenset[int]
-    held: int
+    billed: int
+    uncertain: frozenset[int]
+    reserved: int
     lost: tuple[int, int]
     promised: int
     missing: list[str]
     unpromised: int
 
     def check(self) -> None:
-        """Let nothing pass that is not as it should be."""
+        """Assert that every figure is right."""
         assert self.not_once == []
         assert self.mispriced == []
-        assert self.spent - self.by_the_books in self.unsaid
-        assert (self.held, self.lost[1] <= self.cut_off) == (self.lost[0], True)
+        assert self.spent - self.billed in self.uncertain
+        assert (self.reserved, self.lost[1] <= self.cut_off) == (self.lost[0], True)
         assert self.missing == []
         assert self.unpromised <= self.cut_off
 
@@ -75,10 +75,10 @@ class Audit:
 outcomes:  {outcomes}
            {self.cut_off} cut off by the kill, {len(self.not_once)} without exactly one outcome
 vendor:    {self.vendor.total()} requests, {failed:.0%} of them failed
-ledger:    {format_usd(self.spent)} spent, {format_usd(self.by_the_books)} by the books of the vendor for all answered
-           {format_usd(self.spent - self.by_the_books)} charged for calls cut off, {len(self.mispriced)} calls mispriced
-           {format_usd(self.held)} still held, {format_usd(amount)} of it in {lost} lost holds
-desk:      {self.promised} referrals promised, {len(self.missing)} missing, {self.unpromised} of calls cut off"""
+ledger:    {format_usd(self.spent)} spent, {format_usd(self.billed)} billed by the vendor for the calls with an outcome
+           {format_usd(self.spent - self.billed)} charged for calls cut off, {len(self.mispriced)} calls mispriced
+           {format_usd(self.reserved)} still reserved, {format_usd(amount)} of it by {lost} lost reservations
+queue:     {self.promised} referrals promised, {len(self.missing)} missing, {self.unpromised} of calls cut off"""
 
 
 async def audited(responses: Responses, books: Books, worst: int, logs: Iterable[Path], url: str) -> Audit:
@@ -104,9 +104,9 @@ async def audited(responses: Responses, books: Books, worst: int, logs: Iterable
         ],
         cut_off=len(cut_off),
         spent=month.spent,
-        by_the_books=sum(books.charge(number, worst) for number in told),
-        unsaid=_sums(books.charge(number, worst) for number in cut_off),
-        held=month.reserved,
+        billed=sum(books.charge(number, worst) for number in told),
+        uncertain=_sums(books.charge(number, worst) for number in cut_off),
+        reserved=month.reserved,
         lost=(sum(reservation.amount for reservation in lost), len(lost)),
         promised=sum(response.status_code == 202 for response in told.values()),
         missing=missing,
