@@ -1,5 +1,6 @@
 """The launch review: a repository that is ready passes every check, and each mutation fails exactly its own check."""
 
+import asyncio
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from chassis.config.confidence import CONFIDENCE_FILE, load_confidence
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
 from chassis.quality.success import SuccessMeasurement
+from chassis.store.daily_counts import add_count
+from chassis.store.opening import open_database
 from chassis_tools.cli.ready import as_json, as_markdown, as_sarif
 from chassis_tools.evals.cases import read_datasets
 from chassis_tools.evals.confidence_fit import confidence_data
@@ -296,6 +299,31 @@ def test_a_reached_stop_rule_is_open(
     assert evidence.startswith("answered_without_person")
     assert "target 0.6, stop at 0.3" in evidence
     assert value is None or f"{value:.4g}" in evidence
+
+
+def test_the_command_measures_success(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It reads the service's database, and creates none where there is none, as in CI."""
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("CHASSIS_DATABASE_URL", raising=False)
+    with pytest.raises(SystemExit):
+        main(["ready", "--all"])
+    assert "answered_without_person is not measured yet" in capsys.readouterr().out
+    assert not (project / "var/service.db").exists()
+
+    async def count() -> None:
+        database = await open_database("sqlite:///var/service.db", project)
+        async with database.transaction() as tx:
+            await add_count(tx, "help", "outcome", "answered", 20)
+            await add_count(tx, "help", "outcome", "referred", 80)
+        await database.close()
+
+    asyncio.run(count())
+    with pytest.raises(SystemExit):
+        main(["ready"])
+    screen = " ".join(capsys.readouterr().out.split())
+    assert "CON107 answered_without_person was 0.2 in the last 28 days, of 100" in screen
 
 
 @pytest.mark.parametrize(("check", "line"), FORBIDDEN_LINES)
@@ -752,6 +780,6 @@ Data
   no region for openai
   → Set region of the destination, as the contract states it
 
-51 passed, 1 failed
+52 passed, 1 failed
 chassis/handbook/launch.md explains every check; --all shows those that pass."""
     )
