@@ -105,9 +105,12 @@ def test_other_rates_are_watched_too(rate: float) -> None:
     assert abs((report.since - drifted[90].day).days) <= 5
 
 
-def test_an_improvement_is_no_alarm() -> None:
-    """Only a rise of a failure rate is."""
-    assert detect_rise(after(days_of(0.3, 60), days_of(0.0, 60)), YEAR, None).evidence < 0.5
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.3])
+def test_an_improvement_is_no_alarm(rate: float) -> None:
+    """Only a rise of a failure rate is, and without one no day is named on which it began."""
+    report = detect_rise(after(days_of(0.3, 60), days_of(rate, 60)), YEAR, None)
+    assert report.evidence < 0.5
+    assert report.since is None
 
 
 @pytest.mark.parametrize("failures", [100, 10_000])
@@ -137,6 +140,14 @@ def test_one_bad_day_is_no_alarm(failures: int) -> None:
 def test_a_reference_is_large_enough(count: int, per_day: int, *, enough: bool) -> None:
     """Two weeks and 500 observations, or 60 days and 200."""
     assert (detect_rise(days_of(0.05, count, per_day=per_day), YEAR, None).reference is not None) is enough
+
+
+@pytest.mark.parametrize("rate", [0.96, 0.99, 1.0])
+def test_where_almost_everything_fails_nothing_is_found(rate: float) -> None:
+    """Such a rate cannot rise; that it is that high is what other alarms are for."""
+    report = detect_rise(after(days_of(rate, 60), days_of(1.0, 60)), YEAR, None)
+    assert report.reference
+    assert report.evidence == 0
 
 
 def test_evidence_is_finite_however_long_a_change_lasts() -> None:
@@ -179,7 +190,7 @@ def test_psi_of_a_constant_is_silent_until_it_moves() -> None:
     same, other = compare_shapes(constant, constant), compare_shapes(constant, Counter({"0.30": 300}))
     assert same
     assert other
-    assert (same.moved, other.moved, other.before, other.now) == (False, True, "0.90", "0.30")
+    assert (same.moved, other.moved, other.before, other.now) == (False, True, 0.9, 0.3)
 
 
 async def fill(

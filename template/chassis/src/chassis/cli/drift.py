@@ -56,13 +56,13 @@ def _lines(report: DriftReport) -> Iterator[str]:
         if shape is None:
             yield f"  {name}: too few calls to compare"
         else:
-            state = f"moved, median {shape.now} instead of {shape.before}" if shape.moved else "as in the reference"
+            state = f"moved, median {shape.now:g} instead of {shape.before:g}" if shape.moved else "as in the reference"
             yield f"  {name}: {state} (PSI beyond chance {shape.psi:.2f})"
 
 
 def _signal_lines(report: SignalReport) -> Iterator[str]:
     seen = f"; the last of {report.last_seen}" if report.last_seen else ""
-    yield f"  {report.signal.name}: {report.state} ({max(0.0, report.rate.evidence):.0%} of the evidence for an alarm)"
+    yield f"  {report.signal.name}: {report.state} ({report.rate.evidence:.0%} of the evidence for an alarm)"
     yield f"    {report.figures}{seen}"
     if report.state != "alarm":
         return
@@ -84,7 +84,7 @@ def _as_dict(report: DriftReport) -> dict[str, object]:
             {
                 "signal": signal.signal.name,
                 "state": signal.state,
-                "evidence": round(max(0.0, signal.rate.evidence), 4),
+                "evidence": round(signal.rate.evidence, 4),
                 "reference": signal.rate.reference,
                 "recent": signal.rate.recent,
                 "since": signal.rate.since and signal.rate.since.isoformat(),

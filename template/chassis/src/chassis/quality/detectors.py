@@ -21,12 +21,16 @@ MIN_REFERENCE_DAYS, REFERENCE_DAYS = 14, 60
 """Two whole weeks at least, because weekends differ."""
 REFERENCE_CONFIDENCE = 0.8
 """The confidence of the upper bound of the reference's failure rate, which is what a change is measured against."""
+HIGHEST_RATE = 0.95
+"""Above it almost everything fails already, and no rise could be told from chance."""
 LOWEST_RATE = 0.005
 """The lowest failure rate to compare with. Without a failure in the reference, the first one would be an alarm."""
 
 MIN_SAMPLE = 200
 """The observations below which a distribution is not compared: PSI is then mostly chance."""
 MAX_BINS = 10
+WHOLE_FROM = 10
+"""From here on a median is shown as a whole number: lengths, but not confidences."""
 SHAPE_ALPHA = 0.001
 """The probability that a distribution that has not moved is reported."""
 SMALLEST_MOVE = 0.1
@@ -50,7 +54,7 @@ class RateReport:
         reference: The failures and the observations of the reference, or None while it is too small.
         recent: The failures and the observations since the most likely day of a change.
         evidence: The evidence for a change as a share of what raises an alarm, from 0; 1 or more is an alarm.
-        since: The most likely first day of a change; None without any evidence.
+        since: The most likely first day of a change; None if no days speak for one.
     """
 
     reference: tuple[int, int] | None
@@ -89,13 +93,15 @@ def detect_rise(days: Sequence[DayRate], mean_days_between_false_alarms: float, 
     reference = sum(day.failures for day in days[:count]), sum(day.total for day in days[:count])
     capped = sum(min(day.total, MAX_PER_DAY) for day in days[:count])
     null = max(_upper_bound(reference[0] / reference[1], capped), LOWEST_RATE)
+    if null > HIGHEST_RATE:
+        return RateReport(reference)
     watched = [day for day in days[count:] if quiet_until is None or day.day > quiet_until]
     alarm = log(mean_days_between_false_alarms)
     runs = [_run(watched, null, odds_ratio, alarm / 2) for odds_ratio in ODDS_RATIOS]
     evidence = _log_mean_exp([run.log_r for run in runs]) / alarm
     best = max(runs, key=lambda run: run.log_likelihood)
-    if not watched or evidence <= 0 or best.first is None:
-        return RateReport(reference)
+    if best.first is None or best.log_likelihood <= 0:
+        return RateReport(reference, evidence=max(0.0, evidence))
     since = [day for day in watched if day.day >= best.first]
     recent = sum(day.failures for day in since), sum(day.total for day in since)
     return RateReport(reference, recent, evidence, best.first)
@@ -145,14 +151,14 @@ class ShapeReport:
     Args:
         moved: Whether it has moved.
         psi: The population stability index beyond what chance explains.
-        before: The median bin of the reference.
-        now: The median bin of the present.
+        before: The median of the reference, as the upper bound of its bin.
+        now: The median of the present.
     """
 
     moved: bool
     psi: float
-    before: str
-    now: str
+    before: float
+    now: float
 
 
 def compare_shapes(reference: Mapping[str, int], present: Mapping[str, int]) -> ShapeReport | None:
@@ -201,10 +207,10 @@ def _chi_square_quantile(degrees: int) -> float:
     return degrees * (1 - variance + NormalDist().inv_cdf(1 - SHAPE_ALPHA) * sqrt(variance)) ** 3
 
 
-def _median(bins: Mapping[str, int]) -> str:
+def _median(bins: Mapping[str, int]) -> float:
     half, reached = sum(bins.values()) / 2, 0
     for name in sorted(bins, key=float):
         reached += bins[name]
         if reached >= half:
-            return name
+            return round(float(name), 2 if float(name) < WHOLE_FROM else None)
     raise ValueError("the bins are empty")

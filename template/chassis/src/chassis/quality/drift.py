@@ -160,7 +160,7 @@ class DriftWatch:
                 if signal.alarm is None and signal.rate.evidence >= 1 and signal.rate.since:
                     await self._alarms.raise_alarm(report.task, signal.signal.name, signal.rate.since, signal.figures)
                 labels = {names.TASK: report.task, names.SIGNAL: signal.signal.name}
-                instruments.drift_evidence.set(max(0.0, signal.rate.evidence), labels)
+                instruments.drift_evidence.set(signal.rate.evidence, labels)
                 instruments.drift_alarms.set(int(signal.state == "alarm"), labels)
         instruments.drift_last_check.set(now().timestamp())
 
@@ -274,7 +274,9 @@ def _causes(
     ]
     shape = shapes.get("question_length")
     if shape and shape.moved:
-        causes.append(Cause("input mix", f"the median question has {shape.now} characters instead of {shape.before}"))
+        causes.append(
+            Cause("input mix", f"the median question has {shape.now:g} characters instead of {shape.before:g}")
+        )
     return causes
 
 
