@@ -31,20 +31,21 @@ KEYS = {
 CLIENT_VARIABLES = {
     "ALL_PROXY": ["socks://127.0.0.1:7891/", "socks5://ada:tiger@127.0.0.1:7891/", "http://", "http://host:port"],
     "https_proxy": ["socks5h://127.0.0.1:1", "ftp://proxy:1", "http://[::1"],
-    "SSL_CERT_FILE": ["/nonexistent/ca.pem", "/"],
-    "SSL_CERT_DIR": ["/nonexistent"],
+    "SSL_CERT_FILE": ["/nonexistent/ca.pem", "/", "x" * 5000],
+    "SSL_CERT_DIR": ["/nonexistent", "x" * 5000],
 }
 VARIABLES = {
     "REQUESTS_CA_BUNDLE": ["/nonexistent/ca.pem"],
     "OTEL_PROPAGATORS": ["nonsense", "tracecontext,b4"],
-    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": ["abc", "-1", "1.5"],
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": ["abc", "-1", "1.5", "9" * 5000, "\u0663"],
+    "OTEL_BSP_MAX_QUEUE_SIZE": ["9" * 20, "9" * 5000, "\u00b2"],
     "OTEL_SPAN_EVENT_COUNT_LIMIT": ["many"],
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": ["100000", "0"],
     "OTEL_BSP_SCHEDULE_DELAY": ["soon"],
     "OTEL_METRIC_EXPORT_INTERVAL": ["0", "inf"],
     "OTEL_EXPORTER_OTLP_TIMEOUT": ["10s"],
     "OTEL_EXPORTER_OTLP_COMPRESSION": ["zip"],
-    "OTEL_EXPORTER_OTLP_CERTIFICATE": ["/nonexistent/ca.pem"],
+    "OTEL_EXPORTER_OTLP_CERTIFICATE": ["/nonexistent/ca.pem", "x" * 5000, "/"],
     "OTEL_METRICS_EXEMPLAR_FILTER": ["some"],
     "OTEL_TRACES_SAMPLER": ["half"],
     "OTEL_PYTHON_TRACER_PROVIDER": ["nonsense"],
@@ -132,15 +133,15 @@ AMOUNTS: dict[str, list[Any]] = {
     "cost.mean_usd": [math.inf, math.nan, 1e10, -1],
     "cost.per_request_usd": [math.inf],
     "cost.per_caller_day_usd": [math.nan],
-    "cost.per_day_usd": [1e10],
+    "cost.per_day_usd": [1e10, True, False, "5", "inf", "x" * 10**5],
     "cost.per_month_usd": [math.inf, 9.3e9],
     "success.target": [math.inf, math.nan],
     "latency.deadline_seconds": [math.inf, 1e9, 0],
     "latency.p95_seconds": [math.nan],
     "quality.confidence_floor": [math.nan, 1.5],
     "reliability.availability": [math.nan],
-    "limits.max_body_bytes": [10**15, 0],
-    "limits.calls_per_minute": [10**9],
+    "limits.max_body_bytes": [10**15, 0, True],
+    "limits.calls_per_minute": [10**9, "60"],
     "limits.concurrent_calls": [10**30],
     "limits.queued_requests_per_model": [10**9],
     "cache.ttl_seconds": [10**15, -1],
@@ -149,6 +150,9 @@ AMOUNTS: dict[str, list[Any]] = {
     "models.0.input_usd_per_million": [math.inf, 1e6],
     "models.0.output_usd_per_million": [math.nan],
     "destinations.vendor.retention_days": [10**9],
+    "models.0.private_network": [1, "yes"],
+    "models.0.model": ["", " ", "m\n", "m\0", "\u202em"],
+    "models.0.name": ["m" * 101],
 }
 URLS = [
     *("", " ", "llm.example/v1", "ftp://llm.example/v1", "file:///etc/passwd", "https://", "https:///v1"),
@@ -170,9 +174,63 @@ def test_an_amount_that_makes_no_sense(key: str, value: float) -> None:
     with pytest.raises(ValidationError) as caught:
         Constraints.model_validate(changed)
     where = re.sub(r"\.(\d)", r"[\1]", key)
-    assert str(config_error_from(CONSTRAINTS_FILE, caught.value)).startswith(
-        f"{CONSTRAINTS_FILE}: {where}: the value is"
-    )
+    error = str(config_error_from(CONSTRAINTS_FILE, caught.value))
+    assert error.startswith(f"{CONSTRAINTS_FILE}: {where}: the value is")
+    assert len(error) < 600
+
+
+FILES = {
+    "a number of 5,000 digits": b"a = " + b"9" * 5000,
+    "5,000 nested lists": b"a = " + b"[" * 5000 + b"]" * 5000,
+    "2,000 nested tables": b"a = " + b"{a = " * 2000,
+    "UTF-16": "a = 1".encode("utf-16"),
+    "Latin-1": b"# \xe9",
+    "a day that no calendar has": b"a = 2026-02-30",
+}
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("file", ["constraints.toml", "ownership.toml", "pyproject.toml"])
+@pytest.mark.parametrize("content", FILES.values(), ids=FILES)
+def test_a_file_that_is_not_toml(project: Path, file: str, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is one sentence that names the file, and never a traceback."""
+    (project / file).write_bytes(content)
+    assert error_of(capsys, "ask", "why?").startswith(f"{file}: not valid TOML (")
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ("tool = 1", "tool.chassis"),
+        ("[tool]\nchassis = ['echo']", "tool.chassis"),
+        ("project = 1\n[tool.chassis]\ntask = 'echo:TASK'", "project"),
+        ("[project]\nurls = 'x'\n[tool.chassis]\ntask = 'echo:TASK'", "project.urls"),
+        ("[tool.chassis]\ntask = 1", "tool.chassis.task"),
+    ],
+)
+def test_a_project_file_of_another_form(
+    project: Path, content: str, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What should be a table is something else."""
+    (project / "pyproject.toml").write_text(content)
+    assert error_of(capsys, "ask", "why?").startswith(f"pyproject.toml: {where}: ")
+
+
+@pytest.mark.parametrize("file", ["constraints.toml", "ownership.toml", "pyproject.toml"])
+def test_a_byte_order_mark_is_skipped(project: Path, file: str) -> None:
+    """Some editors write one."""
+    (project / file).write_text((project / file).read_text(), encoding="utf-8-sig")
+    assert run("ask", "why?") == 0
+
+
+@pytest.mark.parametrize("endpoint", ["http://[::1", "http://x:port", "http://:4318", "http://x:0"])
+def test_an_endpoint_that_no_exporter_can_use(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Otherwise all traces and metrics would be lost without an error at the start."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    assert project.is_dir()
+    assert error_of(capsys, "ask", "why?").startswith("OTEL_EXPORTER_OTLP_ENDPOINT: the value is ")
 
 
 @pytest.mark.parametrize("url", URLS)

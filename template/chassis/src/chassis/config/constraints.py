@@ -188,11 +188,11 @@ class Destination(Section):
 class ModelConfig(Section):
     """One model. Models are asked in the order of the file: if one fails, the next one is asked."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
     """The name of the model in logs, answers and budgets."""
     provider: Provider
     """The provider. `openai-compatible` is an endpoint of your own; `local` is started by `make local-model`."""
-    model: str = Field(min_length=1)
+    model: str = Field(pattern=r"^[!-~]([ -~]*[!-~])?$", max_length=200)
     """The vendor's id of the model; a dated one where the vendor offers it."""
     destination: str
     """The section under `[destinations]` that says what may be sent to the model."""

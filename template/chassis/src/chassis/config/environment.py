@@ -4,9 +4,9 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
-from pathlib import Path
 from urllib.parse import urlsplit
 
+from chassis.config.toml_file import shown_value
 from chassis.errors import ConfigError
 
 PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY")
@@ -81,9 +81,11 @@ def check_telemetry_variables(environment: Mapping[str, str]) -> None:
     """
     given = _given(environment)
     for name in COUNTS:
-        _check(given, name, str.isdecimal, "Write a whole number")
+        _check(given, name, _is_count, "Write a whole number up to 999999999")
     for name in POSITIVE_COUNTS:
-        _check(given, name, lambda value: value.isdecimal() and int(value) > 0, "Write a whole number above 0")
+        _check(
+            given, name, lambda value: _is_count(value) and int(value) > 0, "Write a whole number from 1 to 999999999"
+        )
     for name in DURATIONS:
         _check(given, name, _is_duration, "Write a number above 0")
     for name, choices in CHOICES.items():
@@ -133,23 +135,32 @@ def _check_sizes(given: Mapping[str, str]) -> None:
 
 def _check(given: Mapping[str, str], name: str, fits: Callable[[str], bool], remedy: str) -> None:
     if name in given and not fits(given[name]):
-        raise ConfigError(name, f"the value is {PASSWORD.sub('//…@', given[name])!r}", remedy)
+        raise ConfigError(name, f"the value is {shown_value(PASSWORD.sub('//…@', given[name]))}", remedy)
 
 
 def _is_http_proxy(value: str) -> bool:
+    return is_http_url(value if "://" in value else f"http://{value}")
+
+
+def is_http_url(value: str) -> bool:
+    """Return whether an HTTP client can use this URL."""
     try:
-        parts = urlsplit(value if "://" in value else f"http://{value}")
+        parts = urlsplit(value)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # the port is no number, or a bracket is missing
         return False
 
 
+def _is_count(value: str) -> bool:
+    return re.fullmatch("[0-9]{1,9}", value.strip()) is not None
+
+
 def _is_file(value: str) -> bool:
-    return Path(value).is_file()
+    return os.path.isfile(value)  # noqa: PTH113 - pathlib raises if a name is too long
 
 
 def _has_folder(value: str) -> bool:
-    return any(Path(folder).is_dir() for folder in value.split(os.pathsep))
+    return any(map(os.path.isdir, value.split(os.pathsep)))
 
 
 def _is_duration(value: str) -> bool:

@@ -4,7 +4,6 @@ import importlib
 import os
 import stat
 import sys
-import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.config.environment import check_telemetry_variables
-from chassis.config.toml_file import HttpUrl, config_error_from
+from chassis.config.toml_file import HttpUrl, config_error_from, read_toml, shown_value
 from chassis.contract import Task
 from chassis.errors import ConfigError
 
@@ -108,6 +107,10 @@ def load_settings(root: Path) -> Settings:
         settings = Settings()
     except UnicodeDecodeError as error:
         raise ConfigError(".env", f"byte {error.start} is not UTF-8", "Save the file as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(
+            str(error.filename), f"it cannot be read ({error.strerror})", "Correct its permissions"
+        ) from None
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
         problem = config_error_from("", error)
@@ -213,23 +216,34 @@ def find_project(start: Path | None = None) -> Project:
         file = root / "pyproject.toml"
         if not file.is_file():
             continue
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-        if chassis := content.get("tool", {}).get("chassis"):
-            return _project(root, content.get("project", {}), chassis)
+        content = read_toml(file)
+        if chassis := _table(content, "tool.chassis"):
+            return _project(root, content, chassis)
     raise ConfigError(
         str(start), "no pyproject.toml with [tool.chassis] here or in a folder above", "Run this inside your project"
     )
 
 
-def _project(root: Path, metadata: dict[str, Any], chassis: dict[str, Any]) -> Project:
-    if "task" not in chassis:
-        raise ConfigError("pyproject.toml: tool.chassis.task", "the key is missing", TASK_REMEDY)
+def _table(content: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return a table of `pyproject.toml`, which is empty if the file does not have it."""
+    table: Any = content
+    for key in path.split("."):
+        table = table.get(key, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"pyproject.toml: {path}", f"the value is {shown_value(table)}", f"Write [{path}]")
+    return table
+
+
+def _project(root: Path, content: dict[str, Any], chassis: dict[str, Any]) -> Project:
+    metadata = _table(content, "project")
+    if not isinstance(chassis.get("task"), str):
+        raise ConfigError("pyproject.toml: tool.chassis.task", "the key is missing, or is not text", TASK_REMEDY)
     forge = chassis.get("forge", "github")
     if forge not in FORGES:
         raise ConfigError(
             "pyproject.toml: tool.chassis.forge", f"the value is {forge!r}", f"Write one of: {', '.join(FORGES)}"
         )
-    urls = {label.lower(): address for label, address in metadata.get("urls", {}).items()}
+    urls = {label.lower(): address for label, address in _table(content, "project.urls").items()}
     return Project(
         root,
         name=metadata.get("name", root.name),

@@ -5,16 +5,25 @@ import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from chassis.errors import ConfigError
 
 SIMILARITY_CUTOFF = 0.4
 """How similar two names must be, from 0 to 1, for one to be a typo of the other; `p95` counts as `p95_seconds`."""
+MAX_SHOWN = 200
+"""The most characters of a wrong key or value that an error repeats."""
 
 
 def _check_http_url(url: str) -> str:
@@ -43,6 +52,18 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _convert_nothing(cls, value: object, read: ValidatorFunctionWrapHandler) -> object:
+        """Check that a number was written as a number, and not as `true`, which Pydantic takes for 1 dollar."""
+        result = read(value)
+        if isinstance(result, int | float) and (
+            isinstance(value, str) or isinstance(value, bool) != isinstance(result, bool)
+        ):
+            wanted = "true or false" if isinstance(result, bool) else "a number"
+            raise ValueError(f"the value is {shown_value(value)}; write {wanted}, without quotes")
+        return result
+
 
 def load_toml[S: Section](path: Path, section: type[S]) -> S:
     """Read a TOML file into its type.
@@ -54,13 +75,25 @@ def load_toml[S: Section](path: Path, section: type[S]) -> S:
         # Reading a named pipe or a device would never end.
         raise ConfigError(path.name, "not a regular file", "Replace it with a text file")
     try:
-        return section.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise ConfigError(path.name, "there is no such file", f"Create it in {path.parent}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(path.name, f"not valid TOML ({error})", "Correct that line") from None
+        return section.model_validate(read_toml(path))
     except ValidationError as error:
         raise config_error_from(path.name, error) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file. Some editors start it with a byte order mark, which is skipped.
+
+    Raises:
+        ConfigError: The file is missing, cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(path.name, "there is no such file", f"Create it in {path.parent}") from None
+    except OSError as error:
+        raise ConfigError(path.name, f"it cannot be read ({error.strerror})", "Check its permissions") from None
+    except (ValueError, RecursionError) as error:  # a number may be too long for Python, and lists nested too deeply
+        raise ConfigError(path.name, f"not valid TOML ({error})", "Correct that line") from None
 
 
 def config_error_from(where: str, error: ValidationError) -> ConfigError:
@@ -88,7 +121,8 @@ def _misspelt_key(details: Sequence[ErrorDetails]) -> tuple[ErrorDetails, str] |
 
 def _dotted(location: Sequence[str | int]) -> str:
     """Return `models[0].model` for `("models", 0, "model")`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part[:MAX_SHOWN]}" for part in location)
+    return "".join(parts).removeprefix(".")
 
 
 def _problem(detail: ErrorDetails) -> str:
@@ -96,14 +130,20 @@ def _problem(detail: ErrorDetails) -> str:
         case "missing":
             return "the key is missing"
         case "extra_forbidden":
-            value = "" if isinstance(detail["input"], dict) else f" (value {detail['input']!r})"
+            value = "" if isinstance(detail["input"], dict) else f" (value {shown_value(detail['input'])})"
             return f"unknown key{value}"
         case "json_invalid":
             return f"not valid JSON ({detail['msg'].removeprefix('Invalid JSON: ')})"
         case "value_error":  # our own validators write `problem; remedy`
             return detail["msg"].removeprefix("Value error, ").partition("; ")[0]
         case _:
-            return f"the value is {detail['input']!r}"
+            return f"the value is {shown_value(detail['input'])}"
+
+
+def shown_value(value: object) -> str:
+    """Return how an error repeats a value."""
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def _remedy(detail: ErrorDetails, suggestion: str | None) -> str:

@@ -28,6 +28,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from chassis.config.environment import is_http_url
+from chassis.config.toml_file import shown_value
 from chassis.errors import ConfigError
 from chassis.telemetry import names
 from chassis.telemetry.content import CONTENT_FILE, ContentLog
@@ -150,8 +152,10 @@ def otlp_endpoint(signal: str) -> str | None:
     if variable is None:
         return None
     endpoint = os.environ[variable]
-    if not endpoint.startswith(("http://", "https://")):
-        raise ConfigError(variable, f"the value is {endpoint!r}", "Write a URL such as http://localhost:4318")
+    if not is_http_url(endpoint):
+        raise ConfigError(
+            variable, f"the value is {shown_value(endpoint)}", "Write a URL such as http://localhost:4318"
+        )
     protocol = os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
     if protocol != "http/protobuf":
         remedy = "Write http/protobuf, and the HTTP endpoint of the collector, which usually has port 4318"
