@@ -5,18 +5,11 @@ import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-)
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from chassis.errors import ConfigError
 
@@ -52,17 +45,31 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    @field_validator("*", mode="wrap")
+    @model_validator(mode="wrap")
     @classmethod
-    def _convert_nothing(cls, value: object, read: ValidatorFunctionWrapHandler) -> object:
-        """Check that a number was written as a number, and not as `true`, which Pydantic takes for 1 dollar."""
-        result = read(value)
-        if isinstance(result, int | float) and (
-            isinstance(value, str) or isinstance(value, bool) != isinstance(result, bool)
-        ):
-            wanted = "true or false" if isinstance(result, bool) else "a number"
-            raise ValueError(f"the value is {shown_value(value)}; write {wanted}, without quotes")
-        return result
+    def _convert_nothing(cls, data: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Check that numbers were written as numbers, and not as `true`, which Pydantic takes for 1 dollar."""
+        section = read(data)
+        written = data if isinstance(data, dict) else {}
+        for name, field in cls.model_fields.items():
+            key, value = field.alias or name, getattr(section, name)
+            if key in written and isinstance(value, int | float) and _kind(written[key]) != _kind(value):
+                problem = f"the value is {shown_value(written[key])}; write {_kind(value)}, without quotes"
+                detail = PydanticCustomError("value_error", "{problem}", {"problem": problem})
+                raise ValidationError.from_exception_data(
+                    cls.__name__, [InitErrorDetails(type=detail, loc=(key,), input=written[key])]
+                )
+        return section
+
+
+def _kind(value: object) -> str:
+    match value:
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case _:
+            return "something else"
 
 
 def load_toml[S: Section](path: Path, section: type[S]) -> S:
