@@ -5,9 +5,10 @@ import errno
 import json
 import logging
 import os
+from collections.abc import Iterator
 from io import FileIO, StringIO, TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
 import structlog
@@ -161,7 +162,51 @@ def itself() -> dict[str, object]:
     return value
 
 
+class Unprintable(Unshowable):
+    """A value whose text ends with what would end a process or a request."""
+
+    def __init__(self, error: BaseException) -> None:
+        """Keep what its text will raise."""
+        self._error = error
+
+    def __repr__(self) -> str:
+        """Raise it."""
+        raise self._error
+
+
+class Endless(dict[str, int]):
+    """A dict that cannot be read."""
+
+    def items(self) -> Any:
+        """Fail, as a view of something that was closed does."""
+        raise ValueError
+
+
+class Unreadable(list[int]):
+    """A list that cannot be read."""
+
+    def __iter__(self) -> Iterator[int]:
+        """Fail."""
+        raise ValueError
+
+
+class NoText(str):
+    """A text that is none."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise ValueError
+
+
 UNUSUAL = {
+    "ends the process": Unprintable(SystemExit(3)),
+    "ends the request": Unprintable(asyncio.CancelledError()),
+    "ends a generator": [Unprintable(GeneratorExit())],
+    "a dict that cannot be read": Endless(a=1),
+    "a list that cannot be read": {"deep": Unreadable([1])},
+    "a text that is none": NoText("a"),
     "tuple as key": {("a", 1): 2},
     "bytes as key": {b"a": 2},
     "contains itself": itself(),
@@ -187,6 +232,18 @@ def test_whatever_a_task_logs_is_one_line(lines: Lines, value: object, *, produc
     assert len(line) <= MAX_LINE_LENGTH
     if production:
         assert lines.parsed()[0]["order"] == 7
+
+
+@pytest.mark.parametrize("production", [True, False])
+@pytest.mark.parametrize("value", UNUSUAL.values(), ids=UNUSUAL)
+def test_whatever_a_library_logs_is_one_line(lines: Lines, value: object, *, production: bool) -> None:
+    """As its text, and as an argument of it."""
+    configure_logs(production=production, stream=lines)
+    lost = LogStream.lost
+    logging.getLogger("some.sdk").warning(value)
+    logging.getLogger("some.sdk").warning("got %s from %s", value, "ck_Zm9vYmFyYmF6cXV4Zm9v")
+    assert (len(lines.getvalue().splitlines()), LogStream.lost) == (2, lost)
+    assert "Zm9vYmFyYmF6" not in lines.getvalue()
 
 
 def test_arguments_that_do_not_fit_are_one_line(lines: Lines) -> None:

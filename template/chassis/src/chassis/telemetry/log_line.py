@@ -4,6 +4,7 @@ import math
 import os
 import select
 import stat
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from itertools import islice
@@ -28,6 +29,8 @@ LEVELS = {"log": "info", "msg": "info", "warn": "warning", "exception": "error",
 """The levels of the logger's methods that are not named after one."""
 STALLED_MILLISECONDS = 100
 """How long one line waits for the reader of a full pipe. After that, lines are lost at once until there is room."""
+RENDERING_ERRORS = (Exception, CancelledError, GeneratorExit, SystemExit)
+"""What a value may raise while it is shown. No other code runs meanwhile, so none of them comes from elsewhere."""
 METHODS = ("debug", "info", "warning", "error", "critical", *LEVELS)
 
 
@@ -119,12 +122,12 @@ def guarded(render: Processor) -> Processor:
             text = str(render(logger, method, dict(line)))  # a copy, because renderers remove what they have rendered
             if len(text) <= MAX_LINE_LENGTH:
                 return text
-        except Exception as error:  # noqa: BLE001
+        except RENDERING_ERRORS as error:
             problem = type(error).__name__
         shown = _Cutter(CUT_LENGTH).cut_line(line) | {"log_error": problem}
         try:
             text = str(render(logger, method, dict(shown)))
-        except Exception:  # noqa: BLE001 - the exception of the line cannot be shown
+        except RENDERING_ERRORS:  # the exception of the line cannot be shown
             text = str(render(logger, method, shown | {"exc_info": None}))
         return text
 
@@ -136,7 +139,7 @@ def _guarded(method: Callable[..., None], name: str) -> Callable[..., None]:
     def write(logger: Any, *args: Any, **values: Any) -> None:
         try:
             method(logger, *args, **values)
-        except Exception as error:  # noqa: BLE001
+        except RENDERING_ERRORS as error:
             _write_anyway(logger, name, args, values, error)
 
     return write
@@ -147,20 +150,20 @@ def _guarded_async(method: Callable[..., Any], name: str) -> Callable[..., Any]:
     async def write(logger: Any, *args: Any, **values: Any) -> None:
         try:
             await method(logger, *args, **values)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - a cancellation may be real here
             _write_anyway(logger, name, args, values, error)
 
     return write
 
 
-def _write_anyway(logger: Any, name: str, args: tuple[Any, ...], values: dict[str, Any], error: Exception) -> None:
+def _write_anyway(logger: Any, name: str, args: tuple[Any, ...], values: dict[str, Any], error: BaseException) -> None:
     """Write what was given to a method that raised: under a key of its own, so that no name can be taken."""
     exc_info = values.pop("exc_info", name == "exception")
     event, *rest = args or ("",)
     line = {"arguments": rest, "values": values, "log_error": type(error).__name__, "exc_info": exc_info}
     try:
         logger._proxy_to_logger(LEVELS.get(name, name), event, **line)  # noqa: SLF001 - as structlog's own methods do
-    except Exception:  # noqa: BLE001
+    except RENDERING_ERRORS:
         LogStream.lose()
 
 
@@ -175,6 +178,12 @@ class _Cutter:
         return {self._text(key): value if key == "exc_info" else self._value(value) for key, value in line.items()}
 
     def _value(self, value: object, depth: int = MAX_DEPTH) -> Json:
+        try:
+            return self._item(value, depth)
+        except RENDERING_ERRORS:  # a subclass of a list or a number can do anything
+            return self._text(value)
+
+    def _item(self, value: object, depth: int) -> Json:
         match value:
             case None | bool():
                 return value
@@ -198,10 +207,15 @@ class _Cutter:
             yield item
 
     def _text(self, value: object) -> str:
-        try:
-            text = str(value) if isinstance(value, str) else repr(value)
-        except Exception:  # noqa: BLE001 - the task's own class
-            text = f"<{type(value).__name__} that cannot be shown>"
+        text = show(value)
         shown = text[: max(0, self._left)]
         self._left -= len(shown)
         return shown if shown == text else f"{shown}…"
+
+
+def show(value: object) -> str:
+    """Return a value as text, whatever its class does."""
+    try:
+        return str.__str__(value) if isinstance(value, str) else repr(value)
+    except RENDERING_ERRORS:
+        return f"<{type(value).__name__} that cannot be shown>"

@@ -17,7 +17,7 @@ from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from chassis.privacy.finder import hide_secrets
 from chassis.telemetry.instruments import current_ids
-from chassis.telemetry.log_line import LogStream, guarded, guarded_logger
+from chassis.telemetry.log_line import RENDERING_ERRORS, LogStream, guarded, guarded_logger, show
 
 QUIET_LOGGERS = ("httpx", "httpx2")
 """At INFO these log every request that they send, which spans already show."""
@@ -71,7 +71,7 @@ class _StreamHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self._format(record)
-        except Exception:  # noqa: BLE001 - a line that cannot be rendered must not stop a request
+        except RENDERING_ERRORS:  # a line that cannot be rendered must not stop a request
             LogStream.lose()
         else:
             LogStream(self._stream or sys.stderr).write(line)
@@ -79,9 +79,9 @@ class _StreamHandler(logging.Handler):
     def _format(self, record: logging.LogRecord) -> str:
         try:
             return self.format(record)
-        except Exception as error:  # noqa: BLE001 - above all arguments that do not fit the text
+        except RENDERING_ERRORS as error:  # above all arguments that do not fit the text
             arguments, record.args = record.args, None
-            record.msg = f"{record.msg} {arguments!r} ({type(error).__name__})"
+            record.msg = f"{show(record.msg)} {show(arguments)} ({type(error).__name__})"
             return self.format(record)
 
 
