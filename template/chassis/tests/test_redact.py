@@ -346,6 +346,58 @@ def test_a_replaced_value_is_replaced_wherever_it_returns(
     assert "%20".join(compact) not in sent
 
 
+@pytest.mark.parametrize(
+    ("parts", "sent"),
+    [
+        (["Write to ada@", "example.com today"], ["Write to [EMAIL_1] today"]),
+        (["Pay with 4111 1111 ", "1111 1111", " please"], ["Pay with [CARD_1]", " please"]),
+        (["Pay with 4111 1111", "1111 1111"], ["Pay with [CARD_1]"]),
+        (["The password:", "Tr0ub4dor&3"], ["The password:", "[SECRET_1]"]),
+        (["Key ghp_abcdefghijkl", "mnopqrstuvwxyz0123456789."], ["Key [SECRET_1]."]),
+        (["To ada@example.com", "and ada@example.com"], ["To [EMAIL_1]", "and [EMAIL_1]"]),
+        (["ada@example.com", "org", "[EMAIL_1]"], ["[EMAIL_2]", "org", "[EMAIL_1]"]),
+        (["4111", "apples"], ["4111", "apples"]),
+    ],
+)
+def test_a_value_in_two_parts_of_a_message(tmp_path: Path, parts: list[str], sent: list[str]) -> None:
+    """A model reads the parts of one message as one text."""
+
+    async def work(model: Model) -> str:
+        return (await Agent(model).run(parts)).output
+
+    model = ScriptedModel("Yes.")
+    guarded(tmp_path, model, work)
+    [[request]] = model.requests
+    [part] = request.parts
+    assert isinstance(part, UserPromptPart)
+    assert list(part.content) == sent
+
+
+@pytest.mark.parametrize(
+    ("value", "placeholder"),
+    [
+        (ADDRESS, "_EMAIL_1_"),
+        (CARD, "_CARD_1_"),
+        (CARD.replace(" ", ""), "_CARD_2_"),
+        ("Tr0ub4dor&3", "_SECRET_1_"),
+        ("call_4f2b", "call_4f2b"),
+    ],
+)
+def test_a_value_in_a_name_or_an_id(tmp_path: Path, value: str, placeholder: str) -> None:
+    """A model may put it there, and the next request repeats it. Calls and results still belong together."""
+    model = ScriptedModel(
+        ModelResponse([ToolCallPart("look_up", {"address": "x"}, tool_call_id=value)]),
+        ModelResponse([ToolCallPart(value, {})]),
+        "Done.",
+    )
+    text = f"I am {ADDRESS}, my card is {CARD}, and my password is Tr0ub4dor&3"
+    guarded(tmp_path, model, tool_loop(text, []))
+    parts = [part for message in model.requests[-1] for part in message.parts]
+    names = [(part.tool_name, part.tool_call_id) for part in parts if isinstance(part, ToolCallPart | ToolReturnPart)]
+    assert names[:2] == [("look_up", placeholder)] * 2
+    assert names[2][0] == placeholder
+
+
 def test_a_value_is_replaced_before_it_is_given_away(tmp_path: Path) -> None:
     """A later message may be the one that says what a word in an earlier one is."""
 

@@ -5,7 +5,9 @@ pydantic-ai adds later is searched too. Attachments cannot be searched, so they 
 """
 
 import json
+import re
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import cast
 
 from pydantic_ai.messages import (
@@ -28,10 +30,13 @@ from chassis.privacy.finder import Finder
 from chassis.privacy.placeholders import Placeholders
 
 NOT_TEXT_KEYS = frozenset(
-    {"id", "kind", "media_type", "metadata", "name", "outcome", "part_kind", "provider_details", "provider_name"}
-    | {"signature", "timestamp", "tool_call_id", "tool_kind", "tool_name"}
+    {"kind", "media_type", "metadata", "outcome", "part_kind", "provider_details", "provider_name"}
+    | {"signature", "timestamp", "tool_kind"}
 )
-"""Keys of a message part whose values are names, ids and times, and never text of a caller."""
+"""Keys of a message part whose values are kinds and times, and never text of a caller."""
+NAME_KEYS = frozenset({"id", "name", "tool_call_id", "tool_name"})
+"""Keys of a message part whose values a model may have made up, and which may contain no brackets."""
+NOT_IN_NAMES = re.compile("[^A-Za-z0-9_-]+")
 SCHEMA_TEXT_KEYS = frozenset({"description", "title", "enum", "const", "default", "examples"})
 """Keys of a tool's JSON schema whose values are text. The others are its structure."""
 HEADERS_SETTING = "extra_headers"
@@ -111,10 +116,30 @@ class _Redactor:
     def _part(self, part: dict[str, Json]) -> dict[str, Json]:
         if part.get("part_kind") == "thinking" and isinstance(thought := part.get("content"), str):
             return {**part, "content": self._finder.redact(thought, self._placeholders, by_model=True)}
-        return {
-            key: value if key in NOT_TEXT_KEYS else self._arguments(value) if key == "args" else self._value(value)
-            for key, value in part.items()
-        }
+        return {key: value if key in NOT_TEXT_KEYS else self._field(key, value) for key, value in part.items()}
+
+    def _field(self, key: str, value: Json) -> Json:
+        if key == "args":
+            return self._arguments(value)
+        if key in NAME_KEYS and isinstance(value, str):
+            return self._name(value)
+        if key == "content" and isinstance(value, list):
+            return self._contents(value)
+        return self._value(value)
+
+    def _name(self, value: str) -> str:
+        redacted = self._text(value)
+        return value if redacted == value else NOT_IN_NAMES.sub("_", redacted)
+
+    def _contents(self, contents: list[Json]) -> list[Json]:
+        """Redact what one message consists of. A value may start in one text and end in the next."""
+        redacted: list[Json] = []
+        for is_text, group in groupby(contents, lambda item: isinstance(item, str)):
+            items = list(group)
+            redacted += (
+                self._finder.redact_parts(map(str, items), self._placeholders) if is_text else map(self._value, items)
+            )
+        return redacted
 
     def _arguments(self, value: Json) -> Json:
         """Redact the arguments of a tool call, which some vendors represent as JSON in a string."""

@@ -34,6 +34,8 @@ SPREAD_DETECTORS: Detectors = DETECTORS | {  # pyright: ignore[reportAssignmentT
 """Those that find a value whose parts are far apart, and do not take other numbers for one."""
 FEWEST_DIGITS: Mapping[str, int] = {"card": 12, "phone": 7, "national_id": 6, "iban": 2}
 """The digits that a value has at least, so that a text with fewer of them need not be searched for it."""
+BORDERS = tuple(map(chr, range(0xE0000, 0xE0100)))
+"""Characters without width. Detectors see through them as if nothing, or white space, stood between two texts."""
 UNCLAIMED = re.compile(rb"\0+")
 
 
@@ -77,6 +79,12 @@ class Finder:
             placeholder(match)
         known = placeholders.find_known(text)
         return replace_matches(text, without_overlaps(len(text), [*matches, *known]), placeholder)
+
+    def redact_parts(self, texts: Iterable[str], placeholders: Placeholders) -> list[str]:
+        """Redact the texts of one message. Texts that share a value become one."""
+        redacted = [self.redact(text, placeholders) for text in texts]
+        border = next((char for char in BORDERS if not any(char in text for text in redacted)), "\0")
+        return self.redact(border.join(redacted), placeholders, by_model=True).split(border)
 
     def _detected(self, text: str) -> list[SensitiveMatch]:
         found: list[SensitiveMatch] = []
