@@ -207,13 +207,13 @@ class _Cutter:
             yield item
 
     def _text(self, value: object) -> str:
-        text = show(value)
+        text = safe_text(value)
         shown = text[: max(0, self._left)]
         self._left -= len(shown)
         return shown if shown == text else f"{shown}…"
 
 
-def show(value: object) -> str:
+def safe_text(value: object) -> str:
     """Return a value as text, whatever its class does."""
     try:
         return str.__str__(value) if isinstance(value, str) else repr(value)

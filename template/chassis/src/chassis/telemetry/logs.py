@@ -17,7 +17,7 @@ from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from chassis.privacy.finder import hide_secrets
 from chassis.telemetry.instruments import current_ids
-from chassis.telemetry.log_line import RENDERING_ERRORS, LogStream, guarded, guarded_logger, show
+from chassis.telemetry.log_line import RENDERING_ERRORS, LogStream, guarded, guarded_logger, safe_text
 
 QUIET_LOGGERS = ("httpx", "httpx2")
 """At INFO these log every request that they send, which spans already show."""
@@ -81,7 +81,7 @@ class _StreamHandler(logging.Handler):
             return self.format(record)
         except RENDERING_ERRORS as error:  # above all arguments that do not fit the text
             arguments, record.args = record.args, None
-            record.msg = f"{show(record.msg)} {show(arguments)} ({type(error).__name__})"
+            record.msg = f"{safe_text(record.msg)} {safe_text(arguments)} ({type(error).__name__})"
             return self.format(record)
 
 
