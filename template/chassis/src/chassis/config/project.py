@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.config.environment import check_telemetry_variables
-from chassis.config.toml_file import HttpUrl, config_error_from, read_toml, shown_value
+from chassis.config.toml_file import HttpUrl, config_error_from, shown_value, toml_content
 from chassis.contract import Task
 from chassis.errors import ConfigError
 
@@ -216,7 +216,7 @@ def find_project(start: Path | None = None) -> Project:
         file = root / "pyproject.toml"
         if not file.is_file():
             continue
-        content = read_toml(file)
+        content = toml_content(file)
         if chassis := _table(content, "tool.chassis"):
             return _project(root, content, chassis)
     raise ConfigError(

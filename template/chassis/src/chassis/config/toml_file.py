@@ -82,12 +82,12 @@ def load_toml[S: Section](path: Path, section: type[S]) -> S:
         # Reading a named pipe or a device would never end.
         raise ConfigError(path.name, "not a regular file", "Replace it with a text file")
     try:
-        return section.model_validate(read_toml(path))
+        return section.model_validate(toml_content(path))
     except ValidationError as error:
         raise config_error_from(path.name, error) from None
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def toml_content(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file. Some editors start it with a byte order mark, which is skipped.
 
     Raises:
