@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs]
 from playwright.sync_api import Browser, Page, ViewportSize
-from review_desk import Desk, Source, SourcedAnswer, chromium, open_desk, sign_in
+from review_desk import Desk, Source, SourcedAnswer, chromium, fill_status_page, open_desk, sign_in
 from xss_payloads import PAYLOADS
 
 from chassis import Draft
@@ -175,4 +175,11 @@ def test_the_page_is_accessible(desk: Desk, browser: Browser, width: int, scheme
     page.evaluate(f"document.getElementById('verdict').action = '/review/{first}'")
     page.get_by_role("button", name="Defer").click()
     page.wait_for_selector("text=cannot be changed")
+    check()
+    page.goto(f"{desk.url}/status")  # nothing has happened yet
+    check()
+    fill_status_page(desk)
+    page.goto(f"{desk.url}/status")
+    page.get_by_text("Numbers").first.click()
+    assert page.locator("svg.plot").first.locator("rect").count() > 1
     check()

@@ -15,8 +15,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pydantic import BaseModel
 
 from chassis import Draft, Task
+from chassis.clock import now
 from chassis.contract import FallbackReason
+from chassis.money.accounts import accounts_for
+from chassis.store.daily_counts import Measure, add_count
+from chassis.store.drift_alarms import DriftAlarms
 from chassis.testing import wire_for_tests
+from chassis.usd import nano_usd
 
 
 class Question(BaseModel):
@@ -108,6 +113,33 @@ def open_desk(root: Path, port: int = 0, **changes: dict[str, Any]) -> Generator
     """Serve the sample with sources until the context ends."""
     with serve_live(lambda: wire_for_tests(TASK, root, **changes), port) as service:
         yield Desk(service)
+
+
+def fill_status_page(desk: Desk) -> None:
+    """Let something have happened that the status page shows: calls, costs, verdicts and an alarm of quality drift."""
+
+    async def fill() -> None:
+        database = desk.service.wiring.database
+        counts: tuple[tuple[Measure, str, int], ...] = (
+            ("outcome", "answered", 90),
+            ("outcome", "referred", 8),
+            ("outcome", "failed", 2),
+            ("answered_by", "first", 60),
+            ("answered_by", "baseline", 30),
+            ("cost", "nano_usd", 1_500_000_000),
+            ("sample", "pass", 19),
+            ("sample", "fail", 1),
+            ("feedback", "positive", 3),
+            ("feedback", "negative", 1),
+        )
+        for measure, value, count in counts:
+            await add_count(database, "shout", measure, value, count)
+        await DriftAlarms(database).raise_alarm("shout", "review", now().date(), "<b>5 % to 15 %</b>.")
+        ledger, constraints = desk.service.wiring.ledger, desk.service.wiring.constraints
+        reservation = await ledger.reserve(accounts_for("alice", constraints), nano_usd(9.5))
+        await ledger.settle(reservation, nano_usd(9))
+
+    desk.service.run(fill())
 
 
 def csrf_token(page: str) -> str:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from chassis.config.constraints import Constraints
 from chassis.errors import CallError
+from chassis.usd import format_usd
 from chassis.web.middleware import Handler, RequestLimits
 
 MAX_FORM_BYTES = 1_000_000
@@ -20,6 +21,7 @@ TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+TEMPLATES.filters["usd"] = format_usd
 log = structlog.get_logger()
 
 

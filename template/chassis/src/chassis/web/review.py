@@ -20,6 +20,7 @@ from chassis.store.review_queue import Referral
 from chassis.store.reviews import Assessment
 from chassis.web.pages import Pages
 from chassis.web.review_access import REVIEW, Form, ReviewAccess, Visit, field_of
+from chassis.web.status import StatusPage
 from chassis.wiring import Wiring
 
 REFERRAL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -55,6 +56,7 @@ def review_router(wiring: Wiring) -> APIRouter:
     access, page = ReviewAccess(wiring, pages), ReviewPage(wiring, pages)
     router = APIRouter(prefix=REVIEW, include_in_schema=False)
     router.add_api_route("", access.for_reviewers(page.show), methods=["GET"])
+    router.add_api_route("/status", access.for_reviewers(StatusPage(wiring, pages).show), methods=["GET"])
     router.add_api_route("/sign-in", access.sign_in, methods=["POST"])
     router.add_api_route("/sign-in/provider", access.leave_for_provider, methods=["GET"])
     router.add_api_route("/sign-in/callback", access.return_from_provider, methods=["GET"])

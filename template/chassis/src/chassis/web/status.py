@@ -1,0 +1,175 @@
+"""The status page at `/review/status`: what the service did in the last days, what it cost, and what needs a person."""
+
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from fastapi import Response
+
+from chassis.clock import now, to_timestamp
+from chassis.guard.circuit_breaker import CircuitBreaker
+from chassis.money.accounts import Account, BudgetUsage, accounts_for, forecast, usage_of
+from chassis.store.agreement import reviewer_agreement
+from chassis.store.daily_counts import DailyCount, read_counts
+from chassis.store.drift_alarms import DriftAlarms
+from chassis.store.review_queue import CALLER_WAITS
+from chassis.usd import format_usd, to_usd
+from chassis.web.bar_plot import PLOT_HEIGHT, PLOT_LEFT, BarPlot
+from chassis.web.pages import Pages
+from chassis.web.review_access import Visit
+from chassis.wiring import Wiring
+
+DAYS = 14
+"""The number of days that are shown."""
+MAX_CALLERS = 90
+"""The number of callers whose budgets are compared: SQLite binds up to 99 parameters."""
+CALLERS_SHOWN = 3
+HIGH_USAGE = 0.8
+OUTCOMES = ("answered", "fallback", "referred", "not answered")
+"""How a call can end: the first model answered, something else did, a person will, or no one."""
+WAITING = f"""SELECT COUNT(*) AS number, MIN(created_at) AS oldest,
+    SUM(CASE WHEN due_at < $1 THEN 1 ELSE 0 END) AS late FROM referrals
+    WHERE answered_at IS NULL AND {CALLER_WAITS}"""  # noqa: S608
+TO_REVIEW = f"SELECT COUNT(*) AS number FROM referrals WHERE answered_at IS NULL AND NOT {CALLER_WAITS}"  # noqa: S608
+COPIER_ANSWERS = ".copier-answers.yml"
+
+
+class StatusPage:
+    """The page. It reads a bounded number of rows: of the last days, of budgets, and of what waits."""
+
+    def __init__(self, wiring: Wiring, pages: Pages) -> None:
+        self._wiring, self._pages = wiring, pages
+
+    async def show(self, visit: Visit) -> Response:
+        """Show the page."""
+        wiring, moment = self._wiring, now()
+        days = [moment.date() - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
+        measures = ("outcome", "answered_by", "cost", "sample", "feedback")
+        counts = await read_counts(wiring.database, wiring.task.name, measures, days[0])
+        alarms = await DriftAlarms(wiring.database).all_alarms()
+        calls, cost = self._calls_plot(days, counts), _cost_plot(days, counts)
+        return self._pages.render(
+            "status.html",
+            status=200,
+            csrf_token=visit.csrf_token,
+            reviewer=visit.reviewer,
+            moment=moment,
+            days=DAYS,
+            plots=(("Calls per day", calls), ("Cost per day", cost)),
+            plot_height=PLOT_HEIGHT,
+            plot_left=PLOT_LEFT,
+            totals={name: sum(calls.values[name]) for name in OUTCOMES},
+            sample=_totals(counts, "sample"),
+            feedback=_totals(counts, "feedback"),
+            queue=await self._queue(moment),
+            budgets=await self._budgets(moment),
+            breakers=self._breakers(),
+            models_off=await wiring.kill_switch.is_off(),
+            alarms=[alarm for alarm in alarms if alarm.closed_at is None],
+            agreement=await reviewer_agreement(wiring.database),
+            version=wiring.project.version,
+            template_version=_template_version(wiring.project.root),
+        )
+
+    def _calls_plot(self, days: Sequence[date], counts: Sequence[DailyCount]) -> BarPlot:
+        models = self._wiring.constraints.models
+        first = {models[0].name, "task"} if models else {"baseline", "task"}
+        values = {name: [0.0] * len(days) for name in OUTCOMES}
+        for count in counts:
+            index = (count.day - days[0]).days
+            if count.measure == "outcome" and index < len(days):
+                name = count.value if count.value in {"answered", "referred"} else "not answered"
+                values[name][index] += count.count
+            elif count.measure == "answered_by" and count.value not in first and index < len(days):
+                values["fallback"][index] += count.count
+                values["answered"][index] -= count.count
+        return BarPlot(days, OUTCOMES, values)
+
+    async def _queue(self, moment: datetime) -> dict[str, object]:
+        [waiting] = await self._wiring.database.fetch(WAITING, to_timestamp(moment))
+        [reviews] = await self._wiring.database.fetch(TO_REVIEW)
+        age = moment - datetime.fromisoformat(waiting["oldest"]) if waiting["oldest"] else None
+        return {
+            "waiting": waiting["number"],
+            "late": waiting["late"] or 0,
+            "age": _duration(age) if age is not None else None,
+            "reviews": reviews["number"],
+        }
+
+    async def _budgets(self, moment: datetime) -> list[tuple[str, BudgetUsage, str, str]]:
+        """Return the budgets: the name of each, its usage, how it is described, and its class in the style sheet."""
+        keys = await self._wiring.api_keys.list_keys()
+        callers = sorted({key.caller for key in keys if key.role == "caller" and key.revoked_at is None})[:MAX_CALLERS]
+        constraints = self._wiring.constraints
+        _, day, month = accounts_for("", constraints, moment)
+        of_callers = {caller: accounts_for(caller, constraints, moment)[0] for caller in callers}
+        accounts: list[Account] = [day, month, *of_callers.values()]
+        balances = {each.key: each for each in await self._wiring.ledger.balances(*(each.key for each in accounts))}
+        highest = sorted(
+            ((caller, usage_of(account, balances)) for caller, account in of_callers.items()),
+            key=lambda pair: -pair[1].spent - pair[1].reserved,
+        )[:CALLERS_SHOWN]
+        this_month = usage_of(month, balances)
+        rows = [("Today", usage_of(day, balances), ""), ("This month", this_month, "")]
+        rows[1] = (*rows[1][:2], f"forecast {format_usd(round(forecast(this_month.spent, moment), -7))}")
+        rows += [(f"{caller} today", usage, "") for caller, usage in highest]
+        return [(name, usage, note, _level(usage)) for name, usage, note in rows]
+
+    def _breakers(self) -> list[tuple[str, str]]:
+        """Return each circuit breaker of this process, and its state in words."""
+        guard = self._wiring.service.guard
+        breakers: dict[str, CircuitBreaker] = {}
+        for candidate in guard.candidates if guard else ():
+            for breaker in (candidate.breaker, candidate.host_breaker):
+                breakers[breaker.subject] = breaker
+        return [(subject.replace(":", " "), _state(breaker)) for subject, breaker in sorted(breakers.items())]
+
+
+def _cost_plot(days: Sequence[date], counts: Sequence[DailyCount]) -> BarPlot:
+    values = [0.0] * len(days)
+    for count in counts:
+        index = (count.day - days[0]).days
+        if count.measure == "cost" and index < len(days):
+            values[index] += to_usd(count.count)
+    return BarPlot(days, ("spent",), {"spent": values}, prefix="$")
+
+
+def _totals(counts: Sequence[DailyCount], measure: str) -> Counter[str]:
+    totals = Counter[str]()
+    for count in counts:
+        if count.measure == measure:
+            totals[count.value] += count.count
+    return totals
+
+
+def _level(usage: BudgetUsage) -> str:
+    """Return how far a budget is used: `low`, `high` from `HIGH_USAGE` on, or `full`."""
+    used = usage.spent + usage.reserved
+    return "full" if used >= usage.limit else "high" if used >= HIGH_USAGE * usage.limit else "low"
+
+
+def _state(breaker: CircuitBreaker) -> str:
+    if breaker.open_until is None:
+        return "closed"
+    seconds = math.ceil(breaker.open_until - time.monotonic())
+    return f"open, next try in {seconds} s" if seconds > 0 else "open, next try with the next call"
+
+
+def _duration(age: timedelta) -> str:
+    """Return a duration for people: `3 d 4 h`, `2 h 5 min`, `8 min`."""
+    minutes = int(age.total_seconds() // 60)
+    hours, days = minutes // 60, minutes // 1440
+    if days:
+        return f"{days} d {hours % 24} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+
+
+def _template_version(root: Path) -> str | None:
+    """Return the release of the template that the repository was last updated to."""
+    file = root / COPIER_ANSWERS
+    found = re.search(r"^_commit: (\S+)$", file.read_text(encoding="utf-8"), re.MULTILINE) if file.is_file() else None
+    return found[1] if found else None

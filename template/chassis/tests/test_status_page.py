@@ -1,0 +1,116 @@
+"""The status page over HTTP: who gets in, and whether its figures are those of the database."""
+
+import re
+from collections.abc import Generator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from live_server import serve_live
+from review_desk import TASK, Desk, fill_status_page, open_desk
+
+from chassis.clock import now
+from chassis.store.daily_counts import add_count
+from chassis.testing import ScriptedModel, wire_for_tests
+from chassis.web.bar_plot import BarPlot
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Generator[Desk]:
+    """Serve the sample with two models."""
+    (tmp_path / ".copier-answers.yml").write_text("_commit: v1.4.0\n_src_path: gh:acme/template\n")
+    models = ScriptedModel("one"), ScriptedModel("two")
+    with serve_live(lambda: wire_for_tests(TASK, tmp_path, *models)) as service:
+        yield Desk(service)
+
+
+def text_of(page: str) -> str:
+    """Return the text of a page, in one line."""
+    return " ".join(re.sub(r"<style.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL).split())
+
+
+def test_only_reviewers_see_the_page(desk: Desk) -> None:
+    """Without a session it shows the sign-in. It loads nothing, runs nothing, and is never cached."""
+    refused, shown = desk.client().get("/review/status"), desk.signed_in("ann").get("/review/status")
+
+    assert (refused.status_code, "Reviewer key" in refused.text, "Budgets" in refused.text) == (401, True, False)
+    assert (shown.status_code, "Budgets" in shown.text) == (200, True)
+    assert shown.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+    assert shown.headers["Cache-Control"] == "no-store"
+    assert not re.search(r"<script|style=|(?:href|src)=\"(?!/review)", shown.text)
+
+
+def test_the_page_shows_what_happened(desk: Desk) -> None:
+    """Calls, fallbacks, referrals, budgets, breakers, the queue and versions have the figures of the database."""
+    fill_status_page(desk)
+    desk.refer()
+    wiring = desk.service.wiring
+    desk.service.run(wiring.database.execute("UPDATE referrals SET created_at = $1", later(hours=-26)))
+    assert wiring.service.guard
+    wiring.service.guard.candidates[1].breaker.record_failure("alice", 40)
+
+    page = desk.signed_in("ann").get("/review/status").text
+    text = text_of(page)
+
+    assert "Calls 100 90 % answered without a person" in text
+    assert "Fallback 30 % 30 not answered by the first model" in text
+    assert "Callers who wait 1 the oldest for 1 d 2 h" in text
+    assert "Right in the sample 95 % of 20 reviewed at random; 0 left to review" in text
+    assert "Positive feedback 75 % of 4 ratings of callers" in text
+    today = f"{now():%-d %b}"
+    assert f"{today} 60 30 8 2" in text
+    assert f"{today} $1.5" in text
+    assert "Today $9.00 of $100.00" in text
+    assert "alice today $9.00 of $10.00" in text
+    assert re.search(r"model first closed model second open, next try in (40|39|3\d) s", text)
+    assert "Service 1.0.0 Template v1.4.0" in text
+    assert "No answer has two verdicts yet." in text
+    assert "Quality drift in review since" in text
+    assert "&lt;b&gt;5 % to 15 %&lt;/b&gt;" in page
+
+
+def test_an_empty_service_has_a_page(tmp_path: Path) -> None:
+    """Nothing is divided by zero, and there is no model."""
+    with open_desk(tmp_path) as empty:
+        text = text_of(empty.signed_in("ann").get("/review/status").text)
+
+    assert "Calls 0 – answered without a person" in text
+    assert "No model is configured; the baseline answers." in text
+    assert "Template unknown" in text
+
+
+def test_old_days_are_not_read(desk: Desk) -> None:
+    """The page shows the last 14 days, however long the service has been running."""
+    for ago, calls in ((13, 5), (14, 7), (400, 11)):
+        day = now().date() - timedelta(days=ago)
+        desk.service.run(add_count(desk.service.wiring.database, "shout", "outcome", "answered", calls, day))
+
+    assert "Calls 5 100 %" in text_of(desk.signed_in("ann").get("/review/status").text)
+
+
+def later(hours: float) -> str:
+    """Return a timestamp so many hours from now."""
+    return (now() + timedelta(hours=hours)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("highest", "prefix", "labels"),
+    [
+        (0, "", ["0", "1"]),
+        (1, "", ["0", "1"]),
+        (7, "", ["0", "2", "4", "6", "8"]),
+        (100, "", ["0", "50", "100"]),
+        (101, "", ["0", "50", "100", "150"]),
+        (4300, "", ["0", "2k", "4k", "6k"]),
+        (0.0031, "$", ["$0", "$0.001", "$0.002", "$0.003", "$0.004"]),
+        (1.2, "$", ["$0", "$0.50", "$1.00", "$1.50"]),
+    ],
+)
+def test_the_lines_of_a_plot_have_round_numbers(highest: float, prefix: str, labels: list[str]) -> None:
+    """No bar is higher than the plot, and the highest fills at least half of it."""
+    plot = BarPlot([date(2026, 1, 1)], ["a", "b"], {"a": [highest / 2], "b": [highest / 2]}, prefix)
+
+    assert [label for _, label in plot.lines()] == labels
+    assert plot.highest <= plot.top
+    heights = [bar.height for bar in plot.bars()]
+    assert sum(heights) == pytest.approx(plot.y(0) - plot.y(highest), abs=0.2)
