@@ -1,7 +1,7 @@
 """Stacked bars over days, as SVG in a page.
 
 Bars are placed in percent of the width, so that they fit every screen while their labels keep their size. They get
-their colors from the style sheet, so that they also suit a dark screen.
+their colors from the CSS of the page, so that they also suit a dark screen.
 """
 
 import math

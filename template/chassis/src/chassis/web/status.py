@@ -101,7 +101,7 @@ class StatusPage:
         }
 
     async def _budgets(self, moment: datetime) -> list[tuple[str, BudgetUsage, str, str]]:
-        """Return the budgets: the name of each, its usage, how it is described, and its class in the style sheet."""
+        """Return the budgets: the name of each, its usage, how it is described, and its class in the CSS."""
         keys = await self._wiring.api_keys.list_keys()
         callers = sorted({key.caller for key in keys if key.role == "caller" and key.revoked_at is None})[:MAX_CALLERS]
         constraints = self._wiring.constraints
