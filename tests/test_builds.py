@@ -13,7 +13,8 @@ import pytest
 from answer_sets import ROOT
 from copier import run_update
 from former_releases import CURRENT, FORMER_RELEASES, template_with_releases
-from generated_project import Generate, rendered
+from generated_project import Generate, git, rendered
+from shell import Shell, clean_environment
 from update_matrix import CASES, apply_edits, generate_former
 
 pytestmark = pytest.mark.slow
@@ -87,6 +88,23 @@ def test_setup_installs_the_tested_versions(generate: Generate, make: Make) -> N
     versions = {package["name"]: package["version"] for package in packages if "registry" in package["source"]}
     assert versions == {name: tested.get(name) for name in versions}
     assert (project / "pyproject.toml").read_bytes() == before
+
+
+def test_the_lowest_versions(generate: Generate, tmp_path: Path) -> None:
+    """With each direct dependency of both packages at its lower bound, the tests pass and the command works."""
+    project = generate()
+    git(project, "init", "--quiet")
+    (tmp_path / "empty").mkdir()
+    shell = Shell(project, clean_environment(tmp_path / "empty"))
+    shell.run("sh", "chassis/uv", "sync", "--resolution", "lowest-direct", "--all-packages", "--all-extras")
+    installed = shell.run("sh", "chassis/uv", "pip", "list", "--format", "freeze")
+    for requirement in ("typer==0.15.4", "pytest==8.3.0", "rich==13.0.0", "asyncpg==0.30.0"):
+        assert f"{requirement}\n" in installed
+    assert " passed" in shell.run(".venv/bin/pytest", "-rN", "-o", "addopts=")
+    for command in (("sync",), ("sync", "--check"), ("evals", "run"), ("ready", "--help"), ("ask", "A refund?")):
+        shell.run(".venv/bin/chassis", *command)
+    for check in (("ruff", "check"), ("ruff", "format", "--check"), ("ty", "check")):
+        shell.run(f".venv/bin/{check[0]}", *check[1:])
 
 
 def test_setup_adds_the_expected_files(generate: Generate, make: Make) -> None:
