@@ -16,6 +16,8 @@ from observations import (
     asked_at_once,
     asked_for_one_question,
     asked_for_the_same_question_twice,
+    callback_allowed,
+    called_back_into_the_network,
     caps_sent,
     charged,
     due_in_hours,
@@ -38,6 +40,7 @@ from chassis.testing import CONSTRAINTS
 BASE: Raw = CONSTRAINTS | {
     "destinations": CONSTRAINTS["destinations"] | {"elsewhere": {"classes": ["internal"], "redact": []}},
     "tools": {"look": {"destination": "vendor", "side_effects": False}},
+    "callbacks": {},
 }
 VOIDED = voided_since(BASE)
 DOWN, SOON = ModelHTTPError(503, "first"), ModelHTTPError(408, "first")
@@ -119,6 +122,8 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "review.negative_feedback": (referred_after_negative_feedback, (True, 1), (False, 0)),
     "review.sample_share": (sampled, (1, 1), (0, 0)),
     "review.second_share": (reviewed_twice, (1, 1), (0, 0)),
+    "callbacks.origins": (callback_allowed, (["https://orders.example.com"], True), ([], False)),
+    "callbacks.private_network": (called_back_into_the_network, (True, 1), (False, 0)),
     "retention.calls_days": (kept("calls", days=7), (8, True), (7, False)),
     "retention.feedback_days": (kept("feedback", days=7), (8, True), (7, False)),
     "retention.referrals_days": (kept("referrals", days=31), (31, True), (30, False)),

@@ -97,7 +97,7 @@ def test_a_caller_is_removed_from_every_table(store_url: str, project: Path) -> 
         assert len(accounts) == 3
         assert [row["keys"] for row in await database.fetch("SELECT keys FROM reservations")] == ['["day:2026-11-27"]']
         assert await database.fetch("SELECT * FROM replies") == []
-        assert [row["referral_id"] for row in await database.fetch("SELECT * FROM notifications")] == [other]
+        assert [row["subject_id"] for row in await database.fetch("SELECT * FROM notifications")] == [other]
         [answered] = await Reviews(database).events(mine)
         assert (answered.action, answered.details) == ("answered", {})
         assert (await Reviews(database).events(other))[0].details != {}

@@ -6,12 +6,8 @@ import hashlib
 import hmac
 import json
 import re
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import create_server, getaddrinfo
 from typing import Any, override
@@ -23,8 +19,10 @@ from aiosmtpd.handlers import Message
 from cli_runner import run
 from pydantic import SecretStr
 from telemetry_sinks import Lines
+from webhook_receiver import receiving
 
 from chassis.clock import now
+from chassis.config.constraints import Callbacks
 from chassis.config.ownership import Team
 from chassis.config.project import Settings
 from chassis.contract import FallbackReason
@@ -40,42 +38,6 @@ from chassis.telemetry.instruments import NO_INSTRUMENTS
 KEY = b"a key of 24 random bytes"
 SETTINGS = Settings(webhook_secret=SecretStr("whsec_" + base64.b64encode(KEY).decode()))
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
-
-
-@dataclass
-class Receiver:
-    """A webhook on this machine. It answers with these statuses, one after another, and then with 204."""
-
-    statuses: list[int]
-    address: str = ""
-    got: list[tuple[dict[str, str], str]] = field(default_factory=list)
-
-
-@contextmanager
-def receiving(*statuses: int) -> Generator[Receiver]:
-    """Run a receiver until the context ends."""
-    receiver = Receiver(list(statuses))
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            receiver.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(receiver.statuses.pop(0) if receiver.statuses else 204)
-            self.send_header("Location", "http://127.0.0.1:9/")
-            self.end_headers()
-
-        @override
-        def log_message(self, format: str, *args: Any) -> None:
-            """Write nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    receiver.address = f"http://127.0.0.1:{server.server_port}/hook"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield receiver
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def team(url: str | None) -> Team:
@@ -114,7 +76,14 @@ def tell(store_url: str, receiver: Team, story: Any, settings: Settings = SETTIN
         try:
             queue = ReviewQueue(database, due_hours=8)
             notifier = Notifier(
-                "sample", receiver, settings, Outbox(database), queue, DriftAlarms(database), NO_INSTRUMENTS
+                "sample",
+                receiver,
+                Callbacks(),
+                settings,
+                Outbox(database),
+                queue,
+                DriftAlarms(database),
+                NO_INSTRUMENTS,
             )
             await story(Office(database, notifier))
         finally:

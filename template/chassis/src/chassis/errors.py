@@ -8,6 +8,7 @@ ChassisError
     ├── ReviewConflict             409  a referral is answered already, or another reviewer has leased it
     ├── TooLarge                   413  the body is larger than `limits.max_body_bytes`
     ├── InputNotAllowed            422  the data policy forbids this input
+    ├── CallbackNotAllowed         422  `callbacks.origins` does not have the origin of this URL
     ├── BudgetExhausted            429  no budget is left to ask a model
     ├── TooManyCalls               429  the caller made more than `limits.calls_per_minute`
     ├── Overloaded                 503  `limits.concurrent_calls` are running and the queue is full
@@ -88,6 +89,12 @@ class InputNotAllowed(CallError):
     """The data policy forbids this input."""
 
     status, slug, title = 422, "input-not-allowed", "This input is not allowed"
+
+
+class CallbackNotAllowed(CallError):
+    """A caller may not have answers sent to this URL."""
+
+    status, slug, title = 422, "callback-not-allowed", "The callback is not allowed"
 
 
 class BudgetExhausted(CallError):

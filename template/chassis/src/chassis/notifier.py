@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx2
@@ -21,8 +22,10 @@ import structlog
 from pydantic import SecretStr
 
 from chassis.clock import now
+from chassis.config.constraints import Callbacks
 from chassis.config.ownership import Team
 from chassis.config.project import Settings
+from chassis.guard.addresses import Network
 from chassis.guard.egress import Endpoint, create_client
 from chassis.store.drift_alarms import DriftAlarms
 from chassis.store.outbox import Notification, NotificationChannel, NotificationEvent, Outbox
@@ -32,7 +35,7 @@ from chassis.telemetry.instruments import Instruments
 POLL_SECONDS = 5.0
 """The interval at which the notifier looks for referrals, and so the longest delay of a notification."""
 TIMEOUT_SECONDS = 10.0
-REQUIRED_SETTING: Mapping[NotificationChannel, str] = {
+REQUIRED_SETTING: Mapping[str, str] = {
     "webhook": "CHASSIS_WEBHOOK_SECRET",
     "email": "CHASSIS_SMTP_URL",
 }
@@ -40,11 +43,13 @@ SUBJECTS: Mapping[NotificationEvent, str] = {
     "referral.opened": "A question waits for a person",
     "referral.overdue": "A question is overdue",
     "quality_drift.found": "Quality drift",
+    "referral.answered": "A person has answered",
 }
 FIRST_STEPS: Mapping[NotificationEvent, str] = {
     "referral.opened": "Answer it at /review of the service.",
     "referral.overdue": "Answer it at /review of the service.",
     "quality_drift.found": "Production answers worse than it used to: `uv run chassis drift` says what to do next.",
+    "referral.answered": "",
 }
 log = structlog.get_logger()
 
@@ -60,6 +65,7 @@ class Notifier:
     Args:
         service: The name of the service.
         team: Who gets them, and how.
+        callbacks: Where callers may want them.
         settings: Hold the secrets of both channels.
         outbox: What there is to send.
         review_queue: The referrals.
@@ -69,6 +75,7 @@ class Notifier:
 
     service: str
     team: Team
+    callbacks: Callbacks
     settings: Settings
     outbox: Outbox
     review_queue: ReviewQueue
@@ -76,9 +83,10 @@ class Notifier:
     instruments: Instruments
 
     def channels(self) -> list[NotificationChannel]:
-        """Return the channels that the team wants and that are configured."""
+        """Return the channels that the team or callers want and that are configured."""
         secrets = {"webhook": self.settings.webhook_secret, "email": self.settings.smtp_url}
-        return [channel for channel in sorted(self.team.notify) if secrets[channel] is not None]
+        channels: list[NotificationChannel] = [name for name in sorted(self.team.notify) if secrets[name] is not None]
+        return [*channels, "callback"] if self.callbacks.origins and self.settings.webhook_secret else channels
 
     def log_unavailable(self) -> None:
         """Log each channel that the team wants but that cannot be used."""
@@ -107,16 +115,44 @@ class Notifier:
     async def _send(self, notification: Notification, facts: Mapping[str, str]) -> None:
         match notification.channel:
             case "webhook":
-                await self._post(notification, facts)
+                network = "any" if self.team.private_network else "public"
+                await self._post(str(self.team.webhook), network, self.settings.webhook_secret, notification, facts)
+            case "callback":
+                await self._call_back(notification)
             case "email":
                 await self._mail(notification, facts)
 
-    async def _post(self, notification: Notification, facts: Mapping[str, str]) -> None:
-        secret, url = self.settings.webhook_secret, str(self.team.webhook)
+    async def _call_back(self, notification: Notification) -> None:
+        """Send an answer to its caller. Like one that the caller fetches, it cannot be undone from then on."""
+        referral = await self.review_queue.find(notification.subject_id)
+        if referral is None or not self.callbacks.allow(url := referral.callback_url or ""):
+            raise DeliveryFailed("callbacks.origins in constraints.toml no longer has the origin of the URL")
+        answered = await self.review_queue.find_for_caller(referral.id, referral.caller)
+        if answered is None or answered.answered_at is None:
+            raise DeliveryFailed("the reviewer has undone the answer")
+        data = {"service": self.service, "referral_id": answered.id, "status": "answered", "answer": answered.answer}
+        network = "any" if self.callbacks.private_network else "public"
+        await self._post(url, network, self.callback_secret(referral.caller), notification, data)
+
+    def callback_secret(self, caller: str) -> SecretStr | None:
+        """Return what signs the callbacks of a caller: a secret of their own, so that they cannot sign as others."""
+        if self.settings.webhook_secret is None:
+            return None
+        key = hmac.digest(_signing_key(self.settings.webhook_secret), f"callback:{caller}".encode(), hashlib.sha256)
+        return SecretStr(f"whsec_{base64.b64encode(key).decode()}")
+
+    async def _post(
+        self,
+        url: str,
+        network: Network,
+        secret: SecretStr | None,
+        notification: Notification,
+        facts: Mapping[str, Any],
+    ) -> None:
         body = json.dumps({"type": notification.event, "timestamp": now().isoformat(), "data": facts})
         headers = signature_headers(secret, notification.id, int(now().timestamp()), body) if secret else {}
         try:
-            endpoint = Endpoint.from_url(url, "any" if self.team.private_network else "public")
+            endpoint = Endpoint.from_url(url, network)
             async with create_client(endpoint, TIMEOUT_SECONDS) as client, asyncio.timeout(TIMEOUT_SECONDS):
                 response = await client.post(url, content=body, headers=headers | {"Content-Type": "application/json"})
         except (httpx2.HTTPError, TimeoutError) as error:
@@ -155,7 +191,7 @@ class Notifier:
                 "summary": alarm.summary,
             }
         referral = await self.review_queue.find(notification.subject_id)
-        if referral is None:
+        if referral is None or (notification.channel == "callback" and referral.answered_at is None):
             return None
         return {
             "service": self.service,

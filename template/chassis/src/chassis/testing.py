@@ -128,7 +128,7 @@ def constraints_for_tests(**changes: dict[str, Any] | list[dict[str, Any]]) -> C
     """Return `CONSTRAINTS` with changes by section: a dict changes some keys, a list replaces the section."""
     merged = dict(CONSTRAINTS)
     for name, change in changes.items():
-        merged[name] = {**merged[name], **change} if isinstance(change, dict) else change
+        merged[name] = {**merged.get(name, {}), **change} if isinstance(change, dict) else change
     return Constraints.model_validate(merged)
 
 

@@ -149,7 +149,14 @@ async def wire(
         )
         call_log = CallLog(constraints.latency.p95_seconds, instruments, daily_counts, call_history)
         notifier = Notifier(
-            project.name, owner, settings, Outbox(database), review_queue, DriftAlarms(database), instruments
+            project.name,
+            owner,
+            constraints.callbacks,
+            settings,
+            Outbox(database),
+            review_queue,
+            DriftAlarms(database),
+            instruments,
         )
         async with refreshed_gauges(
             GaugeSources(database, ledger, review_queue, kill_switch), constraints, instruments

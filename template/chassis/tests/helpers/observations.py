@@ -1,6 +1,7 @@
 """Observations of a running service: who answered, with which status, at what cost, and what a model was sent."""
 
 import asyncio
+import os
 import re
 import sqlite3
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from socket import getaddrinfo
+from typing import Any
 from unittest.mock import patch
 
 from constraint_effects import Raw, See, first_model
@@ -23,12 +25,13 @@ from recording_vendor import recording, repeating
 from sample_task import TASK, Answer, Question
 from scenario import run_scenario
 from short_timeouts import short_timeouts
+from webhook_receiver import receiving
 
 from chassis import Answered, Draft, Referred, Task
 from chassis.clock import now
 from chassis.errors import CallError, NotFound
 from chassis.store.feedback import Feedback, FeedbackVerdict
-from chassis.testing import Reply, ScriptedModel
+from chassis.testing import Reply, ScriptedModel, constraints_for_tests
 from chassis.usd import to_usd
 from chassis.wiring import Wiring
 
@@ -237,6 +240,34 @@ def reviewed_twice(root: Path, raw: Raw) -> object:
         return len(await wiring.review_queue.open_referrals())
 
     return run_scenario(root, [], story, **raw)
+
+
+def callback_allowed(_: Path, raw: Raw) -> object:
+    """See whether a caller may register a callback."""
+    return constraints_for_tests(**raw).callbacks.allow("https://orders.example.com/answers")
+
+
+def called_back_into_the_network(root: Path, raw: Raw) -> object:
+    """See whether an answer is sent to a host whose name leads to this machine."""
+    with receiving() as receiver:
+        url = receiver.address.replace("127.0.0.1", "orders.example.com")
+
+        def resolve(name: Any, *rest: Any, **options: Any) -> Any:
+            is_host = name in {"orders.example.com", b"orders.example.com"}
+            return getaddrinfo("127.0.0.1" if is_host else name, *rest, **options)
+
+        async def story(wiring: Wiring) -> int:
+            outcome = await wiring.service.answer(Question(text="why?"), wiring.service.new_call("alice"))
+            if isinstance(outcome, Referred):
+                await wiring.review_queue.set_callback(outcome.referral_id, "alice", url)
+                await wiring.reviews.answer(outcome.referral_id, "{}", "ann")
+            await wiring.notifier.send_due()
+            return len(receiver.got)
+
+        raw["callbacks"]["origins"] = [url.removesuffix("/hook")]
+        secret = {"CHASSIS_WEBHOOK_SECRET": "a secret"}
+        with patch.dict(os.environ, secret), patch("socket.getaddrinfo", resolve):
+            return run_scenario(root, [], story, **raw)
 
 
 def kept(table: str, days: int) -> See:

@@ -3,6 +3,7 @@
 The docstring of each class and the text below each field also make the reference page and the JSON schema of the file.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -275,6 +276,25 @@ class ReviewRules(Section):
     two reviewers, and measures how far their verdicts can be trusted."""
 
 
+class Callbacks(Section):
+    """The addresses to which the answers of people may be sent."""
+
+    origins: tuple[HttpUrl, ...] = ()
+    """The origins that callers may register for their tickets, such as `https://orders.example.com`. Without any, no
+    caller can register a callback. They also need `CHASSIS_WEBHOOK_SECRET`."""
+    private_network: bool = False
+    """Whether the hosts may have addresses in a private network. Otherwise nothing is sent there."""
+
+    def allow(self, url: str) -> bool:
+        """Return whether a URL has one of the origins, and nothing that hides where it leads."""
+        if not re.fullmatch(r"https?://[!-~]{1,2000}", url) or re.search(r"[\\@#]", url):
+            return False
+        try:
+            return origin_of(url) in map(origin_of, self.origins)
+        except ValueError:  # the port is no number, or a bracket is missing
+            return False
+
+
 class RetentionRules(Section):
     """How long the database keeps what people wrote. The service deletes it every hour."""
 
@@ -307,6 +327,7 @@ class Constraints(Section):
     fallback: FallbackRules
     review: ReviewRules
     retention: RetentionRules = RetentionRules()
+    callbacks: Callbacks = Callbacks()
 
     @model_validator(mode="after")
     def _check_model_names(self) -> Self:
@@ -335,6 +356,16 @@ class Constraints(Section):
             yield "model", model.name, model.destination
         for name, tool in self.tools.items():
             yield "tool", name, tool.destination
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """Return the scheme, host and port of a URL.
+
+    Raises:
+        ValueError: It cannot be parsed.
+    """
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
 
 
 def load_constraints(root: Path) -> Constraints:

@@ -21,7 +21,7 @@ MIN_CHARACTERS = 4
 """Letters and digits of a text to search for. A shorter one would find other people too."""
 PAGE = 500
 TABLE = re.compile(r"CREATE TABLE (\w+) \(\s+(\w+) TEXT PRIMARY KEY")
-NAMES_OF_PEOPLE = frozenset({"caller", "answered_by", "leased_by", "reviewer", "off_by"})
+NAMES_OF_PEOPLE = frozenset({"caller", "answered_by", "first_reviewer", "leased_by", "reviewer", "off_by"})
 """Columns that are compared as a whole. A text does not find them, because another person may have that name."""
 BLANKED: Mapping[str, str] = {"review_events": "details = '{}'", "switches": "reason = NULL"}
 """By table, what is emptied where the row itself has to stay."""
@@ -94,7 +94,7 @@ async def find_personal_rows(database: Database, subject: DataSubject) -> Person
     ids: set[str] = set()
     for table, key in _tables():
         async for row in _rows(database, table, key):
-            links = {row[key], row.get("referral_id"), row.get("call_id")}
+            links = {row[key], row.get("referral_id"), row.get("subject_id"), row.get("call_id")}
             if subject.is_in_row(table, row) or links & ids:
                 found.setdefault(table, []).append(row[key])
                 if table not in BLANKED:

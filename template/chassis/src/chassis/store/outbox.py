@@ -18,16 +18,21 @@ IN_PROGRESS = timedelta(minutes=1)
 BACKOFF = (timedelta(seconds=10), timedelta(hours=1))
 """The pause after the first failure, which doubles with each further one, and the longest pause."""
 BATCH = 20
-type NotificationChannel = Literal["webhook", "email"]
-type NotificationEvent = Literal["referral.opened", "referral.overdue", "quality_drift.found"]
+type NotificationChannel = Literal["webhook", "email", "callback"]
+type NotificationEvent = Literal["referral.opened", "referral.overdue", "quality_drift.found", "referral.answered"]
 
 SUBJECTS_OF_EVENTS: Mapping[NotificationEvent, str] = {
     "referral.opened": f"referrals WHERE answered_at IS NULL AND {CALLER_WAITS} AND $1 <> ''",
     "referral.overdue": f"referrals WHERE answered_at IS NULL AND {CALLER_WAITS} AND due_at < $1",
     "quality_drift.found": "drift_alarms WHERE closed_at IS NULL AND $1 <> ''",
 }
-"""By event, the table and the condition of what it is about."""
-UNSENT = """sent_at IS NULL AND (EXISTS (SELECT 1 FROM referrals WHERE id = subject_id AND answered_at IS NULL)
+"""By event for the team, the table and the condition of what it is about."""
+SUBJECTS_OF_CALLBACKS: Mapping[NotificationEvent, str] = {
+    "referral.answered": "referrals WHERE answered_at IS NOT NULL AND callback_url IS NOT NULL AND $1 <> ''",
+}
+"""The same for callers who registered a callback."""
+UNSENT = """sent_at IS NULL AND (channel = 'callback'
+    OR EXISTS (SELECT 1 FROM referrals WHERE id = subject_id AND answered_at IS NULL)
     OR EXISTS (SELECT 1 FROM drift_alarms WHERE id = subject_id AND closed_at IS NULL))"""
 """Whether a notification has yet to be sent. When its referral is answered or its alarm closed, it is out of date."""
 
@@ -63,7 +68,8 @@ class Outbox:
         """Add the notifications of what is open or overdue, each once."""
         moment = to_timestamp(now())
         for channel in channels:
-            for event, subjects in SUBJECTS_OF_EVENTS.items():
+            events = SUBJECTS_OF_CALLBACKS if channel == "callback" else SUBJECTS_OF_EVENTS
+            for event, subjects in events.items():
                 await self._database.execute(
                     "INSERT INTO notifications (id, event, channel, subject_id, attempts, next_attempt_at)"  # noqa: S608
                     f" SELECT '{event}/{channel}/' || id, '{event}', '{channel}', id, 0, $1 FROM {subjects}"

@@ -97,6 +97,7 @@ class Referral:
         leased_by: The reviewer who has leased the referral.
         leased_until: When the lease ends.
         fetched_at: When the caller first fetched the answer. From then on it cannot be undone.
+        callback_url: Where the caller wants the answer to be sent.
     """
 
     id: str
@@ -119,6 +120,7 @@ class Referral:
     leased_by: str | None
     leased_until: datetime | None
     fetched_at: datetime | None
+    callback_url: str | None
 
     @property
     def caller_waits(self) -> bool:
@@ -217,6 +219,11 @@ class ReviewQueue:
                 to_timestamp(now()),
             ):
                 return referral
+
+    async def set_callback(self, referral_id: str, caller: str, url: str) -> bool:
+        """Set where the answer to a referral of this caller is sent, and return whether there is such a referral."""
+        statement = "UPDATE referrals SET callback_url = $3 WHERE id = $1 AND caller = $2"
+        return await self._database.execute(statement, referral_id, caller, url) > 0
 
     async def open_referrals(self) -> list[Referral]:
         """Return the referrals that wait for a person, the most urgent first."""

@@ -1,4 +1,4 @@
-"""The routes that callers use: ask a question, fetch the answer of a person, send feedback."""
+"""The routes that callers use: ask a question, fetch the answer of a person or have it sent, send feedback."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from chassis.errors import (
     BudgetExhausted,
+    CallbackNotAllowed,
     CallError,
     DatabaseUnavailable,
     InputNotAllowed,
@@ -22,9 +23,11 @@ from chassis.errors import (
 from chassis.limits import RateLimiter
 from chassis.privacy.policy import check_question
 from chassis.store.feedback import Feedback
+from chassis.store.review_queue import Referral
 from chassis.telemetry.instruments import trace_id_of
 from chassis.web.auth import Caller, keyed_route
 from chassis.web.middleware import RequestLimits
+from chassis.web.pages import Pages, labeled
 from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, InvalidInput, MalformedBody, WrongMediaType
 from chassis.web.schemas import (
     CALL_ID_HEADERS,
@@ -33,6 +36,8 @@ from chassis.web.schemas import (
     REFERRAL_LINK,
     REFERRALS_PATH,
     AnsweredBody,
+    CallbackBody,
+    CallbackReceipt,
     FeedbackBody,
     FeedbackReceipt,
     ReferralBody,
@@ -54,6 +59,7 @@ def calls_router(wiring: Wiring) -> APIRouter:
     router = APIRouter(route_class=keyed_route(wiring.api_keys, RequestLimits(wiring.constraints)), tags=["Calls"])
     _add_ask(router, wiring)
     _add_referral(router, wiring)
+    _add_callback(router, wiring)
     _add_feedback(router, wiring)
     return router
 
@@ -118,17 +124,21 @@ def _rate_limit(per_minute: int) -> Callable[[Caller], Awaitable[None]]:
 
 
 def _add_referral(router: APIRouter, wiring: Wiring) -> None:
-    async def referral(referral_id: ReferralId, caller: Caller) -> Response:
+    pages = Pages(wiring.project.name, wiring.constraints)
+
+    async def referral(referral_id: ReferralId, caller: Caller, request: Request) -> Response:
         referral = await wiring.review_queue.find_for_caller(referral_id, caller)
         if referral is None:
             raise NotFound("There is no referral with this id for this caller")
+        if _prefers_html(request.headers.get("accept", "")):
+            return _waiting_page(pages, referral, str(wiring.owner.email))
         body = {
             "referral_id": referral.id,
             "status": "open" if referral.answered_at is None else "answered",
             "due_at": referral.due_at.isoformat(),
             "answer": referral.answer,  # as it was stored; the task's type may have changed since
         }
-        return JSONResponse(body)
+        return JSONResponse(body, headers={"Vary": "Accept"})
 
     body_type = specialized(ReferralBody, wiring.task.gives)
     router.add_api_route(
@@ -138,8 +148,57 @@ def _add_referral(router: APIRouter, wiring: Wiring) -> None:
         operation_id="referral",
         summary="Fetch a person's answer",
         responses={
-            200: {"model": body_type, "description": "The referral", "headers": CALL_ID_HEADERS},
+            200: {
+                "model": body_type,
+                "description": "The referral, for browsers as a page",
+                "headers": CALL_ID_HEADERS,
+                "content": {"text/html": {"schema": {"type": "string"}}},
+            },
             **problem_responses(*COMMON_ERRORS, NotFound),
+        },
+    )
+
+
+def _prefers_html(accept: str) -> bool:
+    """Return whether a client wants HTML rather than JSON, as browsers do; `*/*` does not say so."""
+    types = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    return "text/html" in types and "application/json" not in types
+
+
+def _waiting_page(pages: Pages, referral: Referral, contact: str) -> Response:
+    """Return the page for the person who asked, which loads itself again until there is an answer."""
+    response = pages.render(
+        "waiting.html",
+        status=200,
+        referral=referral,
+        answer=labeled(referral.answer) if referral.answer is not None else [],
+        contact=contact,
+    )
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+def _add_callback(router: APIRouter, wiring: Wiring) -> None:
+    callbacks = wiring.constraints.callbacks
+
+    async def callback(referral_id: ReferralId, body: CallbackBody, caller: Caller) -> Response:
+        secret = wiring.notifier.callback_secret(caller)
+        if secret is None or not callbacks.allow(body.url):
+            raise CallbackNotAllowed("The service may send answers only to the origins that its owner has listed")
+        if not await wiring.review_queue.set_callback(referral_id, caller, body.url):
+            raise NotFound("There is no referral with this id for this caller")
+        return _json(200, CallbackReceipt(url=body.url, secret=secret.get_secret_value()))
+
+    router.add_api_route(
+        f"{REFERRALS_PATH}/{{referral_id}}/callback",
+        callback,
+        methods=["PUT"],
+        operation_id="callback",
+        summary="Have a person's answer sent to a URL",
+        dependencies=[Depends(_json_only)],
+        responses={
+            200: {"model": CallbackReceipt, "description": "The answer will be sent", "headers": CALL_ID_HEADERS},
+            **problem_responses(*COMMON_ERRORS, MalformedBody, WrongMediaType, CallbackNotAllowed, NotFound),
         },
     )
 

@@ -1,7 +1,8 @@
 """The HTML pages for people: their templates, the headers that keep them safe, and refusals as pages."""
 
 import secrets
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 import jinja2
 import structlog
@@ -9,6 +10,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
 from chassis.config.constraints import Constraints
+from chassis.config.typed_values import show_json
 from chassis.errors import CallError
 from chassis.usd import format_usd
 from chassis.web.middleware import Handler, RequestLimits
@@ -65,3 +67,19 @@ def _headers(nonce: str) -> dict[str, str]:
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }
+
+
+def labeled(value: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the fields of a question or draft, each as its label and its text, without the sources."""
+    return [(name.replace("_", " "), text_of(field)) for name, field in value.items() if not is_table(field)]
+
+
+def is_table(value: Any) -> bool:
+    """Return whether a value is a list of objects, such as the sources of an answer."""
+    rows = cast("list[Any]", value) if isinstance(value, list) else []
+    return bool(rows) and all(isinstance(row, dict) for row in rows)
+
+
+def text_of(value: Any) -> str:
+    """Return a text as it is, and any other value as JSON."""
+    return value if isinstance(value, str) else show_json(value)

@@ -6,7 +6,7 @@ The page is plain HTML with forms and works without JavaScript; a script only ad
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
@@ -18,7 +18,7 @@ from chassis.errors import CallError, ConfigError, NotFound
 from chassis.store.feedback import Feedback
 from chassis.store.review_queue import Referral
 from chassis.store.reviews import Assessment
-from chassis.web.pages import Pages
+from chassis.web.pages import Pages, is_table, labeled, text_of
 from chassis.web.review_access import REVIEW, Form, ReviewAccess, Visit, field_of
 from chassis.web.status import StatusPage
 from chassis.wiring import Wiring
@@ -162,8 +162,8 @@ class ReviewPage:
             late=referral is not None and referral.due_at < now(),
             reason=_reason(referral) if referral else "",
             feedback=await self._feedback_on(referral) if referral else None,
-            question=_labeled(referral.question) if referral else [],
-            draft=_labeled(referral.draft or {}) if referral else [],
+            question=labeled(referral.question) if referral else [],
+            draft=labeled(referral.draft or {}) if referral else [],
             sources=_sources(referral.draft or {}) if referral else [],
             answer=field_of(visit.form, "answer") or (self._editable(referral) if referral else ""),
             note=field_of(visit.form, "note") or (referral.note if referral else ""),
@@ -182,29 +182,15 @@ def _reason(referral: Referral) -> str:
     return SOURCES.get(referral.source) or REASONS.get(referral.fallback_reason or "", "A person is needed.")
 
 
-def _labeled(value: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the fields of a question or draft, each as its label and its text, without the sources."""
-    return [(name.replace("_", " "), _text(field)) for name, field in value.items() if not _is_table(field)]
-
-
 def _sources(draft: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the sources of a draft, each as its title and its text: what it contains as lists of objects.
 
     The longest value of an object is its text, the others make its title.
     """
-    tables = [table for table in draft.values() if _is_table(table)]
-    return [_source([_text(field) for field in row.values()]) for table in tables for row in table]
+    tables = [table for table in draft.values() if is_table(table)]
+    return [_source([text_of(field) for field in row.values()]) for table in tables for row in table]
 
 
 def _source(fields: list[str]) -> tuple[str, str]:
     longest = max(fields, key=len, default="")
     return " · ".join(field for field in fields if field and field is not longest), longest
-
-
-def _is_table(value: Any) -> bool:
-    rows = cast("list[Any]", value) if isinstance(value, list) else []
-    return bool(rows) and all(isinstance(row, dict) for row in rows)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else show_json(value)

@@ -96,6 +96,21 @@ class ReadyBody(StatusBody):
     )
 
 
+class CallbackBody(BaseModel):
+    """Where an answer should be sent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(max_length=2000, description="Its origin must be one that the owner of the service has listed.")
+
+
+class CallbackReceipt(BaseModel):
+    """The answer will be sent, as a POST that is signed as https://www.standardwebhooks.com says."""
+
+    url: str
+    secret: str = Field(description="Checks the signature. It is the same for all callbacks of this caller.")
+
+
 def specialized[B: BaseModel](body: type[B], gives: type[BaseModel]) -> type[B]:
     """Return `body[gives]`. Type checkers cannot read that expression, because `gives` is known only at run time."""
     generic: Any = body

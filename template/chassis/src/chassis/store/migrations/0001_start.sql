@@ -38,6 +38,7 @@ CREATE TABLE referrals (
     answered_by TEXT,
     answered_at TEXT,
     fetched_at TEXT,
+    callback_url TEXT,
     second_of TEXT UNIQUE,
     first_reviewer TEXT
 );
