@@ -13,16 +13,18 @@ from unittest.mock import patch
 import pytest
 from cli_runner import run
 from prometheus_client.parser import text_string_to_metric_families
-from sample_task import TASK
+from sample_task import TASK, Question
 
 from chassis.clock import now
+from chassis.contract import Answered
 from chassis.errors import NotFound
 from chassis.quality.detectors import MIN_SAMPLE, DayRate, compare_shapes, detect_rise
 from chassis.quality.drift import DriftWatch, SignalReport
 from chassis.store.daily_counts import Measure, add_count, bin_of
 from chassis.store.database import Database
-from chassis.store.drift_alarms import DriftAlarms
+from chassis.store.drift_alarms import DriftAlarm, DriftAlarms
 from chassis.store.opening import open_database
+from chassis.store.reviews import Assessment, Reviews
 from chassis.telemetry.instruments import NO_INSTRUMENTS
 from chassis.testing import ScriptedModel, wire_for_tests
 
@@ -269,6 +271,43 @@ def test_the_likely_cause_is_what_appeared_with_the_change(tmp_path: Path, measu
         assert cause.details.startswith("new, first used on ")
 
     run_story(f"sqlite:///{tmp_path}/store.db", story)
+
+
+@pytest.mark.slow
+def test_a_model_that_turns_fluent_and_wrong_is_found_by_the_sample(tmp_path: Path) -> None:
+    """It answers as confidently as before, so only the people who review the random sample notice."""
+    quiet, wrong, per_day = 62, 8, 4
+    replies = ["It is Paris."] * quiet * per_day + ["It is Lyon, without any doubt."] * wrong * per_day
+    replies[::20] = ["It is Nice."] * len(replies[::20])
+
+    async def story() -> Sequence[DriftAlarm]:
+        async with wire_for_tests(
+            TASK, tmp_path, ScriptedModel(*replies), review={"sample_share": 1, "second_share": 0}
+        ) as wiring:
+            for age in range(quiet + wrong - 1, -1, -1):
+                for _ in range(per_day):
+                    question = Question(text="What is the capital of France?")
+                    outcome = await wiring.service.answer(question, wiring.service.new_call("ann"))
+                    assert isinstance(outcome, Answered)
+                    assert outcome.confidence == 0.9
+                await wiring.call_history.flush()
+                evening = now() - timedelta(days=age)
+                with patch("chassis.store.reviews.now", lambda evening=evening: evening):
+                    await review_all(wiring.reviews, right="Paris")
+                if age < 2 * wrong:  # each check takes a while, and there is no reference before
+                    await wiring.drift_watch.check(NO_INSTRUMENTS)
+            return await DriftAlarms(wiring.database).all_alarms()
+
+    [alarm] = asyncio.run(story())
+    assert alarm.signal == "samples"
+    assert abs((TODAY - timedelta(days=wrong - 1) - alarm.changed_on).days) <= 3
+
+
+async def review_all(reviews: Reviews, right: str) -> None:
+    """Review what waits, as a person does who knows the right answer."""
+    while referral := await reviews.lease_next("ada"):
+        verdict = "pass" if right in str(referral.draft) else "fail"
+        await reviews.answer(referral.id, json.dumps(referral.draft), "ada", Assessment(verdict=verdict))
 
 
 def test_the_gauges_show_the_state(tmp_path: Path) -> None:

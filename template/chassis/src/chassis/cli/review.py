@@ -86,7 +86,7 @@ def show(referral_id: ReferralArgument) -> None:
 
 @app.command()
 def notifications() -> None:
-    """List the notifications about open referrals that could not be sent, with the reason. They are tried again."""
+    """List the notifications that could not be sent, with the reason. They are tried again."""
     failing = run_with_database(find_project(), lambda database: Outbox(database).failing())
     for notification in failing:
         attempts = f"{notification.attempts} attempts" if notification.attempts > 1 else "1 attempt"

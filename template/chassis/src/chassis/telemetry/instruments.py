@@ -116,7 +116,7 @@ def create_instruments(
         ),
         feedback=meter.create_counter(names.FEEDBACK, "{feedback}", "Feedback of callers, by verdict."),
         notifications_failing=meter.create_gauge(
-            names.NOTIFICATIONS_FAILING, "{notification}", "Notifications about open referrals that could not be sent."
+            names.NOTIFICATIONS_FAILING, "{notification}", "Notifications that could not be sent yet."
         ),
         drift_evidence=meter.create_gauge(
             names.DRIFT_EVIDENCE, "1", "Evidence for a rise of a failure rate; 1 raises an alarm of quality drift."
