@@ -176,7 +176,7 @@ async def wire(
                 feedback=feedback,
                 notifier=notifier,
                 retention=Retention(database, constraints.retention, instruments),
-                drift_watch=DriftWatch(database),
+                drift_watch=DriftWatch(database, task.name),
                 service=Service(task, constraints, guard, review_queue, call_log, calibration),
                 telemetry=telemetry,
                 owner=owner,

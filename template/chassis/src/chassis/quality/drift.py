@@ -144,10 +144,11 @@ class DriftWatch:
 
     Args:
         database: Has the daily counts and the alarms.
+        task: The task to look at. Default: each that has counts, to find which takes longer.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database, self._alarms = database, DriftAlarms(database)
+    def __init__(self, database: Database, task: str | None = None) -> None:
+        self._database, self._alarms, self._task = database, DriftAlarms(database), task
 
     async def check(self, instruments: Instruments) -> None:
         """Raise an alarm for each rate that has risen, and set the gauges.
@@ -165,14 +166,15 @@ class DriftWatch:
         instruments.drift_last_check.set(now().timestamp())
 
     async def reports(self) -> list[DriftReport]:
-        """Return the state of each task that has counts.
+        """Return the state of each task.
 
         Raises:
             DatabaseUnavailable: The database cannot be read.
         """
         alarms = await self._alarms.all_alarms()
         start = now().date() - HISTORY
-        return [await self._report(task, start, alarms) for task in await tasks_with_counts(self._database, start)]
+        tasks = [self._task] if self._task else await tasks_with_counts(self._database, start)
+        return [await self._report(task, start, alarms) for task in tasks]
 
     async def _report(self, task: str, start: date, alarms: Iterable[DriftAlarm]) -> DriftReport:
         mine = [alarm for alarm in alarms if alarm.task == task]
@@ -181,7 +183,7 @@ class DriftWatch:
         }
         counts = await read_counts(self._database, task, measures, start)
         shapes = await self._shapes(task, start, counts, mine)
-        firsts = await first_days(self._database, task, VERSIONS)
+        firsts = await first_days(self._database, task, VERSIONS, start)
         signals = [_signal_report(signal, counts, mine, firsts, shapes) for signal in SIGNALS]
         return DriftReport(task, signals, shapes)
 

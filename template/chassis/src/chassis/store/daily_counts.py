@@ -46,7 +46,7 @@ COST_UNIT = "nano_usd"
 STEPS_PER_DOUBLING = 4
 """Bins of lengths and durations grow by 19 %, so what is read from them is off by at most that."""
 ADDING = """INSERT INTO daily_counts (day, task, measure, value, count) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (day, task, measure, value) DO UPDATE SET count = daily_counts.count + excluded.count"""
+    ON CONFLICT (task, measure, day, value) DO UPDATE SET count = daily_counts.count + excluded.count"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +148,18 @@ async def tasks_with_counts(database: Database, since: date) -> list[str]:
     return [row["task"] for row in rows]
 
 
-async def first_days(database: Database, task: str, measures: Iterable[Measure]) -> list[tuple[Measure, str, date]]:
-    """Return each value of some measures of a task with the first day on which it was counted, the latest first."""
+async def first_days(
+    database: Database, task: str, measures: Iterable[Measure], since: date
+) -> list[tuple[Measure, str, date]]:
+    """Return each value that some measures had from a day on, with the first day of that, the latest first."""
     wanted = sorted(measures)
-    numbers = ", ".join(f"${number}" for number in range(2, 2 + len(wanted)))
+    numbers = ", ".join(f"${number}" for number in range(3, 3 + len(wanted)))
     rows = await database.fetch(
         "SELECT measure, value, MIN(day) AS first FROM daily_counts"  # noqa: S608 - only numbers of parameters
-        f" WHERE task = $1 AND measure IN ({numbers}) GROUP BY measure, value ORDER BY first DESC, measure, value",
+        f" WHERE task = $1 AND day >= $2 AND measure IN ({numbers})"
+        " GROUP BY measure, value ORDER BY first DESC, measure, value",
         task,
+        since.isoformat(),
         *wanted,
     )
     return [(row["measure"], row["value"], date.fromisoformat(row["first"])) for row in rows]

@@ -82,12 +82,12 @@ CREATE TABLE notifications (
     error TEXT
 );
 CREATE TABLE daily_counts (
-    day TEXT NOT NULL,
     task TEXT NOT NULL,
     measure TEXT NOT NULL,
+    day TEXT NOT NULL,
     value TEXT NOT NULL,
     count BIGINT NOT NULL,
-    PRIMARY KEY (day, task, measure, value)
+    PRIMARY KEY (task, measure, day, value)
 );
 CREATE TABLE calls (
     id TEXT PRIMARY KEY,
