@@ -255,3 +255,20 @@ def test_version_is_the_version_of_the_package(capsys: pytest.CaptureFixture[str
     assert run("--version") == 0
 
     assert capsys.readouterr().out == f"chassis {version('ai-service-chassis')}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("chassis rev", {"review"}),
+        ("chassis review ", {"answer", "list", "show"}),
+        ("chassis update --", {"--discard-edits", "--json"}),
+        ("chassis budget --", {"--help"}),
+    ],
+)
+def test_the_shell_completes_commands_and_options(words: str, expected: set[str]) -> None:
+    """What `--install-completion` sets up: bash asks the command itself, also below a subcommand."""
+    request = {"_CHASSIS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    program = Path(sys.executable).with_name("chassis")
+    done = subprocess.run([program], env=environment() | request, check=False, capture_output=True, text=True)
+    assert (done.returncode, expected - set(done.stdout.split())) == (0, set())

@@ -77,7 +77,7 @@ class Chassis(TyperGroup):
         self.commands.update({str(command.name): command for command in (*RUNTIME_COMMANDS, *offered)})
 
 
-app = typer.Typer(cls=Chassis, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Chassis, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _show_version(requested: bool) -> None:
