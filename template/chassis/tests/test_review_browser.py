@@ -89,6 +89,20 @@ def test_defer_undo_help_and_new_tags_have_keys(desk: Desk, browser: Browser) ->
     assert page.get_by_label("polite").is_visible()
 
 
+def test_a_sampled_answer_fails_with_one_key(desk: Desk, browser: Browser) -> None:
+    """No caller waits for a correction, so `f` does not ask for one."""
+    ticket = desk.refer()
+    desk.service.run(desk.service.wiring.database.execute("UPDATE referrals SET source = 'sample'"))
+    page = sign_in(desk, browser.new_context())
+
+    shown(page, ticket)
+    page.keyboard.press("f")
+    page.wait_for_selector("text=All done")
+    referral = desk.service.run(desk.service.wiring.review_queue.find(ticket))
+    assert referral
+    assert (referral.verdict, referral.answer) == ("fail", None)
+
+
 def test_the_page_works_without_javascript(desk: Desk, browser: Browser) -> None:
     """The keys are an extra: every button is a form."""
     first, second = desk.refer("one"), desk.refer("two")
