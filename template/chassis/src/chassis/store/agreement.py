@@ -12,7 +12,7 @@ Z = 1.96
 """The quantile of the normal distribution for intervals of 95 %."""
 PAIRS = """SELECT a.verdict AS a, b.verdict AS b, COUNT(*) AS pairs
     FROM referrals AS b JOIN referrals AS a ON a.id = b.second_of
-    WHERE a.verdict IS NOT NULL AND b.verdict IS NOT NULL GROUP BY a.verdict, b.verdict"""
+    WHERE b.second_of IS NOT NULL AND a.verdict IS NOT NULL AND b.verdict IS NOT NULL GROUP BY a.verdict, b.verdict"""
 
 type VerdictPairs = Mapping[tuple[ReviewVerdict, ReviewVerdict], int]
 """The number of drafts by the first and the second verdict."""

@@ -63,7 +63,7 @@ SECOND_REVIEW = f"""INSERT INTO referrals (id, source, task, caller, call_id, qu
     WHERE id = $1 AND source <> 'second' AND draft IS NOT NULL
         AND EXISTS (SELECT 1 FROM api_keys WHERE role = 'reviewer' AND revoked_at IS NULL AND caller <> $2)
         AND (SELECT COUNT(*) FROM referrals WHERE answered_at IS NULL AND source = 'second') < {MAX_OPEN_REVIEWS}
-    ON CONFLICT (second_of) DO NOTHING"""  # noqa: S608
+    ON CONFLICT DO NOTHING"""  # noqa: S608
 WITHDRAWING = "DELETE FROM referrals WHERE second_of = $1 AND answered_at IS NULL AND leased_by IS NULL"
 log = structlog.get_logger()
 

@@ -39,9 +39,10 @@ CREATE TABLE referrals (
     answered_at TEXT,
     fetched_at TEXT,
     callback_url TEXT,
-    second_of TEXT UNIQUE,
+    second_of TEXT,
     first_reviewer TEXT
 );
+CREATE UNIQUE INDEX second_reviews ON referrals (second_of) WHERE second_of IS NOT NULL;
 CREATE INDEX open_referrals ON referrals (due_at) WHERE answered_at IS NULL;
 CREATE TABLE api_keys (
     id TEXT PRIMARY KEY,
