@@ -113,8 +113,15 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "JSON in JSON": lambda char: f"\\\\u{ord(char):04x}",
     "Python": lambda char: f"\\x{ord(char):02x}",
     "JavaScript": lambda char: f"\\u{{{ord(char):x}}}",
+    "Perl": lambda char: f"\\x{{{ord(char):x}}}",
+    "entity with zeros": lambda char: f"&#{ord(char):09};",
+    "hexadecimal entity with zeros": lambda char: f"&#x{ord(char):08X};",
+    "JSON six times": lambda char: "\\" * 32 + f"u{ord(char):04x}",
 }
-INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u2060\ufe0f\ufeff\u061c\u034f\x00"
+INVISIBLE = (
+    "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u2060\ufe0f\ufeff\u061c\u034f\x00"
+    "\u2800\u0336\U0001d173\U0001bca0\U00013430"
+)
 VALUES = {
     "EMAIL": "jane.doe@example.com",
     "CARD": "4111 1111 1111 1111",
@@ -152,8 +159,18 @@ def test_digits_of_other_scripts_are_digits(kind: str, zero: str) -> None:
     assert redacted(f"رقم {value} هنا") == f"رقم [{kind}_1] هنا"
 
 
+@pytest.mark.parametrize("digits", ["⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉", "⓪①②③④⑤⑥⑦⑧⑨", "⓿❶❷❸❹❺❻❼❽❾", "０⒈⒉⒊⒋⒌⒍⒎⒏⒐"])
+def test_raised_and_circled_digits_are_digits(digits: str) -> None:
+    """But not one after an ordinary digit, which is the number of a footnote."""
+    value = VALUES["CARD"].translate(str.maketrans("0123456789", digits))
+
+    assert redacted(f"Card {value}!") == "Card [CARD_1]!"
+    assert redacted("Card 4111 1111 1111 1111² or 42 m²") == "Card [CARD_1]² or 42 m²"
+
+
 @pytest.mark.parametrize(
-    "separator", ["  ", "\t", "\n", "\r\n", " \n  ", "\u00a0\u00a0", "<br>", "\\n", "&nbsp;", "%20", "+"]
+    "separator",
+    ["  ", "\t", "\n", "\r\n", " \n  ", "\u00a0\u00a0", "<br>", "\\n", "&nbsp;", "%20", "+", "·", " • ", "‧"],
 )
 @pytest.mark.parametrize(
     ("kind", "value"),
@@ -193,6 +210,10 @@ def test_any_separator_may_stand_where_digits_are_checked(kind: str, separator: 
         ("tel=%2B49+170+1234567&x=1", "tel=[PHONE_1]&x=1"),
         ("jane@\x1b[01;31mexample\x1b[m.com", "[EMAIL_1]"),
         ("<b>jane</b>@example.com", "<b>[EMAIL_1]"),
+        ("jane<!-- at -->@example.com", "[EMAIL_1]"),
+        ("jane@example․com", "[EMAIL_1]"),
+        ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "[CARD_1]"),
+        ("4-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1", "[CARD_1]"),
         ("4111<wbr>1111<wbr>1111<wbr>1111", "[CARD_1]"),
         ("ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ", "[EMAIL_1]"),
         ("> 4111 1111\n> 1111 1111", "> [CARD_1]"),
@@ -244,6 +265,27 @@ SECRET = "hunter2!x"  # noqa: S105 - invented
         "sshpass -p 'hunter2!x' ssh host",
         "curl -u app:hunter2!x https://x.example",
         "machine db login app password hunter2!x",
+        "machine db\n  login app\n  password hunter2!x\n",
+        "default\n\tlogin app\n\tpassword hunter2!x",
+        "curl -uapp:hunter2!x https://api.example",
+        "password: !!str hunter2!x",
+        "password: &anchor hunter2!x",
+        "password (new): hunter2!x",
+        "the password is: hunter2!x",
+        "password -> hunter2!x",
+        "password\thunter2!x",
+        "<key>password</key><string>hunter2!x</string>",
+        "<td>password</td><td>hunter2!x</td>",
+        '<property name="password"><value>hunter2!x</value></property>',
+        'password: str = "hunter2!x"',
+        'password=b"hunter2!x"',
+        'connect(user).password("hunter2!x")',
+        '"password": {"value": "hunter2!x"}',
+        "private_key: hunter2!x",
+        "пароль: hunter2!x",
+        "비밀번호: hunter2!x",
+        "senha: hunter2!x",
+        "wachtwoord: hunter2!x",
         "DB_PASS=hunter2!x",
         "export DB_PWD='hunter2!x'",
         "ENV DB_PASSWORD hunter2!x",

@@ -28,7 +28,7 @@ IBANS = {
     for length in set(IBAN_LENGTHS.values())
 }
 CARD = re.compile(
-    rf"\d(?:(?<![A-Za-z0-9+]\d)|(?<=(?i:nr|no)\d)|(?<=(?i:card)\d))(?<![0-9]\.\d)(?:\d{{11,18}}|\d{{3}}{GROUP_SEPARATOR}\d{{6}}{GROUP_SEPARATOR}\d{{4,5}}"
+    rf"\d(?:(?<![A-Za-z0-9+]\d)|(?<=(?i:nr|no)\d)|(?<=(?i:card)\d))(?<![0-9]\.\d)(?:\d{{11,18}}|(?:{GROUP_SEPARATOR}\d){{12,18}}|\d{{3}}{GROUP_SEPARATOR}\d{{6}}{GROUP_SEPARATOR}\d{{4,5}}"
     rf"|\d{{3}}(?:{GROUP_SEPARATOR}\d{{4}}){{2,3}}{GROUP_SEPARATOR}\d{{1,4}})(?![0-9])",
     re.ASCII,
 )

@@ -19,24 +19,30 @@ INVISIBLE = "\u200b"
 """Stands for a character without width, such as a soft hyphen or a mark of the writing direction."""
 CONTROL = "\x1b"
 """Stands for a control sequence of a terminal, such as a color."""
-MAX_LEVELS = 4
+MAX_LEVELS = 8
 """How often a text is decoded. JSON in a string of JSON in a URL is encoded three times."""
 
-SPACES = r"\x85\xA0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
+SPACES = r"\x85\xA0\xB7\u1680\u2000-\u200A\u2022\u2027\u2028\u2029\u202F\u205F\u2219\u22C5\u3000"
 DASHES = r"\u2010-\u2013\u2212\uFE63"
 LONG_DASHES = r"\u2014\u2015\uFE58"
 CONTROLS = r"\x00-\x08\x0E-\x1A\x1C-\x1F\x7F"
 NO_WIDTH = (
-    rf"{CONTROLS}\x80-\x84\x86-\x9F\xAD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E"
-    r"\u2060-\u206F\u20E3\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF9-\uFFFB\U000E0000-\U000E0FFF"
+    rf"{CONTROLS}\x80-\x84\x86-\x9F\xAD\u0300-\u036F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E"
+    r"\u2060-\u206F\u20E3\u2800\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF9-\uFFFB\U00013430-\U0001343F"
+    r"\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF"
 )
 VARIANTS = (
-    r"\uFE50-\uFE57\uFE59-\uFE62\uFE64-\uFE6B"
+    r"\u2024\uFE50-\uFE57\uFE59-\uFE62\uFE64-\uFE6B"
     r"\uFF02-\uFF07\uFF0A\uFF0B\uFF0D-\uFF19\uFF1C-\uFF1E\uFF20-\uFF5E\U0001D400-\U0001D7FF"
 )
 """Full-width, small and mathematical forms of ASCII, except the punctuation that detectors know in this form."""
+OTHER_DIGITS = (
+    r"\xB2\xB3\xB9\u2070\u2074-\u2079\u2080-\u2089\u2460-\u2468\u2474-\u247C\u2488-\u2490\u24EA\u24F5-\u24FD\u24FF"
+    r"\u2776-\u277E\u2780-\u2788\u278A-\u2792"
+)
+"""Raised, lowered, circled and bracketed digits. One after an ordinary digit is the number of a footnote."""
 SPECIAL_ASCII = re.compile(rf"[\\%&\x1B{CONTROLS}]")
-SPECIAL = re.compile(rf"[\d\\%&\x1B{SPACES}{DASHES}{LONG_DASHES}{NO_WIDTH}{VARIANTS}](?<![0-9])")
+SPECIAL = re.compile(rf"[\d\\%&\x1B{SPACES}{DASHES}{LONG_DASHES}{NO_WIDTH}{VARIANTS}{OTHER_DIGITS}](?<![0-9])")
 """A text without any of these is searched as it is."""
 
 HEX, BYTE = "[0-9A-Fa-f]", "%[89ABab][0-9A-Fa-f]"
@@ -44,13 +50,13 @@ ENCODED = re.compile(
     # A password in a URL stays encoded, because what it contains could look like its end.
     r"(?P<password>://[^\s/:@\"'<>]{0,64}:[^\s/@\"'<>]{3,200}@"
     r"|[?&][\w.-]{0,40}(?:pass|pw|secret|token|key)[\w.-]{0,40}=[^\s&\"'<>]{1,200})"
-    rf"|(?P<code>\\u\{{{HEX}{{1,6}}\}}|\\u{HEX}{{4}}|\\U{HEX}{{8}}|\\x{HEX}{{2}}|%u{HEX}{{4}})"
+    rf"|(?P<code>\\[ux]\{{{HEX}{{1,6}}\}}|\\u{HEX}{{4}}|\\U{HEX}{{8}}|\\x{HEX}{{2}}|%u{HEX}{{4}})"
     r"|(?P<escape>\\(?:[befnrtv]|033|[ -/:-@\[-`{-~]))"
     rf"|(?P<bytes>%[0-7]{HEX}|%[CDcd]{HEX}{BYTE}|%[Ee]{HEX}(?:{BYTE}){{2}}|%[Ff][0-7](?:{BYTE}){{3}})"
-    rf"|(?P<entity>&(?:#\d{{1,7}};?|#[Xx]{HEX}{{1,6}};?|[A-Za-z][A-Za-z0-9]{{1,31}};))"
+    rf"|(?P<entity>&(?:#\d{{1,20}};?|#[Xx]{HEX}{{1,20}};?|[A-Za-z][A-Za-z0-9]{{1,31}};))"
     r"|(?P<control>\x1B(?:\[[0-?]{0,32}[ -/]{0,4}[@-~])?)"
     rf"|(?P<no_width>[{NO_WIDTH}])|(?P<space>[{SPACES}])|(?P<dash>[{DASHES}])|(?P<long_dash>[{LONG_DASHES}])|(?P<variant>[{VARIANTS}])"
-    r"|(?P<digit>\d(?<![0-9]))"
+    rf"|(?P<digit>\d(?<![0-9])|[{OTHER_DIGITS}](?<![0-9].))"
 )
 """What stands for something else, in a group that is named after the way."""
 ESCAPES = {r"\n": "\n", r"\r": "\r", r"\t": "\t", r"\b": " ", r"\f": " ", r"\v": " ", r"\e": CONTROL, r"\033": CONTROL}
@@ -66,19 +72,20 @@ DECODERS: dict[str, Callable[[str], str]] = {
     "dash": lambda _: "-",
     "long_dash": lambda _: " - ",
     "variant": lambda char: unicodedata.normalize("NFKC", char),
-    "digit": lambda char: str(unicodedata.decimal(char)),
+    "digit": lambda char: str(unicodedata.digit(char)),
 }
 
 INLINE_TAG = r"</?(?:a|b|code|em|font|i|kbd|mark|s|small|span|strong|sub|sup|tt|u|wbr)(?:\s[^<>]{0,200})?>"
 SPREAD = re.compile(
-    rf"(?P<space>\s*[\n\r][\s>]*|\s+|<br\s{{0,4}}/?>|\+(?<=\w\+)(?=\w))|(?P<nothing>{CONTROL}|{INLINE_TAG})"
+    rf"(?P<space>\s*[\n\r][\s>]*|\s+|<br\s{{0,4}}/?>|\+(?<=\w\+)(?=\w))"
+    rf"|(?P<nothing>{CONTROL}|{INLINE_TAG}|<!--.{{0,80}}?-->)"
 )
 """What may stand between the groups of a number, or inside of any value."""
 GROUP = r"[ \t-\r>]{0,40}(?:[(+]?\d|[A-Za-z](?![A-Za-z]))"
 FIRST_FOUR = r"[A-Za-z]{2}\d\d"  # of an IBAN
 SPREAD_SIGNS = (
     re.compile(
-        rf"[\t-\r\x1B<+](?:(?<=[\w\s)][\t-\r]){GROUP}|(?<={FIRST_FOUR}[\t-\r])|(?<=\x1B)|(?<=<)[/a-z]|(?<=\w\+)\w)"
+        rf"[\t-\r\x1B<+](?:(?<=[\w\s)][\t-\r]){GROUP}|(?<={FIRST_FOUR}[\t-\r])|(?<=\x1B)|(?<=<)[!/a-z]|(?<=\w\+)\w)"
     ),
     re.compile(rf"  (?:(?<=[\w)]  ){GROUP}|(?<={FIRST_FOUR}  ))"),
 )

@@ -33,14 +33,16 @@ PRIVATE_KEY = re.compile(
 )
 
 NAME_PARTS = (
-    *("pass", "pw", "kennwort", "contraseña", "密码", "口令", "パスワード"),
+    *("pass", "pw", "kennwort", "contraseña", "senha", "wachtwoord", "lösenord", "hasło", "heslo", "salasana", "şifre"),
+    *("пароль", "密码", "口令", "パスワード", "비밀번호"),
     *("secret", "geheimnis", "token", "jeton", "令牌", "トークン", "key", "schlüssel"),
 )
 """Every name contains one of these, so a text without any of them need not be searched."""
 NAME = re.compile(
     r"(?:pass(?:word|wd|code|phrase|wort|(?<![a-z]pass)(?![a-z]))|pw(?<![a-z]pw)d?(?![a-z])|mot de passe|kennwort"
-    r"|contraseña|密码|口令|パスワード|secret|geheimnis|token|jeton|令牌|トークン|api[-_ ]?(?:key|schlüssel)"
-    r"|access[-_ ]?key|account[-_ ]?key|auth[-_ ]?key|signing[-_ ]?key)"
+    r"|contraseña|senha|wachtwoord|lösenord|hasło|heslo|salasana|şifre|пароль|密码|口令|パスワード|비밀번호"
+    r"|secret|geheimnis|token|jeton|令牌|トークン|api[-_ ]?(?:key|schlüssel)"
+    r"|(?:access|account|auth|encryption|master|private|session|shared|signing|subscription)[-_ ]?key)"
     # `token_type` names no token
     r"(?![\w-]{0,24}(?:algorithm|count|file|format|id|length|limit|name|path|policy|ttl|type|uri|url)(?![a-z]))"
     r"[a-z0-9_\u00C0-\u1FFF-]{0,16}"
@@ -51,10 +53,13 @@ OPTION_REACH = 40
 """How many characters before the name of a secret may make it an option of a command."""
 ATTRIBUTES = r"(?:\s[\w:-]{1,40}=[\"'][^\"'<>]{0,80}[\"']){0,4}"
 ASSIGNMENT = (
-    r"[\"'`*_~\]”’»]{0,4}"  # ends what the name stands in
-    rf"(?:\s{{0,4}}(?:[:=：|]{{1,2}}|=>)|\s{{1,4}}(?<=[*_`]\s)-\s|{ATTRIBUTES}>|[\"']?{ATTRIBUTES}[\"'\s,]{{1,24}}(?:value|content)[\"']?\s{{0,4}}[:=]"
-    r"|\s{0,4}(?:\b(?:is|to|ist|lautet|est|es)\b|是|为|は))"
+    r"[\"'`*_~\]”’»]{0,4}(?:\s\([^()\n]{1,20}\))?"  # ends what the name stands in
+    rf"(?:\s{{0,4}}:\s{{0,4}}[A-Za-z][\w.\[\]]{{1,30}}\s{{0,4}}=|\s{{0,4}}(?:[:=：|]{{1,2}}|[=-]>|→)|\t|\(\s{{0,4}}(?=[\"'])|\s{{1,4}}(?<=[*_`]\s)-\s|{ATTRIBUTES}>|[\"']?{ATTRIBUTES}[\"'\s,:={{]{{1,24}}(?:value|content)[\"']?\s{{0,4}}[:=]"
+    r"|[\"']?(?:</[\w:-]{1,20}>|[^<>\n]{0,40}>)\s{0,20}<[\w:-]{1,20}>"
+    r"|\s{0,4}(?:\b(?:is|to|ist|lautet|est|es)\b:?|是|为|は))"
+    r"(?:\s{0,4}[!&][\w!]{1,20}(?=\s))?"  # a tag or an anchor of YAML
     r"(?:\s{0,4}[|>][+-]?\s{1,16})?[*_~\x1B]{0,4}\s{0,4}\x1B?"  # starts what the value stands in
+    r"(?:[bfru]{1,2}(?=[\"']))?"
 )
 """Leads from a name to its value: `name: value`, `name" value="value`, `<name>value`, `| name | value`."""
 NEXT_ARGUMENT = r"[\"']?[\s,=]{1,4}"
@@ -78,10 +83,14 @@ UNQUOTED = (
 """A value that ends with the word, before Chinese or Japanese, or where the next parameter of a URL begins."""
 COMMAND_ARGUMENT = re.compile(
     r"\b(?:curl|login|mariadb|mysql|psql|redis-cli|sshpass|wget)\b[^\n]{0,120}?\s"
-    r"(?:-[ap]\s{0,3}|password\s{1,4}|(?:-u|--user)[\s=]\s{0,3}[\"']?[^\s:\"']{1,64}:)[\"']?"
+    r"(?:-[ap]\s{0,3}|password\s{1,4}|(?:-u\s{0,3}|--user[\s=]\s{0,3})[\"']?[^\s:\"']{1,64}:)[\"']?"
     rf"(?P<value>[^{ENDS}]{{6,200}})"
 )
 """The password in the arguments of a command that is known to take one."""
+NETRC = re.compile(
+    rf"\b(?:login|machine)\s{{1,20}}\S{{1,100}}\s{{1,20}}password\s{{1,20}}(?P<value>[^{ENDS}]{{6,200}})"
+)
+"""The password in a `.netrc` file."""
 CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|.*[()\[\]{}].*|\$[\w:.>-]+")
 """An expression: after the name of a secret, source code often has the place that it comes from."""
 TEMPLATE = re.compile(r"[$%]?[\[({<].*[\])}>]s?|\$\w+")
@@ -145,6 +154,7 @@ SECRET_DETECTORS = (
     Detector("secret", BEARER, has_digit, needs=("bearer",)),
     Detector("secret", AUTHORIZATION, needs=("authorization",)),
     find_named_secrets,
+    Detector("secret", NETRC, looks_like_password, needs=("password",)),
     Detector("secret", COMMAND_ARGUMENT, looks_like_password, needs=("-p", "-a", "-u", "login")),
 )
 SPREAD_SECRET_DETECTORS = SECRET_DETECTORS[:3]
