@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -381,6 +383,47 @@ def test_a_draft_of_the_wrong_type_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(TypeError, match="drafted a str, not a Answer"):
         run_scenario(tmp_path, [ScriptedModel("ok")], asking("ping"), task=wrong_task)
+
+
+def itself(answer: Answer) -> Answer:
+    """Let an answer contain itself."""
+    object.__setattr__(answer, "text", answer)
+    return answer
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(Answer(text="a").model_copy(update={"text": "\ud83d"}), id="half a surrogate pair"),
+        pytest.param(Answer(text="a").model_copy(update={"text": b"\xff"}), id="bytes that are no text"),
+        pytest.param(itself(Answer(text="a")), id="contains itself"),
+        pytest.param(Answer(text="a").model_copy(update={"text": object()}), id="an object"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+def test_an_answer_that_cannot_be_sent_has_failed(tmp_path: Path, lines: Lines, broken: Answer) -> None:
+    """Nothing validates what a task changed after it was made, so it shows only when it becomes JSON."""
+
+    async def draft(_: Question, __: Model) -> Draft[Answer]:
+        return Draft(broken, 0.9)
+
+    task = Task(name="echo", takes=Question, gives=Answer, run=draft, baseline=TASK.baseline)
+    with pytest.raises(ValueError):  # noqa: PT011 - Pydantic's, of several types
+        run_scenario(tmp_path, [ScriptedModel("ok")], asking("ping"), task=task)
+    assert [line["outcome"] for line in lines.named("call.finished")] == ["failed"]
+
+
+@pytest.mark.parametrize("confidence", [Decimal("0.75"), Fraction(3, 4), 0.75, 1, True])
+def test_a_confidence_of_any_type_of_number(tmp_path: Path, lines: Lines, confidence: Any) -> None:
+    """It is logged, counted and stored as an ordinary number."""
+
+    def baseline(_: Question) -> Draft[Answer]:
+        return Draft(Answer(text="a"), confidence)
+
+    task = Task(name="echo", takes=Question, gives=Answer, run=TASK.run, baseline=baseline)
+    outcome = run_scenario(tmp_path, [], asking("ping"), task=task)
+    assert type(outcome.confidence) is float
+    assert [line["confidence"] for line in lines.named("call.finished")] == [float(confidence)]
 
 
 @pytest.mark.parametrize("mistake", [IndexError(), KeyError("choices"), ValueError(), TypeError(), AttributeError()])

@@ -34,6 +34,8 @@ class Draft[A]:
     def __post_init__(self) -> None:
         if not 0 <= self.confidence <= 1:
             raise ValueError(f"confidence is {self.confidence!r}; give a number from 0 to 1")
+        # A library may return a number of its own type, which no database and no span can hold.
+        object.__setattr__(self, "confidence", float(self.confidence))
 
 
 class FallbackReason(StrEnum):

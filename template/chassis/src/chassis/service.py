@@ -84,7 +84,8 @@ class Service[Q: BaseModel, A: BaseModel]:
                 outcome = await self._fall_back(question, call, outcome)
             scope.outcome = outcome
             if isinstance(outcome, Answered):
-                scope.answer_length = _length(outcome.value)
+                # An answer that cannot be sent has failed, and is logged as such.
+                scope.answer_length = len(outcome.value.model_dump_json(by_alias=True))
             return outcome
 
     async def _ask_models(self, question: Q, call: Call) -> Answered[A] | NoAnswer[A]:
