@@ -156,3 +156,16 @@ def test_bm25_is_the_formula() -> None:
     assert index.weight(["unknown"]) == pytest.approx(2.079441541679836)  # ln(1 + (3 + 0.5) / 0.5)
     assert BM25([]).scores(["a"]).tolist() == []
     assert Search([]).find("anything", limit=1) == []
+
+
+@pytest.mark.parametrize("fillers", [1, 5, 20])
+def test_a_page_without_headings_is_found_among_pages_with_them(fillers: int) -> None:
+    """Its text says what is asked; the headings of the others resemble the question, and their texts do not."""
+    note = Passage("note.txt", (), ("The invoice is sent by email on the first of each month.",))
+    others = [
+        Passage(f"{number}.md", ("Billing", f"When the order {number} is sent"), ("It depends on the carrier.",))
+        for number in range(fillers)
+    ]
+
+    for question in ("When is the invoice sent by email?", "Is an invoice sent each month?"):
+        assert Search([*others, note]).find(question, limit=1)[0].passage == note

@@ -1,7 +1,7 @@
 """Finds the passages that answer a question, and estimates how likely they do."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,10 @@ from chassis.search.bm25 import BM25
 from chassis.search.passages import Passage
 from chassis.search.words import check_language, index_words, trigrams
 
-HEADING_WEIGHT, TRIGRAM_WEIGHT = 1.0, 0.3
+HEADING_WEIGHT, AGREEMENT_WEIGHT, TRIGRAM_WEIGHT = 1.0, 0.5, 0.4
 """Relative to the words of the text. Measured on half of the questions of public corpora, see `make bench-search`."""
+UNKNOWN_HEADING = 0.75
+"""The quantile of the other candidates that a passage without a heading gets for its heading, if its text fits best."""
 CANDIDATES = 20
 """Passages whose confidence is computed."""
 MIN_SCORE = 0.08
@@ -48,6 +50,7 @@ class Search:
     def __init__(self, passages: Sequence[Passage], *, language: str = "english") -> None:
         check_language(language)
         self.passages, self.language = tuple(passages), language
+        self._unheaded = np.array([not passage.headings for passage in self.passages], dtype=bool)
         self._headings = BM25(index_words(passage.heading, language) for passage in self.passages)
         self._texts = BM25(index_words(passage.text, language) for passage in self.passages)
         self._trigrams = BM25(trigrams(f"{each.heading}\n{each.text}") for each in self.passages)
@@ -76,15 +79,23 @@ class Search:
     def _rank(self, question: str) -> dict[int, float]:
         """Return the rows of the best passages with their scores, the best first.
 
-        A score is the share of the best possible BM25, plus how much the question and the last heading are the same.
+        A score is the share of the best possible BM25, plus half of how much the question and the last heading are the
+        same.
         """
         words, runs = index_words(question, self.language), set(trigrams(question))
-        matches = self._texts.scores(words)
-        matches += HEADING_WEIGHT * self._headings.scores(words)
-        matches += TRIGRAM_WEIGHT * self._trigrams.scores(runs)
+        matches = self._texts.scores(words) + TRIGRAM_WEIGHT * self._trigrams.scores(runs)
+        headings = HEADING_WEIGHT * self._headings.scores(words)
+        rivals = [float(headings[row]) for row in best_rows(matches + headings, CANDIDATES) if not self._unheaded[row]]
+        # Without this, a page that has no headings would lose to every page whose headings resemble the question.
+        closeness = matches / max(float(matches.max(initial=0)), MIN_SCORE)
+        matches += np.where(self._unheaded, _unknown(rivals) * closeness, headings)
         best = self._texts.weight(words) + TRIGRAM_WEIGHT * self._trigrams.weight(runs)
+        rows = best_rows(matches, CANDIDATES)
+        agreements = {row: self._agreement(runs, row) for row in rows if not self._unheaded[row]}
+        unknown = _unknown(agreements.values())
         scores = {
-            row: float(matches[row]) / best + self._agreement(runs, row) for row in best_rows(matches, CANDIDATES)
+            row: float(matches[row]) / best + AGREEMENT_WEIGHT * agreements.get(row, unknown * float(closeness[row]))
+            for row in rows
         }
         likely = ((row, score) for row, score in scores.items() if score >= MIN_SCORE)
         return dict(sorted(likely, key=lambda item: item[1], reverse=True))
@@ -104,6 +115,11 @@ class Search:
         rivals = (score for other, score in scores.items() if self.passages[other].document != document)
         lead = scores[row] - max(rivals, default=0.0)
         return 1 / (1 + math.exp(-INTERCEPT - SLOPE * lead))
+
+
+def _unknown(known: Collection[float]) -> float:
+    """Return what stands for an unknown value among these; 0 if there is none."""
+    return float(np.quantile(list(known), UNKNOWN_HEADING)) if known else 0.0
 
 
 def best_rows(scores: NDArray[np.float32], limit: int) -> list[int]:
