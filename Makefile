@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: accept bench-evals bench-search help demo check test phoenix bench house fleet tested pins reference faults storm histories updates
+.PHONY: screenshots accept bench-evals bench-search help demo check test phoenix bench house fleet tested pins reference faults storm histories updates
 
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
@@ -63,6 +63,9 @@ reference: ## Regenerate the reference pages and the questions for cookiecutter
 
 updates: ## Test updates from former releases and write docs/reference/updates.md
 	PYTHONPATH=$(HELPERS) $(RUN) python -m update_matrix
+
+screenshots: ## Take the pictures of the review page in docs/images again
+	PYTHONPATH=$(HELPERS) $(RUN) python scripts/screenshots.py
 
 faults: ## Inject every fault once and write docs/reference/faults.md
 	PYTHONPATH=$(HELPERS) $(RUN) python -m fault_page

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,19 @@ def test_a_passed_draft_need_not_pass_for_ever(evaluated: Path) -> None:
     assert chassis("cases", "promote", "--to", "start", ticket) == 0
 
     assert "must_pass" not in cases_in(evaluated)[ticket]
+
+
+def test_without_a_right_answer_there_is_no_case(evaluated: Path) -> None:
+    """A reviewer may only say that an answer was wrong; one that was right is its own expected answer."""
+    rejected, passed = review(evaluated, ("why one", "1"), ("why two entirely other things", "2"))
+    database = sqlite3.connect(evaluated / "var/service.db", isolation_level=None)
+    database.execute("UPDATE referrals SET answer = NULL")
+    database.execute("UPDATE referrals SET verdict = 'pass' WHERE id = ?", (passed,))
+
+    assert chassis("cases", "promote", "--to", "start") == 0
+
+    assert rejected not in cases_in(evaluated)
+    assert cases_in(evaluated)[passed]["expected"] == {"text": "WHY TWO ENTIRELY OTHER THINGS"}
 
 
 def test_corrections_of_callers_become_cases(evaluated: Path) -> None:

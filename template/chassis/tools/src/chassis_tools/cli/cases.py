@@ -42,10 +42,11 @@ def promote(
 async def _reviewed_cases(project: Project, database: "Database") -> "list[NewCase]":
     from chassis.store.feedback import unreviewed_corrections
     from chassis.store.review_queue import ReviewQueue
-    from chassis_tools.evals.new_cases import from_correction, from_referral
+    from chassis_tools.evals.new_cases import from_correction, from_referral, right_answer
 
     task, due_hours = project.load_task().name, load_constraints(project.root).review.due_hours
-    referrals = await ReviewQueue(database, due_hours).answered_referrals(task)
+    answered = await ReviewQueue(database, due_hours).answered_referrals(task)
+    referrals = [referral for referral in answered if right_answer(referral) is not None]
     corrections = await unreviewed_corrections(database, task)
     return [*map(from_referral, referrals), *map(from_correction, corrections)]
 

@@ -73,7 +73,7 @@ def from_referral(referral: Referral) -> NewCase:
     return NewCase(
         id=referral.id,
         input=cast("JsonValue", referral.question),
-        expected=cast("JsonValue", referral.answer),
+        expected=cast("JsonValue", right_answer(referral)),
         tags=tuple(dict.fromkeys(("reviewed", *referral.tags))),
         must_pass=referral.verdict == "fail",
         source={
@@ -83,6 +83,11 @@ def from_referral(referral: Referral) -> NewCase:
             "caller_hash": caller_hash(referral.caller),
         },
     )
+
+
+def right_answer(referral: Referral) -> Mapping[str, Any] | None:
+    """Return the right answer according to the reviewer, or None if they only said that the draft was wrong."""
+    return referral.draft if referral.answer is None and referral.verdict == "pass" else referral.answer
 
 
 def from_correction(correction: Correction) -> NewCase:
