@@ -18,6 +18,7 @@ from chassis.store.api_keys import ApiKeys
 from chassis.store.call_history import CallHistory
 from chassis.store.daily_counts import read_counts
 from chassis.store.database import Database
+from chassis.store.feedback import Feedback
 from chassis.store.opening import open_database
 from chassis.store.outbox import Outbox
 from chassis.store.review_queue import MAX_OPEN_REVIEWS, ReviewQueue
@@ -211,6 +212,20 @@ def desk(tmp_path: Path) -> Generator[Desk]:
     """Serve the sample, and review everything twice."""
     with open_desk(tmp_path, review={"second_share": 1}) as opened:
         yield opened
+
+
+def test_the_reviewer_sees_what_the_caller_said(desk: Desk) -> None:
+    """The comment and the correction are beside the question, as plain text."""
+    wiring, call = desk.service.wiring, Call(new_call_id(), "alice", Deadline.after(5), max_model_requests=1)
+    wiring.call_history.add("shout", call, Question(text="hello"), ANSWERED)
+    feedback = Feedback(verdict="negative", comment="<i>Too</i> loud", correction='{"text": "Hello there."}')
+    desk.service.run(wiring.feedback.record(call.id, "alice", feedback))
+
+    page = desk.signed_in("ann").get("/review").text
+
+    assert "The caller was not content with this answer." in page
+    assert "&lt;i&gt;Too&lt;/i&gt; loud</dd>" in page
+    assert ">Hello there.</dd>" in page
 
 
 def test_a_sampled_answer_fails_without_a_correction(desk: Desk) -> None:

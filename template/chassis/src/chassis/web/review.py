@@ -15,7 +15,6 @@ from chassis.clock import now
 from chassis.config.typed_values import read_typed, required_fields, show_json
 from chassis.contract import FallbackReason
 from chassis.errors import CallError, ConfigError, NotFound
-from chassis.store.feedback import Feedback
 from chassis.store.review_queue import Referral
 from chassis.store.reviews import Assessment
 from chassis.web.pages import Pages, is_table, labeled, text_of
@@ -109,7 +108,7 @@ class ReviewPage:
             InvalidReview: The entries contradict each other, are too long or do not fit the task's type.
         """
         text = field_of(form, "answer").replace("\r\n", "\n")
-        unchanged = text.strip() == self._editable(referral).strip()
+        unchanged = text.strip() == self._editable(referral.draft).strip()
         tags = tuple(dict.fromkeys(tag.strip() for tag in form.get("tag", ()) if tag.strip()))
         note = field_of(form, "note").replace("\r\n", "\n").strip()
         if len(tags) > MAX_TAGS or any(len(tag) > MAX_TAG_LENGTH for tag in tags):
@@ -136,13 +135,13 @@ class ReviewPage:
             case _:
                 raise InvalidReview("Choose Pass, Fail or Defer")
 
-    def _editable(self, referral: Referral) -> str:
-        """Return the draft as the reviewer edits it: its text if that is all that an answer needs, else JSON."""
-        required, draft = required_fields(self._wiring.task.gives), referral.draft or {}
+    def _editable(self, draft: Mapping[str, Any] | None) -> str:
+        """Return a draft as the reviewer edits it: its text if that is all that an answer needs, else JSON."""
+        required = required_fields(self._wiring.task.gives)
         if len(required) != 1:
-            return show_json(dict(referral.draft or dict.fromkeys(required, "")))
-        text = draft.get(required[0], "")
-        return text if isinstance(text, str) else show_json(dict(draft))
+            return show_json(dict(draft or dict.fromkeys(required, "")))
+        text = (draft or {}).get(required[0], "")
+        return text if isinstance(text, str) else show_json(dict(draft or {}))
 
     async def _review_page(
         self, visit: Visit, referral: Referral | None, *, last: Referral | None = None, problem: CallError | None = None
@@ -161,11 +160,11 @@ class ReviewPage:
             referral=referral,
             late=referral is not None and referral.due_at < now(),
             reason=_reason(referral) if referral else "",
-            feedback=await self._feedback_on(referral) if referral else None,
+            feedback=await self._feedback_on(referral) if referral else [],
             question=labeled(referral.question) if referral else [],
             draft=labeled(referral.draft or {}) if referral else [],
             sources=_sources(referral.draft or {}) if referral else [],
-            answer=field_of(visit.form, "answer") or (self._editable(referral) if referral else ""),
+            answer=field_of(visit.form, "answer") or (self._editable(referral.draft) if referral else ""),
             note=field_of(visit.form, "note") or (referral.note if referral else ""),
             tags=list(dict.fromkeys([*tags[:TAGS_SHOWN], *filter(str.strip, chosen)])),
             chosen=chosen,
@@ -173,8 +172,14 @@ class ReviewPage:
             problem=problem.detail if problem else None,
         )
 
-    async def _feedback_on(self, referral: Referral) -> Feedback | None:
-        return await self._wiring.feedback.find(referral.call_id) if referral.source == "feedback" else None
+    async def _feedback_on(self, referral: Referral) -> list[tuple[str, str]]:
+        """Return what the caller said about the answer, each part with its label."""
+        feedback = await self._wiring.feedback.find(referral.call_id) if referral.source == "feedback" else None
+        if feedback is None:
+            return []
+        correction = self._editable(json.loads(feedback.correction)) if feedback.correction else ""
+        parts = (("The caller’s comment", feedback.comment), ("The caller’s correction", correction))
+        return [(label, text) for label, text in parts if text]
 
 
 def _reason(referral: Referral) -> str:
