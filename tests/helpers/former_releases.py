@@ -5,7 +5,10 @@
 | 0.7.0 | the question `budget_usd`, later renamed to `monthly_budget_usd`; no questions `forge` and `kept_paths` |
 | 0.8.0 | the workflow `lint.yml`, later retired |
 | 0.9.0 | other pins, hooks, dependencies, rules and texts; a module that is removed later; other starter files |
-| 1.0.0 | the working tree, with the two lines that a renamed question and a retired path need |
+| 1.0.0 | the working tree |
+
+As the template does, every release after a question was renamed reads its former answer, and every release after a path
+was retired keeps it from being deleted, so that updating to each release in turn loses nothing either.
 """
 
 import re
@@ -17,6 +20,7 @@ FORMER_RELEASES = ("0.7.0", "0.8.0", "0.9.0")
 CURRENT = "1.0.0"
 RETIRED_WORKFLOW = ".github/workflows/lint.yml"
 RENAMED_QUESTIONS = {"budget_usd": "monthly_budget_usd"}
+READ_FORMER_BUDGET = '  default: "{{ budget_usd | default(300) }}"\n'
 BUDGET = 120
 """An answer that is not a default, so that losing it would be noticed."""
 
@@ -56,6 +60,7 @@ def _restore(source: Path, files: dict[Path, bytes], questions: bytes) -> None:
 def _undo_questions(source: Path) -> None:
     """Make 0.7.0: one question has another name, and two are not asked."""
     _undo_workflow(source)
+    substitute(source / "copier.yml", re.escape(READ_FORMER_BUDGET), "  default: 300\n")
     for path in (source / "copier.yml", *(source / "template").glob("*.jinja")):
         path.write_text(path.read_text(encoding="utf-8").replace("monthly_budget_usd", "budget_usd"), encoding="utf-8")
     substitute(source / "copier.yml", r"\nforge:\n", "\nforge:\n  when: false\n")
@@ -64,13 +69,19 @@ def _undo_questions(source: Path) -> None:
 
 def _undo_workflow(source: Path) -> None:
     """Make 0.8.0: the chassis has one more workflow."""
-    _undo_content(source)
+    _change_content(source)
+    _read_former_budget(source)
     (source / "template" / RETIRED_WORKFLOW).write_text("name: lint\non: push\njobs: {}\n", encoding="utf-8")
     substitute(source / "template/chassis/paths.txt", r"\nyours ", f"\nchassis {RETIRED_WORKFLOW}\nyours ")
 
 
 def _undo_content(source: Path) -> None:
     """Make 0.9.0: the same paths except for one module, with different content."""
+    _change_content(source)
+    _support_former_releases(source)
+
+
+def _change_content(source: Path) -> None:
     template = source / "template"
     for workflow in (template / ".github/workflows").glob("*.yml"):
         text = workflow.read_text(encoding="utf-8")
@@ -88,8 +99,13 @@ def _undo_content(source: Path) -> None:
         append_line(template / "{{ shape_answer }}" / path, "\n\n# A former last line.")
 
 
+def _read_former_budget(source: Path) -> None:
+    """Let the renamed question read its former answer."""
+    substitute(source / "copier.yml", r"  default: 300\n", READ_FORMER_BUDGET)
+
+
 def _support_former_releases(source: Path) -> None:
-    """Make 1.0.0: the renamed question reads its former answer, and the retired path is not deleted by an update."""
-    substitute(source / "copier.yml", r"  default: 300\n", '  default: "{{ budget_usd | default(300) }}"\n')
+    """Read the former answer, and keep the retired path from being deleted by an update."""
+    _read_former_budget(source)
     substitute(source / "copier.yml", r"\n  - \.git\n", f"\n  - /{RETIRED_WORKFLOW}\n  - .git\n")
     substitute(source / "template/chassis/paths.txt", r"\nyours ", f"\nretired {RETIRED_WORKFLOW}\nyours ")

@@ -5,6 +5,7 @@ from pathlib import Path
 from chassis.config.project import find_project
 from chassis_tools.governance.derived_files import write_derived_files
 from chassis_tools.governance.file_contents import load_decisions
+from chassis_tools.updates.copier import ANSWERS_FILE
 from generated_project import commit, copy_template, generate_into, git
 
 
@@ -22,9 +23,11 @@ def tag_release(source: Path, version: str) -> None:
     git(source, "tag", version)
 
 
-def generate_repository(source: Path, version: str, folder: Path, **answers: object) -> Path:
+def generate_repository(
+    source: Path, version: str, folder: Path, answers_file: str = ANSWERS_FILE, **answers: object
+) -> Path:
     """Generate a repository from a release, write its derived files, and commit everything."""
-    generate_into(folder, source, answers, vcs_ref=version)
+    generate_into(folder, source, answers, vcs_ref=version, answers_file=answers_file)
     write_derived_files(load_decisions(find_project(folder)))
     git(folder, "init", "--quiet", "--initial-branch", "main")
     git(folder, "config", "user.name", "Test")
