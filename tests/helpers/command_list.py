@@ -2,8 +2,11 @@
 
 import re
 
-RUNTIME_COMMANDS = {"serve", "ask", "trace", "keys", "review", "budget", "models", "forget"}
-TOOLS_COMMANDS = {"local-model", "evals", "cases", "ready", "signoffs", "sync", "status", "verify", "update", "adopt"}
+from chassis.cli import main as runtime
+from chassis_tools.cli import main as tools
+
+RUNTIME_COMMANDS = {command.name for command in runtime.RUNTIME_COMMANDS}
+TOOLS_COMMANDS = {command.name for command in tools.TOOL_COMMANDS}
 WIDE = ("env", "COLUMNS=200")
 """Put before `chassis --help` so that no description is wrapped."""
 
