@@ -2,7 +2,7 @@
 
 from fault import BREAKER_OPENED, USAGE, WORST, Fault, Result, failed
 from faulty_vendor import calling, completion, drip, hang, hang_up, once, raw, status
-from reply_faults import STATUSES, UNREADABLE, USAGES
+from reply_faults import ENDS, STATUSES, UNREADABLE, USAGES
 
 LIMIT = {"code": "rate_limit_exceeded"}
 
@@ -209,6 +209,7 @@ FAULTS = {
     "One model fails": ONE_MODEL_FAILS,
     "A model answers with an unusual status": STATUSES,
     "A reply cannot be read": UNREADABLE,
+    "A reply says nothing, or was cut off": ENDS,
     "A reply reports a usage that cannot be true": USAGES,
     "All models fail": ALL_MODELS_FAIL,
     "Code fails": CODE_FAILS,

@@ -109,6 +109,20 @@ UNREADABLE = (
     ),
 )
 
+ENDS = (
+    *(
+        Fault(what, failed(error, charged=USAGE), raw(body))
+        for what, error, body in (
+            ("a text of characters without width", "EmptyReply", completion(content="\u200b\u2060 \n")),
+            ("a text of control characters", "EmptyReply", completion(content="\0\x1b")),
+            ("a text that a gateway ended with an error", "TruncatedReply", completion("error", content="Fo")),
+            ("a text that a server aborted", "TruncatedReply", completion("abort", content="Fo")),
+            ("a text that ended for lack of resources", "TruncatedReply", completion("insufficient_system_resource")),
+            ("a text that a guardrail ended", "RefusedReply", completion("guardrail_intervened", content="Fo")),
+        )
+    ),
+)
+
 WORST_CASE = Result(answered_by="first", fallback_reason=None, charged=WORST, logged=(IMPLAUSIBLE,))
 USAGES = (
     Fault("no usage", replace(WORST_CASE, logged=()), raw(calling("final_result", ANSWER, usage=None))),

@@ -33,6 +33,13 @@ COUNTED_TOKENS = frozenset(
 NOT_COUNTS = frozenset({"details", "cost", "unmeasured_requests"})
 """The fields of a usage that say nothing about tokens, or say it a second time."""
 
+CUT_OFF = frozenset(
+    {"length", "max_tokens", "model_length", "error", "abort", "aborted", "cancelled", "timeout", "network_error"}
+    | {"insufficient_system_resource"}
+)
+FILTERED = frozenset({"content_filter", "guardrail_intervened", "safety", "recitation", "sensitive", "blocklist"})
+"""Why a reply ended, in the words of pydantic-ai, and in those of servers that it passes on as they are."""
+
 
 def check_reply(config: ModelConfig, response: ModelResponse, messages: Sequence[ModelMessage] = ()) -> None:
     """Check that a reply can be used.
@@ -47,13 +54,15 @@ def check_reply(config: ModelConfig, response: ModelResponse, messages: Sequence
         ValueError: Its text is not Unicode, or a part is not what its type says.
     """
     name = config.name
-    if response.finish_reason == "content_filter":
+    original_reason = str((response.provider_details or {}).get("finish_reason")).lower()
+    reasons = {response.finish_reason, original_reason}
+    if reasons & FILTERED:
         raise RefusedReply(name, f"{name} refused to answer")
-    if response.finish_reason in {"length", "error"}:
-        raise TruncatedReply(name, f"{name} stopped early ({response.finish_reason})")
+    if reasons & CUT_OFF:
+        raise TruncatedReply(name, f"{name} stopped early ({response.finish_reason or original_reason})")
     _check_form(config, response)
     tool_calls = _tool_calls(response)
-    if not tool_calls and not any(part.content.strip() for part in response.parts if isinstance(part, TextPart)):
+    if not tool_calls and not any(_is_visible(part.content) for part in response.parts if isinstance(part, TextPart)):
         raise EmptyReply(name, f"{name} returned neither text nor a tool call")
     if tool_calls and _repeats(tool_calls, messages) >= MAX_REPEATS:
         raise LoopingReply(name, f"{name} keeps asking for the same tool with the same arguments")
@@ -119,6 +128,11 @@ def _texts(part: ModelResponsePart) -> Iterator[str]:
             yield part.args if isinstance(part.args, str) else part.args_as_json_str()
         case _:
             pass
+
+
+def _is_visible(text: str) -> bool:
+    """Return whether a reader sees any of a text."""
+    return any(char.isprintable() and not char.isspace() for char in text)
 
 
 def _tool_calls(response: ModelResponse) -> list[tuple[str, str]]:
