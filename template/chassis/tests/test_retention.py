@@ -115,3 +115,19 @@ async def everything(database: Database) -> str:
     """Return the rows of all tables."""
     tables = (*EXPIRED, "api_keys", "accounts")
     return str([await database.fetch(f"SELECT * FROM {table}") for table in tables])  # noqa: S608 - ours
+
+
+def test_what_callers_spent_is_forgotten_after_a_year(store_url: str) -> None:
+    """Their names are in the keys. The accounts of all callers together have none, and stay."""
+
+    async def story(database: Database, retention: Retention) -> None:
+        today = now().date().isoformat()
+        for key in (f"caller-day:alice:{today}", f"day:{today}", f"month:{today[:7]}"):
+            await database.execute("INSERT INTO accounts VALUES ($1, 0, 1)", key)
+
+        assert await sweep_after(retention, days=364) == NOTHING
+        assert await sweep_after(retention, days=366.1) == NOTHING | {"accounts": 1}
+        left = [row["key"] for row in await database.fetch("SELECT key FROM accounts ORDER BY key")]
+        assert left == [f"day:{today}", f"month:{today[:7]}"]
+
+    run_story(store_url, story)

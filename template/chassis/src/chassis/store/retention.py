@@ -17,6 +17,7 @@ EXPIRED: Mapping[str, str] = {
     "notifications": "NOT EXISTS (SELECT 1 FROM referrals WHERE referrals.id = subject_id)"
     " AND NOT EXISTS (SELECT 1 FROM drift_alarms WHERE drift_alarms.id = subject_id)",
     "review_events": "at <= $1",
+    "accounts": "key LIKE 'caller-day:%' AND substr(key, length(key) - 9) <= $1",
     "calls": "answered_at <= $1",
     "feedback": "received_at <= $1",
     "replies": "expires_at <= $1",
@@ -25,6 +26,8 @@ EXPIRED: Mapping[str, str] = {
     "drift_alarms": "closed_at <= $1",
 }
 """By table, which rows have been kept for long enough at the time `$1`. Notifications follow what they are about."""
+CALLER_ACCOUNTS_DAYS = 365
+"""How long it is known what a caller has spent on a day. No budget needs it after that day."""
 DAILY_COUNTS_DAYS = 1095
 """How long the daily counts are kept. They are about no person; the limit bounds the size of the table."""
 log = structlog.get_logger()
@@ -52,6 +55,7 @@ class Retention:
             "referrals": self._rules.referrals_days,
             "review_events": self._rules.audit_days,
             "daily_counts": DAILY_COUNTS_DAYS,
+            "accounts": CALLER_ACCOUNTS_DAYS,
             "calls": self._rules.calls_days,
             "feedback": self._rules.feedback_days,
             "drift_alarms": DAILY_COUNTS_DAYS,
