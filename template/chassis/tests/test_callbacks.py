@@ -128,7 +128,7 @@ def test_the_same_origin_may_be_written_otherwise(url: str) -> None:
 
 
 def test_registration_is_refused_politely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A foreign origin gets 422, a foreign ticket 404, and another caller has another secret."""
+    """A foreign origin gets 403, a foreign ticket 404, and another caller has another secret."""
     with serving(tmp_path, monkeypatch, ALLOWED) as service:
         ticket, bob = refer(service), service.run(service.wiring.api_keys.create("bob"))
 
@@ -143,10 +143,10 @@ def test_registration_is_refused_politely(tmp_path: Path, monkeypatch: pytest.Mo
 def test_without_origins_or_a_secret_there_are_no_callbacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is registered that would never be sent."""
     with serving(tmp_path / "one", monkeypatch) as service:
-        assert register(service, refer(service), ALLOWED).status_code == 422
+        assert register(service, refer(service), ALLOWED).status_code == 403
     monkeypatch.delenv("CHASSIS_WEBHOOK_SECRET")
     with serve_sample(tmp_path / "two", callbacks={"origins": [ALLOWED]}) as service:
-        assert register(service, refer(service), ALLOWED).status_code == 422
+        assert register(service, refer(service), ALLOWED).status_code == 403
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,11 @@ ChassisError
 ├── ConfigError                    a file, a variable or an argument is invalid
 └── CallError                      a caller gets these as problem+json
     ├── Unauthenticated            401  the API key is missing or invalid
+    ├── CallbackNotAllowed         403  `callbacks.origins` does not have the origin of this URL
     ├── NotFound                   404  there is no such referral or answer, or it is another caller's
     ├── ReviewConflict             409  a referral is answered already, or another reviewer has leased it
     ├── TooLarge                   413  the body is larger than `limits.max_body_bytes`
     ├── InputNotAllowed            422  the data policy forbids this input
-    ├── CallbackNotAllowed         422  `callbacks.origins` does not have the origin of this URL
     ├── BudgetExhausted            429  no budget is left to ask a model
     ├── TooManyCalls               429  the caller made more than `limits.calls_per_minute`
     ├── Overloaded                 503  `limits.concurrent_calls` are running and the queue is full
@@ -94,7 +94,7 @@ class InputNotAllowed(CallError):
 class CallbackNotAllowed(CallError):
     """A caller may not have answers sent to this URL."""
 
-    status, slug, title = 422, "callback-not-allowed", "The callback is not allowed"
+    status, slug, title = 403, "callback-not-allowed", "The callback is not allowed"
 
 
 class BudgetExhausted(CallError):
