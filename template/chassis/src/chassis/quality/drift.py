@@ -123,7 +123,7 @@ class SignalReport:
         """Return the figures in a sentence."""
         what = self.signal.what
         if self.rate.reference is None:
-            return f"{self.observed} observations so far, which are too few for a reference"
+            return f"observed so far: {self.observed}, which is too few for a reference"
         reference = f"{_share(*self.rate.reference)} in the reference"
         if self.rate.since is None:
             return f"{reference} {what}, and there is no sign of a rise"
