@@ -8,6 +8,7 @@ import shutil
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -482,7 +483,7 @@ def test_the_verdict_of_the_last_evaluation(project: Path, verdicts: dict[str, s
     ("change", "evidence"),
     [
         (remove("confidence.json"), "the confidence is not calibrated; run `chassis evals calibrate-confidence SUITE`"),
-        (lambda project: calibrate(project, answers=99), "calibrated on only 99 answers of "),
+        (partial(calibrate, answers=99), "calibrated on only 99 answers of "),
         (
             replace("evals/cases/reworded.jsonl", r"\?", "!", sign=False),
             "the cases changed since the confidence was calibrated",

@@ -117,6 +117,7 @@ def test_a_recorded_reply_is_kept_at_once(recorded: Path) -> None:
     suites = recorded / "evals/suites.toml"
     suites.write_text(suites.read_text().replace('cases = ["start"]', 'cases = ["start"]\nmax_concurrency = 1', 1))
     stopped = ScriptedModel(*[echo] * 7, interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for what they run in the background
     with pytest.raises(KeyboardInterrupt):
         ask(recorded, mode="record", models={"first": stopped})
     model = ScriptedModel(echo)

@@ -172,6 +172,14 @@ def test_settings_that_cannot_work(
     assert caught.value.where == variable
 
 
+def test_the_package_is_an_extra(configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the service does not start, and says how to add it."""
+    configure(ISSUER="https://idp.example")
+    monkeypatch.setattr("chassis.web.single_sign_on.find_spec", {}.get)
+    with pytest.raises(ConfigError, match=r"joserfc is not installed.*ai-service-chassis\[oidc\]"):
+        SingleSignOn.from_settings(Settings())
+
+
 KEY, OTHER_KEY, SHARED_KEY = RSAKey.generate_key(2048), RSAKey.generate_key(2048), OctKey.generate_key(256)
 
 

@@ -132,7 +132,7 @@ async def wire(
                 recognizers=task.recognizers,
             )
         review_queue = ReviewQueue(database, constraints.review.due_hours)
-        daily_counts = DailyCounts(running_versions(project))
+        daily_counts = DailyCounts(running_versions(project, constraints))
         await open_parts.enter_async_context(daily_counts.saved_to(database))
         call_history = CallHistory(
             database,

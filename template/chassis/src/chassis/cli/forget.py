@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -83,8 +83,11 @@ def _forget_cases(root: Path, subject: DataSubject, ids: frozenset[str]) -> Iter
     hashed = caller_hash(subject.caller) if subject.caller is not None else None
 
     def is_personal_case(case: Mapping[str, Any], line: str) -> bool:
-        source = case["source"] if isinstance(case.get("source"), dict) else {}
-        is_own = case.get("id") in ids or (hashed is not None and source.get("caller_hash") == hashed)
+        source: Any = case.get("source")
+        is_callers = (
+            hashed is not None and isinstance(source, dict) and {"caller_hash": hashed}.items() <= source.items()
+        )
+        is_own = case.get("id") in ids or is_callers
         if is_own or subject.is_in(line):
             cases.add(str(case.get("id")))
             return True
@@ -124,7 +127,7 @@ def _json_object(line: str) -> Mapping[str, Any]:
         value: Any = json.loads(line)
     except (ValueError, RecursionError):
         return {}
-    return value if isinstance(value, dict) else {}
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _out_of_reach(project: Project, subject: DataSubject) -> Iterator[str]:

@@ -226,12 +226,12 @@ def find_project(start: Path | None = None) -> Project:
 
 def _table(content: dict[str, Any], path: str) -> dict[str, Any]:
     """Return a table of `pyproject.toml`, which is empty if the file does not have it."""
-    table: Any = content
     for key in path.split("."):
-        table = table.get(key, {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"pyproject.toml: {path}", f"the value is {shown_value(table)}", f"Write [{path}]")
-    return table
+        value: Any = content.get(key, {})
+        if not isinstance(value, dict):
+            raise ConfigError(f"pyproject.toml: {path}", f"the value is {shown_value(value)}", f"Write [{path}]")
+        content = cast("dict[str, Any]", value)
+    return content
 
 
 def _project(root: Path, content: dict[str, Any], chassis: dict[str, Any]) -> Project:

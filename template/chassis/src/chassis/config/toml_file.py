@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -50,7 +50,7 @@ class Section(BaseModel):
     def _convert_nothing(cls, data: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         """Check that numbers were written as numbers, and not as `true`, which Pydantic takes for 1 dollar."""
         section = read(data)
-        written = data if isinstance(data, dict) else {}
+        written = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
         for name, field in cls.model_fields.items():
             key, value = field.alias or name, getattr(section, name)
             if key in written and isinstance(value, int | float) and _kind(written[key]) != _kind(value):

@@ -6,7 +6,7 @@ An SDK is imported only if a model needs it. Every client has an explicit timeou
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from httpx2 import AsyncClient, InvalidURL
 from pydantic import SecretStr
@@ -109,7 +109,7 @@ def _send_as_written(completions: "AsyncCompletions") -> None:
     """
     from openai import NotGiven, Omit
 
-    create: Callable[..., Awaitable[Any]] = completions.create
+    create = cast("Callable[..., Awaitable[Any]]", completions.create)
 
     async def create_as_written(**parameters: Any) -> Any:
         read = {name: parameters.pop(name) for name in READ_BY_SDK if name in parameters}

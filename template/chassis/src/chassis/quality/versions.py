@@ -2,10 +2,12 @@
 
 import hashlib
 import importlib.util
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
-from chassis.config.constraints import CONSTRAINTS_FILE
+from chassis.config.constraints import Constraints
 from chassis.config.project import Project
 from chassis.store.daily_counts import Measure
 
@@ -15,17 +17,17 @@ MAX_BYTES = 1_000_000
 """A larger file is data, and is left out."""
 
 
-def running_versions(project: Project) -> Mapping[Measure, str]:
-    """Return the release, and digests of the team's code, its prompts and `constraints.toml`.
+def running_versions(project: Project, constraints: Constraints) -> Mapping[Measure, str]:
+    """Return the release, and digests of the team's code, its prompts and its constraints.
 
     Prompts are the files of the team's package whose path contains `prompt`.
     """
     files = dict(_package_files(project))
     return {
         "release": project.version,
-        "code": _digest(file for path, file in files.items() if "prompt" not in path),
-        "prompts": _digest(file for path, file in files.items() if "prompt" in path),
-        "constraints": _digest([project.root / CONSTRAINTS_FILE]),
+        "code": _digest(file.read_bytes() for path, file in files.items() if "prompt" not in path),
+        "prompts": _digest(file.read_bytes() for path, file in files.items() if "prompt" in path),
+        "constraints": _digest([json.dumps(constraints.model_dump(), default=_plain, sort_keys=True).encode()]),
     }
 
 
@@ -38,9 +40,13 @@ def _package_files(project: Project) -> Iterator[tuple[str, Path]]:
                 yield file.relative_to(folder).as_posix(), file
 
 
-def _digest(files: Iterable[Path]) -> str:
+def _plain(value: object) -> object:
+    """Return what JSON can hold, and is the same in every process."""
+    return sorted(map(str, cast("frozenset[object]", value))) if isinstance(value, frozenset) else str(value)
+
+
+def _digest(contents: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
-    for file in files:
-        if file.is_file():
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for content in contents:
+        digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()[:DIGITS]

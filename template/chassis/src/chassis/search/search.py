@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,7 +123,7 @@ def _unknown(known: Collection[float]) -> float:
     return float(np.quantile(list(known), UNKNOWN_HEADING)) if known else 0.0
 
 
-def best_rows(scores: NDArray[np.float32], limit: int) -> list[int]:
+def best_rows(scores: NDArray[np.floating[Any]], limit: int) -> list[int]:
     """Return the rows with the highest scores above 0, the best first, and of equal ones the first first."""
     best = np.argpartition(-scores, limit)[:limit] if limit < len(scores) else range(len(scores))
     ranked = sorted((int(row) for row in best), key=lambda row: (-float(scores[row]), row))

@@ -20,6 +20,7 @@ from chassis.store.database import Connection, Database, Row
 MIN_CHARACTERS = 4
 """Letters and digits of a text to search for. A shorter one would find other people too."""
 PAGE = 500
+ACCENT = re.compile("[\u0300-\u036f]")
 TABLE = re.compile(r"CREATE TABLE (\w+) \(\s+(\w+) TEXT PRIMARY KEY")
 NAMES_OF_PEOPLE = frozenset({"caller", "answered_by", "first_reviewer", "leased_by", "reviewer", "off_by"})
 """Columns that are compared as a whole. A text does not find them, because another person may have that name."""
@@ -71,7 +72,7 @@ class DataSubject:
 
     def is_in(self, text: str) -> bool:
         """Return whether a text names the person, however it is written, spaced or escaped."""
-        readable = unicodedata.normalize("NFKC", normalize(text).without_invisible().text).casefold()
+        readable = _folded(text)
         return any(pattern.search(readable) for pattern in self._patterns)
 
     def is_in_row(self, table: str, row: Row) -> bool:
@@ -152,5 +153,9 @@ async def _rows(database: Database, table: str, key: str) -> AsyncGenerator[Row]
 
 
 def _characters(text: str) -> str:
-    readable = unicodedata.normalize("NFKC", normalize(text).without_invisible().text).casefold()
-    return re.sub(r"[\W_]", "", readable)
+    return re.sub(r"[\W_]", "", _folded(text))
+
+
+def _folded(text: str) -> str:
+    """Return a text without escapes, case and accents: Unicode has two ways to write an accented letter."""
+    return ACCENT.sub("", unicodedata.normalize("NFKD", normalize(text).without_invisible().text)).casefold()

@@ -8,7 +8,8 @@ import hashlib
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from typing import Any, Self, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -65,7 +66,7 @@ class SignInAttempt:
             SignInRefused: There is none.
         """
         parts = cookie.split(".")
-        if len(parts) != len(cls.__slots__) or not all(parts):
+        if len(parts) != len(fields(cls)) or not all(parts):
             raise SignInRefused("Your browser began no sign-in, or it took longer than ten minutes; begin again")
         return cls(*parts)
 
@@ -101,9 +102,7 @@ class SingleSignOn:
         """
         if settings.oidc_issuer is None:
             return None
-        try:
-            import joserfc  # noqa: F401 - an optional dependency
-        except ImportError:
+        if find_spec("joserfc") is None:
             raise ConfigError("CHASSIS_OIDC_ISSUER", "the package joserfc is not installed", INSTALL) from None
         _check_encrypted("CHASSIS_OIDC_ISSUER", settings.oidc_issuer)
         client_id = _required("CHASSIS_OIDC_CLIENT_ID", settings.oidc_client_id, "the provider's name for this service")
@@ -159,12 +158,14 @@ class SingleSignOn:
             raise SignInRefused("The provider did not sign you in; begin again")
         metadata = await self._metadata()
         tokens = await self._redeem(answer["code"], attempt, metadata)
-        claims = self._verified_claims(tokens, await _request("GET", _url(metadata, "jwks_uri")), attempt)
+        claims: Mapping[str, Any] = self._verified_claims(
+            tokens, await _request("GET", _url(metadata, "jwks_uri")), attempt
+        )
         if "email" not in claims:  # some providers give it only here
             headers = {"Authorization": f"Bearer {tokens.get('access_token')}"}
             more = await _request("GET", _url(metadata, "userinfo_endpoint"), headers=headers)
             claims = more if more.get("sub") == claims["sub"] else {}
-        email = claims.get("email")
+        email: object = claims.get("email")
         if not isinstance(email, str) or claims.get("email_verified") not in {True, "true"}:
             raise SignInRefused("The provider does not say that your email address is verified")
         if not self.allows(email.lower()):
