@@ -25,6 +25,7 @@ from chassis.config.constraints import ModelConfig
 from chassis.config.project import Project, Settings
 from chassis.guard.diagnosis import diagnose
 from chassis.guard.failures import EmptyReply, TimedOut
+from chassis.search import Passage, Search
 from chassis.telemetry import names
 from chassis.telemetry.agent_spans import retrieval_span
 from chassis.telemetry.content import CONTENT_FILE, ContentLog, former_file, load_exchanges
@@ -262,6 +263,19 @@ def test_calls_of_tools_have_spans(tmp_path: Path) -> None:
         "gen_ai.tool.call.id": "t1",
     }
     assert "secret of" not in str(spans)
+
+
+def test_the_search_of_the_chassis_has_a_span(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`chassis trace` shows that documents were searched, and how many passages were wanted."""
+    search = Search([Passage("refunds.md", ("Refunds",), ("A refund takes five days.",))])
+    telemetry = started(tmp_path)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", telemetry.tracers)
+    with telemetry.instruments.span("call"):
+        search.find("How long does a refund take?", limit=2)
+    telemetry.shutdown()
+    call, retrieval = stored(tmp_path)
+    assert (retrieval.name, retrieval.parent_id) == ("retrieval documents", call.span_id)
+    assert "refund" not in str(retrieval.attributes)
 
 
 def test_a_search_has_a_span(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,9 +22,9 @@ LAYERS = {
     "chassis": (
         ("contract", "errors", "clock", "usd", "support"),
         ("config",),
-        ("privacy", "search"),
+        ("privacy",),
         ("call", "limits", "background", "store", "telemetry"),
-        ("money",),
+        ("money", "search"),
         ("guard", "gauges", "call_log", "quality", "notifier"),
         ("draft",),
         ("service",),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chassis.search.bm25 import BM25
 from chassis.search.passages import Passage
 from chassis.search.words import check_language, index_words, trigrams
+from chassis.telemetry.agent_spans import retrieval_span
 
 HEADING_WEIGHT, AGREEMENT_WEIGHT, TRIGRAM_WEIGHT = 1.0, 0.5, 0.4
 """Relative to the words of the text. Measured on half of the questions of public corpora, see `make bench-search`."""
@@ -57,8 +58,9 @@ class Search:
         self._trigrams = BM25(trigrams(f"{each.heading}\n{each.text}") for each in self.passages)
 
     def find(self, question: str, limit: int) -> list[Hit]:
-        """Return at most `limit` passages, the best first; none if nothing matches."""
-        scores = self._rank(question)
+        """Return at most `limit` passages, the best first; none if nothing matches. The search has a span."""
+        with retrieval_span("documents", limit):
+            scores = self._rank(question)
         return [Hit(self.passages[row], self._confidence(scores, row)) for row in list(scores)[:limit]]
 
     def excerpt(self, question: str, passage: Passage) -> str:
