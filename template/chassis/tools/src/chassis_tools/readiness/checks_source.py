@@ -141,7 +141,10 @@ class ChassisUnchanged(RepositoryCheck, id="DLV106", level="standard"):
     asked, so the check is `unknown` without access to it. An edited guard may no longer redact, reserve or log.
     """
 
-    remedy = "Restore the file as it was before the edit (`git log FILE`), or propose the change to the template"
+    remedy = (
+        "Let this machine reach the template; restore an edited file as it was before the edit (`git log FILE`), or "
+        "propose the change to the template"
+    )
     file = ".copier-answers.yml"
 
     def check(self, repository: Repository) -> str:
@@ -281,7 +284,7 @@ class ReadmeNamesContact(RepositoryCheck, id="DOC102", level="standard"):
     `README.md` contains the email address of the team that is accountable for the system.
     """
 
-    remedy = "Add the email address to README.md"
+    remedy = "Write the address of your team in ownership.toml, and name it in README.md"
     file = "README.md"
 
     def check(self, repository: Repository) -> str:
