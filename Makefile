@@ -7,7 +7,7 @@ RUN := $(UV) run --frozen
 HELPERS := tests/helpers:template/chassis/tests/helpers:template/chassis/tests
 PYTEST = $(RUN) pytest --dist loadfile
 # For two cores: quick tests sometimes wait for a deadline or a server, slow tests keep a core busy.
-QUICK_WORKERS ?= 3
+QUICK_WORKERS ?= 4
 SLOW_WORKERS ?= 2
 # Without cached bytecode Python takes twice as long to start, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE

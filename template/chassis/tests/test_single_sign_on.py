@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Generator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -31,32 +32,34 @@ USERS = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def issuer() -> Generator[str]:
     """Run the provider, which signs in anyone whose name is entered."""
     with run_server_in_thread(user_claims=USERS, require_nonce=True) as server:
         yield f"http://localhost:{server.server_port}"
 
 
+def set_variables(patch: pytest.MonkeyPatch, **variables: str) -> None:
+    """Set the variables of single sign-on; an empty one counts as not set."""
+    default = {"CLIENT_ID": "acme-help", "REVIEWERS": "ann@acme.example, @partner.example"}
+    patch.setenv("CHASSIS_PUBLIC_URL", variables.pop("PUBLIC_URL", PUBLIC_URL))
+    for name, value in {**default, **variables}.items():
+        patch.setenv(f"CHASSIS_OIDC_{name}", value)
+
+
 @pytest.fixture
 def configure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that sets the variables of single sign-on, except those that are empty."""
-
-    def configure(**variables: str) -> None:
-        default = {"CLIENT_ID": "acme-help", "REVIEWERS": "ann@acme.example, @partner.example"}
-        monkeypatch.setenv("CHASSIS_PUBLIC_URL", variables.pop("PUBLIC_URL", PUBLIC_URL))
-        for name, value in {**default, **variables}.items():
-            monkeypatch.setenv(f"CHASSIS_OIDC_{name}", value)
-
-    return configure
+    """Return a function that sets the variables for one test."""
+    return partial(set_variables, monkeypatch)
 
 
-@pytest.fixture
-def desk(tmp_path: Path, issuer: str, configure: Callable[..., None]) -> Generator[Desk]:
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, issuer: str) -> Generator[Desk]:
     """Serve the sample with single sign-on."""
-    configure(ISSUER=issuer)
-    with open_desk(tmp_path) as opened:
-        yield opened
+    with pytest.MonkeyPatch.context() as patch:
+        set_variables(patch, ISSUER=issuer)
+        with open_desk(tmp_path_factory.mktemp("desk")) as opened:
+            yield opened
 
 
 def leave(client: httpx2.Client) -> str:
@@ -141,8 +144,9 @@ def test_who_is_no_reviewer_any_more_is_signed_out(tmp_path: Path, issuer: str, 
             assert client.get("/review").status_code == status
 
 
-def test_without_single_sign_on_there_is_no_sign_in_by_it(tmp_path: Path) -> None:
+def test_without_single_sign_on_there_is_no_sign_in_by_it(tmp_path: Path, configure: Callable[..., None]) -> None:
     """Neither its button nor its addresses exist."""
+    configure(ISSUER="")
     with open_desk(tmp_path) as desk:
         client = desk.client()
         assert "single sign-on" not in client.get("/review").text
@@ -235,16 +239,22 @@ def id_token(nonce: str, /, **changes: Any) -> Callable[[Provider], dict[str, st
     return answer
 
 
-@pytest.fixture
-def liar(tmp_path: Path, configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Generator[Desk]:
+@pytest.fixture(scope="module")
+def desk_of_liar(tmp_path_factory: pytest.TempPathFactory) -> Generator[Desk]:
     """Serve the sample with the provider that lies."""
-    monkeypatch.setattr(Provider, "lies", {})
-    with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server, pytest.MonkeyPatch.context() as patch:
         Thread(target=server.serve_forever, daemon=True).start()
-        configure(ISSUER=f"http://127.0.0.1:{server.server_port}")
-        with open_desk(tmp_path) as opened:
+        set_variables(patch, ISSUER=f"http://127.0.0.1:{server.server_port}")
+        with open_desk(tmp_path_factory.mktemp("liar")) as opened:
             yield opened
         server.shutdown()
+
+
+@pytest.fixture
+def liar(desk_of_liar: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Start each test with a provider that tells the truth."""
+    monkeypatch.setattr(Provider, "lies", {})
+    return desk_of_liar
 
 
 def answer_of(desk: Desk, make_tokens: Callable[[str], object]) -> httpx2.Response:

@@ -74,8 +74,11 @@ def test_the_reason_of_another_program(output: str, reason: str) -> None:
     assert failure_reason(output) == reason
 
 
-def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
+def test_a_program_that_takes_too_long_is_ended_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One sentence says so, and a child that ignores interrupts is gone, too."""
+    monkeypatch.setattr("chassis_tools.updates.programs.GRACE_SECONDS", 1)
     script = "trap '' INT; sh -c 'trap \"\" INT; echo $$ >child; exec sleep 600' & wait"
     with pytest.raises(ConfigError, match=r"^slow: no answer within 1 seconds. Try again later$"):
         run_program(["sh", "-c", script], tmp_path, name="slow", timeout_seconds=1)
