@@ -18,7 +18,7 @@ help: ## Show this list
 demo: ## Generate a service into build/demo, set it up, ask it a question, run its checks
 	@STARTED=$$(date +%s) $(RUN) --only-group template python scripts/demo.py
 
-check: ## Format, lint, types and the quick tests; takes less than two minutes
+check: ## Format, lint, types and the quick tests; takes two to three minutes
 	$(UV) lock --check --quiet
 	$(RUN) ruff format --check
 	$(RUN) ruff check
