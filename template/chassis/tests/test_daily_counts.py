@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from database_story import run_with_database
 from sample_task import TASK, Answer, Question
 
 from chassis import Draft
@@ -31,19 +31,6 @@ async def counts(database: Database, *measures: Measure) -> dict[str, int]:
     for count in await read_counts(database, "echo", measures or MEASURES, YESTERDAY):
         total[f"{count.measure} {count.value}"] += count.count
     return dict(total)
-
-
-def run_story(url: str, story: Callable[[Database], Awaitable[None]]) -> None:
-    """Run a story with the database at `url`."""
-
-    async def run() -> None:
-        database = await open_database(url, Path())
-        try:
-            await story(database)
-        finally:
-            await database.close()
-
-    asyncio.run(run())
 
 
 def test_every_call_is_counted_once(tmp_path: Path) -> None:
@@ -123,7 +110,7 @@ def test_several_processes_add_to_the_same_counts(store_url: str) -> None:
         await asyncio.gather(*(process.save(database) for process in processes))
         assert await counts(database) == {"outcome answered": 40, "outcome referred": 40, "outcome refused": 40}
 
-    run_story(store_url, story)
+    run_with_database(store_url, story)
 
 
 def test_verdicts_are_counted_with_the_review(store_url: str) -> None:
@@ -149,7 +136,7 @@ def test_verdicts_are_counted_with_the_review(store_url: str) -> None:
         await reviews.answer(first, "{}", "ada", Assessment(verdict="pass"))
         assert await counts(database) == {"review fail": 1, "review pass": 1}
 
-    run_story(store_url, story)
+    run_with_database(store_url, story)
 
 
 def test_a_count_belongs_to_its_day_and_task(store_url: str) -> None:
@@ -166,7 +153,7 @@ def test_a_count_belongs_to_its_day_and_task(store_url: str) -> None:
         oldest, *_ = await read_counts(database, "echo", ["feedback"], YESTERDAY - timedelta(days=9))
         assert (oldest.day, oldest.count) == (YESTERDAY - timedelta(days=1), 100)
 
-    run_story(store_url, story)
+    run_with_database(store_url, story)
 
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -180,7 +167,7 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         await daily_counts.save(database)
         assert await counts(database) == {"outcome answered": 2, "outcome referred": 1}
 
-    run_story(f"sqlite:///{tmp_path}/store.db", story)
+    run_with_database(f"sqlite:///{tmp_path}/store.db", story)
 
 
 @pytest.mark.parametrize(
@@ -209,4 +196,4 @@ def test_days_are_those_of_utc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         [row] = await database.fetch("SELECT day FROM daily_counts")
         assert row["day"] == "2026-03-01"
 
-    run_story(f"sqlite:///{tmp_path}/store.db", story)
+    run_with_database(f"sqlite:///{tmp_path}/store.db", story)

@@ -5,12 +5,11 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 import pytest
+from database_story import run_with_database
 from postgres_server import Server, started_server
 from telemetry_sinks import Lines
 
@@ -29,26 +28,6 @@ from chassis.store.reviews import Reviews
 DAY = Account("day:2026-11-23", limit=100, retry_after=60)
 SLACK_SECONDS = 10.0
 """How much longer than its timeout something may take on a busy machine."""
-
-
-@asynccontextmanager
-async def database_at(url: str) -> AsyncGenerator[Database]:
-    """Open a database as a service does."""
-    database = await open_database(url, Path())
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-def run_with_database[T](url: str, story: Callable[[Database], Awaitable[T]]) -> T:
-    """Return the result of a story, given the database at `url`."""
-
-    async def run() -> T:
-        async with database_at(url) as database:
-            return await story(database)
-
-    return asyncio.run(run())
 
 
 def test_a_transaction_is_all_or_nothing(store_url: str) -> None:

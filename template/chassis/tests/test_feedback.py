@@ -2,13 +2,14 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Generator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from database_story import run_with_database
 from live_server import LiveService, serve_sample
 from pydantic import BaseModel, field_serializer
 from sample_task import Answer, Question
@@ -41,19 +42,6 @@ class Unserializable(BaseModel):
     def fail(self, _: str) -> str:
         """Fail."""
         raise RuntimeError("no")
-
-
-def run_story(url: str, story: Callable[[Database], Awaitable[None]]) -> None:
-    """Run a story with a database at `url`."""
-
-    async def run() -> None:
-        database = await open_database(url, Path())
-        try:
-            await story(database)
-        finally:
-            await database.close()
-
-    asyncio.run(run())
 
 
 def remember(history: CallHistory, question: BaseModel | None = None) -> str:
@@ -247,7 +235,7 @@ def test_concurrent_feedback_opens_one_referral(store_url: str) -> None:
         assert await boxes[0].find(call_id) == NEGATIVE
         assert len(await database.fetch("SELECT * FROM feedback")) == 1
 
-    run_story(store_url, story)
+    run_with_database(store_url, story)
 
 
 def test_a_full_queue_does_not_lose_feedback(store_url: str) -> None:
@@ -265,7 +253,7 @@ def test_a_full_queue_does_not_lose_feedback(store_url: str) -> None:
         assert await full.find(call_id) == NEGATIVE
         assert (await empty.record(call_id, "alice", NEGATIVE)).referral_id
 
-    run_story(store_url, story)
+    run_with_database(store_url, story)
 
 
 def test_the_history_is_bounded(store_url: str) -> None:
@@ -288,7 +276,7 @@ def test_the_history_is_bounded(store_url: str) -> None:
         assert found == [None] * 4
         assert 500 <= len(await database.fetch("SELECT id FROM calls")) <= 510
 
-    run_story(store_url, story)
+    run_with_database(store_url, story)
 
 
 def test_a_locked_database_delays_no_answer(tmp_path: Path) -> None:

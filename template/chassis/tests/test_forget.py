@@ -1,16 +1,15 @@
 """Erasure: what is planted about a person is found byte by byte before, and nowhere after `chassis forget`."""
 
-import asyncio
 import io
 import json
 import sqlite3
 import unicodedata
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from secrets import token_hex
 
 import pytest
 from cli_runner import run as chassis
+from database_story import run_with_database
 from sample_evaluation import GRADERS, run_and_accept, write_evaluation
 
 from chassis.config.constraints import load_constraints
@@ -36,19 +35,6 @@ WRITTEN = [
     "JürgenMöller",
 ]
 OTHERS = ["Jürgen Müller", "Jürgen Möllermann", "Jürgen asked Möller"]
-
-
-def with_database(url: str, work: Callable[[Database], Awaitable[None]]) -> None:
-    """Do some work with a database that is closed afterwards."""
-
-    async def run() -> None:
-        database = await open_database(url, Path())
-        try:
-            await work(database)
-        finally:
-            await database.close()
-
-    asyncio.run(run())
 
 
 async def refer(database: Database, caller: str, text: str) -> str:
@@ -102,7 +88,7 @@ def test_a_caller_is_removed_from_every_table(store_url: str, project: Path) -> 
         assert (answered.action, answered.details) == ("answered", {})
         assert (await Reviews(database).events(other))[0].details != {}
 
-    with_database(store_url, story)
+    run_with_database(store_url, story)
 
 
 def test_answers_and_feedback_are_removed_too(store_url: str) -> None:
@@ -123,7 +109,7 @@ def test_answers_and_feedback_are_removed_too(store_url: str) -> None:
         assert [row["call_id"] for row in await database.fetch("SELECT * FROM feedback")] == ["c_3"]
         assert [row["id"] for row in await database.fetch("SELECT * FROM calls ORDER BY id")] == ["c_2", "c_3"]
 
-    with_database(store_url, story)
+    run_with_database(store_url, story)
 
 
 def test_a_person_is_found_however_a_text_spells_them(store_url: str) -> None:
@@ -142,7 +128,7 @@ def test_a_person_is_found_however_a_text_spells_them(store_url: str) -> None:
         assert set(found.keys["referrals"]) == {*about, noted}
         assert await tickets(database) == others
 
-    with_database(store_url, story)
+    run_with_database(store_url, story)
 
 
 @pytest.mark.parametrize(
@@ -281,7 +267,7 @@ def test_a_service_may_run_meanwhile(project: Path) -> None:
         finally:
             await running.close()
 
-    with_database(f"sqlite:///{project}/var/service.db", story)
+    run_with_database(f"sqlite:///{project}/var/service.db", story)
 
 
 def test_the_former_content_log_is_searched_too(project: Path) -> None:

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import pytest
 from cli_runner import run
+from database_story import run_with_database
 from prometheus_client.parser import text_string_to_metric_families
 from sample_task import TASK, Question
 
@@ -23,7 +24,6 @@ from chassis.quality.drift import DriftWatch, SignalReport
 from chassis.store.daily_counts import Measure, add_count, bin_of
 from chassis.store.database import Database
 from chassis.store.drift_alarms import DriftAlarm, DriftAlarms
-from chassis.store.opening import open_database
 from chassis.store.reviews import Assessment, Reviews
 from chassis.telemetry.instruments import NO_INSTRUMENTS
 from chassis.testing import ScriptedModel, wire_for_tests
@@ -31,19 +31,6 @@ from chassis.testing import ScriptedModel, wire_for_tests
 TODAY = now().date()
 YEAR, NEVER = 365, 10_000
 type Story = Callable[[Database], Awaitable[None]]
-
-
-def run_story(url: str, story: Story, root: Path = Path()) -> None:
-    """Run a story with the database at `url`."""
-
-    async def run() -> None:
-        database = await open_database(url, root)
-        try:
-            await story(database)
-        finally:
-            await database.close()
-
-    asyncio.run(run())
 
 
 def days_of(rate: float, count: int, *, per_day: int = 10, rng: random.Random | None = None) -> list[DayRate]:
@@ -236,7 +223,7 @@ def test_an_alarm_is_raised_once(store_url: str, measure: Measure, bad: str, goo
         with pytest.raises(NotFound):
             await DriftAlarms(database).close(alarm.id, accept=False)
 
-    run_story(store_url, story)
+    run_with_database(store_url, story)
 
 
 @pytest.mark.parametrize("accept", [False, True])
@@ -254,7 +241,7 @@ def test_a_closed_alarm_comes_back_unless_the_level_is_accepted(tmp_path: Path, 
         assert len(await DriftAlarms(database).all_alarms()) == (1 if accept else 2)
         assert (await state(database)).state == ("collecting" if accept else "alarm")
 
-    run_story(f"sqlite:///{tmp_path}/store.db", story)
+    run_with_database(f"sqlite:///{tmp_path}/store.db", story)
 
 
 @pytest.mark.parametrize("measure", ["release", "code", "prompts", "constraints", "model"])
@@ -270,7 +257,7 @@ def test_the_likely_cause_is_what_appeared_with_the_change(tmp_path: Path, measu
         assert cause.kind == measure
         assert cause.details.startswith("new, first used on ")
 
-    run_story(f"sqlite:///{tmp_path}/store.db", story)
+    run_with_database(f"sqlite:///{tmp_path}/store.db", story)
 
 
 @pytest.mark.slow
@@ -344,7 +331,7 @@ def test_the_command_says_what_to_do(project: Path, capsys: pytest.CaptureFixtur
         await DriftWatch(database).check(NO_INSTRUMENTS)
 
     assert "No calls have been counted yet." in printed()
-    run_story("sqlite:///var/service.db", story, project)
+    run_with_database("sqlite:///var/service.db", story, project)
 
     words = printed()
     assert "reviews: alarm" in words
