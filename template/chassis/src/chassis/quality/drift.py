@@ -12,7 +12,7 @@ from typing import Literal
 
 from chassis.clock import now
 from chassis.quality.detectors import DayRate, RateReport, ShapeReport, compare_shapes, detect_rise, reference_days
-from chassis.store.daily_counts import DailyCount, Measure, first_days, read_counts, tasks_with_counts
+from chassis.store.daily_counts import DailyCount, Measure, first_days, read_counts, tasks_with_counts, totals_of
 from chassis.store.database import Database
 from chassis.store.drift_alarms import DriftAlarm, DriftAlarms
 from chassis.telemetry import names
@@ -201,7 +201,8 @@ class DriftWatch:
         earliest = max(reference_end + timedelta(days=1), today - SHAPE_DAYS)
         present = await read_counts(self._database, task, SHAPES, earliest, today - timedelta(days=1))
         return {
-            measure: compare_shapes(_bins(before, measure), _latest_bins(present, measure, today)) for measure in SHAPES
+            measure: compare_shapes(totals_of(before, measure), _latest_bins(present, measure, today))
+            for measure in SHAPES
         }
 
 
@@ -246,18 +247,10 @@ def _after(alarms: Sequence[DriftAlarm]) -> date | None:
     return max((alarm.closed_at.date() for alarm in alarms if alarm.closed_at), default=None)
 
 
-def _bins(counts: Iterable[DailyCount], measure: Measure) -> Counter[str]:
-    bins = Counter[str]()
-    for count in counts:
-        if count.measure == measure:
-            bins[count.value] += count.count
-    return bins
-
-
 def _latest_bins(counts: Sequence[DailyCount], measure: Measure, today: date) -> Counter[str]:
     """Return the bins of the last 7 whole days, or of up to 28 if those have too few observations."""
     for days in (7, 14, SHAPE_DAYS.days):
-        recent = _bins((count for count in counts if count.day >= today - timedelta(days=days)), measure)
+        recent = totals_of((count for count in counts if count.day >= today - timedelta(days=days)), measure)
         if compare_shapes(recent, recent) is not None:
             break
     return recent

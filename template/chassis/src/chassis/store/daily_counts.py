@@ -165,6 +165,15 @@ async def first_days(
     return [(row["measure"], row["value"], date.fromisoformat(row["first"])) for row in rows]
 
 
+def totals_of(counts: Iterable[DailyCount], measure: Measure) -> Counter[str]:
+    """Return how often a measure had each of its values on all days together."""
+    totals = Counter[str]()
+    for count in counts:
+        if count.measure == measure:
+            totals[count.value] += count.count
+    return totals
+
+
 def bin_of(number: float) -> str:
     """Return the bin of a length or a duration: its upper bound, with four digits. Each is 19 % above the last."""
     if number <= 0:

@@ -115,10 +115,8 @@ class ReviewAccess:
         """Send the browser to the provider of single sign-on."""
 
         async def handle(_: Request) -> Response:
-            if self._single_sign_on is None:
-                raise NotFound("This service has no single sign-on")
             attempt = SignInAttempt.new()
-            response = RedirectResponse(await self._single_sign_on.authorization_url(attempt), 303)
+            response = RedirectResponse(await self._provider().authorization_url(attempt), 303)
             self._set_cookie(response, SIGN_IN_COOKIE, attempt.to_cookie(), seconds=SIGN_IN_SECONDS, same_site="lax")
             return response
 
@@ -128,11 +126,10 @@ class ReviewAccess:
         """Open a session for the reviewer whom the provider has sent back."""
 
         async def handle(request: Request) -> Response:
-            if self._single_sign_on is None:
-                raise NotFound("This service has no single sign-on")
+            provider = self._provider()
             try:
                 attempt = SignInAttempt.from_cookie(request.cookies.get(SIGN_IN_COOKIE, ""))
-                reviewer = await self._single_sign_on.sign_in(request.query_params, attempt)
+                reviewer = await provider.sign_in(request.query_params, attempt)
             except SignInRefused as error:
                 log.warning("review.sign_in_refused", call_id=request.state.call_id, reason=error.detail)
                 return self._sign_in_page(error.detail)
@@ -144,6 +141,11 @@ class ReviewAccess:
             return response
 
         return await self._pages.handle(request, handle)
+
+    def _provider(self) -> SingleSignOn:
+        if self._single_sign_on is None:
+            raise NotFound("This service has no single sign-on")
+        return self._single_sign_on
 
     async def _reviewer_of(self, secret: str) -> str | None:
         """Return who is signed in; someone who signed in through the provider must still be among the reviewers."""

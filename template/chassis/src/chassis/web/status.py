@@ -3,7 +3,6 @@
 import math
 import re
 import time
-from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from chassis.clock import now, to_timestamp
 from chassis.guard.circuit_breaker import CircuitBreaker
 from chassis.money.accounts import Account, BudgetUsage, accounts_for, forecast, usage_of
 from chassis.store.agreement import reviewer_agreement
-from chassis.store.daily_counts import DailyCount, read_counts
+from chassis.store.daily_counts import DailyCount, read_counts, totals_of
 from chassis.store.drift_alarms import DriftAlarms
 from chassis.store.review_queue import CALLER_WAITS
 from chassis.usd import format_usd, to_usd
@@ -63,8 +62,8 @@ class StatusPage:
             plot_height=PLOT_HEIGHT,
             plot_left=PLOT_LEFT,
             totals={name: sum(calls.values[name]) for name in OUTCOMES},
-            sample=_totals(counts, "sample"),
-            feedback=_totals(counts, "feedback"),
+            sample=totals_of(counts, "sample"),
+            feedback=totals_of(counts, "feedback"),
             queue=await self._queue(moment),
             budgets=await self._budgets(moment),
             breakers=self._breakers(),
@@ -136,14 +135,6 @@ def _cost_plot(days: Sequence[date], counts: Sequence[DailyCount]) -> BarPlot:
         if count.measure == "cost" and index < len(days):
             values[index] += to_usd(count.count)
     return BarPlot(days, ("spent",), {"spent": values}, prefix="$")
-
-
-def _totals(counts: Sequence[DailyCount], measure: str) -> Counter[str]:
-    totals = Counter[str]()
-    for count in counts:
-        if count.measure == measure:
-            totals[count.value] += count.count
-    return totals
 
 
 def _level(usage: BudgetUsage) -> str:
