@@ -15,7 +15,7 @@ from chassis.call import Attempt, Call, Deadline
 from chassis.call_log import CallLog
 from chassis.contract import Answered
 from chassis.quality.detectors import DayRate, detect_rise
-from chassis.store.daily_counts import DailyCounts, Measure
+from chassis.store.quality_history import DailyCounts, Measure
 from chassis.telemetry.instruments import NO_INSTRUMENTS
 
 from benchmarks.rounds import Effort

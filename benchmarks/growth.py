@@ -16,7 +16,7 @@ from chassis.limits import RateLimiter
 from chassis.money.accounts import Account
 from chassis.money.ledger import Ledger
 from chassis.search import Passage, Search
-from chassis.store.api_keys import ApiKeys
+from chassis.store.credentials import ApiKeys
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.sqlite import SqliteDatabase

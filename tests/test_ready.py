@@ -18,8 +18,8 @@ from chassis.config.confidence import CONFIDENCE_FILE, load_confidence
 from chassis.config.constraints import load_constraints
 from chassis.config.project import find_project
 from chassis.quality.success import SuccessMeasurement
-from chassis.store.daily_counts import add_count
 from chassis.store.opening import open_database
+from chassis.store.quality_history import add_count
 from chassis_tools.cli.ready import as_json, as_markdown, as_sarif
 from chassis_tools.evals.cases import read_datasets
 from chassis_tools.evals.confidence_fit import confidence_data

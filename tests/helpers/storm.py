@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx2
 from chassis.money.ledger import Ledger
-from chassis.store.api_keys import ApiKeys
+from chassis.store.credentials import ApiKeys
 from chassis.store.opening import open_database
 from faulty_vendor import faulty_vendor
 from postgres_server import Server, started_server

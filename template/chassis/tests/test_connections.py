@@ -14,8 +14,7 @@ import pytest
 from live_server import LiveService, serve_sample
 from telemetry_sinks import Lines
 
-from chassis.web.connections import OUT_OF_FILES, BoundedProtocol, RareLog, on_loop_error
-from chassis.web.server import KEEP_ALIVE_SECONDS
+from chassis.web.server import KEEP_ALIVE_SECONDS, OUT_OF_FILES, BoundedProtocol, RareLog, on_loop_error
 
 BALANCER_IDLE_SECONDS = 60
 """The time after which AWS's and Google's load balancers, and nginx, close an idle connection."""
@@ -100,7 +99,7 @@ HALF_SENT = {
 @pytest.mark.parametrize("sent", HALF_SENT.values(), ids=HALF_SENT)
 def test_headers_have_a_deadline(service: LiveService, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     """A connection is closed in time, however slowly it sends, and also if earlier requests were answered."""
-    monkeypatch.setattr("chassis.web.connections.HEADER_SECONDS", 0.5)
+    monkeypatch.setattr("chassis.web.server.HEADER_SECONDS", 0.5)
     whole, half = sent.rpartition(b"\r\n\r\n")[0], sent.rpartition(b"\r\n\r\n")[2]
     with closing(connect(service)) as connection:
         started = time.monotonic()
@@ -146,8 +145,8 @@ def test_strangers_cannot_use_up_connections(
     service: LiveService, monkeypatch: pytest.MonkeyPatch, lines: Lines
 ) -> None:
     """Too many connections close the oldest ones that never sent a request; callers notice nothing."""
-    monkeypatch.setattr("chassis.web.connections.MAX_CONNECTIONS", 20)
-    monkeypatch.setattr("chassis.web.connections.FULL", RareLog())
+    monkeypatch.setattr("chassis.web.server.MAX_CONNECTIONS", 20)
+    monkeypatch.setattr("chassis.web.server.FULL", RareLog())
     with ExitStack() as opened:
         caller = opened.enter_context(closing(connect(service)))
         assert status_after(caller, HEALTH) == 200
@@ -166,7 +165,7 @@ def test_strangers_cannot_use_up_connections(
 
 def test_a_shortage_of_files_is_logged_once(monkeypatch: pytest.MonkeyPatch, lines: Lines) -> None:
     """For each connection that it cannot accept, asyncio reports an error, hundreds of times a second."""
-    monkeypatch.setattr("chassis.web.connections.REFUSED", RareLog())
+    monkeypatch.setattr("chassis.web.server.REFUSED", RareLog())
     loop = asyncio.new_event_loop()
     for _ in range(500):
         on_loop_error(loop, {"message": OUT_OF_FILES, "exception": OSError(24, "Too many open files")})

@@ -14,9 +14,9 @@ from chassis import Draft
 from chassis.clock import now
 from chassis.contract import FallbackReason
 from chassis.errors import DatabaseUnavailable, InputNotAllowed, ReviewConflict
-from chassis.store.daily_counts import DailyCounts, Measure, add_count, bin_of, bin_of_confidence, read_counts
 from chassis.store.database import Database
 from chassis.store.opening import open_database
+from chassis.store.quality_history import DailyCounts, Measure, add_count, bin_of, bin_of_confidence, read_counts
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Assessment, Reviews
 from chassis.testing import ScriptedModel, wire_for_tests
@@ -158,7 +158,7 @@ def test_a_count_belongs_to_its_day_and_task(store_url: str) -> None:
 
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """While the database is down, what is counted already goes on, and a new number is left out."""
-    monkeypatch.setattr("chassis.store.daily_counts.MAX_WAITING", 2)
+    monkeypatch.setattr("chassis.store.quality_history.MAX_WAITING", 2)
 
     async def story(database: Database) -> None:
         daily_counts = DailyCounts()
@@ -187,7 +187,7 @@ def test_a_bin_of_confidence_is_a_twentieth(confidence: float, expected: str) ->
 
 def test_days_are_those_of_utc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A call a second before midnight counts for the day that ends."""
-    monkeypatch.setattr("chassis.store.daily_counts.now", lambda: datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC))
+    monkeypatch.setattr("chassis.store.quality_history.now", lambda: datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC))
 
     async def story(database: Database) -> None:
         daily_counts = DailyCounts()

@@ -17,7 +17,7 @@ from chassis.contract import FallbackReason
 from chassis.errors import ConfigError, DatabaseUnavailable
 from chassis.money.accounts import Account, Balance
 from chassis.money.ledger import RETRY_SECONDS, Ledger
-from chassis.store.api_keys import ApiKeys
+from chassis.store.credentials import ApiKeys
 from chassis.store.database import LOCK_TIMEOUT_SECONDS, Database
 from chassis.store.opening import open_database
 from chassis.store.postgres import _Statements, driver  # pyright: ignore[reportPrivateUsage]

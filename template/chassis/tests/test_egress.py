@@ -20,8 +20,7 @@ from chassis.config.environment import SDK_VARIABLES
 from chassis.config.project import Project, Settings
 from chassis.contract import Answered
 from chassis.errors import ConfigError
-from chassis.guard.addresses import Network
-from chassis.guard.egress import Endpoint, ForbiddenAddress, VendorModel, create_client
+from chassis.guard.egress import Endpoint, ForbiddenAddress, Network, VendorModel, create_client
 from chassis.guard.failures import EgressRefused
 from chassis.guard.vendors import connect
 from chassis.testing import OWNER, constraints_for_tests, wire_for_tests

@@ -21,10 +21,10 @@ from chassis.call import Call, Deadline, new_call_id
 from chassis.contract import Answered
 from chassis.errors import DatabaseUnavailable
 from chassis.store.call_history import MAX_BUFFERED, MAX_TEXT_LENGTH, CallHistory
-from chassis.store.daily_counts import read_counts
 from chassis.store.database import Database
 from chassis.store.feedback import Feedback, FeedbackBox, FeedbackVerdict
 from chassis.store.opening import open_database
+from chassis.store.quality_history import read_counts
 from chassis.store.review_queue import ReviewQueue
 from chassis.telemetry.instruments import NO_INSTRUMENTS
 from chassis.wiring import Wiring

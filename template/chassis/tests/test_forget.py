@@ -16,9 +16,9 @@ from chassis.config.constraints import load_constraints
 from chassis.contract import FallbackReason
 from chassis.errors import ConfigError
 from chassis.money.accounts import accounts_for
-from chassis.store.api_keys import ApiKeys
+from chassis.store.credentials import ApiKeys
 from chassis.store.database import Database
-from chassis.store.erasure import DataSubject, erase, find_personal_rows
+from chassis.store.deletion import DataSubject, erase, find_personal_rows
 from chassis.store.opening import open_database
 from chassis.store.outbox import Outbox
 from chassis.store.reply_cache import ReplyCache

@@ -28,9 +28,9 @@ from chassis.config.project import Settings
 from chassis.contract import FallbackReason
 from chassis.notifier import Notifier
 from chassis.store.database import Database
-from chassis.store.drift_alarms import DriftAlarms
 from chassis.store.opening import open_database
 from chassis.store.outbox import BACKOFF, IN_PROGRESS, Outbox
+from chassis.store.quality_history import DriftAlarms
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Reviews
 from chassis.telemetry.instruments import NO_INSTRUMENTS

@@ -21,9 +21,8 @@ from chassis.contract import Answered
 from chassis.errors import NotFound
 from chassis.quality.detectors import MIN_SAMPLE, DayRate, compare_shapes, detect_rise
 from chassis.quality.drift import DriftWatch, SignalReport
-from chassis.store.daily_counts import Measure, add_count, bin_of
 from chassis.store.database import Database
-from chassis.store.drift_alarms import DriftAlarm, DriftAlarms
+from chassis.store.quality_history import DriftAlarm, DriftAlarms, Measure, add_count, bin_of
 from chassis.store.reviews import Assessment, Reviews
 from chassis.telemetry.instruments import NO_INSTRUMENTS
 from chassis.testing import ScriptedModel, wire_for_tests
@@ -235,7 +234,7 @@ def test_a_closed_alarm_comes_back_unless_the_level_is_accepted(tmp_path: Path, 
         closing = now() - timedelta(days=10)
         await DriftAlarms(database).raise_alarm("echo", "reviews", closing.date(), "before")
         [before] = await DriftAlarms(database).all_alarms()
-        with patch("chassis.store.drift_alarms.now", lambda: closing):
+        with patch("chassis.store.quality_history.now", lambda: closing):
             await DriftAlarms(database).close(before.id, accept=accept)
         await DriftWatch(database).check(NO_INSTRUMENTS)
         assert len(await DriftAlarms(database).all_alarms()) == (1 if accept else 2)

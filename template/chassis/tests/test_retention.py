@@ -12,16 +12,15 @@ from chassis.call import Call, Deadline, new_call_id
 from chassis.clock import now
 from chassis.config.constraints import RetentionRules
 from chassis.contract import Answered, FallbackReason
-from chassis.store.api_keys import ApiKeys
 from chassis.store.call_history import CallHistory
+from chassis.store.credentials import ApiKeys, ReviewSessions
 from chassis.store.database import Database
+from chassis.store.deletion import EXPIRED, Retention
 from chassis.store.feedback import Feedback, FeedbackBox
 from chassis.store.opening import open_database
 from chassis.store.outbox import Outbox
 from chassis.store.reply_cache import ReplyCache
-from chassis.store.retention import EXPIRED, Retention
 from chassis.store.review_queue import ReviewQueue
-from chassis.store.review_sessions import ReviewSessions
 from chassis.store.reviews import Reviews
 from chassis.telemetry.instruments import NO_INSTRUMENTS
 
@@ -53,7 +52,7 @@ async def refer(database: Database, due_hours: float = 24) -> str:
 async def sweep_after(retention: Retention, days: float) -> dict[str, int]:
     """Sweep so many days from now, and return what was deleted."""
     later = now() + timedelta(days=days)
-    with patch("chassis.store.retention.now", lambda: later):
+    with patch("chassis.store.deletion.now", lambda: later):
         return await retention.sweep()
 
 

@@ -8,7 +8,7 @@ import pytest
 from review_desk import Desk, csrf_token, open_desk, send
 
 from chassis.clock import now
-from chassis.store.review_sessions import SESSION
+from chassis.store.credentials import SESSION
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_a_session_ends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.service.run(desk.service.wiring.api_keys.revoke(keys["revoked"]))
     assert revoked.get("/review").status_code == 401
     later = now() + SESSION + timedelta(seconds=1)
-    monkeypatch.setattr("chassis.store.review_sessions.now", lambda: later)
+    monkeypatch.setattr("chassis.store.credentials.now", lambda: later)
     assert old.get("/review").status_code == 401
 
 

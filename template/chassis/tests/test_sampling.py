@@ -14,13 +14,13 @@ from chassis.call import Call, Deadline, new_call_id
 from chassis.contract import Answered, FallbackReason
 from chassis.errors import ReviewConflict
 from chassis.store.agreement import VerdictPairs, agreement_of, reviewer_agreement
-from chassis.store.api_keys import ApiKeys
 from chassis.store.call_history import CallHistory
-from chassis.store.daily_counts import read_counts
+from chassis.store.credentials import ApiKeys
 from chassis.store.database import Database
 from chassis.store.feedback import Feedback
 from chassis.store.opening import open_database
 from chassis.store.outbox import Outbox
+from chassis.store.quality_history import read_counts
 from chassis.store.review_queue import MAX_OPEN_REVIEWS, ReviewQueue
 from chassis.store.reviews import Assessment, Reviews
 

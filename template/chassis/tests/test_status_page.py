@@ -10,9 +10,9 @@ from live_server import serve_live
 from review_desk import TASK, Desk, fill_status_page, open_desk
 
 from chassis.clock import now
-from chassis.store.daily_counts import add_count
+from chassis.store.quality_history import add_count
 from chassis.testing import ScriptedModel, wire_for_tests
-from chassis.web.bar_plot import BarPlot
+from chassis.web.status import BarPlot
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from sample_task import TASK, Question
 from chassis.clock import now
 from chassis.config.constraints import Success
 from chassis.quality.success import DAYS, MIN_OBSERVATIONS, SuccessMeasurement, measure_success
-from chassis.store.daily_counts import Measure, add_count
 from chassis.store.database import Database
 from chassis.store.opening import open_database
+from chassis.store.quality_history import Measure, add_count
 from chassis.testing import ScriptedModel, constraints_for_tests, wire_for_tests
 
 

@@ -15,7 +15,7 @@ from chassis.config.constraints import ModelConfig
 from chassis.config.project import find_project
 from chassis.errors import ConfigError
 from chassis.telemetry import names
-from chassis.telemetry.chat import ChatSpan
+from chassis.telemetry.genai_spans import ChatSpan
 from chassis.telemetry.instruments import current_trace_id, outgoing_headers
 from chassis.telemetry.setup import Telemetry
 from chassis.telemetry.spans import TRACES_FILE

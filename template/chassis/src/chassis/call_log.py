@@ -17,7 +17,7 @@ from chassis.call import Call
 from chassis.contract import Answered, FallbackReason, Referred
 from chassis.errors import CallError
 from chassis.store.call_history import CallHistory
-from chassis.store.daily_counts import COST_UNIT, DailyCounts, Measure, bin_of, bin_of_confidence
+from chassis.store.quality_history import COST_UNIT, DailyCounts, Measure, bin_of, bin_of_confidence
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments
 from chassis.usd import to_usd

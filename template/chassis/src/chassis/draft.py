@@ -19,7 +19,7 @@ from chassis.contract import Draft, Task
 from chassis.errors import CallError, DeadlineExceeded, ModelsFailed
 from chassis.guard.model import GuardedModel
 from chassis.guard.pipeline import Guard
-from chassis.telemetry.agent_spans import tool_instrumentation
+from chassis.telemetry.genai_spans import tool_instrumentation
 
 log = structlog.get_logger()
 

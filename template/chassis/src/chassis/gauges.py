@@ -1,8 +1,5 @@
 """Refreshes the gauges whose values are in the database: budgets, the review queue and the kill switch."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -32,19 +29,6 @@ class GaugeSources:
     ledger: Ledger
     review_queue: ReviewQueue
     kill_switch: KillSwitch
-
-
-@asynccontextmanager
-async def refreshed_gauges(
-    sources: GaugeSources, constraints: Constraints, instruments: Instruments
-) -> AsyncGenerator[None]:
-    """Refresh the gauges now and every 15 seconds, until the context ends."""
-    task = asyncio.create_task(_refresh_forever(sources, constraints, instruments))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 async def refresh_gauges(sources: GaugeSources, constraints: Constraints, instruments: Instruments) -> None:
@@ -78,9 +62,3 @@ async def refresh_budget_gauges(ledger: Ledger, constraints: Constraints, instru
     instruments.budget_forecast.set(to_usd(forecast(usage_of(month, balances).spent, moment)))
     lost = await ledger.open_reservations(lost_before(constraints, moment))
     instruments.budget_lost_reservations.set(len(still_charged(lost, month.key)))
-
-
-async def _refresh_forever(sources: GaugeSources, constraints: Constraints, instruments: Instruments) -> None:
-    while True:
-        await refresh_gauges(sources, constraints, instruments)
-        await asyncio.sleep(REFRESH_SECONDS)

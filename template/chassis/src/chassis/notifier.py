@@ -25,10 +25,9 @@ from chassis.clock import now
 from chassis.config.constraints import Callbacks
 from chassis.config.ownership import Team
 from chassis.config.project import Settings
-from chassis.guard.addresses import Network
-from chassis.guard.egress import Endpoint, create_client
-from chassis.store.drift_alarms import DriftAlarms
+from chassis.guard.egress import Endpoint, Network, create_client
 from chassis.store.outbox import Notification, NotificationChannel, NotificationEvent, Outbox
+from chassis.store.quality_history import DriftAlarms
 from chassis.store.review_queue import ReviewQueue
 from chassis.telemetry.instruments import Instruments
 

@@ -3,18 +3,20 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 from pydantic_ai.models import Model
 
 from chassis.call_log import CallLog
+from chassis.clock import repeated
 from chassis.config.confidence import load_confidence
 from chassis.config.constraints import Constraints, load_constraints
 from chassis.config.ownership import Team, load_ownership
 from chassis.config.project import Project, Settings, find_project, load_settings
 from chassis.contract import Task
-from chassis.gauges import GaugeSources, refreshed_gauges
+from chassis.gauges import REFRESH_SECONDS, GaugeSources, refresh_gauges
 from chassis.guard.candidate import Candidate
 from chassis.guard.circuit_breaker import CircuitBreaker
 from chassis.guard.egress import VendorModel
@@ -25,20 +27,18 @@ from chassis.money.ledger import Ledger
 from chassis.money.prices import Price, find_price
 from chassis.notifier import Notifier
 from chassis.privacy.policy import check_recognizers
-from chassis.quality.drift import DriftWatch
-from chassis.quality.versions import running_versions
+from chassis.quality.drift import DriftWatch, running_versions
 from chassis.service import Service
-from chassis.store.api_keys import ApiKeys
 from chassis.store.call_history import CallHistory
-from chassis.store.daily_counts import DailyCounts
+from chassis.store.credentials import ApiKeys
 from chassis.store.database import Database
-from chassis.store.drift_alarms import DriftAlarms
+from chassis.store.deletion import Retention
 from chassis.store.feedback import FeedbackBox
 from chassis.store.kill_switch import KillSwitch
 from chassis.store.opening import open_database
 from chassis.store.outbox import Outbox
+from chassis.store.quality_history import DailyCounts, DriftAlarms
 from chassis.store.reply_cache import ReplyCache
-from chassis.store.retention import Retention
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Reviews
 from chassis.telemetry.instruments import Instruments
@@ -158,9 +158,9 @@ async def wire(
             DriftAlarms(database),
             instruments,
         )
-        async with refreshed_gauges(
-            GaugeSources(database, ledger, review_queue, kill_switch), constraints, instruments
-        ):
+        gauges = GaugeSources(database, ledger, review_queue, kill_switch)
+        refresh = partial(refresh_gauges, gauges, constraints, instruments)
+        async with repeated("gauges", REFRESH_SECONDS, refresh):
             yield Wiring(
                 project=project,
                 settings=settings,

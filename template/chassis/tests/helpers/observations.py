@@ -279,7 +279,7 @@ def kept(table: str, days: int) -> See:
         if isinstance(outcome, Referred):
             await wiring.reviews.answer(outcome.referral_id, "{}", "ann")
         later = now() + timedelta(days=days)
-        with patch("chassis.store.retention.now", lambda: later):
+        with patch("chassis.store.deletion.now", lambda: later):
             await wiring.retention.sweep()
         return bool(await wiring.database.fetch(f"SELECT * FROM {table}"))  # noqa: S608 - ours
 

@@ -18,8 +18,7 @@ from chassis import Draft, Task
 from chassis.clock import now
 from chassis.contract import FallbackReason
 from chassis.money.accounts import accounts_for
-from chassis.store.daily_counts import Measure, add_count
-from chassis.store.drift_alarms import DriftAlarms
+from chassis.store.quality_history import DriftAlarms, Measure, add_count
 from chassis.testing import wire_for_tests
 from chassis.usd import nano_usd
 

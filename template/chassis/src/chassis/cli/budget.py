@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from chassis.cli.shared import run_with_database
 from chassis.cli.terminal import plain_console
 from chassis.clock import now
 from chassis.config.constraints import Constraints, load_constraints
@@ -24,6 +23,7 @@ from chassis.money.accounts import (
     usage_of,
 )
 from chassis.money.ledger import Ledger
+from chassis.store.opening import run_with_database
 from chassis.usd import format_usd
 
 CALLER_DAY = "caller-day:"

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from chassis.cli.shared import run_with_database
 from chassis.config.project import find_project
 from chassis.quality.drift import NEXT_STEPS, UNKNOWN_CAUSE, DriftReport, DriftWatch, SignalReport
-from chassis.store.drift_alarms import DriftAlarms
+from chassis.store.opening import run_with_database
+from chassis.store.quality_history import DriftAlarms
 
 app = typer.Typer(
     help="Show quality drift: whether production answers worse than it used to.", invoke_without_command=True

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from chassis.cli.shared import run_with_database
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
-from chassis.store.erasure import (
+from chassis.store.deletion import (
     BLANKED,
     DataSubject,
     caller_hash,
     erase,
     find_personal_rows,
 )
+from chassis.store.opening import run_with_database
 
 if TYPE_CHECKING:
     from chassis.telemetry.spans import StoredSpan

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from chassis.cli.shared import run_with_database
 from chassis.cli.terminal import plain_console
 from chassis.config.project import find_project, load_settings
-from chassis.store.api_keys import ApiKeys
+from chassis.store.credentials import ApiKeys
+from chassis.store.opening import run_with_database
 
 app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from chassis.cli.shared import run_with_database
 from chassis.config.project import find_project, load_settings
 from chassis.store.kill_switch import KillSwitch
+from chassis.store.opening import run_with_database
 from chassis.telemetry.instruments import NO_INSTRUMENTS
 
 SwitchedOffBy = Annotated[str | None, typer.Option(help="Who switches them off; you by default.")]

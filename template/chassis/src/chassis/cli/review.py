@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from chassis.cli.shared import run_with_database
 from chassis.cli.terminal import plain_console
 from chassis.clock import now
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
 from chassis.config.typed_values import read_typed, show_json
 from chassis.errors import ConfigError, NotFound
+from chassis.store.opening import run_with_database
 from chassis.store.outbox import Outbox
 from chassis.store.review_queue import Referral, ReviewQueue
 from chassis.store.reviews import Reviews

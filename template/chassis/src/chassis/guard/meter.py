@@ -21,7 +21,7 @@ from chassis.guard.failures import UnreadableReply, UnsentRequest
 from chassis.guard.reply_check import check_reply, is_plausible_usage
 from chassis.guard.request import Request, Step
 from chassis.telemetry import names
-from chassis.telemetry.chat import ChatSpan
+from chassis.telemetry.genai_spans import ChatSpan
 from chassis.telemetry.instruments import Instruments, outgoing_headers
 from chassis.usd import NanoUsd
 

@@ -13,8 +13,7 @@ from pydantic_ai.settings import ModelSettings
 
 from chassis.call import Call
 from chassis.guard.pipeline import Guard, pipeline
-from chassis.guard.request import Request
-from chassis.guard.request_check import check_settings, check_tools
+from chassis.guard.request import Request, check_settings, check_tools
 
 
 class GuardedModel(FallbackModel):

@@ -16,8 +16,7 @@ from chassis.config.constraints import CONSTRAINTS_FILE, SELF_HOSTED, ModelConfi
 from chassis.config.environment import check_sdk_variables
 from chassis.config.project import Settings
 from chassis.errors import ConfigError
-from chassis.guard.addresses import Network
-from chassis.guard.egress import Endpoint, ForbiddenAddress, VendorModel, create_client
+from chassis.guard.egress import Endpoint, ForbiddenAddress, Network, VendorModel, create_client
 
 if TYPE_CHECKING:
     from openai.resources.chat import AsyncCompletions

@@ -1,20 +1,35 @@
 """Quality drift: whether production answers worse than it used to, since when, and what else changed at that time.
 
 Not to be confused with edited files of the chassis, which `chassis status` reports. The state is the daily counts and
-the alarms in the database; whatever is printed follows from them, so replicas agree and a restart forgets nothing.
+the alarms in the database; whatever is printed follows from them, so replicas agree and a restart forgets nothing. With
+each day's counts stand short digests of what ran, which show what else changed.
 """
 
+import hashlib
+import importlib.util
+import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
+from pathlib import Path
+from typing import Literal, cast
 
 from chassis.clock import now
+from chassis.config.constraints import Constraints
+from chassis.config.project import Project
 from chassis.quality.detectors import DayRate, RateReport, ShapeReport, compare_shapes, detect_rise, reference_days
-from chassis.store.daily_counts import DailyCount, Measure, first_days, read_counts, tasks_with_counts, totals_of
 from chassis.store.database import Database
-from chassis.store.drift_alarms import DriftAlarm, DriftAlarms
+from chassis.store.quality_history import (
+    DailyCount,
+    DriftAlarm,
+    DriftAlarms,
+    Measure,
+    first_days,
+    read_counts,
+    tasks_with_counts,
+    totals_of,
+)
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments
 
@@ -277,3 +292,44 @@ def _causes(
 
 def _share(failures: int, total: int) -> str:
     return f"{failures} of {total} ({failures / total:.1%})" if total else "none"
+
+
+DIGITS = 8
+TEXT_FILES = frozenset({".py", ".md", ".txt", ".j2", ".jinja", ".jinja2", ".toml", ".yaml", ".yml", ".json"})
+MAX_BYTES = 1_000_000
+"""A larger file is data, and is left out."""
+
+
+def running_versions(project: Project, constraints: Constraints) -> Mapping[Measure, str]:
+    """Return the release, and digests of the team's code, its prompts and its constraints.
+
+    Prompts are the files of the team's package whose path contains `prompt`.
+    """
+    files = dict(_package_files(project))
+    return {
+        "release": project.version,
+        "code": _digest(file.read_bytes() for path, file in files.items() if "prompt" not in path),
+        "prompts": _digest(file.read_bytes() for path, file in files.items() if "prompt" in path),
+        "constraints": _digest([json.dumps(constraints.model_dump(), default=_plain, sort_keys=True).encode()]),
+    }
+
+
+def _package_files(project: Project) -> Iterator[tuple[str, Path]]:
+    """Yield the text files of the package that contains the task, by their path in it."""
+    spec = importlib.util.find_spec(project.task_path.partition(":")[0].partition(".")[0])
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for file in sorted(Path(folder).rglob("*")):
+            if file.suffix in TEXT_FILES and file.is_file() and file.stat().st_size <= MAX_BYTES:
+                yield file.relative_to(folder).as_posix(), file
+
+
+def _plain(value: object) -> object:
+    """Return what JSON can hold, and is the same in every process."""
+    return sorted(map(str, cast("frozenset[object]", value))) if isinstance(value, frozenset) else str(value)
+
+
+def _digest(contents: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()[:DIGITS]

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from chassis.clock import now
 from chassis.config.constraints import Success, SuccessMetric
-from chassis.store.daily_counts import COST_UNIT, Measure, read_counts, tasks_with_counts
 from chassis.store.database import Database
+from chassis.store.quality_history import COST_UNIT, Measure, read_counts, tasks_with_counts
 from chassis.usd import to_usd
 
 DAYS = 28

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from chassis.search.bm25 import BM25
 from chassis.search.passages import Passage
 from chassis.search.words import check_language, index_words, trigrams
-from chassis.telemetry.agent_spans import retrieval_span
+from chassis.telemetry.genai_spans import retrieval_span
 
 HEADING_WEIGHT, AGREEMENT_WEIGHT, TRIGRAM_WEIGHT = 1.0, 0.5, 0.4
 """Relative to the words of the text. Measured on half of the questions of public corpora, see `make bench-search`."""

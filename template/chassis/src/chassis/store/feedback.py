@@ -9,8 +9,8 @@ import structlog
 from chassis.clock import now, to_timestamp
 from chassis.errors import NotFound
 from chassis.store.call_history import AnsweredCall, CallHistory, referral_for_review
-from chassis.store.daily_counts import add_count
 from chassis.store.database import Connection, Database, Row
+from chassis.store.quality_history import add_count
 from chassis.store.review_queue import ReviewQueue, insert_referral
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments, context_of

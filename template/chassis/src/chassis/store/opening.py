@@ -1,14 +1,17 @@
-"""Opens the database that `CHASSIS_DATABASE_URL` names."""
+"""Opens the database that `CHASSIS_DATABASE_URL` names, for the service or for one command."""
 
+import asyncio
 import re
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chassis.config.project import private_file
+from chassis.config.project import Project, load_settings, private_file
 from chassis.errors import ConfigError, DatabaseUnavailable
 from chassis.store.database import Database
 from chassis.store.sqlite import SqliteDatabase
+from chassis.telemetry.logs import configure_logs
 
 SQLITE_PREFIX = "sqlite:///"
 POSTGRES_SCHEME = "postgresql"
@@ -73,3 +76,24 @@ def _without_password(url: str) -> str:
     """Return a URL without the parts that may be a password: before the last @, in the query, instead of a port."""
     location = url.partition("://")[2].rpartition("@")[2].partition("?")[0]
     return f"{POSTGRES_SCHEME}://{NOT_A_PORT.sub(r'\1', location)}"
+
+
+def run_with_database[T](project: Project, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Open the project's database, return the result of `work`, and close the database again.
+
+    Nothing else of the service is needed for that: no task, no model, no API key.
+
+    Raises:
+        ConfigError: `CHASSIS_DATABASE_URL` is invalid, or the database cannot be opened.
+    """
+
+    async def run() -> T:
+        settings = load_settings(project.root)
+        configure_logs(production=settings.production)
+        database = await open_database(settings.database_url, project.root)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())

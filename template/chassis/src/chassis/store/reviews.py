@@ -18,8 +18,8 @@ import structlog
 
 from chassis.clock import now, to_timestamp
 from chassis.errors import NotFound, ReviewConflict
-from chassis.store.daily_counts import Measure, add_count
 from chassis.store.database import Connection, Database, Row
+from chassis.store.quality_history import Measure, add_count
 from chassis.store.review_queue import (
     CALLER_WAITS,
     MAX_OPEN_REVIEWS,

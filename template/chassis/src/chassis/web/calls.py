@@ -25,8 +25,7 @@ from chassis.privacy.policy import check_question
 from chassis.store.feedback import Feedback
 from chassis.store.review_queue import Referral
 from chassis.telemetry.instruments import trace_id_of
-from chassis.web.auth import Caller, keyed_route
-from chassis.web.middleware import RequestLimits
+from chassis.web.middleware import Caller, RequestLimits, keyed_route
 from chassis.web.pages import Pages, labeled
 from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, InvalidInput, MalformedBody, WrongMediaType
 from chassis.web.schemas import (

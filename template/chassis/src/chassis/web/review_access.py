@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from chassis.errors import CallError, NotFound, Unauthenticated
-from chassis.store.review_sessions import SESSION, ReviewSessions
+from chassis.store.credentials import SESSION, ReviewSessions
 from chassis.web.middleware import Handler
 from chassis.web.pages import Pages
 from chassis.web.single_sign_on import SignInAttempt, SignInRefused, SingleSignOn

@@ -1,34 +1,139 @@
-"""Runs the HTTP server. On SIGTERM it finishes the running calls before the process ends."""
+"""Runs the HTTP server and bounds what its connections cost.
+
+On SIGTERM it finishes the running calls before the process ends.
+"""
 
 import asyncio
 import errno
 import gc
 import ipaddress
 import math
+import resource
 import signal
 import socket
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from types import FrameType
-from typing import override
+from typing import Any, override
 from urllib.parse import urlsplit
 
+import h11
 import structlog
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client import start_http_server
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from chassis.background import repeated
+from chassis.clock import repeated
 from chassis.config.confidence import CALIBRATE
 from chassis.errors import ConfigError
 from chassis.notifier import POLL_SECONDS
 from chassis.quality.drift import CHECK_SECONDS
-from chassis.store.api_keys import DEVELOPMENT_CALLER
 from chassis.store.call_history import FLUSH_SECONDS
+from chassis.store.credentials import DEVELOPMENT_CALLER
 from chassis.web.app import build_app
-from chassis.web.connections import BoundedProtocol, max_connections, on_loop_error
 from chassis.wiring import Wiring
+
+HEADER_SECONDS = 10.0
+"""The time in which the headers of a request must arrive."""
+MAX_CONNECTIONS = 1000
+"""The maximum for one process, or half of the files that it may open if that is less: models need connections too."""
+SILENT_SECONDS = 60.0
+"""The pause between two log lines about the same shortage, which strangers could cause thousands of times."""
+OUT_OF_FILES = "socket.accept() out of system resource"
+"""asyncio's message when a connection cannot be accepted."""
+log = structlog.get_logger()
+
+
+def max_connections() -> int:
+    """Return how many connections may be open."""
+    soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if soft_limit == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, soft_limit // 2)
+
+
+class BoundedProtocol(H11Protocol):
+    """HTTP with a deadline for headers, and with a bound on connections: the oldest one without a request is closed."""
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._headers_due: asyncio.TimerHandle | None = None
+        self.waiting_since = self.loop.time()
+        super().connection_made(transport)
+        self._expect_headers()
+        self._make_room()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.waiting:
+            self._expect_headers()
+        else:
+            self._cancel_deadline()
+
+    @override
+    def on_response_complete(self) -> None:
+        self.waiting_since = self.loop.time()
+        self.cycle.body.clear()  # of a request that was refused before its body was read
+        super().on_response_complete()
+        if self.waiting and self.conn.their_state is h11.SEND_BODY:
+            self._expect_headers()  # the rest of that body is discarded, but not for ever
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_deadline()
+        # uvicorn leaves its timer running after a reset, which would keep the whole connection in memory until then.
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    @property
+    def waiting(self) -> bool:
+        """Return whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+
+    def _expect_headers(self) -> None:
+        if self._headers_due is None:
+            self._headers_due = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
+
+    def _cancel_deadline(self) -> None:
+        if self._headers_due is not None:
+            self._headers_due.cancel()
+            self._headers_due = None
+
+    def _make_room(self) -> None:
+        """Close a connection if there are too many: first those that never sent a request, which need no key."""
+        connections = [each for each in self.connections if isinstance(each, BoundedProtocol)]
+        connections = [each for each in connections if not each.transport.is_closing()]
+        if len(connections) > max_connections():
+            FULL.warning("connections.full", limit=max_connections())
+            idle = (each for each in connections if each.waiting)
+            min(idle, key=lambda each: (each.cycle is not None, each.waiting_since)).transport.abort()  # pyright: ignore[reportUnnecessaryComparison]
+
+
+class RareLog:
+    """Logs at most one line a minute."""
+
+    def __init__(self) -> None:
+        self._silent_until = 0.0
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Log a warning, unless there was one within the last minute."""
+        if time.monotonic() >= self._silent_until:
+            self._silent_until = time.monotonic() + SILENT_SECONDS
+            log.warning(event, **fields)
+
+
+FULL, REFUSED = RareLog(), RareLog()
+
+
+def on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an error of the event loop. Without free files, asyncio reports hundreds of them a second."""
+    if context.get("message") == OUT_OF_FILES:
+        REFUSED.warning("connections.refused", error=str(context.get("exception")))
+    else:
+        loop.default_exception_handler(context)
+
 
 KEEP_ALIVE_SECONDS = 75
 """The time for which an idle connection stays open: longer than the 60 seconds after which load balancers close theirs.
@@ -41,7 +146,6 @@ DRAIN_NOTICE_SECONDS = 2.0
 """The time for which connections are accepted after /readyz first answered 503. Load balancers need it to notice."""
 GARBAGE_THRESHOLDS = (10_000, 20, 20)
 """New objects until the garbage collector looks at them, and how often it does so before it looks at older ones too."""
-log = structlog.get_logger()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chassis.cli.shared import run_with_database
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
 from chassis.errors import NotFound
+from chassis.store.opening import run_with_database
 
 if TYPE_CHECKING:
     from chassis.store.database import Database

@@ -62,12 +62,11 @@ def ready(
 
 def _measured_success(project: "Project") -> "SuccessMeasurement | None":
     """Return the measured success, or None where there is no database to read or the constraints are invalid."""
-    from chassis.cli.shared import run_with_database
     from chassis.config.constraints import load_constraints
     from chassis.config.project import load_settings
     from chassis.errors import ConfigError, DatabaseUnavailable
     from chassis.quality.success import measure_success
-    from chassis.store.opening import SQLITE_PREFIX
+    from chassis.store.opening import SQLITE_PREFIX, run_with_database
 
     try:
         success, url = load_constraints(project.root).success, load_settings(project.root).database_url

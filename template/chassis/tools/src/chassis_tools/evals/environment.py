@@ -20,8 +20,8 @@ from chassis.contract import Task
 from chassis.errors import ConfigError
 from chassis.guard.vendors import REQUIRED_VARIABLES, connect
 from chassis.service import Service
-from chassis.store.daily_counts import DailyCounts
 from chassis.store.opening import open_database
+from chassis.store.quality_history import DailyCounts
 from chassis.store.review_queue import ReviewQueue
 from chassis.telemetry.instruments import Instruments
 from chassis.telemetry.logs import configure_logs

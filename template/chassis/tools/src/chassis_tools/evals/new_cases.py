@@ -15,7 +15,7 @@ from chassis.errors import ConfigError
 from chassis.privacy.finder import Finder
 from chassis.privacy.placeholders import Placeholders
 from chassis.privacy.policy import texts_in
-from chassis.store.erasure import caller_hash
+from chassis.store.deletion import caller_hash
 from chassis.store.feedback import Correction
 from chassis.store.review_queue import Referral
 from chassis_tools.evals.cases import FOLDER, Case, Split, parse_cases, read_datasets
