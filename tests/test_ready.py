@@ -23,8 +23,7 @@ from chassis.store.quality_history import add_count
 from chassis_tools.cli.ready import as_json, as_markdown, as_sarif
 from chassis_tools.evals.cases import read_datasets
 from chassis_tools.evals.confidence_fit import confidence_data
-from chassis_tools.evals.hashes import code_hash, documents_hash
-from chassis_tools.evals.identity import IDENTITY, confidence_hash, constraints_hash
+from chassis_tools.evals.identity import IDENTITY, code_hash, confidence_hash, constraints_hash, documents_hash
 from chassis_tools.governance.derived_files import write_derived_files
 from chassis_tools.governance.file_contents import load_decisions
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
@@ -41,8 +40,8 @@ from chassis_tools.readiness.checks_evals import MIN_CASES
 from chassis_tools.readiness.launch_review import CHECKS, LaunchReview, run_checks
 from chassis_tools.readiness.vendor_names import SDKS
 from chassis_tools.updates.copier import load_answers_file
-from chassis_tools.updates.integrity import ReleaseComparison
 from chassis_tools.updates.path_ownership import Drift
+from chassis_tools.updates.status import ReleaseComparison
 from generated_project import Generate, git
 from reference_pages import launch_review
 from template_releases import generate_repository

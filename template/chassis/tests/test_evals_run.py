@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 import sample_task
 from chassis_tools.evals.cases import load_cases
-from chassis_tools.evals.hashes import json_hash
-from chassis_tools.evals.identity import constraints_hash
+from chassis_tools.evals.identity import constraints_hash, json_hash
 from chassis_tools.evals.records import trial_status
 from chassis_tools.evals.suites import load_suites
 from cli_runner import run as chassis
@@ -573,7 +572,7 @@ def test_the_hash_of_the_constraints_is_the_same_in_every_process(evaluated: Pat
     constraints = load_constraints(evaluated)
     refused = constraints.data.model_copy(update={"refuse": frozenset({"card", "iban", "email", "phone", "secret"})})
     code = (
-        "from chassis_tools.evals.hashes import json_hash;"
+        "from chassis_tools.evals.identity import json_hash;"
         "print(json_hash({'data': {'refuse': frozenset({'card', 'iban', 'email', 'phone', 'secret'})}}))"
     )
     done = subprocess.run(

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 from chassis_tools.updates.precedence import find_overlaps
-from chassis_tools.updates.python_settings import PYPROJECT, missing_settings
-from chassis_tools.updates.requirements import check_python, clashing_requirements, from_poetry, poetry_specifier
+from chassis_tools.updates.python_settings import (
+    PYPROJECT,
+    check_python,
+    clashing_requirements,
+    from_poetry,
+    missing_settings,
+    poetry_specifier,
+)
 
 from chassis.errors import ConfigError
 

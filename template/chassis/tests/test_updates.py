@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from chassis_tools.updates.copier import load_answers_file
-from chassis_tools.updates.git import git, ignored_files, update_branch
+from chassis_tools.updates.git import failure_reason, git, ignored_files, run_program, update_branch
 from chassis_tools.updates.path_ownership import Drift, ShippedFile, find_drift
-from chassis_tools.updates.programs import failure_reason, run_program
 from chassis_tools.updates.template_repository import cloned_template, news_between
 
 from chassis.errors import ConfigError
@@ -78,7 +77,7 @@ def test_a_program_that_takes_too_long_is_ended_with_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sentence says so, and a child that ignores interrupts is gone, too."""
-    monkeypatch.setattr("chassis_tools.updates.programs.GRACE_SECONDS", 1)
+    monkeypatch.setattr("chassis_tools.updates.git.GRACE_SECONDS", 1)
     script = "trap '' INT; sh -c 'trap \"\" INT; echo $$ >child; exec sleep 600' & wait"
     with pytest.raises(ConfigError, match=r"^slow: no answer within 1 seconds. Try again later$"):
         run_program(["sh", "-c", script], tmp_path, name="slow", timeout_seconds=1)

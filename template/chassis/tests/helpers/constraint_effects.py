@@ -12,8 +12,8 @@ from chassis_tools.evals.records import SuiteRun
 from chassis_tools.governance.file_contents import Decisions, objective_rules
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
 from chassis_tools.governance.signoffs import SignOffState, signoff_statuses
+from chassis_tools.readiness.check import CheckFailed, Repository
 from chassis_tools.readiness.launch_review import CHECKS
-from chassis_tools.readiness.repository import CheckFailed, Repository
 from ownership_file import OWNERSHIP
 from pydantic import SecretStr, ValidationError
 from pydantic_ai.models import Model

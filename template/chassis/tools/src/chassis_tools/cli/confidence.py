@@ -88,7 +88,7 @@ def calibrate_confidence(suite: SuiteName, evaluator: Grader = None) -> None:
     from chassis_tools.evals.confidence_fit import MIN_ANSWERS, confidence_data, confidence_problem
     from chassis_tools.evals.confidence_floors import fit_by_answerer
     from chassis_tools.evals.environment import task_code_hash
-    from chassis_tools.evals.hashes import documents_hash
+    from chassis_tools.evals.identity import documents_hash
 
     plan, grader, answers = _graded(suite, evaluator, as_drafted=True)
     curves = fit_by_answerer(answers)

@@ -48,7 +48,7 @@ def verify(
 ) -> None:
     """Compare every file of the chassis with the release it came from. Exit with 1 if one was edited, 3 if unknown."""
     from chassis.errors import ConfigError
-    from chassis_tools.updates.integrity import compare_with_release
+    from chassis_tools.updates.status import compare_with_release
 
     try:
         comparison = compare_with_release(find_project().root)
@@ -77,8 +77,7 @@ def update(
     Exits with 1 and changes nothing if edited chassis files cannot be merged.
     """
     # Everything is imported before the update, which replaces the files of this package.
-    from chassis_tools.updates.newest_updater import run_newest_updater
-    from chassis_tools.updates.update import update_chassis
+    from chassis_tools.updates.update import run_newest_updater, update_chassis
 
     root = find_project().root
     options = [*(["--json"] if as_json else []), *(["--discard-edits"] if discard_edits else [])]

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from chassis.errors import ConfigError
 from chassis.usd import to_usd
 from chassis_tools.evals.case_scores import completed_trials, scores_of
-from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult, GateVerdict, combine_blocking
+from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult, GateVerdict, combine_blocking, find_invalid
 from chassis_tools.evals.identity import HISTORY, Acceptance, RunIdentity
 from chassis_tools.evals.jsonl import write_jsonl
 from chassis_tools.evals.plan import RUNS, Plan
 from chassis_tools.evals.records import RECORDS, TRIALS, SuiteRun, TrialSummary
 from chassis_tools.evals.regression import Comparison
 from chassis_tools.evals.statistics import quantile_interval
-from chassis_tools.evals.validity import find_invalid
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -7,8 +7,7 @@ from statistics import fmean
 from chassis.config.confidence import CALIBRATE, ConfidenceCalibration, ConfidenceCurve, log_odds
 from chassis.config.constraints import Constraints
 from chassis_tools.evals.cases import Dataset
-from chassis_tools.evals.hashes import json_hash
-from chassis_tools.evals.identity import model_identity
+from chassis_tools.evals.identity import json_hash, model_identity
 
 ENOUGH, MIN_ANSWERS = 100, 20
 """Answers for a curve to be good to about 5 points, and those without which none is fitted."""

@@ -26,8 +26,7 @@ from chassis.store.review_queue import ReviewQueue
 from chassis.telemetry.instruments import Instruments
 from chassis.telemetry.logs import configure_logs
 from chassis.wiring import wire
-from chassis_tools.evals.hashes import code_hash
-from chassis_tools.evals.identity import model_identity
+from chassis_tools.evals.identity import code_hash, model_identity
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.recordings import Observation, ObservedModel, RecordedModel, Recording
 from chassis_tools.evals.records import Variant

@@ -13,9 +13,8 @@ from chassis.config.constraints import load_constraints
 from chassis.config.project import Project
 from chassis_tools.evals.cases import Case, read_datasets
 from chassis_tools.evals.gate import check_rule, require_calibrated_judge
-from chassis_tools.evals.gate_result import GateResult, GateVerdict, combine_blocking, join_names
-from chassis_tools.evals.git import ACCEPTED, check_out_accepted, edited_evidence
-from chassis_tools.evals.identity import write_identity
+from chassis_tools.evals.gate_result import GateResult, GateVerdict, combine_blocking, find_invalid, join_names
+from chassis_tools.evals.identity import ACCEPTED, check_out_accepted, edited_evidence, write_identity
 from chassis_tools.evals.jsonl import JsonlWriter, Progress, write_jsonl
 from chassis_tools.evals.judges import judge_hash, load_calibrations, load_judges
 from chassis_tools.evals.plan import RUNS, Plan
@@ -34,7 +33,6 @@ from chassis_tools.evals.scoring import (
 )
 from chassis_tools.evals.suites import MustPassRule, NeverRule, load_suites
 from chassis_tools.evals.trials import finished_trials, identify_run, plan_trials, run_trials
-from chassis_tools.evals.validity import find_invalid
 
 if TYPE_CHECKING:  # judging a finished run must not import pydantic-ai, which takes a second
     from pydantic_ai.models import Model

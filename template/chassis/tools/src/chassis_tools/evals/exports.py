@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from chassis.config.typed_values import read_typed, value_to_json
 from chassis.contract import Task
 from chassis.errors import ConfigError
-from chassis_tools.evals.hashes import json_hash
+from chassis_tools.evals.identity import json_hash
 from chassis_tools.evals.new_cases import NewCase
 
 MAX_CHARACTERS = 100_000

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-from chassis_tools.evals.hashes import code_hash, files_hash, json_hash
+from chassis_tools.evals.identity import code_hash, files_hash, json_hash
 
 MODULE_FOLDERS = ("src", "", "evals")
 """Where the modules of the team are, below the root of the project."""

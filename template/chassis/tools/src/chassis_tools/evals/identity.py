@@ -1,14 +1,72 @@
-"""What a run measured: its code, documents, constraints, models and cases, so that only like runs are mixed."""
+"""What a run measured: its code, documents, constraints, models and cases, so that only like runs are mixed.
 
-from collections.abc import Mapping
+Short hashes tell whether one of them changed between two runs; git tells the commit, and what differs from another.
+"""
+
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import cast
 
 from pydantic import TypeAdapter
 
 from chassis.config.confidence import ConfidenceCalibration
 from chassis.config.constraints import Constraints, ModelConfig
-from chassis_tools.evals.hashes import json_hash
+from chassis.errors import ConfigError
+
+HASH_LENGTH = 12
+"""In hexadecimal digits: 48 bits are plenty for the few versions of one project."""
+DERIVED_FOLDERS = frozenset({"__pycache__", "node_modules"})
+NOT_READ_FOLDERS = frozenset({"build", "dist", "docs", "evals", "ops", "signoffs", "src", "tests", "var"})
+"""Folders of a project that hold no documents of the service; `src` counts as code."""
+
+
+def json_hash(value: object) -> str:
+    """Return the hash of a JSON value, in which sets and dates may stand too; the order of keys does not matter."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_as_json)
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
+
+
+def _as_json(value: object) -> object:
+    return sorted(cast("Iterable[object]", value), key=str) if isinstance(value, set | frozenset) else str(value)
+
+
+def code_hash(code: Path) -> str:
+    """Return the hash of a package with the prompts and other files in it, or of a single module."""
+    return files_hash(code.parent, [code] if code.is_file() else _files_in(code))
+
+
+def documents_hash(root: Path) -> str:
+    """Return the hash of the files that the service of the project at `root` can read, its code excepted.
+
+    They are those of every folder that is neither hidden nor one of `NOT_READ_FOLDERS`; of the chassis it is the
+    handbook.
+    """
+    other = NOT_READ_FOLDERS | DERIVED_FOLDERS | {"chassis"}
+    folders = [path for path in sorted(root.glob("*/")) if path.name not in other and not path.name.startswith(".")]
+    return files_hash(root, (file for folder in (*folders, root / "chassis/handbook") for file in _files_in(folder)))
+
+
+def files_hash(base: Path, files: Iterable[Path]) -> str:
+    """Return the hash of files by their path below `base` and their content."""
+    digests = {file.relative_to(base).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return json_hash(digests)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder that people write: nothing hidden, nothing that tools derive."""
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        derived = any(part in DERIVED_FOLDERS or part.startswith(".") or part.endswith(".egg-info") for part in parts)
+        if path.is_file() and not derived:
+            yield path
+
 
 IDENTITY = "run.json"
 """The file of a run that holds its identity."""
@@ -102,3 +160,53 @@ def write_identity(folder: Path, identity: RunIdentity) -> None:
     """Write the identity of a run into its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / IDENTITY).write_bytes(TypeAdapter(RunIdentity).dump_json(identity, indent=2) + b"\n")
+
+
+EVIDENCE = ("evals", "constraints.toml")
+"""The paths on which a verdict rests besides the service itself."""
+ACCEPTED = "evals/accepted"
+
+
+def current_commit(root: Path) -> str:
+    """Return the short hash of the commit that is checked out, and `+` if files differ; empty outside of git."""
+    commit = _text(_run(root, "rev-parse", "--short=12", "HEAD"))
+    return commit and commit + ("+" if _run(root, "status", "--porcelain", "--", ".") else "")
+
+
+def check_out_accepted(root: Path, base: str, folder: Path) -> None:
+    """Write the accepted runs of the commit `base` to `folder`, replacing it; a commit may have none.
+
+    Raises:
+        ConfigError: There is no such commit.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if _run(root, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}") is None:
+        remedy = "Name a branch or a commit that this clone has; in CI, check out with its history"
+        raise ConfigError(f"--base {base}", "there is no such commit", remedy)
+    archive = _run(root, "archive", base, ACCEPTED)
+    if archive is not None:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            files.extractall(folder, filter="data")
+
+
+def edited_evidence(root: Path, base: str) -> tuple[str, ...]:
+    """Return the files under `EVIDENCE` that differ from the commit `base`, each after `A`, `M` or `D`."""
+    edited = _text(_run(root, "diff", "--name-status", "--no-renames", "--relative", base, "--", *EVIDENCE))
+    new = _text(_run(root, "ls-files", "--others", "--exclude-standard", "--", *EVIDENCE))
+    lines = [line.replace("\t", " ") for line in edited.splitlines()]
+    return (*lines, *(f"A {name}" for name in new.splitlines()))
+
+
+def _run(root: Path, *arguments: str) -> bytes | None:
+    """Return what git prints, or None if it is not installed or fails, as it does outside of a repository."""
+    try:
+        command = ["git", "-C", str(root), *arguments]
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  the arguments are this module's
+    except FileNotFoundError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _text(output: bytes | None) -> str:
+    return (output or b"").decode(errors="replace").strip()

@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter
 from chassis.config.constraints import CONSTRAINTS_FILE, Constraints
 from chassis.config.toml_file import Section, load_toml
 from chassis.errors import ConfigError
-from chassis_tools.evals.hashes import json_hash
+from chassis_tools.evals.identity import json_hash
 from chassis_tools.evals.jsonl import read_jsonl
 from chassis_tools.evals.statistics import Agreement, wilson
 

@@ -18,9 +18,8 @@ from chassis.privacy.policy import texts_in
 from chassis.store.deletion import caller_hash
 from chassis.store.feedback import Correction
 from chassis.store.review_queue import Referral
-from chassis_tools.evals.cases import FOLDER, Case, Split, parse_cases, read_datasets
+from chassis_tools.evals.cases import FOLDER, Case, Split, near_duplicates, parse_cases, read_datasets
 from chassis_tools.evals.jsonl import split_lines
-from chassis_tools.evals.near_duplicates import near_duplicates
 from chassis_tools.evals.suites import FILE, MustPassRule, Suites
 
 HOLDOUT_SHARE = 0.2

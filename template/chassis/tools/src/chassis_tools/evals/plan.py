@@ -9,7 +9,7 @@ from chassis.config.constraints import Constraints
 from chassis.config.project import Project
 from chassis.contract import Task
 from chassis_tools.evals.cases import Case, Dataset, parse_cases
-from chassis_tools.evals.git import ACCEPTED
+from chassis_tools.evals.identity import ACCEPTED
 from chassis_tools.evals.judges import Calibration, Judge
 from chassis_tools.evals.records import SuiteRun
 from chassis_tools.evals.suites import Suite

@@ -12,9 +12,15 @@ from chassis.contract import Answered
 from chassis.errors import ConfigError, InputNotAllowed
 from chassis.telemetry.instruments import current_trace_id
 from chassis_tools.evals.cases import Case
-from chassis_tools.evals.git import current_commit
-from chassis_tools.evals.hashes import documents_hash, json_hash
-from chassis_tools.evals.identity import RunIdentity, confidence_hash, constraints_hash, model_identity
+from chassis_tools.evals.identity import (
+    RunIdentity,
+    confidence_hash,
+    constraints_hash,
+    current_commit,
+    documents_hash,
+    json_hash,
+    model_identity,
+)
 from chassis_tools.evals.jsonl import JsonlWriter, Progress
 from chassis_tools.evals.records import (
     TRIALS,

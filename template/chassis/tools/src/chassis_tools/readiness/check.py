@@ -1,17 +1,142 @@
-"""What a check of the launch review is, and how it is registered.
+"""What a check of the launch review is, and the repository that it reads.
 
 The model is repo-review: a check is a small class that holds everything about it. repo-review itself is not used,
-because it knows only pass, fail and skip: no levels, no `unknown`, no waivers that expire, no SARIF.
+because it knows only pass, fail and skip: no levels, no `unknown`, no waivers that expire, no SARIF. Each file is read
+when a check asks for it, and none of the team's code is run.
 """
 
 import inspect
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
-from typing import ClassVar
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
 
-from chassis.config.constraints import RiskTier
-from chassis_tools.readiness.repository import CheckFailed, Repository
+from chassis.config.constraints import Constraints, RiskTier
+from chassis.config.ownership import Ownership
+from chassis.config.project import Project, find_project
+from chassis.quality.success import SuccessMeasurement
+from chassis_tools.evals.suites import Suite, load_suites
+from chassis_tools.governance.file_contents import Decisions, load_decisions
+from chassis_tools.governance.signoffs import SignOffStatus, load_signoffs, signoff_statuses
+
+LINTER_TIMEOUT_SECONDS = 60
+
+
+class CheckFailed(Exception):
+    """A requirement is not met; the message is the evidence."""
+
+
+class CheckUnknown(Exception):
+    """It cannot be decided whether a requirement is met; the message says why."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository on one day. What reads a missing or invalid file raises `ConfigError`, unless it says otherwise.
+
+    Args:
+        root: Its folder.
+        today: The date that dates in the repository are compared with.
+        measured_success: The measured value of its success metric, if its database was read.
+    """
+
+    root: Path
+    today: date
+    measured_success: SuccessMeasurement | None = None
+
+    def text(self, path: str) -> str:
+        """Return the content of a file.
+
+        Raises:
+            CheckFailed: The file does not exist.
+            CheckUnknown: The file is not UTF-8 text, or reading it would never end.
+        """
+        if (self.root / path).exists() and not (self.root / path).is_file():
+            raise CheckUnknown(f"{path} is not a regular file")
+        try:
+            return (self.root / path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise CheckFailed(f"{path} does not exist") from None
+        except UnicodeDecodeError as error:
+            raise CheckUnknown(f"{path} is not UTF-8 text ({error.reason})") from None
+
+    @cached_property
+    def project(self) -> Project:
+        """Return the settings in `pyproject.toml`."""
+        return find_project(self.root)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """Return `constraints.toml` and `ownership.toml`."""
+        return load_decisions(self.project)
+
+    @property
+    def constraints(self) -> Constraints:
+        """Return `constraints.toml`."""
+        return self.decisions.constraints
+
+    @property
+    def ownership(self) -> Ownership:
+        """Return `ownership.toml`."""
+        return self.decisions.ownership
+
+    @cached_property
+    def signoffs(self) -> dict[str, SignOffStatus]:
+        """Return the status of each sign-off, by kind."""
+        return signoff_statuses(self.constraints, load_signoffs(self.root), self.today)
+
+    @cached_property
+    def suites(self) -> Mapping[str, Suite]:
+        """Return the suites in `evals/suites.toml`, by name."""
+        return load_suites(self.root).suites
+
+    def lint(self, *command: str) -> list[dict[str, Any]]:
+        """Run a linter in the repository and return its findings; the same command runs only once.
+
+        Args:
+            command: Must print JSON, change nothing, and exit with 0 even if it finds something.
+
+        Raises:
+            CheckUnknown: The linter is not installed, or it failed.
+        """
+        if command not in self._findings:
+            self._findings[command] = self._run(*command)
+        return self._findings[command]
+
+    @cached_property
+    def _findings(self) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+        return {}
+
+    def _run(self, linter: str, *arguments: str) -> list[dict[str, Any]]:
+        # `.venv/bin/chassis` also runs without the environment on PATH, so its own folder comes first.
+        search_path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", "")))
+        executable = shutil.which(linter, path=search_path)
+        if executable is None:
+            raise CheckUnknown(f"{linter} is not installed")
+        try:
+            process = subprocess.run(  # noqa: S603 - only the checks choose the arguments
+                [executable, *arguments],
+                cwd=self.root,
+                capture_output=True,
+                check=True,
+                encoding="utf-8",
+                timeout=LINTER_TIMEOUT_SECONDS,
+            )
+            findings: list[dict[str, Any]] = json.loads(process.stdout)
+        except (subprocess.SubprocessError, ValueError) as error:
+            output = " ".join(str(getattr(error, "stderr", None) or error).split())
+            raise CheckUnknown(f"{linter} failed: {output}") from None
+        return findings
+
 
 PAGE = "chassis/handbook/launch.md"
 SHOWN_FINDINGS = 3

@@ -7,8 +7,7 @@ from typing import Any, cast
 
 import yaml
 
-from chassis_tools.readiness.check import Check, Family, require, summarize
-from chassis_tools.readiness.repository import CheckFailed, CheckUnknown, Repository
+from chassis_tools.readiness.check import Check, CheckFailed, CheckUnknown, Family, Repository, require, summarize
 
 # The variant in C is ten times as fast. Both make only strings, lists and dicts.
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)

@@ -6,8 +6,7 @@ from chassis.config.constraints import CONSTRAINTS_FILE, SELF_HOSTED
 from chassis.errors import ConfigError
 from chassis.quality.success import SuccessMeasurement
 from chassis_tools.readiness import placeholders
-from chassis_tools.readiness.check import Check, Family, require
-from chassis_tools.readiness.repository import CheckFailed, Repository
+from chassis_tools.readiness.check import Check, CheckFailed, Family, Repository, require
 
 MIN_ACCURACY_FLOOR = 0.5
 MAX_DUE_HOURS = 72

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from chassis.config.confidence import CALIBRATE, CONFIDENCE_FILE, load_confidence
 from chassis_tools.evals.cases import read_datasets
 from chassis_tools.evals.confidence_fit import ENOUGH, confidence_data, confidence_problem
-from chassis_tools.evals.hashes import code_hash, documents_hash
-from chassis_tools.evals.identity import IDENTITY, confidence_hash, constraints_hash
+from chassis_tools.evals.identity import IDENTITY, code_hash, confidence_hash, constraints_hash, documents_hash
 from chassis_tools.evals.suites import FILE, FloorRule, NeverRule, RegressionRule, Rule
-from chassis_tools.readiness.check import Check, Family, require
+from chassis_tools.readiness.check import Check, CheckFailed, CheckUnknown, Family, Repository, require
 from chassis_tools.readiness.placeholders import question_hash, starter_questions
-from chassis_tools.readiness.repository import CheckFailed, CheckUnknown, Repository
 
 MIN_CASES = 20
 

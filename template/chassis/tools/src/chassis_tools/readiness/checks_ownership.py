@@ -8,9 +8,8 @@ from chassis.errors import ConfigError
 from chassis_tools.governance.derived_files import out_of_date_files
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
 from chassis_tools.governance.signoffs import BLOCKS_RELEASE
-from chassis_tools.readiness.check import Check, Family, require, summarize
+from chassis_tools.readiness.check import Check, CheckFailed, Family, Repository, require, summarize
 from chassis_tools.readiness.placeholders import is_example_address, is_example_handle
-from chassis_tools.readiness.repository import CheckFailed, Repository
 
 GOVERNED_PATHS = ("/constraints.toml", "/ownership.toml", "/evals/", "/signoffs/", "/waivers.toml", "/chassis/")
 

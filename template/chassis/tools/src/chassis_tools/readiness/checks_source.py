@@ -5,12 +5,11 @@ import os
 import re
 
 from chassis.privacy.finder import hide_secrets
-from chassis_tools.readiness.check import Check, Family, require, summarize
+from chassis_tools.readiness.check import Check, CheckUnknown, Family, Repository, require, summarize
 from chassis_tools.readiness.placeholders import DESCRIPTIONS, is_example_address
-from chassis_tools.readiness.repository import CheckUnknown, Repository
 from chassis_tools.readiness.source_scan import scan_repository
 from chassis_tools.updates.git import git_list, git_succeeds
-from chassis_tools.updates.integrity import compare_with_release
+from chassis_tools.updates.status import compare_with_release
 
 ENV_FILE = re.compile(r"(^|/)\.env(\.(?!example$|sample$|template$)[^/]+)?$")
 """A file with the values of environment variables, other than an example of one."""

@@ -15,8 +15,7 @@ from chassis.config.toml_file import Section, load_toml
 from chassis.errors import ConfigError
 from chassis.quality.success import SuccessMeasurement
 from chassis_tools import readiness
-from chassis_tools.readiness.check import Check, CheckStatus, Family
-from chassis_tools.readiness.repository import CheckFailed, CheckUnknown, Repository
+from chassis_tools.readiness.check import Check, CheckFailed, CheckStatus, CheckUnknown, Family, Repository
 
 FILE = "waivers.toml"
 MAX_DURATION = timedelta(days=90)

@@ -21,13 +21,14 @@ from chassis_tools.updates.python_settings import (
     PYPROJECT,
     RUNTIME,
     TEAM_FOLDERS,
+    check_python,
+    clashing_requirements,
     has_own_lint_rules,
     missing_settings,
     other_pytest_file,
     read_toml,
     toml_list,
 )
-from chassis_tools.updates.requirements import check_python, clashing_requirements
 from chassis_tools.updates.template_repository import cloned_template
 
 CODE_SUFFIXES = (".py", ".pyi", ".ipynb")

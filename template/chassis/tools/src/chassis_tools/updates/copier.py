@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from chassis.errors import ConfigError
-from chassis_tools.updates.git import git_environment, git_list, object_format
-from chassis_tools.updates.programs import failure_reason, run_program
+from chassis_tools.updates.git import failure_reason, git_environment, git_list, object_format, run_program
 
 ANSWERS_FILE = ".copier-answers.yml"
 """Where Copier keeps its record unless `--answers-file` names another file."""

@@ -21,10 +21,9 @@ from chassis_tools.evals.case_scores import (
     run_to_run_variance,
     scores_of,
 )
-from chassis_tools.evals.cases import Dataset
+from chassis_tools.evals.cases import Dataset, near_duplicates
 from chassis_tools.evals.confidence_fit import confidence_data, confidence_problem
 from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult
-from chassis_tools.evals.near_duplicates import near_duplicates
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import Judgement, ScoreRecord, SuiteRun, Trial
 from chassis_tools.evals.regression import gate_context
