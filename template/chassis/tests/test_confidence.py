@@ -10,12 +10,13 @@ import pytest
 import sample_task
 from chassis_tools.evals.confidence_fit import MIN_ANSWERS, Pairs, calibration_error, fit_and_measure, fit_curve
 from cli_runner import run as chassis
-from sample_evaluation import ask, case, edit, judge, write_cases, write_evaluation
+from sample_evaluation import add_models, ask, case, echo, edit, judge, write_cases, write_evaluation
 from sample_task import Answer, Question
 
 from chassis import Draft
 from chassis.config.confidence import ConfidenceCalibration, load_confidence
 from chassis.errors import ConfigError
+from chassis.testing import ScriptedModel
 
 SHAPES: dict[str, Callable[[float], float]] = {
     "too low": lambda confidence: confidence**0.3,
@@ -131,6 +132,20 @@ def test_the_report_says_what_changed(evaluated: Path) -> None:
     text = (evaluated / "confidence.json").read_text()
     (evaluated / "confidence.json").write_text(text.replace('"code": "', '"code": "0'))
     assert problem() == "the code changed since the confidence was calibrated"
+
+
+def test_a_model_is_fitted_to_its_recorded_answers(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No model is asked for it, and the recording stays as it is."""
+    add_models(evaluated)
+    ask(evaluated, mode="record", models={"first": ScriptedModel(echo)})
+    recording = (evaluated / "evals/recordings/answers.jsonl").read_bytes()
+
+    assert chassis("evals", "calibrate-confidence", "answers") == 0
+
+    said = capsys.readouterr().out
+    assert "first: 90 of 100 answers are right" in said
+    assert "baseline: 90 of 100 answers are right" in said
+    assert (evaluated / "evals/recordings/answers.jsonl").read_bytes() == recording
 
 
 def test_too_few_answers(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:

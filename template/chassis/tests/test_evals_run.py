@@ -20,7 +20,7 @@ from chassis_tools.evals.records import trial_status
 from chassis_tools.evals.suites import load_suites
 from cli_runner import run as chassis
 from pydantic_ai.exceptions import ModelHTTPError
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from sample_evaluation import (
     CASES,
@@ -32,6 +32,7 @@ from sample_evaluation import (
     echo,
     edit,
     judge,
+    question_in,
     records,
     replace_model,
     run_and_accept,
@@ -435,6 +436,10 @@ def test_floors_are_compared_for_any_cases(evaluated: Path, capsys: pytest.Captu
     assert rows["0.50"] == ["2", "1", "0", "0", "1", "0.750"]
     assert rows["0.85"] == ["0", "0", "0", "3", "1", "0.250"]
     assert "In 100.0% of pairs the answerable question has the higher confidence" in said
+    assert (
+        "the accuracy is 75.0% of 4 cases, which proves at least 35.6%; quality.accuracy_floor is 0.50, write 0.35"
+        in said
+    )
     assert (evaluated / "var/evals/answers/trials.jsonl").read_bytes() == before
     assert chassis("evals", "floors", "answers", "--evaluator", "rigth") == 2
 
@@ -454,6 +459,47 @@ def test_a_case_is_shown_with_all_that_is_known(evaluated: Path, capsys: pytest.
         assert line in said
     assert chassis("evals", "show", "c77") == 2
     assert "there is no case 'c77'. Did you mean" in capsys.readouterr().err
+
+
+def test_single_cases_are_asked_without_a_verdict(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are shown; the last run, its report and what can be accepted stay as they were."""
+    write_cases(
+        evaluated, case("one", "one"), case("two", "two", "2"), case("kept", "kept back") | {"split": "holdout"}
+    )
+    ask(evaluated)
+    kept = {path: path.read_bytes() for path in (evaluated / "var/evals/answers").iterdir()}
+    write_cases(evaluated, case("one", "one"), case("two", "two", "TWO"), case("kept", "back") | {"split": "holdout"})
+
+    assert chassis("evals", "run", "--case", "two", "--case", "one") == 0
+
+    said = capsys.readouterr().out
+    for line in ("answers: one", "answers: two", "scores    right 1", "answer    TWO", "No verdict"):
+        assert line in said
+    assert "PASS" not in said
+    assert {path: path.read_bytes() for path in (evaluated / "var/evals/answers").iterdir()} == kept
+    assert not (evaluated / "var/evals/report.json").exists()
+    for unknown in ("onee", "kept"):
+        assert chassis("evals", "run", "--case", unknown) == 2
+        assert f"there is no case {unknown!r}" in capsys.readouterr().err
+
+
+def test_a_case_shows_the_repeat_that_went_wrong(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first answer would say nothing about a case that fails every third time."""
+    asked: list[str] = []
+
+    async def flaky(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        asked.append(question_in(messages))
+        return ModelResponse([TextPart("wrong" if asked.count("one") == 2 else "ONE")], finish_reason="stop")
+
+    write_cases(evaluated, case("one", "one"))
+    add_models(evaluated)
+    ask(evaluated, "live", models={"first": ScriptedModel(flaky)})
+    assert chassis("evals", "gate", "live") == 3  # nothing was accepted yet
+    capsys.readouterr()
+
+    assert chassis("evals", "show", "one") == 0
+
+    assert "answer    wrong" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("file", ["trials", "judgements"])

@@ -55,7 +55,8 @@ class BM25:
     def scores(self, terms: Iterable[str]) -> NDArray[np.float32]:
         """Return the score of each text, the shape being `(size,)`; 0 if it contains none of the terms."""
         scores = np.zeros(self.size, dtype=np.float32)
-        for term in set(terms):
+        # Sorted, because sums of floats in another order differ, and the order of a set is another in each process.
+        for term in sorted(set(terms)):
             entries = self._entries(term)
             scores[self._rows[entries]] += self._scores[entries]
         return scores
@@ -63,7 +64,7 @@ class BM25:
     def weight(self, terms: Iterable[str]) -> float:
         """Return the sum of the terms' weights. The fewer texts contain a term, the more it weighs."""
         unknown = float(np.log1p((self.size + 0.5) / 0.5))
-        ids = (self._ids.get(term) for term in set(terms))
+        ids = (self._ids.get(term) for term in sorted(set(terms)))
         return sum(unknown if term_id is None else float(self._idf[term_id]) for term_id in ids)
 
     def _entries(self, term: str) -> slice:

@@ -1,6 +1,7 @@
 """`chassis evals search`, `floors` and `calibrate-confidence`: what is found, and what its confidence is worth."""
 
 import asyncio
+from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,18 +63,26 @@ def measure_searches(
 
 
 def show_floors(suite: SuiteName, evaluator: Grader = None) -> None:
-    """Show what each `quality.confidence_floor` would do to the cases of a suite. No model is asked."""
-    from chassis_tools.evals.confidence_floors import floor_effects, separation
+    """Show what each `quality.confidence_floor` would do to a suite, and which accuracy its cases prove.
+
+    No model is asked.
+    """
+    from chassis_tools.evals.confidence_floors import floor_effect, floor_effects, separation
 
     plan, _, answers = _graded(suite, evaluator, as_drafted=False)
     table = Table("floor", "right", "wrong", "made up", "needless referral", "right referral", "accuracy")
-    best = max(floor_effects(answers), key=lambda effect: effect.accuracy)
+    quality = plan.constraints.quality
+    best = max(floor_effects(answers), key=lambda effect: effect.accuracy.value)
     for effect in floor_effects(answers):
         counts = effect.right, effect.wrong, effect.made_up, effect.needless_referrals, effect.right_referrals
-        table.add_row(f"{effect.floor:.2f}", *map(str, counts), f"{effect.accuracy:.3f}")
+        table.add_row(f"{effect.floor:.2f}", *map(str, counts), f"{effect.accuracy.value:.3f}")
     plain_console().print(table)
-    print(f"The highest accuracy, {best.accuracy:.1%}, is at {best.floor:.2f}; the floor is now", end=" ")
-    print(f"{plan.constraints.quality.confidence_floor:.2f} (quality.confidence_floor in constraints.toml)")
+    print(f"The highest accuracy, {best.accuracy.value:.1%}, is at {best.floor:.2f}; the floor is now", end=" ")
+    print(f"{quality.confidence_floor:.2f} (quality.confidence_floor in constraints.toml)")
+    accuracy = floor_effect(answers, quality.confidence_floor).accuracy
+    print(f"There the accuracy is {accuracy.value:.1%} of {len(answers)} cases, which proves at least", end=" ")
+    print(f"{accuracy.low:.1%}; quality.accuracy_floor is {quality.accuracy_floor:.2f}", end="")
+    print(f", write {floor(100 * accuracy.low) / 100:.2f}" if quality.accuracy_floor > accuracy.low else "")
     if (share := separation(answers)) is not None:
         print(f"In {share:.1%} of pairs the answerable question has the higher confidence")
 

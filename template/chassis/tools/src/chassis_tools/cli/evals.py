@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chassis_tools.evals.jsonl import Progress
     from chassis_tools.evals.plan import Plan
     from chassis_tools.evals.records import ScoreRecord, SuiteRun
-    from chassis_tools.evals.report.report import Report
+    from chassis_tools.evals.report.report import CaseResult, Report
 
 INTERRUPTED = 130
 """The exit code by which shells know a program that was stopped with Ctrl-C."""
@@ -53,6 +53,9 @@ def run_suites(
     suites: SuiteNames = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped")] = False,
     base: Base = None,
+    cases: Annotated[
+        list[str] | None, typer.Option("--case", metavar="ID", help="Only show this case: no verdict, no report")
+    ] = None,
 ) -> None:
     """Ask, score and judge. Exit code 0 if good enough, 1 if not, 3 without evidence, 4 if inconclusive."""
     from dataclasses import replace
@@ -62,6 +65,9 @@ def run_suites(
 
     project = find_project()
     plans = load(project, suites or (), base)
+    if cases:
+        _run_single_cases(plans, cases)
+        return
     # What was scored before it was stopped is scored again, because graders may have changed.
     earlier = [replace(last_run(plan), records=()) if resume else SuiteRun() for plan in plans]
     _publish(project, [_evaluate(plan, plan.suite.kind, run) for plan, run in zip(plans, earlier, strict=True)])
@@ -173,22 +179,14 @@ def show_case(
     from chassis.errors import ConfigError
     from chassis_tools.evals.plan import RUNS
     from chassis_tools.evals.report.output import REPORT_FILE, load_report
-    from chassis_tools.evals.report.text import case_lines
 
     folder = find_project().root / RUNS
     if not (folder / REPORT_FILE).exists():
         raise ConfigError(f"{RUNS}/{REPORT_FILE}", "there is no such file", "Run `chassis evals run` first")
     suites = [each for each in load_report(folder).suites if suite in {None, each.name}]
-    found = [(each.name, result) for each in suites for result in each.cases if result.id == case]
-    if not found:
-        near = get_close_matches(case, [result.id for each in suites for result in each.cases])
-        remedy = f"Did you mean {' or '.join(near)}?" if near else "Look it up in var/evals/report.html"
-        raise ConfigError(f"{RUNS}/{REPORT_FILE}", f"there is no case {case!r}", remedy)
-    for name, result in found:
-        console = plain_console()
-        console.print(f"{name}: {result.id}")
-        for line in case_lines(result):
-            console.print(f"  {line}")
+    _require_cases([case], [result.id for each in suites for result in each.cases], f"{RUNS}/{REPORT_FILE}")
+    for each in suites:
+        _print_cases(each.name, (result for result in each.cases if result.id == case))
 
 
 @app.command("power")
@@ -237,6 +235,43 @@ def calibrate_judge(judge: Annotated[str, typer.Argument(help="A judge of evals/
         raise typer.Exit(1)
 
 
+def _run_single_cases(plans: "Sequence[Plan]", cases: Sequence[str]) -> None:
+    """Ask some cases and show what came back, apart from the runs that are judged and accepted."""
+    from dataclasses import replace
+
+    from chassis_tools.evals.records import SuiteRun
+    from chassis_tools.evals.report.build import case_results
+
+    # A case of the holdout split is never shown by itself.
+    shown = [[case.id for case in plan.cases(plan.project.load_task()) if case.split != "holdout"] for plan in plans]
+    _require_cases(cases, [case for ids in shown for case in ids], "evals/cases/")
+    for plan, ids in zip(plans, shown, strict=True):
+        if only := frozenset(cases).intersection(ids):
+            single = replace(plan, only=only, purpose="cases")
+            run = _run_and_score(single, plan.suite.kind, plan.suite.repeats, SuiteRun())
+            _print_cases(plan.name, case_results(single, run))
+    print("No verdict: the other cases were not asked")
+
+
+def _print_cases(suite: str, cases: "Iterable[CaseResult]") -> None:
+    from chassis_tools.evals.report.text import case_lines
+
+    for case in cases:
+        lines = [f"{suite}: {case.id}", *(f"  {line}" for line in case_lines(case))]
+        plain_console().print("\n".join(lines), markup=False, highlight=False)
+
+
+def _require_cases(wanted: Iterable[str], known: Sequence[str], where: str) -> None:
+    """Refuse the id of a case that does not exist, with the ids that resemble it."""
+    from chassis.errors import ConfigError
+
+    for case in wanted:
+        if case not in known:
+            near = get_close_matches(case, known)
+            remedy = f"Did you mean {' or '.join(dict.fromkeys(near))}?" if near else "Look it up in evals/cases/"
+            raise ConfigError(where, f"there is no case {case!r}", remedy)
+
+
 def _evaluate(plan: "Plan", mode: "Mode", earlier: "SuiteRun") -> "tuple[Plan, SuiteRun, GateResult]":
     """Run, score and judge one suite; if that is inconclusive, once more with as many repeats as the suite allows."""
     from chassis_tools.evals.evaluation import gate
@@ -260,6 +295,8 @@ def _run_and_score(plan: "Plan", mode: "Mode", repeats: int, earlier: "SuiteRun"
         with _progress_bars(plan.name, finished) as progress:
             return asyncio.run(run_and_score(plan, mode, repeats=repeats, earlier=earlier, progress=progress))
     except KeyboardInterrupt:
+        if plan.purpose:
+            raise typer.Exit(INTERRUPTED) from None
         saved = " and ".join(f"{count} {step}" for step, count in finished.items()) or "No answers"
         command = f"record {plan.name}" if mode == "record" else f"run {plan.name} --resume"
         print(f"Stopped. {saved} are saved; `chassis evals {command}` continues", file=sys.stderr)

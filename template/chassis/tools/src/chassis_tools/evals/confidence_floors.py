@@ -11,9 +11,11 @@ from chassis.contract import Answered, FallbackReason, Referred
 from chassis_tools.evals.confidence_fit import MIN_ANSWERS, fit_and_measure
 from chassis_tools.evals.environment import open_environment
 from chassis_tools.evals.evaluation import make_evaluators, run
+from chassis_tools.evals.gate_result import ALPHA
 from chassis_tools.evals.jsonl import Progress
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import SuiteRun, outcome_from_json
+from chassis_tools.evals.statistics import Interval, wilson
 
 FLOORS = tuple(percent / 100 for percent in range(10, 95, 5))
 SILENT = Progress(start=lambda _, __: None, advance=lambda: None)
@@ -49,10 +51,10 @@ class FloorEffect:
     right_referrals: int
 
     @property
-    def accuracy(self) -> float:
-        """Return the share of right answers and right referrals."""
+    def accuracy(self) -> Interval:
+        """Return the share of right answers and right referrals, with bounds that hold in 95 % of such samples."""
         right = self.right + self.right_referrals
-        return right / (right + self.wrong + self.made_up + self.needless_referrals)
+        return wilson(right, right + self.wrong + self.made_up + self.needless_referrals, ALPHA)
 
 
 async def grade_answers(plan: Plan, evaluator: str, *, as_drafted: bool = False) -> list[GradedAnswer]:
@@ -69,8 +71,7 @@ async def grade_answers(plan: Plan, evaluator: str, *, as_drafted: bool = False)
     """
     quality = plan.constraints.quality.model_copy(update={"confidence_floor": 0.0})
     constraints = plan.constraints.model_copy(update={"quality": quality})
-    # A name of its own, so that the last run stays.
-    plan = replace(plan, name=f"{plan.name}-floors", constraints=constraints)
+    plan = replace(plan, constraints=constraints, purpose="floors")
     async with open_environment(plan, "replay") as calibrated:
         environment = calibrated.uncalibrated() if as_drafted else calibrated
         cases = {case.id: case for case in plan.cases(environment.task)}
@@ -101,21 +102,21 @@ def fit_by_answerer(answers: Sequence[GradedAnswer]) -> dict[str, ConfidenceCurv
 
 def floor_effects(answers: Sequence[GradedAnswer]) -> list[FloorEffect]:
     """Return what callers would get at each floor."""
-    effects: list[FloorEffect] = []
-    for floor in FLOORS:
-        shown = [answer for answer in answers if answer.confidence >= floor]
-        referred = [answer for answer in answers if answer.confidence < floor]
-        effects.append(
-            FloorEffect(
-                floor,
-                right=sum(answer.is_right for answer in shown),
-                wrong=sum(answer.is_answerable and not answer.is_right for answer in shown),
-                made_up=sum(not answer.is_answerable and not answer.is_right for answer in shown),
-                needless_referrals=sum(answer.is_answerable for answer in referred),
-                right_referrals=sum(not answer.is_answerable for answer in referred),
-            )
-        )
-    return effects
+    return [floor_effect(answers, floor) for floor in FLOORS]
+
+
+def floor_effect(answers: Sequence[GradedAnswer], floor: float) -> FloorEffect:
+    """Return what callers would get at one floor."""
+    shown = [answer for answer in answers if answer.confidence >= floor]
+    referred = [answer for answer in answers if answer.confidence < floor]
+    return FloorEffect(
+        floor,
+        right=sum(answer.is_right for answer in shown),
+        wrong=sum(answer.is_answerable and not answer.is_right for answer in shown),
+        made_up=sum(not answer.is_answerable and not answer.is_right for answer in shown),
+        needless_referrals=sum(answer.is_answerable for answer in referred),
+        right_referrals=sum(not answer.is_answerable for answer in referred),
+    )
 
 
 def separation(answers: Sequence[GradedAnswer]) -> float | None:

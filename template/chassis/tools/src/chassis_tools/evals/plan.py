@@ -35,6 +35,8 @@ class Plan:
         base: The commit whose accepted run is compared with instead, if one is named.
         base_accepted: The accepted run of that commit.
         edited_evidence: The files on which the verdict rests that differ from that commit.
+        only: The ids of the cases that are asked; all if empty.
+        purpose: Why the run is not that of the suite: it is kept apart from it then.
     """
 
     project: Project
@@ -50,6 +52,8 @@ class Plan:
     base: str | None = None
     base_accepted: SuiteRun | None = None
     edited_evidence: tuple[str, ...] = ()
+    only: frozenset[str] = frozenset()
+    purpose: str = ""
 
     def cases(self, task: Task[Any, Any]) -> tuple[Case[Any], ...]:
         """Return the cases of the suite, of the splits that it names.
@@ -58,7 +62,9 @@ class Plan:
             ConfigError: A line of a data set is not a case for this task, or there is no data set of a name.
         """
         cases = parse_cases(self.datasets, task, self.suite.cases)
-        return tuple(case for case in cases if case.split in self.suite.splits)
+        return tuple(
+            case for case in cases if case.split in self.suite.splits and (not self.only or case.id in self.only)
+        )
 
     @property
     def accepted_here(self) -> tuple[frozenset[str], str]:
@@ -70,8 +76,9 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        """Return where the last run of the suite is kept."""
-        return self.project.root / RUNS / self.name
+        """Return where the last run of the suite is kept, or the last one for this purpose."""
+        # No suite has a dot in its name.
+        return self.project.root / RUNS / (f"{self.name}.{self.purpose}" if self.purpose else self.name)
 
     @property
     def accepted_folder(self) -> Path:

@@ -15,7 +15,7 @@ DESCRIPTIONS = frozenset(
     }
 )
 STOP_WHEN = "One confirmed leak"
-ACCURACY_FLOOR, CONFIDENCE_FLOOR = 0.75, 0.40
+ACCURACY_FLOOR, CONFIDENCE_FLOOR = 0.69, 0.40
 STARTER_CASES_FILE = "starter_cases.txt"
 """Lists the questions of the starters' cases by their hashes; written by `make reference` in the template."""
 

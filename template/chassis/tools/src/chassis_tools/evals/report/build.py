@@ -88,6 +88,11 @@ def build_suite_report(plan: Plan, run: SuiteRun, result: GateResult) -> SuiteRe
     )
 
 
+def case_results(plan: Plan, run: SuiteRun) -> list[CaseResult]:
+    """Return the result of each case of a run; cases of the holdout split only count in the rates."""
+    return list(_case_results(gate_context(plan, run), run))
+
+
 def _evaluator_versions(context: GateContext) -> dict[str, tuple[str, str]]:
     now, accepted = (
         {record.evaluator: record.evaluator_hash for record in records}
@@ -188,12 +193,13 @@ def _case_results(context: GateContext, run: SuiteRun) -> Iterator[CaseResult]:
     scores = {name: scores_of(context.records, name) for name in context.plan.suite.evaluators}
     accepted = {name: scores_of(context.accepted, name) for name in context.plan.suite.evaluators}
     questions, reasons = _questions(context.plan.datasets), _judge_reasons(run)
-    answers, baseline = _first_answers(run.trials, "service"), _first_answers(run.trials, "baseline")
+    asked, baseline = {trial.call_id: trial for trial in run.trials}, _first_answers(run.trials, "baseline")
     accepted_answers = _first_answers(context.accepted_run.trials, "service")
-    tool_calls = {trial.case: _tool_calls(trial) for trial in run.trials if trial.variant == "service"}
     for case, records in _records_by_case(context.records).items():
         trials = distinct_trials(records)
-        problem = next((record for record in records if record.status != "ok"), records[0])
+        # Of several repeats, the one that shows what is wrong.
+        problem = min(records, key=lambda record: (record.status == "ok", 1 if record.value is None else record.value))
+        trial = asked.get(problem.call_id)
         question, expected = questions.get(case, ("", ""))
         yield CaseResult(
             id=case,
@@ -210,12 +216,12 @@ def _case_results(context: GateContext, run: SuiteRun) -> Iterator[CaseResult]:
             trace_id=problem.trace_id,
             question=question,
             expected=expected,
-            answer=answers.get(case, ""),
+            answer=_answer(trial) if trial else "",
             accepted_answer=accepted_answers.get(case, ""),
             baseline_answer=baseline.get(case, ""),
             reasons=_grader_reasons(record for record in records if record.evaluator not in context.plan.judges),
             judge_reasons=reasons.get(case, ""),
-            tool_calls=tool_calls.get(case, ""),
+            tool_calls=_tool_calls(trial) if trial else "",
         )
 
 
