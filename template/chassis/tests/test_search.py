@@ -6,7 +6,8 @@ import pytest
 
 from chassis.errors import ConfigError
 from chassis.search import Passage, Search
-from chassis.search.bm25 import BM25
+from chassis.search.ranking import BM25
+from chassis.search.search import INDEXED_LATER
 from chassis.search.words import index_words, plain_words, trigrams
 
 RETURNS = Passage("shop.md", ("Shop", "How do I return a parcel?"), ("Send it back.", "You have 30 days."))
@@ -14,6 +15,16 @@ HOURS = Passage("hours.md", ("Shop", "Opening hours"), ("We open at nine.", "Sun
 BUDGET = Passage("预算.md", ("预算",), ("每日预算上限为一百元。", "超出后由人工处理。"))
 PARKING = Passage("note.txt", (), ("Visitors park behind the house.",))
 SEARCH = Search([RETURNS, HOURS, BUDGET, PARKING])
+
+
+@pytest.mark.parametrize(("passages", "indexed"), [(1, False), (INDEXED_LATER, False), (INDEXED_LATER + 1, True)])
+def test_only_many_passages_are_indexed_before_the_first_question(passages: int, *, indexed: bool) -> None:
+    """A start does not wait for a small index, and a question does not wait for a large one."""
+    search = Search([HOURS] * passages)
+
+    assert ("_ranking" in vars(search)) is indexed
+    assert search.find("opening hours", 1)[0].passage == HOURS
+    assert "_ranking" in vars(search)
 
 
 @pytest.mark.parametrize(
