@@ -1,5 +1,6 @@
 """What `Finder` finds and what it does not, how well on the corpus, how fast, and how values are restored."""
 
+import re
 import time
 
 import pytest
@@ -9,12 +10,40 @@ from sensitive.corpus import FILE, load, written
 from sensitive.measure import MEASURED, measure
 
 from chassis.contract import SensitiveKind, SensitiveMatch
+from chassis.privacy import contact_details, id_numbers, secrets
+from chassis.privacy.detector import LazyPattern, lazy_pattern
 from chassis.privacy.finder import Finder
 from chassis.privacy.placeholders import Placeholders
 
 ALL = Finder(MEASURED)
+EVERY_PATTERN = {
+    f"{module.__name__}.{name}": (vars(value)["_pattern"], vars(value)["_flags"])
+    for module in (contact_details, id_numbers, secrets)
+    for name, value in vars(module).items()
+    if isinstance(value, LazyPattern)
+}
+NUMBER = re.compile("[0-9]+")
 SECONDS_FOR_100_KB = 3.0
 """Ten times what the slowest text takes. A pattern that backtracks takes minutes."""
+
+
+@pytest.mark.parametrize("name", EVERY_PATTERN)
+def test_a_pattern_that_is_compiled_late_is_a_pattern(name: str) -> None:
+    """A mistake in one would come to light only when a text needs it."""
+    pattern, flags = EVERY_PATTERN[name]
+
+    assert lazy_pattern(pattern, flags).groupindex == re.compile(pattern, flags).groupindex
+
+
+def test_a_pattern_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when it is written down, and not again."""
+    compiled: list[str] = []
+    monkeypatch.setattr(re, "compile", lambda *pattern: compiled.append(pattern[0]) or NUMBER)
+    pattern = lazy_pattern("[0-9]+")
+    assert compiled == []
+
+    assert [pattern.findall(text) for text in ("1 and 2", "3")] == [["1", "2"], ["3"]]
+    assert compiled == ["[0-9]+"]
 
 
 @pytest.mark.parametrize(

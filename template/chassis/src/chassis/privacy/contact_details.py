@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator
 
 from chassis.contract import SensitiveMatch
-from chassis.privacy.detector import CJK, Detector
+from chassis.privacy.detector import CJK, Detector, lazy_pattern
 
 LETTER = r"A-Za-z0-9\u00C0-\u1FFF"
 """Letters of scripts that put spaces between words. In Chinese and Japanese an address touches its context."""
 LABEL = rf"[{LETTER}{CJK}_](?:[{LETTER}{CJK}_-]{{0,62}}+)"
-EMAIL = re.compile(
+EMAIL = lazy_pattern(
     rf"(?<![{LETTER}])(?<![{LETTER}_][.+-])(?!git@[\w.-]{{1,64}}:)"
     rf"(?:(?<!_)[{LETTER}_][{LETTER}_.'&/-]{{0,255}}+(?:\+[{LETTER}_.+'&=-]{{0,64}}+)?|\"[^\"@\n]{{1,64}}\"|[{CJK}]{{1,16}}+)"
     rf"@(?!\dx\.(?:png|jpe?g|gif|webp|svg)\b)"
@@ -18,10 +18,10 @@ EMAIL = re.compile(
     r"|\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\])"
 )
 
-IPV4 = re.compile(
+IPV4 = lazy_pattern(
     r"\d(?<![A-Za-z0-9.]\d)(?<![A-Za-z0-9]_\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?!\.?[A-Za-z0-9]|_[A-Za-z0-9])", re.ASCII
 )
-IPV6 = re.compile(
+IPV6 = lazy_pattern(
     r"(?<![A-Za-z0-9:.])(?<![A-Za-z0-9]_)(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}(?:\.\d{1,3}){0,3}|(?<=::))"
     r"(?![A-Za-z0-9]|_[A-Za-z0-9]|[:.][0-9A-Fa-f:])",
     re.ASCII,
@@ -35,28 +35,28 @@ AFTER = r"(?![A-Za-z0-9]|_[A-Za-z0-9]|[.,:/-]\d)"
 SEPARATOR = r"(?:[ .-]| ?[()/] ?[()/]? ?)?"
 """What people write between the digits of one number. A full stop and a space end it."""
 ZERO, ONE = "0" + BEFORE.format("0"), "1" + BEFORE.format("1")
-INTERNATIONAL = re.compile(
+INTERNATIONAL = lazy_pattern(
     rf"\+(?:(?<![A-Za-z0-9+]\+)(?<![A-Za-z0-9]_\+)|(?<=(?i:tel|fax|mob)\+))[1-9](?:{SEPARATOR}\d){{6,15}}(?![A-Za-z0-9])",
     re.ASCII,
 )
-INTERNATIONAL_00 = re.compile(rf"{ZERO}(?<!\d 0)0[1-9](?:{SEPARATOR}\d){{8,14}}{AFTER}", re.ASCII)
-NORTH_AMERICA = re.compile(
+INTERNATIONAL_00 = lazy_pattern(rf"{ZERO}(?<!\d 0)0[1-9](?:{SEPARATOR}\d){{8,14}}{AFTER}", re.ASCII)
+NORTH_AMERICA = lazy_pattern(
     rf"[(1-9]{BEFORE.format('[(1-9]')}(?:(?<=1)[ .-]?\(?[2-9]|(?<=\()[2-9]|(?<=[2-9]))\d\d(?:\) ?|[ .-])"
     rf"[2-9]\d\d[ .-]\d{{4}}{AFTER}",
     re.ASCII,
 )
 AREA = r"[1-9]\d{0,4}"
-WITH_AREA = re.compile(
+WITH_AREA = lazy_pattern(
     rf"[(0]{BEFORE.format('[(0]')}(?<!\d [(0])(?:(?<=\()0{AREA}\) ?|(?<=0){AREA}(?:[ .-]| ?/ ?))"
     rf"\d{{2,8}}(?:[ .-]\d{{2,8}}){{0,4}}{AFTER}",
     re.ASCII,
 )
-CHINESE_MOBILE = re.compile(rf"{ONE}[3-9]\d([ -])\d{{4}}\1\d{{4}}{AFTER}", re.ASCII)
-UNSEPARATED = re.compile(rf"{ZERO}[1-9]\d{{8,10}}{AFTER}", re.ASCII)
+CHINESE_MOBILE = lazy_pattern(rf"{ONE}[3-9]\d([ -])\d{{4}}\1\d{{4}}{AFTER}", re.ASCII)
+UNSEPARATED = lazy_pattern(rf"{ZERO}[1-9]\d{{8,10}}{AFTER}", re.ASCII)
 MIN_NATIONAL_DIGITS, MAX_NATIONAL_DIGITS = 9, 12
 """Digits of an area code and a number together, including the leading zero."""
-ANY_NUMBER = re.compile(r"[(\d](?<![0-9][(\d])(?:(?:[ ./-]|\) ?)?\d){7,14}(?![A-Za-z0-9])", re.ASCII)
-ANNOUNCEMENT = re.compile(
+ANY_NUMBER = lazy_pattern(r"[(\d](?<![0-9][(\d])(?:(?:[ ./-]|\) ?)?\d){7,14}(?![A-Za-z0-9])", re.ASCII)
+ANNOUNCEMENT = lazy_pattern(
     r"(?:(?:phone|fax|mobile)(?:[_-]?(?:no|num|number))?|\bcell|\btel\b|\bcall|\bring\b|\breach\b|\btext\b|whatsapp"
     r"|telefon|handy|mobil|rufen|portable|appel|joindre|电话|手机|请打|致电|拨打|電話|携帯)"
     r"(?:[\s:=#.'\"()（）：*_~`|>]|\b(?:me|us|him|her|at|on|under|is|no|nr|number|nummer|ist|unter|le|au|numéro|est)\b"

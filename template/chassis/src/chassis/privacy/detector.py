@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 from chassis.contract import SensitiveKind, SensitiveMatch
 
@@ -10,6 +11,24 @@ GROUP_SEPARATOR = r"(?: ?[._/-] ?| )"
 """What people write between the groups of one number."""
 CJK = r"\u3040-\u30FF\u3400-\u9FFF\uAC00-\uD7AF"
 """Letters of Chinese, Japanese and Korean, which touch a value without a space between."""
+
+
+class LazyPattern:
+    """A regular expression that is compiled when it is first used: compiling all would take long at every start."""
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._pattern, self._flags = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the compiled pattern, and keep it, so that this is called once for each."""
+        value = getattr(re.compile(self._pattern, self._flags), name)
+        setattr(self, name, value)
+        return value
+
+
+def lazy_pattern(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """Return what `re.compile` would return, except that a mistake in the pattern is found when it is first used."""
+    return cast("re.Pattern[str]", LazyPattern(pattern, flags))
 
 
 def always(_: str) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from chassis.contract import SensitiveMatch
-from chassis.privacy.detector import GROUP_SEPARATOR, Detector
+from chassis.privacy.detector import GROUP_SEPARATOR, Detector, lazy_pattern
 
 IBAN_LENGTHS = {
     country: int(length)
@@ -18,60 +18,60 @@ IBAN_LENGTHS = {
     for country in countries.split()
 }
 """The number of characters of an IBAN by country, from the IBAN registry (ISO 13616)."""
-IBAN_START = re.compile(
+IBAN_START = lazy_pattern(
     rf"\d(?<=[A-Za-z]{{2}}\d)(?:(?<![A-Za-z0-9][A-Za-z]{{2}}\d)|(?<=(?i:iban)..\d)){GROUP_SEPARATOR}?\d",
     re.ASCII,
 )
 """The beginning of an IBAN from its third character on: text has fewer digits than letters, which makes this faster."""
 IBANS = {
-    length: re.compile(rf"[A-Za-z0-9](?:{GROUP_SEPARATOR}?[A-Za-z0-9]){{{length - 1}}}(?![A-Za-z0-9])", re.ASCII)
+    length: lazy_pattern(rf"[A-Za-z0-9](?:{GROUP_SEPARATOR}?[A-Za-z0-9]){{{length - 1}}}(?![A-Za-z0-9])", re.ASCII)
     for length in set(IBAN_LENGTHS.values())
 }
-CARD = re.compile(
+CARD = lazy_pattern(
     rf"\d(?:(?<![A-Za-z0-9+]\d)|(?<=(?i:nr|no)\d)|(?<=(?i:card)\d))(?<![0-9]\.\d)(?:\d{{11,18}}|(?:{GROUP_SEPARATOR}\d){{12,18}}|\d{{3}}{GROUP_SEPARATOR}\d{{6}}{GROUP_SEPARATOR}\d{{4,5}}"
     rf"|\d{{3}}(?:{GROUP_SEPARATOR}\d{{4}}){{2,3}}{GROUP_SEPARATOR}\d{{1,4}})(?![0-9])",
     re.ASCII,
 )
 """What can be a card number: 12 to 19 digits without separators, in groups of four, or as they are printed on cards."""
-CARD_SCHEMES = re.compile(
+CARD_SCHEMES = lazy_pattern(
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5\d|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}"
     r"|35\d{14}|6[0-9]\d{14,17}|(?:5[0678]|62|81)\d{14,17}"
 )
 """Prefixes and lengths of the card schemes (ISO/IEC 7812)."""
 BARCODE_DIGITS = 13
 """Digits of an EAN-13 (ISO/IEC 15420), whose weights alternate between 1 and 3."""
-SSN = re.compile(
+SSN = lazy_pattern(
     r"\d(?<![A-Za-z0-9]\d)(?<![A-Za-z0-9]-\d)(?<!9)\d\d(?<!000)(?<!666)([- ])(?!00)\d{2}\1(?!0000)\d{4}"
     r"(?![A-Za-z0-9]|-\d)",
     re.ASCII,
 )
-ANNOUNCED_SSN = re.compile(
+ANNOUNCED_SSN = lazy_pattern(
     r"\b(?:ssn|social security)(?![A-Za-z])\D{0,24}?"
     rf"(?P<value>(?!000|666|9)\d{{3}}{GROUP_SEPARATOR}?(?!00)\d{{2}}{GROUP_SEPARATOR}?(?!0000)\d{{4}})(?![A-Za-z0-9]|-\d)",
     re.ASCII | re.IGNORECASE,
 )
-NINO_DIGITS = re.compile(r"\d(?:(?<=[A-Za-z]{2}\d)|(?<=[A-Za-z]{2}[ ._/-]\d))\d[ ._/-]{0,3}\d", re.ASCII)
-NINO = re.compile(
+NINO_DIGITS = lazy_pattern(r"\d(?:(?<=[A-Za-z]{2}\d)|(?<=[A-Za-z]{2}[ ._/-]\d))\d[ ._/-]{0,3}\d", re.ASCII)
+NINO = lazy_pattern(
     r"(?<![A-Za-z0-9])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]"
     rf"(?:{GROUP_SEPARATOR}?\d{{2}}){{3}}{GROUP_SEPARATOR}?[A-D](?![A-Za-z0-9])",
     re.ASCII | re.IGNORECASE,
 )
-STEUER_ID = re.compile(
+STEUER_ID = lazy_pattern(
     rf"[1-9](?<![A-Za-z0-9]\d)(?:\d{{10}}|\d(?:{GROUP_SEPARATOR}\d{{3}}){{3}}"
     rf"|(?<!\d[ ._/-]\d)\d{{3}}{GROUP_SEPARATOR}\d{{4}}{GROUP_SEPARATOR}\d{{3}})(?![A-Za-z0-9])",
     re.ASCII,
 )
-SOCIAL_INSURANCE = re.compile(
+SOCIAL_INSURANCE = lazy_pattern(
     rf"\d(?<![A-Za-z0-9]\d)(?:{GROUP_SEPARATOR}?\d){{7}}{GROUP_SEPARATOR}?[A-Za-z](?:{GROUP_SEPARATOR}?\d){{3}}"
     r"(?![A-Za-z0-9])",
     re.ASCII,
 )
-NIR = re.compile(
+NIR = lazy_pattern(
     rf"[12](?<![A-Za-z0-9]\d)(?:{GROUP_SEPARATOR}?\d){{5}}{GROUP_SEPARATOR}?[0-9ABab](?:{GROUP_SEPARATOR}?\d){{8}}"
     r"(?![A-Za-z0-9])",
     re.ASCII,
 )
-NIR_DIGITS = re.compile(r"[12]\d{2}(?:0[1-9]|1[0-2]|[2-4]\d|50|99)(?:\d{2}|2[AB])\d{8}")
+NIR_DIGITS = lazy_pattern(r"[12]\d{2}(?:0[1-9]|1[0-2]|[2-4]\d|50|99)(?:\d{2}|2[AB])\d{8}")
 
 
 def is_card(number: str) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from chassis.contract import SensitiveMatch
-from chassis.privacy.detector import CJK, Detector
+from chassis.privacy.detector import CJK, Detector, lazy_pattern
 
 START, WORD, ALNUM = r"(?<![A-Za-z0-9])", r"[A-Za-z0-9_-]", r"[A-Za-z0-9]"
 KEY_FORMATS = (
@@ -19,15 +19,15 @@ KEY_FORMATS = (
     rf"eyJ{WORD}{{8,}}\.{WORD}{{4,}}\.{WORD}*",  # JSON web tokens
     r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]{20,}",
 )
-KEY = re.compile(START + "(?:" + "|".join(KEY_FORMATS) + ")", re.ASCII)
+KEY = lazy_pattern(START + "(?:" + "|".join(KEY_FORMATS) + ")", re.ASCII)
 """A key or token in the format of a known vendor."""
-BEARER = re.compile(rf"{START}bearer\s{{1,4}}(?P<value>[\w.~+/=-]{{16,}})", re.ASCII | re.IGNORECASE)
-AUTHORIZATION = re.compile(
+BEARER = lazy_pattern(rf"{START}bearer\s{{1,4}}(?P<value>[\w.~+/=-]{{16,}})", re.ASCII | re.IGNORECASE)
+AUTHORIZATION = lazy_pattern(
     r"authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?:basic|token|apikey)\s{1,4}(?P<value>[\w.~+/=-]{8,})",
     re.ASCII | re.IGNORECASE,
 )
-URL_PASSWORD = re.compile(r"://[^\s/:@\"'<>]{0,64}:(?P<value>[^\s/@\"'<>]{3,200})@")
-PRIVATE_KEY = re.compile(
+URL_PASSWORD = lazy_pattern(r"://[^\s/:@\"'<>]{0,64}:(?P<value>[^\s/@\"'<>]{3,200})@")
+PRIVATE_KEY = lazy_pattern(
     r"-----BEGIN (?P<what>[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?)-----"
     r"(?:(?:[^-]|-(?!----)){1,20000}+-----END (?P=what)-----|(?:(?:\s|\\[nr])*+[A-Za-z0-9+/=]{16,}+)++)"
 )
@@ -38,7 +38,7 @@ NAME_PARTS = (
     *("secret", "geheimnis", "token", "jeton", "令牌", "トークン", "key", "schlüssel"),
 )
 """Every name contains one of these, so a text without any of them need not be searched."""
-NAME = re.compile(
+NAME = lazy_pattern(
     r"(?:pass(?:word|wd|code|phrase|wort|(?<![a-z]pass)(?![a-z]))|pw(?<![a-z]pw)d?(?![a-z])|mot de passe|kennwort"
     r"|contraseña|senha|wachtwoord|lösenord|hasło|heslo|salasana|şifre|пароль|密码|口令|パスワード|비밀번호"
     r"|secret|geheimnis|token|jeton|令牌|トークン|api[-_ ]?(?:key|schlüssel)"
@@ -48,7 +48,7 @@ NAME = re.compile(
     r"[a-z0-9_\u00C0-\u1FFF-]{0,16}"
 )
 """The name of a secret, in lower case."""
-OPTION = re.compile(r"(?:(?<![\w-])--?(?:[a-z][\w-]{0,32})?|\b(?:env|setenv|setx)\s\w{0,32})\Z")
+OPTION = lazy_pattern(r"(?:(?<![\w-])--?(?:[a-z][\w-]{0,32})?|\b(?:env|setenv|setx)\s\w{0,32})\Z")
 OPTION_REACH = 40
 """How many characters before the name of a secret may make it an option of a command."""
 ATTRIBUTES = r"(?:\s[\w:-]{1,40}=[\"'][^\"'<>]{0,80}[\"']){0,4}"
@@ -81,19 +81,19 @@ UNQUOTED = (
     + ")"
 )
 """A value that ends with the word, before Chinese or Japanese, or where the next parameter of a URL begins."""
-COMMAND_ARGUMENT = re.compile(
+COMMAND_ARGUMENT = lazy_pattern(
     r"\b(?:curl|login|mariadb|mysql|psql|redis-cli|sshpass|wget)\b[^\n]{0,120}?\s"
     r"(?:-[ap]\s{0,3}|password\s{1,4}|(?:-u\s{0,3}|--user[\s=]\s{0,3})[\"']?[^\s:\"']{1,64}:)[\"']?"
     rf"(?P<value>[^{ENDS}]{{6,200}})"
 )
 """The password in the arguments of a command that is known to take one."""
-NETRC = re.compile(
+NETRC = lazy_pattern(
     rf"\b(?:login|machine)\s{{1,20}}\S{{1,100}}\s{{1,20}}password\s{{1,20}}(?P<value>[^{ENDS}]{{6,200}})"
 )
 """The password in a `.netrc` file."""
-CODE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|.*[()\[\]{}].*|\$[\w:.>-]+")
+CODE = lazy_pattern(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|.*[()\[\]{}].*|\$[\w:.>-]+")
 """An expression: after the name of a secret, source code often has the place that it comes from."""
-TEMPLATE = re.compile(r"[$%]?[\[({<].*[\])}>]s?|\$\w+")
+TEMPLATE = lazy_pattern(r"[$%]?[\[({<].*[\])}>]s?|\$\w+")
 """What is replaced by a value later, such as `${PASSWORD}`, or what has replaced one, such as `[SECRET_1]`."""
 MAX_WORDS = 5
 """A text in quotes with more words is a sentence, not a password."""
@@ -122,9 +122,9 @@ def looks_like_passphrase(text: str) -> bool:
 
 ASSIGNED, ARGUMENTS = (
     (
-        (re.compile(rf"(?:{ASSIGNMENT}|(?<!pass)\s{{1,4}}){QUOTED}", re.IGNORECASE), looks_like_passphrase),
-        (re.compile(ELEMENT), looks_like_passphrase),
-        (re.compile(lead + UNQUOTED, re.IGNORECASE), looks_like_password),
+        (lazy_pattern(rf"(?:{ASSIGNMENT}|(?<!pass)\s{{1,4}}){QUOTED}", re.IGNORECASE), looks_like_passphrase),
+        (lazy_pattern(ELEMENT), looks_like_passphrase),
+        (lazy_pattern(lead + UNQUOTED, re.IGNORECASE), looks_like_password),
     )
     for lead in (ASSIGNMENT, rf"(?:{NEXT_ARGUMENT}|{ASSIGNMENT})")
 )
