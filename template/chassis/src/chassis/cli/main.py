@@ -73,8 +73,22 @@ class Chassis(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        offered = (command for entry in entry_points(group="chassis.commands") for command in entry.load())
-        self.commands.update({str(command.name): command for command in (*RUNTIME_COMMANDS, *offered)})
+        self.commands.update({str(command.name): command for command in RUNTIME_COMMANDS})
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all subcommands, those of other packages included."""
+        self._add_offered()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a subcommand; other packages are looked for only if the runtime has none of this name."""
+        if cmd_name not in self.commands:
+            self._add_offered()
+        return super().get_command(ctx, cmd_name)
+
+    def _add_offered(self) -> None:
+        for entry in entry_points(group="chassis.commands"):
+            self.commands.update({str(command.name): command for command in entry.load()})
 
 
 app = typer.Typer(cls=Chassis, no_args_is_help=True, pretty_exceptions_enable=False)
