@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 from chassis.contract import FallbackReason
 from chassis.guard.model import GuardedModel
-from chassis.limits import RateLimiter
 from chassis.money.accounts import Account
 from chassis.money.ledger import Ledger
 from chassis.search import Passage, Search
@@ -20,7 +19,8 @@ from chassis.store.credentials import ApiKeys
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.sqlite import SqliteDatabase
-from chassis.telemetry.spans import SpanStore
+from chassis.telemetry.local_traces import SpanStore
+from chassis.web.middleware import RateLimiter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart

@@ -19,8 +19,8 @@ from chassis.call_log import CallLog
 from chassis.contract import Answered, Draft, FallbackReason, Referred, Task
 from chassis.errors import CallError, InputNotAllowed, ModelsFailed
 from chassis.telemetry import names
+from chassis.telemetry.local_traces import TRACES_FILE, StoredSpan
 from chassis.telemetry.setup import Telemetry
-from chassis.telemetry.spans import TRACES_FILE, StoredSpan
 from chassis.testing import ScriptedModel, wire_for_tests
 from chassis.usd import nano_usd
 

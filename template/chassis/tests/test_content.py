@@ -27,8 +27,8 @@ from chassis.guard.diagnosis import diagnose
 from chassis.guard.failures import EmptyReply, TimedOut
 from chassis.search import Passage, Search
 from chassis.telemetry import names
-from chassis.telemetry.content import CONTENT_FILE, ContentLog, former_file, load_exchanges
 from chassis.telemetry.genai_spans import retrieval_span
+from chassis.telemetry.local_traces import CONTENT_FILE, ContentLog, former_file, load_exchanges
 from chassis.testing import OWNER, ScriptedModel, constraints_for_tests
 from chassis.wiring import wire
 

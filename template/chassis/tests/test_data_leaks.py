@@ -24,7 +24,7 @@ from chassis.config.project import Settings
 from chassis.errors import CallError
 from chassis.guard.model import GuardedModel
 from chassis.guard.vendors import connect
-from chassis.telemetry.spans import TRACES_FILE
+from chassis.telemetry.local_traces import TRACES_FILE
 from chassis.testing import wire_for_tests
 
 PLANTED = {

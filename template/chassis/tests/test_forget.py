@@ -24,7 +24,7 @@ from chassis.store.outbox import Outbox
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Assessment, Reviews
-from chassis.telemetry.content import ContentLog
+from chassis.telemetry.local_traces import ContentLog
 
 NAME = "Jürgen Möller"
 WRITTEN = [

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from postgres_server import Server
 
 from chassis.errors import BudgetExhausted
-from chassis.money import statements
+from chassis.money import ledger as ledger_module
 from chassis.money.accounts import Reservation, accounts_for
 from chassis.money.ledger import Ledger
 from chassis.store.database import Database
@@ -286,7 +286,7 @@ def test_without_the_atomic_condition_a_history_breaks(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, statement: str, condition: str, instead: str
 ) -> None:
     """The test above fails as soon as the condition is removed: Hypothesis finds a history that overspends."""
-    monkeypatch.setattr(statements, statement, getattr(statements, statement).replace(condition, instead))
+    monkeypatch.setattr(ledger_module, statement, getattr(ledger_module, statement).replace(condition, instead))
     server: Server | None = request.getfixturevalue("postgres") if statement.startswith("POSTGRES") else None
     url = server.fresh() if server else f"sqlite:///{request.getfixturevalue('tmp_path')}/store.db"
 

@@ -37,8 +37,7 @@ from chassis.config.constraints import ModelConfig, Provider
 from chassis.guard import circuit_breaker
 from chassis.guard.egress import Endpoint, VendorModel, create_client
 from chassis.guard.vendors import MODEL_FACTORIES
-from chassis.money.ledger import Balance
-from chassis.money.statements import SqliteStatements
+from chassis.money.ledger import Balance, SqliteStatements
 from chassis.testing import CONSTRAINTS, ScriptedModel
 from chassis.wiring import Wiring
 

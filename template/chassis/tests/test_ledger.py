@@ -13,7 +13,7 @@ from short_timeouts import short_timeouts
 
 from chassis.clock import now
 from chassis.errors import BudgetExhausted, DatabaseUnavailable
-from chassis.money import statements
+from chassis.money import ledger as ledger_module
 from chassis.money.accounts import Account, Balance, Reservation, accounts_for
 from chassis.money.ledger import Ledger
 from chassis.store.opening import open_database
@@ -145,9 +145,9 @@ def test_the_requests_overspend_without_the_atomic_condition(
     instead: str,
 ) -> None:
     """The test above fails as soon as the condition, or the lock that keeps it true, is removed."""
-    sql: str = getattr(statements, statement)
+    sql: str = getattr(ledger_module, statement)
     assert condition in sql
-    monkeypatch.setattr(statements, statement, sql.replace(condition, instead))
+    monkeypatch.setattr(ledger_module, statement, sql.replace(condition, instead))
 
     def fresh_url(attempt: int) -> str:
         if statement.startswith("SQLITE"):

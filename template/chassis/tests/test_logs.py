@@ -14,8 +14,7 @@ import pytest
 import structlog
 from telemetry_sinks import Lines, started, stored
 
-from chassis.telemetry.log_line import MAX_LINE_LENGTH, LogStream
-from chassis.telemetry.logs import configure_logs
+from chassis.telemetry.logs import MAX_LINE_LENGTH, LogStream, configure_logs
 
 
 def test_libraries_log_in_the_same_format(lines: Lines) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.limits import MINUTE, RateLimiter
+from chassis.web.middleware import MINUTE, RateLimiter
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0, 40), max_size=40))

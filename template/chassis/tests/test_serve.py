@@ -16,7 +16,7 @@ from chassis.config.project import Settings
 from chassis.errors import ConfigError
 from chassis.store.credentials import DEVELOPMENT_CALLER, ApiKeys
 from chassis.store.opening import open_database
-from chassis.telemetry.spans import TRACES_FILE, SpanStore
+from chassis.telemetry.local_traces import TRACES_FILE, SpanStore
 from chassis.web.server import listen, spare_garbage_collector
 
 

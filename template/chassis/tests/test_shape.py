@@ -23,7 +23,7 @@ LAYERS = {
         ("contract", "errors", "clock", "usd", "support"),
         ("config",),
         ("privacy",),
-        ("call", "limits", "store", "telemetry"),
+        ("call", "store", "telemetry"),
         ("money", "search"),
         ("guard", "gauges", "call_log", "quality", "notifier"),
         ("draft",),
@@ -44,10 +44,10 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 118, "chassis_tools": 67},
+    "files": {"chassis": 114, "chassis_tools": 66},
     "lines": {"chassis": 16_200, "chassis_tools": 12_750},
     "longest file": {"chassis": 400, "chassis_tools": 400},
-    "median file": {"chassis": 140, "chassis_tools": 200},
+    "median file": {"chassis": 145, "chassis_tools": 200},
     "median function": {"chassis": 8, "chassis_tools": 8},
     "percent of long functions": {"chassis": 10, "chassis_tools": 10},
 }

@@ -17,8 +17,8 @@ from chassis.errors import ConfigError
 from chassis.telemetry import names
 from chassis.telemetry.genai_spans import ChatSpan
 from chassis.telemetry.instruments import current_trace_id, outgoing_headers
+from chassis.telemetry.local_traces import TRACES_FILE
 from chassis.telemetry.setup import Telemetry
-from chassis.telemetry.spans import TRACES_FILE
 from chassis.wiring import wire
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"

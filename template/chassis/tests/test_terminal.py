@@ -11,7 +11,7 @@ from rich.table import Table
 from test_cli import environment, refer
 
 from chassis.cli.terminal import escaped, plain_console, protected_streams
-from chassis.telemetry.spans import TRACES_FILE
+from chassis.telemetry.local_traces import TRACES_FILE
 
 HOSTILE = {
     "\x1b]52;c;cm0gLXJmIH4=\x07": r"\u001b]52;c;cm0gLXJmIH4=\u0007",

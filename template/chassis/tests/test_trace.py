@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from chassis.cli.trace import draw, trace
 from chassis.telemetry import names
-from chassis.telemetry.spans import TRACES_FILE, SpanStore, StoredSpan
+from chassis.telemetry.local_traces import TRACES_FILE, SpanStore, StoredSpan
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 

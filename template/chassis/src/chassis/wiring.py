@@ -19,10 +19,10 @@ from chassis.contract import Task
 from chassis.gauges import REFRESH_SECONDS, GaugeSources, refresh_gauges
 from chassis.guard.candidate import Candidate
 from chassis.guard.circuit_breaker import CircuitBreaker
+from chassis.guard.concurrency import ConcurrencyLimit
 from chassis.guard.egress import VendorModel
 from chassis.guard.pipeline import Guard
 from chassis.guard.vendors import REQUIRED_VARIABLES, connect
-from chassis.limits import ConcurrencyLimit
 from chassis.money.ledger import Ledger
 from chassis.money.prices import Price, find_price
 from chassis.notifier import Notifier

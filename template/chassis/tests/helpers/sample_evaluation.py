@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from chassis_tools.evals import environment
-from chassis_tools.evals.acceptance import AcceptedChange, accept_run
+from chassis_tools.evals.accepted_run import AcceptedChange, accept_run
 from chassis_tools.evals.environment import Mode
 from chassis_tools.evals.evaluation import gate, last_run, load, report, run_and_score
 from chassis_tools.evals.jsonl import Progress, read_jsonl

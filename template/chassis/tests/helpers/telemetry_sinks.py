@@ -15,9 +15,9 @@ import structlog
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from chassis.telemetry.local_traces import TRACES_FILE, SpanStore, StoredSpan
 from chassis.telemetry.logs import configure_logs
 from chassis.telemetry.setup import Identity, Telemetry, start_telemetry
-from chassis.telemetry.spans import TRACES_FILE, SpanStore, StoredSpan
 
 
 class Lines(StringIO):

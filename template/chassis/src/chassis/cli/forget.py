@@ -19,7 +19,7 @@ from chassis.store.deletion import (
 from chassis.store.opening import run_with_database
 
 if TYPE_CHECKING:
-    from chassis.telemetry.spans import StoredSpan
+    from chassis.telemetry.local_traces import StoredSpan
 
 
 def forget(
@@ -50,8 +50,7 @@ def forget(
 
 def _forget_files(project: Project, subject: DataSubject, ids: frozenset[str]) -> Iterator[tuple[str, int]]:
     """Remove the person from files, and yield how many spans or lines were removed where."""
-    from chassis.telemetry.content import CONTENT_FILE, former_file
-    from chassis.telemetry.spans import TRACES_FILE, SpanStore
+    from chassis.telemetry.local_traces import CONTENT_FILE, TRACES_FILE, SpanStore, former_file
 
     removed, left = set[str](), set[str]()
     if (traces := project.root / "var" / TRACES_FILE).exists():

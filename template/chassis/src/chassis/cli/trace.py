@@ -17,8 +17,7 @@ from chassis.telemetry import names
 from chassis.usd import format_usd, nano_usd
 
 if TYPE_CHECKING:
-    from chassis.telemetry.content import Exchange
-    from chassis.telemetry.spans import StoredSpan
+    from chassis.telemetry.local_traces import Exchange, StoredSpan
 
 type Spans = Sequence[StoredSpan]
 """All spans of one trace in order of time, at least one."""
@@ -38,8 +37,8 @@ def trace(
     ] = False,
 ) -> None:
     """Draw the trace of a call: every step, its duration and its cost."""
+    from chassis.telemetry.local_traces import TRACES_FILE, SpanStore
     from chassis.telemetry.setup import otlp_endpoint
-    from chassis.telemetry.spans import TRACES_FILE, SpanStore
 
     project = find_project()
     load_settings(project.root)  # .env may set the endpoint
@@ -61,7 +60,7 @@ def trace(
     console = plain_console()
     console.print(draw(spans, ascii_only=console.options.ascii_only))
     if content:
-        from chassis.telemetry.content import CONTENT_FILE, load_exchanges
+        from chassis.telemetry.local_traces import CONTENT_FILE, load_exchanges
 
         exchanges = load_exchanges(project.root / "var" / CONTENT_FILE, spans[0].trace_id)
         if not exchanges:

@@ -6,7 +6,7 @@ from pydantic_ai.models import Model
 
 from chassis.config.constraints import ModelConfig
 from chassis.guard.circuit_breaker import CircuitBreaker
-from chassis.limits import ConcurrencyLimit
+from chassis.guard.concurrency import ConcurrencyLimit
 from chassis.money.prices import Price
 from chassis.usd import NanoUsd
 

@@ -1,5 +1,11 @@
-"""Limits the requests that one model is sent at the same time, so that a slow model cannot tie up every call."""
+"""Limits how many things run at the same time: calls of the service, and requests to one model.
 
+Without the second limit one slow model could tie up every call.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -8,9 +14,48 @@ from pydantic_ai.messages import ModelResponse
 from chassis.call import TimeBudget
 from chassis.guard.failures import ModelQueueFull
 from chassis.guard.request import Request, Step
-from chassis.limits import ConcurrencyLimit, QueueFull
 
 log = structlog.get_logger()
+
+
+class QueueFull(Exception):
+    """The queue in front of a concurrency limit is full, or the wait in it took too long."""
+
+
+class ConcurrencyLimit:
+    """Lets a limited number run at the same time and a limited number wait, in order of arrival.
+
+    Args:
+        running: How many may run.
+        waiting: How many more may wait.
+    """
+
+    def __init__(self, running: int, waiting: int) -> None:
+        self._slots = asyncio.Semaphore(running)
+        self._max_waiting, self._waiting = waiting, 0
+
+    @asynccontextmanager
+    async def acquire(self, seconds: float) -> AsyncGenerator[None]:
+        """Hold a slot until the context ends, after waiting for it for at most `seconds`.
+
+        Raises:
+            QueueFull: There is no slot and no room to wait, or no slot became free in time.
+        """
+        # A free slot is taken at once and needs no room in the queue.
+        if self._slots.locked() and self._waiting >= self._max_waiting:
+            raise QueueFull
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise QueueFull from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._slots.release()
 
 
 @dataclass(frozen=True, slots=True)

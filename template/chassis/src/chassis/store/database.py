@@ -1,7 +1,7 @@
 """The interface of the two databases, SQLite and PostgreSQL: fetch, execute, transaction, close.
 
 Statements are written once, in the SQL that both understand, with parameters such as `$1`. The exception is reserving
-and settling money, where each has its own (`money/statements.py`), because every model request does both.
+and settling money, where each has its own (`money/ledger.py`), because every model request does both.
 """
 
 import secrets

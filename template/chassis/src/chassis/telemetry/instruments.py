@@ -20,7 +20,7 @@ from opentelemetry.util.types import AttributeValue
 from chassis.telemetry import names
 
 if TYPE_CHECKING:
-    from chassis.telemetry.content import ContentLog
+    from chassis.telemetry.local_traces import ContentLog
 
 SCOPE = "chassis"
 DURATION_BUCKETS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)

@@ -32,10 +32,9 @@ from chassis.config.environment import is_http_url
 from chassis.config.toml_file import shown_value
 from chassis.errors import ConfigError
 from chassis.telemetry import names
-from chassis.telemetry.content import CONTENT_FILE, ContentLog
 from chassis.telemetry.instruments import SCOPE, Instruments, create_instruments
-from chassis.telemetry.log_line import LogStream
-from chassis.telemetry.spans import TRACES_FILE, SpanStore
+from chassis.telemetry.local_traces import CONTENT_FILE, TRACES_FILE, ContentLog, SpanStore
+from chassis.telemetry.logs import LogStream
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig  # importing FastAPI here would slow every command down

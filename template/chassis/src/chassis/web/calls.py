@@ -20,12 +20,11 @@ from chassis.errors import (
     TooManyCalls,
     Unauthenticated,
 )
-from chassis.limits import RateLimiter
 from chassis.privacy.policy import check_question
 from chassis.store.feedback import Feedback
 from chassis.store.review_queue import Referral
 from chassis.telemetry.instruments import trace_id_of
-from chassis.web.middleware import Caller, RequestLimits, keyed_route
+from chassis.web.middleware import Caller, RateLimiter, RequestLimits, keyed_route
 from chassis.web.pages import Pages, labeled
 from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, InvalidInput, MalformedBody, WrongMediaType
 from chassis.web.schemas import (

@@ -4,7 +4,9 @@ The API key in `Authorization: Bearer …` decides who the caller is. A call is 
 """
 
 import asyncio
+import math
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Annotated, Any
@@ -19,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chassis.call import new_call_id
 from chassis.config.constraints import Constraints
 from chassis.errors import CallError, DatabaseUnavailable, Overloaded, TooLarge, Unauthenticated
-from chassis.limits import ConcurrencyLimit, QueueFull
+from chassis.guard.concurrency import ConcurrencyLimit, QueueFull
 from chassis.store.credentials import ApiKeys
 from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, problem_response
 
@@ -28,6 +30,7 @@ CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a caller who disconnected. It only shows in telemetry."""
 DISCONNECTED: Message = {"type": "http.disconnect"}
 log = structlog.get_logger()
+MINUTE = 60.0
 
 type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 """Answers a request."""
@@ -65,6 +68,27 @@ class AddCallId:
             if not started:  # otherwise it is too late for another status
                 response = problem_response(CallError(INTERNAL_ERROR), call_id)
                 await response(scope, receive, send_with_id)
+
+
+class RateLimiter:
+    """Limits the calls of each caller in any period of 60 seconds (a sliding window log).
+
+    Args:
+        per_minute: How many calls.
+        clock: Returns seconds that never go back; tests replace it.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute, self._clock = per_minute, clock
+        self._calls: dict[str, deque[float]] = {}
+
+    def check(self, caller: str) -> int | None:
+        """Count a call and return None, or return the whole seconds after which the caller may call again."""
+        moment, calls = self._clock(), self._calls.setdefault(caller, deque(maxlen=self._per_minute))
+        if len(calls) == self._per_minute and moment - calls[0] < MINUTE:
+            return math.ceil(MINUTE - (moment - calls[0]))
+        calls.append(moment)  # the oldest one drops out
+        return None
 
 
 class RequestLimits:

@@ -128,7 +128,7 @@ def accept_runs(
     ] = None,
 ) -> None:
     """Make the last runs the ones that later runs are compared with; commit what it writes."""
-    from chassis_tools.evals.acceptance import accept_run
+    from chassis_tools.evals.accepted_run import accept_run
     from chassis_tools.evals.evaluation import gate, last_run, load
     from chassis_tools.evals.gate_result import join_names
 
@@ -196,10 +196,10 @@ def show_power(
 ) -> None:
     """Show which drops the cases of a suite can detect, from the scores of its last run."""
     from chassis.errors import ConfigError
+    from chassis_tools.evals.accepted_run import gate_context
     from chassis_tools.evals.case_scores import run_to_run_variance, scores_of
     from chassis_tools.evals.evaluation import last_run, load
     from chassis_tools.evals.gate_result import ALPHA
-    from chassis_tools.evals.regression import gate_context
     from chassis_tools.evals.statistics import cases_needed, detectable_drop
 
     [plan] = load(find_project(), [suite])

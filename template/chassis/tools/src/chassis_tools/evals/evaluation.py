@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project
+from chassis_tools.evals.accepted_run import check_cases, gate_context
 from chassis_tools.evals.cases import Case, read_datasets
 from chassis_tools.evals.gate import check_rule, require_calibrated_judge
 from chassis_tools.evals.gate_result import GateResult, GateVerdict, combine_blocking, find_invalid, join_names
@@ -19,7 +20,6 @@ from chassis_tools.evals.jsonl import JsonlWriter, Progress, write_jsonl
 from chassis_tools.evals.judges import judge_hash, load_calibrations, load_judges
 from chassis_tools.evals.plan import RUNS, Plan
 from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, SuiteRun, read_run
-from chassis_tools.evals.regression import check_cases, gate_context
 from chassis_tools.evals.report.build import build_suite_report
 from chassis_tools.evals.report.report import Report
 from chassis_tools.evals.scoring import (

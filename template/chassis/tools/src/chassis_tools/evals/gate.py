@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from chassis.errors import ConfigError
 from chassis.usd import format_usd, nano_usd
+from chassis_tools.evals.accepted_run import check_regression
 from chassis_tools.evals.case_scores import (
     comparable_cases,
     completed_trials,
@@ -20,7 +21,6 @@ from chassis_tools.evals.gate_result import Finding, GateContext, GateVerdict, c
 from chassis_tools.evals.judges import FILE as JUDGES
 from chassis_tools.evals.judges import MIN_AGREEMENT
 from chassis_tools.evals.records import ScoreRecord
-from chassis_tools.evals.regression import check_regression
 from chassis_tools.evals.statistics import (
     Interval,
     clustered_mean,

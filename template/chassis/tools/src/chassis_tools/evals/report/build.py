@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from chassis.config.confidence import load_confidence
 from chassis.usd import to_usd
+from chassis_tools.evals.accepted_run import gate_context
 from chassis_tools.evals.case_scores import (
     COUNTED,
     CaseScores,
@@ -26,7 +27,6 @@ from chassis_tools.evals.confidence_fit import confidence_data, confidence_probl
 from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import Judgement, ScoreRecord, SuiteRun, Trial
-from chassis_tools.evals.regression import gate_context
 from chassis_tools.evals.report.report import (
     BaselineComparison,
     CaseChange,
