@@ -293,10 +293,19 @@ def test_periods_are_utc_and_end_when_they_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "shown"), [(0, "$0.00"), (125_000, "$0.000125"), (12_500_000_000, "$12.50"), (1, "$0.00")]
+    ("amount", "shown"),
+    [
+        (0, "$0.00"),
+        (125_000, "$0.000125"),
+        (12_500_000_000, "$12.50"),
+        (1, "$0.00"),
+        (999_990_000_000, "$999.99"),
+        (1_000_000_000_000, "$1,000.00"),
+        (1_234_567_000_125_000, "$1,234,567.000125"),
+    ],
 )
 def test_amounts_are_formatted_in_dollars(amount: int, shown: str) -> None:
-    """With two to six decimals."""
+    """With two to six decimals, and a comma at each thousand."""
     assert format_usd(amount) == shown
 
 

@@ -17,7 +17,7 @@ def to_usd(amount: NanoUsd) -> float:
 
 
 def format_usd(amount: NanoUsd) -> str:
-    """Return an amount for people, with two to six decimals: `$12.50`, `$0.000125`."""
-    digits = f"{to_usd(amount):.6f}".rstrip("0")
+    """Return an amount for people, with two to six decimals: `$1,000.00`, `$12.50`, `$0.000125`."""
+    digits = f"{to_usd(amount):,.6f}".rstrip("0")
     whole, _, fraction = digits.partition(".")
     return f"${whole}.{fraction.ljust(2, '0')}"
