@@ -44,6 +44,11 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "the tier": ({"risk": {"tier": "critical"}}, {"legal", "risk"}),
     "the budget": ({"cost": {"per_month_usd": 2000}}, {"procurement"}),
     "a region": ({"destinations": {"vendor": VENDOR | {"region": "eu"}}}, {"privacy"}),
+    "how long answers are kept": ({"retention": {"calls_days": 8}}, {"privacy"}),
+    "how long feedback is kept": ({"retention": {"feedback_days": 30}}, {"privacy"}),
+    "how long referrals are kept": ({"retention": {"referrals_days": 30}}, {"privacy"}),
+    "how long the audit trail is kept": ({"retention": {"audit_days": 30}}, {"privacy"}),
+    "how long replies are kept": ({"cache": {"ttl_seconds": 60}}, {"privacy"}),
     "the fallback in an outage": ({"fallback": {"models_failed": "error"}}, {"risk"}),
     "the deadline": ({"latency": {"deadline_seconds": 6}}, set()),
     "the review of success": ({"success": {"review_on": "2031-01-01"}}, set()),
@@ -82,7 +87,7 @@ def test_a_change_affects_only_the_signoffs_that_cover_it(change: str) -> None:
 
 FINGERPRINTS = {
     "security": "f60f9b1750835788f3729d712336303d4330a9d9211822b8a532e640413777a6",
-    "privacy": "1f2de0137ded729434ed1967985d0355629546962e7404b8a53dac653588572b",
+    "privacy": "6b637d2b7c4fc4a106f1ef8e76569a83eca19c51ec4be0ae4cd7319495fc5234",
     "legal": "34f10ab2fce7fae38fb1d7aba5fec5b719a4dba7efff28d1828615033339eaf2",
     "procurement": "1d6ea7d6c7fca3b5bfd7227d986f2a236baaa5ef73942aeedd087f55c3c5285c",
     "risk": "5c3651809e84ab778daee71898234133b3d854143f3e1dff2595a462979a9395",

@@ -98,8 +98,29 @@ def _privacy_facts(constraints: Constraints) -> Facts:
     return _facts(
         data=_data(constraints),
         destinations={name: destination.model_dump(mode="json", include=keys) for name, destination in destinations},
+        own_database=_own_database(constraints),
         tools=_tools(constraints, "destination"),
     )
+
+
+def _own_database(constraints: Constraints) -> dict[str, JsonValue]:
+    """Return what the service's own database keeps, for how long, and which key of `constraints.toml` says so."""
+    retention, cache_seconds = constraints.retention, constraints.cache.ttl_seconds
+    texts = {
+        "answers, to give feedback on": ("retention.calls_days", retention.calls_days, "days"),
+        "feedback of callers": ("retention.feedback_days", retention.feedback_days, "days"),
+        "questions in the review queue, and their answers": (
+            "retention.referrals_days",
+            retention.referrals_days,
+            "days",
+        ),
+        "replies of models, to reuse": ("cache.ttl_seconds", cache_seconds, "seconds"),
+    }
+    kept = {
+        what: f"in clear text for {duration} {unit} ({key})" if duration else f"not kept ({key} = 0)"
+        for what, (key, duration, unit) in texts.items()
+    }
+    return {**kept, "audit trail of reviewers": f"without texts for {retention.audit_days} days (retention.audit_days)"}
 
 
 def _legal_facts(constraints: Constraints) -> Facts:
@@ -155,7 +176,10 @@ def _risk_required(constraints: Constraints) -> str | None:
 SIGNOFF_KINDS = {
     "security": SignOffKind("security", "Is the service secure enough to run?", _security_facts, _security_required),
     "privacy": SignOffKind(
-        "data_protection", "May this data be sent to these destinations?", _privacy_facts, _privacy_required
+        "data_protection",
+        "May this data be sent to these destinations, and kept for this long?",
+        _privacy_facts,
+        _privacy_required,
     ),
     "legal": SignOffKind("legal", "Which laws apply, and does the service comply?", _legal_facts, _legal_required),
     "procurement": SignOffKind(
