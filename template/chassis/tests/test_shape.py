@@ -44,8 +44,8 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 114, "chassis_tools": 66},
-    "lines": {"chassis": 16_200, "chassis_tools": 12_750},
+    "files": {"chassis": 115, "chassis_tools": 66},
+    "lines": {"chassis": 16_500, "chassis_tools": 12_800},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 145, "chassis_tools": 200},
     "median function": {"chassis": 8, "chassis_tools": 8},
