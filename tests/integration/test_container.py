@@ -20,7 +20,8 @@ headers = {"Authorization": f"Bearer {sys.argv[1]}", "Content-Type": "applicatio
 print(web.urlopen(web.Request("http://127.0.0.1:8000/v1/help", body, headers)).read().decode())
 """
 DEVELOPMENT_ONLY = re.compile(
-    r"chassis_tools|chassis/(ci|schemas|tools|tests|\.uv)(/|$)|^app/(\.env|\.git|\.github|evals|ops|tests)(/|$)"
+    r"chassis_tools|chassis/(ci|schemas|tools|tests|\.uv)(/|$)|^app/(\.env|\.git|\.github|ops|tests)(/|$)"
+    r"|^app/evals/(?!accepted/\w+/history\.jsonl$)"
     r"|/site-packages/(_?pytest|pre_commit|prek|hypothesis|yaml)|/bin/(pytest|ruff|ty|zizmor|pre-commit|prek)$"
 )
 INSTALLED = "import importlib.metadata as all; print(*sorted(one.name for one in all.distributions()))"
@@ -58,9 +59,10 @@ def test_it_is_nobody_and_can_write_nowhere(running: Container) -> None:
 
 
 def test_it_contains_only_what_serving_needs(running: Container) -> None:
-    """No secret, no history, no cases, no tools of the chassis; but the driver for PostgreSQL."""
+    """No secret, no cases, no tools of the chassis; but the driver for PostgreSQL, and the rates of accepted runs."""
     files = running.images.files(IMAGE)
     assert {"app/constraints.toml", "app/chassis/src/chassis/service.py", "app/src/acme_help/task.py"} <= files
+    assert "app/evals/accepted/answers/history.jsonl" in files
     assert [file for file in sorted(files) if DEVELOPMENT_ONLY.search(file)] == []
     installed = set(running.executes("python", "-c", INSTALLED).split())
     assert {"acme-help", "ai-service-chassis", "asyncpg", "fastapi"} <= installed

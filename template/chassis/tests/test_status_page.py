@@ -1,5 +1,6 @@
 """The status page over HTTP: who gets in, and whether its figures are those of the database."""
 
+import json
 import re
 from collections.abc import Generator
 from datetime import date, timedelta
@@ -10,9 +11,10 @@ from live_server import serve_live
 from review_desk import TASK, Desk, fill_status_page, open_desk
 
 from chassis.clock import now
+from chassis.quality.accepted_runs import RateTrend, load_trends
 from chassis.store.quality_history import add_count
 from chassis.testing import ScriptedModel, wire_for_tests
-from chassis.web.status import BarPlot
+from chassis.web.status import TREND_HEIGHT, BarPlot, TrendLine
 
 
 @pytest.fixture
@@ -52,11 +54,11 @@ def test_the_page_shows_what_happened(desk: Desk) -> None:
     page = desk.signed_in("ann").get("/review/status").text
     text = text_of(page)
 
-    assert "Calls 100 90 % answered without a person" in text
-    assert "Fallback 30 % 30 not answered by the first model" in text
+    assert "Calls 100 90% answered without a person" in text
+    assert "Fallback 30% 30 not answered by the first model" in text
     assert "Callers who wait 1 the oldest for 1 d 2 h" in text
-    assert "Right in the sample 95 % of 20 reviewed at random; 0 left to review" in text
-    assert "Positive feedback 75 % of 4 ratings of callers" in text
+    assert "Right in the sample 95% of 20 reviewed at random; 0 left to review" in text
+    assert "Positive feedback 75% of 4 ratings of callers" in text
     today = f"{now():%-d %b}"
     assert f"{today} 60 30 8 2" in text
     assert f"{today} $1.5" in text
@@ -85,7 +87,7 @@ def test_old_days_are_not_read(desk: Desk) -> None:
         day = now().date() - timedelta(days=ago)
         desk.service.run(add_count(desk.service.wiring.database, "shout", "outcome", "answered", calls, day))
 
-    assert "Calls 5 100 %" in text_of(desk.signed_in("ann").get("/review/status").text)
+    assert "Calls 5 100%" in text_of(desk.signed_in("ann").get("/review/status").text)
 
 
 def later(hours: float) -> str:
@@ -114,3 +116,74 @@ def test_the_lines_of_a_plot_have_round_numbers(highest: float, prefix: str, lab
     assert plot.highest <= plot.top
     heights = [bar.height for bar in plot.bars()]
     assert sum(heights) == pytest.approx(plot.y(0) - plot.y(highest), abs=0.2)
+
+
+def test_success_is_measured_against_its_target(desk: Desk) -> None:
+    """The value, its target and its stop rule; the rule only counts with enough observations."""
+    fill_status_page(desk)
+    page = text_of(desk.signed_in("ann").get("/review/status").text)
+
+    assert "91.8% answered without a person State target reached Observations 98" in page
+    assert "Target 60% Stop at 30%" in page
+
+    counting = add_count(desk.service.wiring.database, "shout", "outcome", "referred", 300)
+    desk.service.run(counting)
+    assert "22.6% answered without a person State stop rule reached" in text_of(
+        desk.signed_in("ann").get("/review/status").text
+    )
+
+
+def test_evidence_of_drift_is_shown_before_an_alarm(desk: Desk) -> None:
+    """Each signal has its state and its figures; the alarms are raised in the background."""
+    for ago in range(60):
+        day = now().date() - timedelta(days=ago)
+        for verdict, count in (("fail", 8 if ago < 8 else 1), ("pass", 12 if ago < 8 else 19)):
+            desk.service.run(add_count(desk.service.wiring.database, "shout", "sample", verdict, count, day))
+    page = text_of(desk.signed_in("ann").get("/review/status").text)
+
+    assert "Samples alarm 64 of 160 (40.0%) answers in the random sample failed since" in page
+    assert "Feedback collecting observed so far: 0" in page
+
+
+def accept_run(root: Path, suite: str, day: str, **rates: float) -> None:
+    """Add a line to the history of a suite."""
+    history = root / f"evals/accepted/{suite}/history.jsonl"
+    history.parent.mkdir(parents=True, exist_ok=True)
+    with history.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"started": f"{day}T10:00:00Z", "rates": rates}) + "\n")
+
+
+def test_accepted_runs_show_a_trend(desk: Desk, tmp_path: Path) -> None:
+    """The last rate of each evaluator, and its difference to the run before. A damaged line is left out."""
+    assert "There is no accepted run" in desk.signed_in("ann").get("/review/status").text
+
+    accept_run(tmp_path, "answers", "2026-05-01", right=0.70)
+    with (tmp_path / "evals/accepted/answers/history.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(['{"started": 1}\n', "<<<<<<< HEAD\n", "[]\n", '{"started": "today", "rates": {}}\n', "\n"])
+    accept_run(tmp_path, "answers", "2026-06-01", right=0.75, polite=0.5)
+    accept_run(tmp_path, "attacks", "2026-06-01", declined=1)
+    page = text_of(desk.signed_in("ann").get("/review/status").text)
+
+    assert "answers / polite 50.0% the first run, on 1 Jun 2026" in page
+    assert "answers / right 75.0% +5.0 points on 1 Jun 2026, 2 runs" in page
+    assert "attacks / declined 100.0% the first run, on 1 Jun 2026" in page
+
+
+def test_the_accepted_runs_of_the_starter_are_readable() -> None:
+    """What `chassis evals accept` writes is what the status page reads."""
+    starter = Path(__file__).parents[2] / "{{ shape_answer }}"
+
+    assert {trend.suite for trend in load_trends(starter)} == {"answers", "attacks"}
+    assert all(0 <= rate <= 1 for trend in load_trends(starter) for rate in trend.rates)
+
+
+@pytest.mark.parametrize("rates", [(0.0,), (1.0, 1.0), (0.5, 0.51, 0.49), (0.0, 1.0), tuple(n / 20 for n in range(20))])
+def test_the_line_of_a_rate_stays_in_its_box(rates: tuple[float, ...]) -> None:
+    """And a change of one point is not drawn as the largest."""
+    days = tuple(date(2026, 1, 1) for _ in rates)
+    points = TrendLine(RateTrend("answers", "right", days, rates)).points
+
+    assert all(0 <= x <= 100 and 0 <= y <= TREND_HEIGHT for x, y in points)
+    assert [x for x, _ in points] == sorted(x for x, _ in points)
+    if max(rates) - min(rates) < 0.05:
+        assert max(y for _, y in points) - min(y for _, y in points) < TREND_HEIGHT / 4

@@ -9,11 +9,20 @@ from chassis.clock import now
 from chassis.config.constraints import Success, SuccessMetric
 from chassis.store.database import Database
 from chassis.store.quality_history import COST_UNIT, Measure, read_counts, tasks_with_counts
-from chassis.usd import to_usd
+from chassis.usd import format_usd, nano_usd, to_usd
 
 DAYS = 28
 MIN_OBSERVATIONS = 50
 """With fewer, the value is shown, but the stop rule is not applied: it would be chance."""
+
+METRIC_NAMES: Mapping[SuccessMetric, str] = {
+    "answered_without_person": "answered without a person",
+    "positive_feedback": "positive feedback",
+    "reviewed_pass_rate": "of the random sample passed",
+    "cost_per_answer_usd": "per answer",
+    "p95_seconds": "or less for 95% of the calls",
+}
+"""What follows the value of a metric in a sentence."""
 
 type Counts = Mapping[Measure, Counter[str]]
 
@@ -48,6 +57,15 @@ class SuccessMeasurement:
         value = self.value or 0.0
         return value > bound if self.success.lower_is_better else value < bound
 
+    @property
+    def state(self) -> str:
+        """Return how the value compares with the target and the stop rule, in words."""
+        if self.value is None:
+            return "not measured yet"
+        if self.stop_rule_reached:
+            return "stop rule reached"
+        return "target reached" if self.target_reached else "target not reached"
+
     def __str__(self) -> str:
         """Return the measurement in words."""
         success = self.success
@@ -56,6 +74,17 @@ class SuccessMeasurement:
             return f"{success.metric} is not measured yet in this database ({rule})"
         few = "" if self.observations >= MIN_OBSERVATIONS else f"; below {MIN_OBSERVATIONS} the stop rule waits"
         return f"{success.metric} was {self.value:.4g} in the last {DAYS} days, of {self.observations}{few} ({rule})"
+
+
+def format_metric(metric: SuccessMetric, value: float) -> str:
+    """Return a value of a metric for people: `62%`, `$0.004`, `1.2 s`."""
+    match metric:
+        case "cost_per_answer_usd":
+            return format_usd(nano_usd(value))
+        case "p95_seconds":
+            return f"{value:.3g} s"
+        case _:
+            return f"{100 * value:.3g}%"
 
 
 async def measure_success(database: Database, success: Success) -> SuccessMeasurement:

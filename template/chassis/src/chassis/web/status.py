@@ -13,6 +13,10 @@ from fastapi import Response
 from chassis.clock import now, to_timestamp
 from chassis.guard.circuit_breaker import CircuitBreaker
 from chassis.money.accounts import Account, BudgetUsage, accounts_for, forecast, usage_of
+from chassis.quality.accepted_runs import RateTrend, load_trends
+from chassis.quality.drift import SignalReport
+from chassis.quality.success import DAYS as SUCCESS_DAYS
+from chassis.quality.success import METRIC_NAMES, MIN_OBSERVATIONS, SuccessMeasurement, format_metric, measure_success
 from chassis.store.agreement import reviewer_agreement
 from chassis.store.quality_history import DailyCount, DriftAlarms, read_counts, totals_of
 from chassis.store.review_queue import CALLER_WAITS
@@ -127,6 +131,8 @@ WAITING = f"""SELECT COUNT(*) AS number, MIN(created_at) AS oldest,
     SUM(CASE WHEN due_at < $1 THEN 1 ELSE 0 END) AS late FROM referrals
     WHERE answered_at IS NULL AND {CALLER_WAITS}"""  # noqa: S608
 TO_REVIEW = f"SELECT COUNT(*) AS number FROM referrals WHERE answered_at IS NULL AND NOT {CALLER_WAITS}"  # noqa: S608
+TREND_HEIGHT, TREND_MARGIN = 36, 4
+"""The height of the line of a rate in CSS pixels, and what is left free around it."""
 COPIER_ANSWERS = ".copier-answers.yml"
 
 
@@ -161,7 +167,13 @@ class StatusPage:
             budgets=await self._budgets(moment),
             breakers=self._breakers(),
             models_off=await wiring.kill_switch.is_off(),
+            success=await self._success(),
+            success_days=SUCCESS_DAYS,
+            min_observations=MIN_OBSERVATIONS,
+            signals=await self._signals(),
             alarms=[alarm for alarm in alarms if alarm.closed_at is None],
+            trends=[TrendLine(trend) for trend in load_trends(wiring.project.root)],
+            trend_height=TREND_HEIGHT,
             agreement=await reviewer_agreement(wiring.database),
             version=wiring.project.version,
             template_version=_template_version(wiring.project.root),
@@ -211,6 +223,15 @@ class StatusPage:
         rows += [(f"{caller} today", usage, "") for caller, usage in highest]
         return [(name, usage, note, _level(usage)) for name, usage, note in rows]
 
+    async def _success(self) -> "SuccessScale":
+        measured = await measure_success(self._wiring.database, self._wiring.constraints.success)
+        return SuccessScale(measured)
+
+    async def _signals(self) -> Sequence[SignalReport]:
+        """Return what the watch for quality drift sees now; its alarms are raised in the background."""
+        [report] = await self._wiring.drift_watch.reports()
+        return report.signals
+
     def _breakers(self) -> list[tuple[str, str]]:
         """Return each circuit breaker of this process, and its state in words."""
         guard = self._wiring.service.guard
@@ -219,6 +240,55 @@ class StatusPage:
             for breaker in (candidate.breaker, candidate.host_breaker):
                 breakers[breaker.subject] = breaker
         return [(subject.replace(":", " "), _state(breaker)) for subject, breaker in sorted(breakers.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessScale:
+    """The measured success, and where its value, target and stop rule are on a scale. Places are percent."""
+
+    measured: SuccessMeasurement
+
+    @property
+    def name(self) -> str:
+        """Return what follows the value."""
+        return METRIC_NAMES[self.measured.success.metric]
+
+    def shown(self, value: float) -> str:
+        """Return a value as people write it."""
+        return format_metric(self.measured.success.metric, value)
+
+    def place(self, value: float) -> float:
+        """Return where a value is: of a share from 0 to 1, of a cost or duration a bit beyond the highest."""
+        success = self.measured.success
+        highest = max(success.target, success.stop_at, self.measured.value or 0)
+        top = 1.25 * highest if success.lower_is_better else 1
+        return round(100 * min(1, value / top), 2) if top else 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrendLine:
+    """The line of a rate over its accepted runs. Places are percent of the width, and CSS pixels from the top."""
+
+    trend: RateTrend
+
+    @property
+    def points(self) -> list[tuple[float, float]]:
+        """Return where the rates are, the last one at the right end."""
+        rates = self.trend.rates
+        step = (100 - 2 * TREND_MARGIN) / max(1, len(rates) - 1)
+        # A small change must not look like a large one, so the height is at least a fifth of the whole scale.
+        middle, range_ = (max(rates) + min(rates)) / 2, max(0.2, max(rates) - min(rates))
+        pixels = (TREND_HEIGHT - 2 * TREND_MARGIN) / range_
+        return [
+            (round(100 - TREND_MARGIN - step * back, 2), round(TREND_HEIGHT / 2 - pixels * (rate - middle), 1))
+            for back, rate in zip(range(len(rates) - 1, -1, -1), rates, strict=True)
+        ]
+
+    @property
+    def change(self) -> float | None:
+        """Return the difference to the accepted run before, in percentage points."""
+        rates = self.trend.rates
+        return 100 * (rates[-1] - rates[-2]) if len(rates) > 1 else None
 
 
 def _cost_plot(days: Sequence[date], counts: Sequence[DailyCount]) -> BarPlot:
