@@ -21,12 +21,10 @@ from chassis.errors import ConfigError
 from chassis_tools.governance.signoffs import BLOCKS_RELEASE, SignOff, load_signoffs, signoff_statuses
 from chassis_tools.readiness.launch_review import CHECKS, load_waivers, run_checks
 from chassis_tools.updates.copier import load_answers_file
-from chassis_tools.updates.git import git_list
-from chassis_tools.updates.path_ownership import PATHS_FILE
 from chassis_tools.updates.status import compare_with_template
 from chassis_tools.updates.template_repository import TemplateRepository
 
-from fleet.repositories import RepositorySource
+from fleet.repositories import RepositorySource, is_clone, services_in
 from fleet.status import (
     BlockingSignOff,
     DriftedFiles,
@@ -67,14 +65,15 @@ def inspect_source(source: RepositorySource, template: TemplateRepository, today
         today: The day on which dates are judged.
     """
     # Otherwise git would answer for a repository around a broken one.
-    os.environ["GIT_CEILING_DIRECTORIES"] = str(source.path.resolve().parent)
-    if error := source.fetch() or _not_a_clone(source.path):
+    os.environ["GIT_CEILING_DIRECTORIES"] = str(source.clone.resolve().parent)
+    if error := source.fetch() or _not_a_clone(source.clone):
         return [_unreadable(source.path, error)]
     try:
-        folders = _services(source.path)
+        folders = services_in(source.path)
     except ConfigError as error:
         return [_unreadable(source.path, str(error))]
-    statuses = [ServiceStatus(str(folder.relative_to(source.path.parent)), str(folder)) for folder in folders] or [
+    parent = source.clone.resolve().parent
+    statuses = [ServiceStatus(str(folder.resolve().relative_to(parent)), str(folder)) for folder in folders] or [
         _unreadable(source.path, "It was not generated from this template: it has no chassis/paths.txt")
     ]
     for folder, status in zip(folders, statuses, strict=False):
@@ -84,14 +83,6 @@ def inspect_source(source: RepositorySource, template: TemplateRepository, today
 
 def _unreadable(path: Path, error: str) -> ServiceStatus:
     return ServiceStatus(name=path.name, path=str(path), errors=[error])
-
-
-def _services(clone: Path) -> list[Path]:
-    """Return the folders of the services in a clone: the clone itself, or the folders in it that have a chassis."""
-    if (clone / PATHS_FILE).is_file():
-        return [clone]
-    files = (path for path in git_list(clone, "ls-files") if path.endswith(f"/{PATHS_FILE}"))
-    return [clone / path.removesuffix(f"/{PATHS_FILE}") for path in files]
 
 
 @contextmanager
@@ -114,7 +105,7 @@ def _not_a_clone(root: Path) -> str | None:
     """Return why the folder cannot be inspected, or None if it can."""
     if not root.is_dir():
         return "There is no such folder"
-    if not (root / ".git").exists():
+    if not is_clone(root):
         return "This folder is not a clone: it has no .git"
     return None
 

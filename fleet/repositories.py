@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.errors import ConfigError
-from chassis_tools.updates.git import git
+from chassis_tools.updates.git import git, git_list
+from chassis_tools.updates.path_ownership import PATHS_FILE
 
 ADDRESS_PREFIXES = ("http://", "https://", "ssh://", "git://", "file://", "git@")
 
@@ -16,12 +17,19 @@ class RepositorySource:
     """Where a repository comes from.
 
     Args:
-        path: The folder of its clone.
+        path: The folder of its clone, or a folder in it if only the services there are meant.
         address: The address that it is cloned from before the inspection; None if the folder is inspected as it is.
+        top: The top folder of the clone if `path` is a folder in it; otherwise None.
     """
 
     path: Path
     address: str | None = None
+    top: Path | None = None
+
+    @property
+    def clone(self) -> Path:
+        """Return the top folder of the clone."""
+        return self.top or self.path
 
     def fetch(self) -> str | None:
         """Clone the repository or update its clone; return an error with git's message if that fails."""
@@ -39,13 +47,17 @@ class RepositorySource:
 
 
 def sources_in(folders: Iterable[Path]) -> Iterator[RepositorySource]:
-    """Yield every repository: a folder that is a clone itself, otherwise each folder in it."""
+    """Yield every repository: a folder that is a clone itself or has services of one, otherwise each folder in it."""
     for folder in folders:
-        if (folder / ".git").exists() or not folder.is_dir():
+        if is_clone(folder) or not folder.is_dir():
             yield RepositorySource(folder)
-        else:
-            clones = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-            yield from map(RepositorySource, clones)
+            continue
+        within = _within_clone(folder)
+        if within:
+            yield within
+        # Beside services of its own, a repository may have submodules, which are clones.
+        paths = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        yield from (RepositorySource(path) for path in paths if not within or is_clone(path))
 
 
 def sources_listed(text: str, clones: Path) -> Iterator[RepositorySource]:
@@ -60,7 +72,37 @@ def sources_listed(text: str, clones: Path) -> Iterator[RepositorySource]:
             host, _, name = line.removesuffix(".git").rpartition("://")[2].strip("/").rpartition("/")
             yield RepositorySource(clones / _folder_name(host) / _folder_name(name), line)
         elif line and not line.startswith("#"):
-            yield RepositorySource(Path(line).expanduser())
+            path = Path(line).expanduser()
+            yield (None if is_clone(path) else _within_clone(path)) or RepositorySource(path)
+
+
+def is_clone(folder: Path) -> bool:
+    """Return whether a folder is the top of a clone, a worktree or a submodule."""
+    return (folder / ".git").exists()
+
+
+def services_in(folder: Path) -> list[Path]:
+    """Return the folders of the services in a clone or in a folder of one: itself, or those in it that have a chassis.
+
+    Raises:
+        ConfigError: Git cannot read the repository.
+    """
+    if (folder / PATHS_FILE).is_file():
+        return [folder]
+    listings = (("--recurse-submodules",), ("--others", "--exclude-standard"))
+    files = [path for options in listings for path in git_list(folder, "ls-files", *options)]
+    return sorted(folder / path.removesuffix(f"/{PATHS_FILE}") for path in files if path.endswith(f"/{PATHS_FILE}"))
+
+
+def _within_clone(folder: Path) -> RepositorySource | None:
+    """Return the source for a folder that is not the top of its clone, if there are services in it."""
+    top = next((path for path in folder.resolve().parents if is_clone(path)), None)
+    if top is None or not folder.is_dir():
+        return None
+    try:
+        return RepositorySource(folder, top=top) if services_in(folder) else None
+    except ConfigError:
+        return None
 
 
 def _folder_name(text: str) -> str:

@@ -37,19 +37,55 @@ def test_sources(service: Path, template: Path, tmp_path: Path) -> None:
     assert error.startswith("file:///nowhere/x.git could not be fetched: ")
 
 
-def test_services_in_folders(service: Path, template: Path, tmp_path: Path) -> None:
-    """Each service of a repository is a row, with its own drift."""
+@pytest.fixture
+def mono(service: Path, tmp_path: Path) -> Path:
+    """Return a repository with two services, a folder without one, and a third service that is a submodule."""
     clone = tmp_path / "mono"
     for name in ("help", "triage"):
         shutil.copytree(service, clone / "services" / name, ignore=shutil.ignore_patterns(".git"))
     append_line(clone / "services/triage/chassis/README.md", "Ours.")
+    (clone / "libraries/common").mkdir(parents=True)
+    (clone / "libraries/common/README.md").write_text("# Common\n")
     git(clone, "init", "--quiet")
-    commit(clone, "Two services")
-    statuses = inspect_source(RepositorySource(clone), TemplateRepository(template / ".git"), TODAY)
-    assert [(status.name, status.version, bool(status.drift), status.errors) for status in statuses] == [
-        ("mono/services/help", "1.0.0", False, []),
-        ("mono/services/triage", "1.0.0", True, []),
-    ]
+    git(
+        clone, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", f"file://{service}", "services/linked"
+    )
+    commit(clone, "Three services")
+    return clone
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("mono", ["help", "linked", "triage"]),
+        ("mono/services", ["help", "linked", "triage"]),
+        ("mono/services/help", ["help"]),
+        ("mono/services/../services/triage", ["triage"]),
+        ("link", ["help", "linked", "triage"]),
+    ],
+)
+def test_services_in_folders(mono: Path, template: Path, folder: str, names: list[str]) -> None:
+    """Each service of a repository, or of a folder of it, is a row with its own drift."""
+    (mono.parent / "link").symlink_to("mono/services")
+    for sources in (sources_in([mono.parent / folder]), sources_listed(str(mono.parent / folder), mono.parent)):
+        statuses = [
+            status
+            for source in sources
+            for status in inspect_source(source, TemplateRepository(template / ".git"), TODAY)
+        ]
+        rows = {(status.name, status.version, bool(status.drift), *status.errors) for status in statuses}
+        assert {row for row in rows if "linked" not in row[0]} == {
+            (f"mono/services/{name}", "1.0.0", name == "triage") for name in names if name != "linked"
+        }
+        assert {row[1:] for row in rows if "linked" in row[0]} <= {("1.0.0", False)}
+        assert any("linked" in row[0] for row in rows) == ("linked" in names)
+
+
+def test_a_service_that_is_not_committed_yet(mono: Path) -> None:
+    """It is found as well, and a folder of a repository without a service is still taken for a folder of clones."""
+    shutil.copytree(mono / "services/help", mono / "more/new")
+    assert [source.top for source in sources_in([mono / "more"])] == [mono]
+    assert [source.path.name for source in sources_in([mono / "libraries"])] == ["common"]
 
 
 def test_a_file_that_never_ends(service: Path, template: Path, tmp_path: Path) -> None:
