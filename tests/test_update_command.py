@@ -137,7 +137,7 @@ def test_an_edit_of_the_chassis_is_red(project: Path, edit: str, capsys: pytest.
 def run_json_of_check(check: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """Return what the launch review says about one check."""
     capsys.readouterr()
-    run("ready", "--format", "json")
+    run("ready", "--json")
     return next(entry for entry in json.loads(capsys.readouterr().out)["checks"] if entry["id"] == check)
 
 

@@ -6,8 +6,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chassis_tools.cli.main import TOOL_COMMANDS
@@ -104,6 +107,76 @@ def test_the_help_says_of_a_subcommand_what_its_own_help_says(command: Subcomman
     own = command.make_context(command.name, [], resilient_parsing=True).command
 
     assert " ".join(own.help.partition("\n\n")[0].split()) == command.help
+
+
+ACTIONS = {
+    *("serve", "local-model", "forget", "keys create", "keys revoke", "models on", "models off", "review answer"),
+    *("budget release", "drift close", "signoffs request", "signoffs record", "cases promote", "cases import"),
+    *("evals accept", "evals calibrate", "evals calibrate-confidence"),
+}
+"""The commands that do something, and print what they did in a sentence."""
+
+
+def leaf_commands() -> Iterator[tuple[str, Any]]:
+    """Yield every command that does something when it is typed, by its words."""
+    for top in (*RUNTIME_COMMANDS, *TOOL_COMMANDS):
+        command = top.make_context(top.name, [], resilient_parsing=True).command
+        subcommands = getattr(command, "commands", {})
+        if not subcommands or command.invoke_without_command:
+            yield str(top.name), command
+        yield from ((f"{top.name} {name}", each) for name, each in subcommands.items())
+
+
+def test_every_report_is_available_as_json() -> None:
+    """The option is spelled and described the same everywhere; commands without it only do something."""
+    helps = {
+        words: [each.help for each in command.params if "--json" in each.opts] for words, command in leaf_commands()
+    }
+    assert {words for words, texts in helps.items() if not texts} == ACTIONS
+    assert {text for texts in helps.values() for text in texts} == {"Print JSON instead of text."}
+
+
+JSON_REPORTS = {
+    "keys list": {"keys"},
+    "models status": {"off", "kill_switch", "CHASSIS_MODELS_OFF"},
+    "review list": {"referrals"},
+    "review notifications": {"notifications"},
+    "budget": {"accounts", "forecast_usd", "lost"},
+    "drift": {"tasks"},
+    "trace": {"spans", "exchanges"},
+    "signoffs status": {"signoffs"},
+    "signoffs check": {"blocking"},
+    "sync --check": {"out_of_date"},
+    "ready": {"schema", "name", "tier", "level", "waivers_error", "blocking", "checks"},
+}
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("words", JSON_REPORTS)
+def test_a_report_as_json(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Standard output is one JSON object and nothing else."""
+    run("ask", "ping")
+    run("keys", "create", "intranet")
+    capsys.readouterr()
+    run(*words.split(), "--json")
+    printed = json.loads(capsys.readouterr().out)
+    assert printed.keys() == JSON_REPORTS[words]
+
+
+@pytest.mark.usefixtures("project")
+def test_amounts_and_times_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Money is in dollars, times are in ISO 8601 with their zone."""
+    run("keys", "create", "intranet")
+    capsys.readouterr()
+    run("budget", "--json")
+    accounts = json.loads(capsys.readouterr().out)["accounts"]
+    run("keys", "list", "--json")
+    [key] = json.loads(capsys.readouterr().out)["keys"]
+
+    assert accounts[0].keys() == {"account", "spent_usd", "reserved_usd", "left_usd", "limit_usd"}
+    assert all(each["left_usd"] == each["limit_usd"] > 0 for each in accounts)
+    assert datetime.fromisoformat(key["created_at"]).utcoffset() == timedelta(0)
+    assert (key["caller"], key["revoked_at"]) == ("intranet", None)
 
 
 @pytest.mark.usefixtures("project")

@@ -214,6 +214,9 @@ def test_the_report_command_renders_every_format_again(project: Path, capsys: py
 
     assert {name: (folder / name).read_text() for name in rendered} == rendered
     assert "PASS. attacks: 1 of 1 rules hold" in capsys.readouterr().out
+    for command in ("report", "gate"):
+        assert chassis("evals", command, "--json", *(["attacks"] if command == "gate" else [])) == 0
+        assert [suite["name"] for suite in json.loads(capsys.readouterr().out)["suites"]] == ["attacks"]
 
 
 def test_without_a_run_there_is_no_report(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,6 +266,10 @@ def test_power_says_what_the_cases_can_show(project: Path, capsys: pytest.Captur
     said = capsys.readouterr().out
     assert "right: 60 cases × 1 detect a drop of" in said
     assert "detecting 3 points in 80% of the runs takes" in said
+    assert chassis("evals", "power", "answers", "--drop", "3", "--json") == 0
+    [figures] = json.loads(capsys.readouterr().out)["evaluators"]
+    assert (figures["evaluator"], figures["cases"], figures["repeats"]) == ("right", 60, 1)
+    assert figures["detectable_points_by_power"].keys() == {"0.5", "0.8", "0.95"}
 
 
 @pytest.mark.parametrize(
@@ -291,6 +298,12 @@ def test_two_runs_can_be_compared(project: Path, capsys: pytest.CaptureFixture[s
     assert "100.0% │ 80.0% │ -20.0" in said
     assert "2: c0, c1" in said
     assert "These evaluators have changed" not in said
+    assert chassis("evals", "compare", str(before), str(after), "--json") == 0
+    compared = json.loads(capsys.readouterr().out)
+    right = compared["evaluators"]["right"]
+    assert (right["before"], right["after"], round(right["change"], 6)) == (1.0, 0.8, -0.2)
+    assert (right["worse"], compared["changed_evaluators"]) == (["c0", "c1"], [])
+    assert compared["means"]["seconds"]["cases"] == 10
 
 
 def test_what_cannot_be_compared_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -374,7 +374,7 @@ def test_an_inconclusive_run_gets_more_repeats(
 
     assert chassis("evals", "run", "live") == 4
 
-    assert "live: inconclusive after 3 repeats; asking up to 5" in capsys.readouterr().out
+    assert "live: inconclusive after 3 repeats; asking up to 5" in capsys.readouterr().err
     assert max(record.repeat for record in records(evaluated, "live")) == 5
 
 
@@ -441,6 +441,9 @@ def test_floors_are_compared_for_any_cases(evaluated: Path, capsys: pytest.Captu
         in said
     )
     assert (evaluated / "var/evals/answers/trials.jsonl").read_bytes() == before
+    assert chassis("evals", "floors", "answers", "--json") == 0
+    floors = {each["floor"]: each for each in json.loads(capsys.readouterr().out)["floors"]}
+    assert (floors[0.5]["right"], floors[0.5]["wrong"], floors[0.5]["accuracy"]["value"]) == (2, 1, 0.75)
     assert chassis("evals", "floors", "answers", "--evaluator", "rigth") == 2
 
 
@@ -457,6 +460,9 @@ def test_a_case_is_shown_with_all_that_is_known(evaluated: Path, capsys: pytest.
     said = capsys.readouterr().out
     for line in ("answers: c7", "question  case 7", "expected  CASE 7", "reason    right: 0 tools, $0.00"):
         assert line in said
+    assert chassis("evals", "show", "c7", "--json") == 0
+    [shown] = json.loads(capsys.readouterr().out)["cases"]
+    assert (shown["suite"], shown["case"]["id"]) == ("answers", "c7")
     assert chassis("evals", "show", "c77") == 2
     assert "there is no case 'c77'. Did you mean" in capsys.readouterr().err
 

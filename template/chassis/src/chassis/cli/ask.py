@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chassis.cli.terminal import AsJson
 from chassis.config.project import find_project, load_settings
 from chassis.config.typed_values import read_typed, show_typed
 from chassis.telemetry.logs import configure_logs
@@ -21,9 +22,12 @@ CLI_CALLER = "cli"
 
 def ask(
     question: Annotated[str, typer.Argument(help="Plain text or JSON; - reads it from standard input.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print what a caller would get over HTTP.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask a question, and show the answer, who gave it, its confidence and its cost."""
+    """Ask a question, and show the answer, who gave it, its confidence and its cost.
+
+    With --json, print what a caller would get over HTTP.
+    """
     body = asyncio.run(_ask(sys.stdin.read() if question == "-" else question))
     if as_json:
         typer.echo(body.model_dump_json(indent=2, by_alias=True))

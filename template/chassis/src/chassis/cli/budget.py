@@ -1,13 +1,13 @@
 """`chassis budget`: what is spent, reserved and left, and a forecast for the month."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from chassis.cli.terminal import plain_console
+from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.clock import now
 from chassis.config.constraints import Constraints, load_constraints
 from chassis.config.project import Project, find_project
@@ -15,6 +15,7 @@ from chassis.errors import ConfigError
 from chassis.money.accounts import (
     Account,
     Balance,
+    BudgetUsage,
     Reservation,
     accounts_for,
     forecast,
@@ -24,7 +25,7 @@ from chassis.money.accounts import (
 )
 from chassis.money.ledger import Ledger
 from chassis.store.opening import run_with_database
-from chassis.usd import format_usd
+from chassis.usd import format_usd, to_usd
 
 CALLER_DAY = "caller-day:"
 Minutes = Annotated[float, typer.Option("--older-than", metavar="MINUTES", help="Keep younger reservations.")]
@@ -33,7 +34,7 @@ app = typer.Typer(help="Show what is spent, reserved and left today and this mon
 
 
 @app.callback()
-def budget(context: typer.Context) -> None:
+def budget(context: typer.Context, as_json: AsJson = False) -> None:
     """Show what is spent, reserved and left today and this month (UTC)."""
     if context.invoked_subcommand is not None:
         return
@@ -44,7 +45,13 @@ def budget(context: typer.Context) -> None:
         return await ledger.balances(), await ledger.open_reservations(lost_before(constraints, moment))
 
     balances, lost = _with_ledger(project, read)
-    _show(constraints, {balance.key: balance for balance in balances}, lost, moment)
+    by_key = {balance.key: balance for balance in balances}
+    usages = [usage_of(account, by_key) for account in _accounts(by_key, constraints, moment)]
+    month = usage_of(accounts_for("", constraints, moment)[-1], by_key)
+    if as_json:
+        print_json(_as_dict(usages, month, still_charged(lost, month.key), moment))
+    else:
+        _show(usages, month, still_charged(lost, month.key), moment)
 
 
 @app.command()
@@ -61,17 +68,32 @@ def release(older_than: Minutes = 60) -> None:
     typer.echo(f"Released {_total(released)}." if released else "No lost reservation is that old.")
 
 
-def _show(constraints: Constraints, balances: Mapping[str, Balance], lost: list[Reservation], moment: datetime) -> None:
+def _as_dict(
+    usages: Iterable[BudgetUsage], month: BudgetUsage, charged: Iterable[Reservation], moment: datetime
+) -> dict[str, object]:
+    """Return the figures of `_show` in dollars."""
+    accounts = [
+        {
+            "account": usage.key,
+            "spent_usd": to_usd(usage.spent),
+            "reserved_usd": to_usd(usage.reserved),
+            "left_usd": to_usd(usage.remaining),
+            "limit_usd": to_usd(usage.limit),
+        }
+        for usage in usages
+    ]
+    lost = [{"id": each.id, "amount_usd": to_usd(each.amount), "opened_at": each.opened_at} for each in charged]
+    return {"accounts": accounts, "forecast_usd": to_usd(forecast(month.spent, moment)), "lost": lost}
+
+
+def _show(usages: Iterable[BudgetUsage], month: BudgetUsage, charged: list[Reservation], moment: datetime) -> None:
     table = Table("account", "spent", "reserved", "left", "limit")
-    for account in _accounts(balances, constraints, moment):
-        usage = usage_of(account, balances)
+    for usage in usages:
         amounts = (usage.spent, usage.reserved, usage.remaining, usage.limit)
-        table.add_row(account.key, *(format_usd(amount) for amount in amounts))
+        table.add_row(usage.key, *(format_usd(amount) for amount in amounts))
     plain_console().print(table)
-    month = usage_of(accounts_for("", constraints, moment)[-1], balances)
     end = forecast(month.spent, moment)
     typer.echo(f"Forecast to the end of the month: {format_usd(end)} of {format_usd(month.limit)}")
-    charged = still_charged(lost, month.key)
     typer.echo(f"Lost: {_total(charged)}")
     if charged:
         typer.echo(

@@ -1,11 +1,11 @@
 """`chassis drift`: whether the quality of production has changed, since when, the likely cause, and what to do next."""
 
-import json
 from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
+from chassis.cli.terminal import AsJson, print_json
 from chassis.config.project import find_project
 from chassis.quality.drift import NEXT_STEPS, UNKNOWN_CAUSE, DriftReport, DriftWatch, SignalReport
 from chassis.store.opening import run_with_database
@@ -17,9 +17,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def drift(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False
-) -> None:
+def drift(context: typer.Context, as_json: AsJson = False) -> None:
     """Show quality drift: whether production answers worse than it used to.
 
     Edited files of the chassis are something else: `chassis status` lists them.
@@ -28,7 +26,7 @@ def drift(
         return
     reports = run_with_database(find_project(), lambda database: DriftWatch(database).reports())
     if as_json:
-        typer.echo(json.dumps({"tasks": [_as_dict(report) for report in reports]}, indent=2))
+        print_json({"tasks": [_as_dict(report) for report in reports]})
         return
     if not reports:
         typer.echo("No calls have been counted yet.")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from chassis.cli.terminal import plain_console
+from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.config.project import find_project, load_settings
 from chassis.store.credentials import ApiKeys
 from chassis.store.opening import run_with_database
@@ -24,10 +24,14 @@ def create(
 
 
 @app.command(name="list")
-def list_keys() -> None:
+def list_keys(as_json: AsJson = False) -> None:
     """List all keys, without the keys themselves."""
+    keys = _with_keys(lambda keys: keys.list_keys())
+    if as_json:
+        print_json({"keys": keys})
+        return
     table = Table("id", "caller", "role", "created (UTC)", "revoked (UTC)")
-    for key in _with_keys(lambda keys: keys.list_keys()):
+    for key in keys:
         table.add_row(
             key.id,
             key.caller,

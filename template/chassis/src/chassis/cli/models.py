@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from chassis.cli.terminal import AsJson, print_json
 from chassis.config.project import find_project, load_settings
 from chassis.store.kill_switch import KillSwitch
 from chassis.store.opening import run_with_database
@@ -34,12 +35,16 @@ def on() -> None:
 
 
 @app.command()
-def status() -> None:
+def status(as_json: AsJson = False) -> None:
     """Show whether the models are on, or who switched them off."""
-    if state := _with_kill_switch(lambda switch: switch.status()):
+    state = _with_kill_switch(lambda switch: switch.status())
+    by_variable = load_settings(find_project().root).models_off
+    if as_json:
+        print_json({"off": bool(state) or by_variable, "kill_switch": state, "CHASSIS_MODELS_OFF": by_variable})
+    elif state:
         reason = f": {state.reason}" if state.reason else ""
         typer.echo(f"The models have been off since {state.since:%Y-%m-%d %H:%M:%S} UTC, by {state.by}{reason}")
-    elif load_settings(find_project().root).models_off:
+    elif by_variable:
         typer.echo("The models are off: CHASSIS_MODELS_OFF is set in this environment.")
     else:
         typer.echo("The models are on.")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from chassis.cli.terminal import plain_console
+from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.clock import now
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
@@ -52,9 +52,12 @@ JSON_FACTS = ("question", "draft", "answer")
 
 
 @app.command(name="list")
-def list_referrals() -> None:
+def list_referrals(as_json: AsJson = False) -> None:
     """List the open referrals, the most urgent first."""
     referrals = _with_queue(find_project(), lambda queue: queue.open_referrals())
+    if as_json:
+        print_json({"referrals": referrals})
+        return
     columns = Column("id", no_wrap=True), "caller", "reason", "due (UTC)", Column("question", no_wrap=True, ratio=1)
     table = Table(*columns, expand=True)
     for referral in referrals:
@@ -71,23 +74,30 @@ def list_referrals() -> None:
 
 
 @app.command()
-def show(referral_id: ReferralArgument) -> None:
+def show(referral_id: ReferralArgument, as_json: AsJson = False) -> None:
     """Show everything about one referral."""
     referral = _find(find_project(), referral_id)
+    events = run_with_database(find_project(), lambda database: Reviews(database).events(referral_id))
+    if as_json:
+        print_json({"referral": referral, "events": events})
+        return
     for name in FACTS:
         typer.echo(f"{name:16} {_for_people(getattr(referral, name))}")
     for name in JSON_FACTS:
         value = getattr(referral, name)
         typer.echo(f"\n{name}\n{show_json(value) if value is not None else '-'}")
     typer.echo("\nevents")
-    for event in run_with_database(find_project(), lambda database: Reviews(database).events(referral_id)):
+    for event in events:
         typer.echo(f"{event.at:%Y-%m-%d %H:%M:%S} UTC  {event.action} by {event.reviewer}")
 
 
 @app.command()
-def notifications() -> None:
+def notifications(as_json: AsJson = False) -> None:
     """List the notifications that could not be sent, with the reason. They are tried again."""
     failing = run_with_database(find_project(), lambda database: Outbox(database).failing())
+    if as_json:
+        print_json({"notifications": failing})
+        return
     for notification in failing:
         attempts = f"{notification.attempts} attempts" if notification.attempts > 1 else "1 attempt"
         typer.echo(f"{notification.id}  {attempts}  {notification.error}")

@@ -1,13 +1,18 @@
-"""Makes the output of commands safe for a terminal, and lets no closed stream end a command."""
+"""Prints what commands report: as JSON, or safe for a terminal. No closed stream ends a command."""
 
+import json
 import os
 import re
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 
+import typer
 from rich.console import Console
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+"""The option of every command that reports something."""
 
 STYLE = re.compile("\x1b\\[[0-9;]*m")
 """Colors and weights, which the commands use themselves on a terminal."""
@@ -32,6 +37,14 @@ def escaped(text: str, *, keep_styles: bool = False) -> str:
 def plain_console() -> Console:
     """Return a console that shows every text as it is: `:key:` is no picture, and `[red]` no color."""
     return Console(markup=False, emoji=False, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON: dataclasses as objects, times in ISO 8601, numbers that JSON lacks as null."""
+    from pydantic_core import to_jsonable_python
+
+    # The standard library also takes the halves of characters in paths that are not UTF-8; the stream escapes them.
+    typer.echo(json.dumps(to_jsonable_python(value, inf_nan_mode="null"), indent=2, ensure_ascii=False))
 
 
 class EscapingStream:

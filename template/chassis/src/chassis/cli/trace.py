@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chassis.cli.terminal import plain_console
-from chassis.config.project import find_project, load_settings
+from chassis.cli.terminal import AsJson, plain_console, print_json
+from chassis.config.project import Project, find_project, load_settings
 from chassis.errors import ConfigError
 from chassis.telemetry import names
 from chassis.usd import format_usd, nano_usd
@@ -35,6 +35,7 @@ def trace(
     content: Annotated[
         bool, typer.Option("--content", help="Also show what models were sent and replied (only in development)")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Draw the trace of a call: every step, its duration and its cost."""
     from chassis.telemetry.local_traces import TRACES_FILE, SpanStore
@@ -57,16 +58,23 @@ def trace(
         ) from None
     if not spans:
         _fail(f"There is no trace of {identifier!r} here; only the newest are kept." if identifier else NO_TRACES)
+    exchanges = _exchanges(project, spans[0].trace_id) if content else []
+    if as_json:
+        print_json({"spans": spans, "exchanges": exchanges})
+        return
     console = plain_console()
     console.print(draw(spans, ascii_only=console.options.ascii_only))
-    if content:
-        from chassis.telemetry.local_traces import CONTENT_FILE, load_exchanges
+    for exchange in exchanges:
+        console.print(draw_exchange(exchange))
 
-        exchanges = load_exchanges(project.root / "var" / CONTENT_FILE, spans[0].trace_id)
-        if not exchanges:
-            _fail("No model was asked in this trace, or its content was not kept: that is done in development only.")
-        for exchange in exchanges:
-            console.print(draw_exchange(exchange))
+
+def _exchanges(project: Project, trace_id: str) -> "list[Exchange]":
+    from chassis.telemetry.local_traces import CONTENT_FILE, load_exchanges
+
+    exchanges = load_exchanges(project.root / "var" / CONTENT_FILE, trace_id)
+    if not exchanges:
+        _fail("No model was asked in this trace, or its content was not kept: that is done in development only.")
+    return list(exchanges)
 
 
 def _fail(sentence: str) -> None:

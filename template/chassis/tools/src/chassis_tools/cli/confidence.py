@@ -1,6 +1,7 @@
 """`chassis evals search`, `floors` and `calibrate-confidence`: what is found, and what its confidence is worth."""
 
 import asyncio
+from dataclasses import asdict
 from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from chassis.cli.terminal import plain_console
+from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.config.project import find_project
 
 if TYPE_CHECKING:
     from chassis_tools.evals.confidence_floors import GradedAnswer
     from chassis_tools.evals.plan import Plan
+
+SEARCH_COLUMNS = ("search", "half", "hit@1", "hit@5", "MRR", "AUROC", "ECE", "fitted", "CPU ms")
 
 SuiteName = Annotated[str, typer.Argument(help="A suite of evals/suites.toml")]
 Grader = Annotated[
@@ -25,6 +28,7 @@ def measure_searches(
     folder: Annotated[Path, typer.Argument(help="A folder of documents", exists=True, file_okay=False)],
     questions: Annotated[Path, typer.Argument(help="A JSONL file of questions", exists=True, dir_okay=False)],
     language: Annotated[str, typer.Option(help="The language of the documents")] = "english",
+    as_json: AsJson = False,
 ) -> None:
     """Measure how often the search finds the right document first, beside SQLite FTS5.
 
@@ -45,7 +49,7 @@ def measure_searches(
     passages = read_folder(folder)
     known = {passage.document.partition("/")[2] for passage in passages}
     parts = halves(load_search_questions(questions, known))
-    table = Table("search", "half", "hit@1", "hit@5", "MRR", "AUROC", "ECE", "fitted", "CPU ms")
+    rows: list[dict[str, str | float | None]] = []
     for name, find in searches(passages, language).items():
         tuned = None
         for half, part in zip(("tuning", "held out"), parts, strict=True):
@@ -55,14 +59,25 @@ def measure_searches(
                 error = calibration_error(result.answers) if name == "chassis.search" else None
                 fitted = fitted_error(tuned, result.answers) if tuned and error is not None else None
                 tuned = result.answers
-                others = (result.abstention, error, fitted)
-                cells = [f"{share:.3f}" if share is not None else "-" for share in (*shares, *others)]
-                table.add_row(name, half, *cells, f"{result.milliseconds:.2f}")
+                values = (name, half, *shares, result.abstention, error, fitted, result.milliseconds)
+                rows.append(dict(zip(SEARCH_COLUMNS, values, strict=True)))
+    if as_json:
+        print_json({"passages": len(passages), "documents": len(known), "searches": rows})
+        return
+    table = Table(*SEARCH_COLUMNS)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
     print(f"{len(passages)} passages of {len(known)} documents; {len(parts[0])} + {len(parts[1])} questions")
     plain_console().print(table)
 
 
-def show_floors(suite: SuiteName, evaluator: Grader = None) -> None:
+def _cell(value: str | float | None) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{value:.3f}"
+
+
+def show_floors(suite: SuiteName, evaluator: Grader = None, as_json: AsJson = False) -> None:
     """Show what each `quality.confidence_floor` would do to a suite, and which accuracy its cases prove.
 
     No model is asked.
@@ -70,6 +85,11 @@ def show_floors(suite: SuiteName, evaluator: Grader = None) -> None:
     from chassis_tools.evals.confidence_floors import floor_effect, floor_effects, separation
 
     plan, _, answers = _graded(suite, evaluator, as_drafted=False)
+    if as_json:
+        floors = [asdict(effect) | {"accuracy": effect.accuracy} for effect in floor_effects(answers)]
+        now = floor_effect(answers, plan.constraints.quality.confidence_floor)
+        print_json({"floors": floors, "now": asdict(now) | {"accuracy": now.accuracy}, "auroc": separation(answers)})
+        return
     table = Table("floor", "right", "wrong", "made up", "needless referral", "right referral", "accuracy")
     quality = plan.constraints.quality
     best = max(floor_effects(answers), key=lambda effect: effect.accuracy.value)

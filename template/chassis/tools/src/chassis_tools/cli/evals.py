@@ -2,26 +2,26 @@
 
 import asyncio
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.console import Console
 
-from chassis.cli.terminal import plain_console
+from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.config.project import Project, find_project
 from chassis_tools.cli.confidence import calibrate_confidence, measure_searches, show_floors
+from chassis_tools.cli.run_comparison import compare_runs
 
 if TYPE_CHECKING:
-    from chassis_tools.evals.case_scores import CaseScores
     from chassis_tools.evals.environment import Mode
     from chassis_tools.evals.gate_result import GateResult
     from chassis_tools.evals.jsonl import Progress
     from chassis_tools.evals.plan import Plan
-    from chassis_tools.evals.records import ScoreRecord, SuiteRun
+    from chassis_tools.evals.records import SuiteRun
     from chassis_tools.evals.report.report import CaseResult, Report
 
 INTERRUPTED = 130
@@ -33,6 +33,7 @@ MAX_NAMED_CASES = 20
 UNCHANGED = "  The run is the same as the accepted one, so nothing was written"
 
 app = typer.Typer(help="Evaluate how well the service answers.", no_args_is_help=True)
+app.command("compare")(compare_runs)
 app.command("search")(measure_searches)
 app.command("floors")(show_floors)
 app.command("calibrate-confidence")(calibrate_confidence)
@@ -56,6 +57,7 @@ def run_suites(
     cases: Annotated[
         list[str] | None, typer.Option("--case", metavar="ID", help="Only show this case: no verdict, no report")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Ask, score and judge. Exit code 0 if good enough, 1 if not, 3 without evidence, 4 if inconclusive."""
     from dataclasses import replace
@@ -66,17 +68,19 @@ def run_suites(
     project = find_project()
     plans = load(project, suites or (), base)
     if cases:
-        _run_single_cases(plans, cases)
+        _run_single_cases(plans, cases, as_json=as_json)
         return
     # What was scored before it was stopped is scored again, because graders may have changed.
     earlier = [replace(last_run(plan), records=()) if resume else SuiteRun() for plan in plans]
-    _publish(project, [_evaluate(plan, plan.suite.kind, run) for plan, run in zip(plans, earlier, strict=True)])
+    judged = [_evaluate(plan, plan.suite.kind, run) for plan, run in zip(plans, earlier, strict=True)]
+    _publish(project, judged, as_json=as_json)
 
 
 @app.command("record")
 def record_replies(
     suites: Annotated[list[str], typer.Argument(help="Replay suites of evals/suites.toml")],
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask again for replies that are already recorded")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask the models and record their replies, so that `run` gives the same verdict offline."""
     from chassis.errors import ConfigError
@@ -94,30 +98,26 @@ def record_replies(
     if fresh:
         for plan in plans:
             (project.root / FOLDER / f"{plan.name}.jsonl").unlink(missing_ok=True)
-    _publish(project, [_evaluate(plan, "record", SuiteRun()) for plan in plans])
+    _publish(project, [_evaluate(plan, "record", SuiteRun()) for plan in plans], as_json=as_json)
 
 
 @app.command("gate")
-def judge_last_runs(suites: SuiteNames = None, base: Base = None) -> None:
+def judge_last_runs(suites: SuiteNames = None, base: Base = None, as_json: AsJson = False) -> None:
     """Judge the last runs again, with the rules and thresholds of today; no model is asked."""
     from chassis_tools.evals.evaluation import gate, last_run, load
 
     project = find_project()
     runs = [(plan, last_run(plan)) for plan in load(project, suites or (), base)]
-    _publish(project, [(plan, run, gate(plan, run)) for plan, run in runs])
+    _publish(project, [(plan, run, gate(plan, run)) for plan, run in runs], as_json=as_json)
 
 
 @app.command("report")
-def show_report() -> None:
+def show_report(as_json: AsJson = False) -> None:
     """Render var/evals/report.json again as Markdown, HTML and JUnit XML, and show it."""
-    from chassis.errors import ConfigError
     from chassis_tools.evals.plan import RUNS
-    from chassis_tools.evals.report.output import REPORT_FILE, load_report
 
-    folder = find_project().root / RUNS
-    if not (folder / REPORT_FILE).exists():
-        raise ConfigError(f"{RUNS}/{REPORT_FILE}", "there is no such file", "Run `chassis evals run` first")
-    _write_and_show(load_report(folder), folder)
+    project = find_project()
+    _write_and_show(_last_report(project), project.root / RUNS, as_json=as_json)
 
 
 @app.command("accept")
@@ -144,55 +144,27 @@ def accept_runs(
         print(f"  {folder}/ is now what later runs are compared with; commit it" if change.has_changed else UNCHANGED)
 
 
-@app.command("compare")
-def compare_runs(
-    before: Annotated[Path, typer.Argument(help="A folder with a records.jsonl", exists=True)],
-    after: Annotated[Path, typer.Argument(help="Another one", exists=True)],
-) -> None:
-    """Compare two runs of the same cases: scores, cost and latency."""
-    from chassis.errors import ConfigError
-    from chassis_tools.evals.case_scores import comparable_cases, scores_of
-
-    runs = _read_records(before), _read_records(after)
-    versions: list[dict[str, str]] = [{each.evaluator: each.evaluator_hash for each in run} for run in runs]
-    table = Table("evaluator", "cases", "before", "after", "change, 95 % interval", "worse", "better")
-    for evaluator in sorted(versions[0].keys() & versions[1].keys()):
-        old, new = (scores_of(run, evaluator) for run in runs)
-        if cases := comparable_cases(old, new):
-            table.add_row(evaluator, str(len(cases)), *_comparison(old, new, cases))
-    if not table.rows:
-        problem = "they have no case with the same question, expected answer and evaluator"
-        raise ConfigError(f"{before} and {after}", problem, "Name two runs of one suite")
-    for name, values in _spent(*runs):
-        table.add_row(name, *values, "", "")
-    plain_console().print(table)
-    if changed := sorted(name for name, version in versions[0].items() if versions[1].get(name, version) != version):
-        print(f"These evaluators have changed, which alone may explain the difference: {', '.join(changed)}")
-
-
 @app.command("show")
 def show_case(
     case: Annotated[str, typer.Argument(help="The id of a case")],
     suite: Annotated[str | None, typer.Option(help="The suite; all that have the case if none is named")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show one case of the last report: question, answers, reasons, tool calls, time and cost."""
-    from chassis.errors import ConfigError
     from chassis_tools.evals.plan import RUNS
-    from chassis_tools.evals.report.output import REPORT_FILE, load_report
+    from chassis_tools.evals.report.output import REPORT_FILE
 
-    folder = find_project().root / RUNS
-    if not (folder / REPORT_FILE).exists():
-        raise ConfigError(f"{RUNS}/{REPORT_FILE}", "there is no such file", "Run `chassis evals run` first")
-    suites = [each for each in load_report(folder).suites if suite in {None, each.name}]
+    suites = [each for each in _last_report(find_project()).suites if suite in {None, each.name}]
     _require_cases([case], [result.id for each in suites for result in each.cases], f"{RUNS}/{REPORT_FILE}")
-    for each in suites:
-        _print_cases(each.name, (result for result in each.cases if result.id == case))
+    found = {each.name: [result for result in each.cases if result.id == case] for each in suites}
+    _show_cases(found, as_json=as_json)
 
 
 @app.command("power")
 def show_power(
     suite: Annotated[str, typer.Argument(help="A suite that was run")],
     drop: Annotated[float, typer.Option(help="The drop to detect, in points")] = 5.0,
+    as_json: AsJson = False,
 ) -> None:
     """Show which drops the cases of a suite can detect, from the scores of its last run."""
     from chassis.errors import ConfigError
@@ -204,16 +176,24 @@ def show_power(
 
     [plan] = load(find_project(), [suite])
     context = gate_context(plan, last_run(plan))
+    figures: list[dict[str, object]] = []
     for evaluator in plan.suite.evaluators:
         scores, accepted = (scores_of(records, evaluator) for records in (context.records, context.accepted))
         if not scores:
             raise ConfigError(f"var/evals/{suite}", "there is no run", f"Run `chassis evals run {suite}` first")
         variance = run_to_run_variance(scores, accepted)
-        drops = ((power, detectable_drop(len(scores), variance, ALPHA, power)) for power in POWERS)
-        detectable = ", ".join(f"{100 * size:.1f} points in {power:.0%}" for power, size in drops)
-        print(f"{evaluator}: {len(scores)} cases × {context.repeats} detect a drop of {detectable} of the runs")
+        drops = {power: detectable_drop(len(scores), variance, ALPHA, power) for power in POWERS}
         needed = cases_needed(drop / 100, variance, ALPHA, 0.8)
+        if as_json:
+            points = {f"{power:g}": 100 * size for power, size in drops.items()}
+            sizes = {"cases": len(scores), "repeats": context.repeats, "cases_needed": needed}
+            figures.append({"evaluator": evaluator, **sizes, "detectable_points_by_power": points})
+            continue
+        detectable = ", ".join(f"{100 * size:.1f} points in {power:.0%}" for power, size in drops.items())
+        print(f"{evaluator}: {len(scores)} cases × {context.repeats} detect a drop of {detectable} of the runs")
         print(f"  detecting {drop:g} points in 80% of the runs takes {needed} cases")
+    if as_json:
+        print_json({"suite": suite, "drop_points": drop, "evaluators": figures})
 
 
 @app.command("calibrate")
@@ -235,7 +215,7 @@ def calibrate_judge(judge: Annotated[str, typer.Argument(help="A judge of evals/
         raise typer.Exit(1)
 
 
-def _run_single_cases(plans: "Sequence[Plan]", cases: Sequence[str]) -> None:
+def _run_single_cases(plans: "Sequence[Plan]", cases: Sequence[str], *, as_json: bool) -> None:
     """Ask some cases and show what came back, apart from the runs that are judged and accepted."""
     from dataclasses import replace
 
@@ -245,18 +225,25 @@ def _run_single_cases(plans: "Sequence[Plan]", cases: Sequence[str]) -> None:
     # A case of the holdout split is never shown by itself.
     shown = [[case.id for case in plan.cases(plan.project.load_task()) if case.split != "holdout"] for plan in plans]
     _require_cases(cases, [case for ids in shown for case in ids], "evals/cases/")
+    found: dict[str, list[CaseResult]] = {}
     for plan, ids in zip(plans, shown, strict=True):
         if only := frozenset(cases).intersection(ids):
             single = replace(plan, only=only, purpose="cases")
             run = _run_and_score(single, plan.suite.kind, plan.suite.repeats, SuiteRun())
-            _print_cases(plan.name, case_results(single, run))
-    print("No verdict: the other cases were not asked")
+            found[plan.name] = list(case_results(single, run))
+    _show_cases(found, as_json=as_json)
+    typer.echo("No verdict: the other cases were not asked", err=as_json)
 
 
-def _print_cases(suite: str, cases: "Iterable[CaseResult]") -> None:
+def _show_cases(found: "Mapping[str, Sequence[CaseResult]]", *, as_json: bool) -> None:
+    """Show cases, by the name of their suite."""
     from chassis_tools.evals.report.text import case_lines
 
-    for case in cases:
+    shown = [(suite, case) for suite, cases in found.items() for case in cases]
+    if as_json:
+        print_json({"cases": [{"suite": suite, "case": case} for suite, case in shown]})
+        return
+    for suite, case in shown:
         lines = [f"{suite}: {case.id}", *(f"  {line}" for line in case_lines(case))]
         plain_console().print("\n".join(lines), markup=False, highlight=False)
 
@@ -280,7 +267,9 @@ def _evaluate(plan: "Plan", mode: "Mode", earlier: "SuiteRun") -> "tuple[Plan, S
     result = gate(plan, run)
     repeats = max((record.repeat for record in run.records), default=0)
     if result.is_inconclusive and repeats < plan.suite.most_repeats:
-        print(f"{plan.name}: inconclusive after {repeats} repeats; asking up to {plan.suite.most_repeats}")
+        typer.echo(
+            f"{plan.name}: inconclusive after {repeats} repeats; asking up to {plan.suite.most_repeats}", err=True
+        )
         run = _run_and_score(plan, mode, plan.suite.most_repeats, run)
         result = gate(plan, run)
     return plan, run, result
@@ -312,7 +301,7 @@ def _progress_bars(suite: str, finished: dict[str, int]) -> "Generator[Progress]
     from chassis_tools.evals.jsonl import Progress
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, transient=True) as bars:
+    with Bars(*columns, transient=True, console=Console(stderr=True)) as bars:
 
         def start(step: str, total: int) -> None:
             if total:
@@ -326,67 +315,35 @@ def _progress_bars(suite: str, finished: dict[str, int]) -> "Generator[Progress]
         yield Progress(start, advance)
 
 
-def _publish(project: Project, judged: "Iterable[tuple[Plan, SuiteRun, GateResult]]") -> None:
+def _last_report(project: Project) -> "Report":
+    from chassis.errors import ConfigError
+    from chassis_tools.evals.plan import RUNS
+    from chassis_tools.evals.report.output import REPORT_FILE, load_report
+
+    folder = project.root / RUNS
+    if not (folder / REPORT_FILE).exists():
+        raise ConfigError(f"{RUNS}/{REPORT_FILE}", "there is no such file", "Run `chassis evals run` first")
+    return load_report(folder)
+
+
+def _publish(project: Project, judged: "Iterable[tuple[Plan, SuiteRun, GateResult]]", *, as_json: bool) -> None:
     """Write and show the report, and exit with its verdict."""
     from chassis_tools.evals.evaluation import report
     from chassis_tools.evals.plan import RUNS
 
     judged_report = report(project, judged)
-    _write_and_show(judged_report, project.root / RUNS)
-    print(f"Full report: {RUNS}/report.html")
+    _write_and_show(judged_report, project.root / RUNS, as_json=as_json)
+    if not as_json:
+        print(f"Full report: {RUNS}/report.html")
     raise typer.Exit(judged_report.exit_code)
 
 
-def _write_and_show(report: "Report", folder: Path) -> None:
+def _write_and_show(report: "Report", folder: Path, *, as_json: bool) -> None:
     from chassis_tools.evals.report.output import write_report
     from chassis_tools.evals.report.text import print_report
 
     write_report(report, folder)
-    print_report(report, plain_console())
-
-
-def _comparison(before: "CaseScores", after: "CaseScores", cases: Sequence[str]) -> tuple[str, ...]:
-    from chassis_tools.evals.case_scores import mean_change
-
-    change = mean_change(before, after, cases, alpha=0.025)
-    means = (f"{sum(scores[case].mean for case in cases) / len(cases):.1%}" for scores in (before, after))
-    worse = [case for case in cases if after[case].mean < before[case].mean]
-    better = [case for case in cases if after[case].mean > before[case].mean]
-    interval = f"{100 * change.value:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
-    return *means, interval, _counted(worse), _counted(better)
-
-
-def _spent(
-    before: "Sequence[ScoreRecord]", after: "Sequence[ScoreRecord]"
-) -> "Generator[tuple[str, tuple[str, str, str, str]]]":
-    """Yield the mean cost and latency of an answer in the cases that both runs have."""
-    from chassis_tools.evals.case_scores import completed_trials
-
-    trials = completed_trials(before), completed_trials(after)
-    shared = {trial.case for trial in trials[0]} & {trial.case for trial in trials[1]}
-    for field, name, digits in (("cost_usd", "mean cost, $", 6), ("seconds", "mean latency, s", 3)):
-        amounts = [[getattr(trial, field) for trial in run if trial.case in shared] for run in trials]
-        if all(amounts):
-            then, now = (sum(values) / len(values) for values in amounts)
-            change = f"{100 * (now / then - 1):+.1f} %" if then else ""
-            yield (
-                name,
-                (str(len(shared)), f"{then:.{digits}f}", f"{now:.{digits}f}", change),
-            )
-
-
-def _counted(cases: Sequence[str]) -> str:
-    from chassis_tools.evals.gate_result import join_names
-
-    return f"{len(cases)}: {join_names(cases)}" if cases else "0"
-
-
-def _read_records(folder: Path) -> "list[ScoreRecord]":
-    from chassis.errors import ConfigError
-    from chassis_tools.evals.jsonl import read_jsonl
-    from chassis_tools.evals.records import RECORDS, ScoreRecord
-
-    if not (folder / RECORDS).exists():
-        remedy = "Name the folder of a run, such as var/evals/answers or evals/accepted/answers"
-        raise ConfigError(f"{folder / RECORDS}", "there is no such file", remedy)
-    return read_jsonl(folder / RECORDS, ScoreRecord, "Run the suite again")
+    if as_json:
+        print_json(report)
+    else:
+        print_report(report, plain_console())

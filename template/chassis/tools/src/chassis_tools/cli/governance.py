@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
+from chassis.cli.terminal import AsJson, print_json
 from chassis.clock import now
 from chassis.config.ownership import OWNERSHIP_FILE
 from chassis.config.project import find_project
@@ -28,6 +29,7 @@ KindName = Annotated[str, typer.Argument(help="security, privacy, legal, procure
 
 def sync(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is out of date")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the files derived from constraints.toml, ownership.toml and pyproject.toml, such as CODEOWNERS."""
     from chassis_tools.governance.derived_files import SYNC_COMMAND, out_of_date_files, write_derived_files
@@ -36,19 +38,31 @@ def sync(
     decisions = load_decisions(find_project())
     _check_owner_reviews(decisions)
     if not check:
-        for file in write_derived_files(decisions):
+        written = write_derived_files(decisions)
+        if as_json:
+            names = [file.path for file in written if file.content is not None]
+            print_json({"written": names, "removed": [file.path for file in written if file.content is None]})
+            return
+        for file in written:
             typer.echo(f"{file.path} {'removed' if file.content is None else 'written'}")
         return
     outdated = out_of_date_files(decisions)
+    if as_json:
+        print_json({"out_of_date": [{"path": file.path, "problem": file.problem} for file in outdated]})
+        raise typer.Exit(FAILED if outdated else 0)
     for file in outdated:
         typer.echo(f"{file.path} is {file.problem}; run `{SYNC_COMMAND}`", err=True)
     raise typer.Exit(FAILED if outdated else 0)
 
 
 @signoffs.command("status")
-def show_signoffs() -> None:
+def show_signoffs(as_json: AsJson = False) -> None:
     """Show the status of every kind of sign-off."""
-    for status in _statuses(_decisions()).values():
+    statuses = _statuses(_decisions())
+    if as_json:
+        print_json({"signoffs": list(statuses.values())})
+        return
+    for status in statuses.values():
         _print_status(status)
 
 
@@ -57,12 +71,16 @@ def check_signoffs(
     release: Annotated[
         bool, typer.Option("--release", help="Also fail if one is missing, expired, rejected or overdue")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check that no fact has changed since it was signed off; exits with 1 otherwise."""
     from chassis_tools.governance.signoffs import BLOCKS_CHANGE, BLOCKS_RELEASE
 
     blocking_states = BLOCKS_RELEASE if release else BLOCKS_CHANGE
     blocking = [status for status in _statuses(_decisions()).values() if status.state in blocking_states]
+    if as_json:
+        print_json({"blocking": blocking})
+        raise typer.Exit(FAILED if blocking else 0)
     for status in blocking:
         _print_status(status, err=True)
     if blocking:

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from chassis.cli.terminal import plain_console
+from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.clock import now
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ class ReadyFormat(StrEnum):
     """An output format of the launch review."""
 
     TEXT = "text"
-    JSON = "json"
     SARIF = "sarif"
     MARKDOWN = "markdown"
 
@@ -39,19 +38,24 @@ def ready(
     output_format: Annotated[ReadyFormat, typer.Option("--format", help="Output format")] = ReadyFormat.TEXT,
     output: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen")] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Also show the checks that pass")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the launch review: the checks that a release must pass. Exit with 1 if any of them fails."""
     from chassis.config.project import find_project
     from chassis_tools.readiness.launch_review import run_checks
 
+    if as_json and (output or output_format is not ReadyFormat.TEXT):
+        raise typer.BadParameter("it is printed, so it goes with neither --format nor --output", param_hint="--json")
     if output and output_format is ReadyFormat.TEXT:
         raise typer.BadParameter("text is only printed; choose another --format", param_hint="--output")
     project = find_project()
     review = run_checks(project.root, now().date(), _measured_success(project))
-    if output_format is ReadyFormat.TEXT:
+    if as_json:
+        print_json(as_dict(review))
+    elif output_format is ReadyFormat.TEXT:
         _print(review, show_all=show_all)
     else:
-        writers = {ReadyFormat.JSON: as_json, ReadyFormat.SARIF: as_sarif, ReadyFormat.MARKDOWN: as_markdown}
+        writers = {ReadyFormat.SARIF: as_sarif, ReadyFormat.MARKDOWN: as_markdown}
         text = writers[output_format](review)
         if output is None:
             typer.echo(text, nl=False)
@@ -126,21 +130,20 @@ def _rows(results: Iterable["CheckResult"]) -> Table:
     return table
 
 
-def as_json(review: "LaunchReview") -> str:
+def as_dict(review: "LaunchReview") -> dict[str, object]:
     """Return every result, so that a developer portal can apply its own rules."""
-    content = {
+    return {
         "schema": 1,
         "name": review.name,
         "tier": review.tier,
         "level": review.level,
         "waivers_error": review.waivers_error,
         "blocking": [result.check.id for result in review.blocking],
-        "checks": [_as_dict(result) for result in review.results],
+        "checks": [_result_as_dict(result) for result in review.results],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _as_dict(result: "CheckResult") -> dict[str, str]:
+def _result_as_dict(result: "CheckResult") -> dict[str, str]:
     check = result.check
     return {
         "id": check.id,

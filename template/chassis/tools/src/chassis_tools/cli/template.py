@@ -1,14 +1,13 @@
 """`chassis status`, `verify`, `update` and `adopt`: the repository and the template that it was made from."""
 
-import json
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic_core import to_jsonable_python
 
+from chassis.cli.terminal import AsJson, print_json
 from chassis.config.project import find_project
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 FAILED, UNKNOWN = 1, 3
 NAMED_FILES = 8
 """How many updated files `chassis update` names; it only counts more."""
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text")]
 
 
 def show_status(
@@ -35,7 +32,10 @@ def show_status(
     from chassis_tools.updates.status import repository_status
 
     status = repository_status(find_project(), offline=offline)
-    _print(_status_data(status) if as_json else _status_lines(status))
+    if as_json:
+        print_json(_status_data(status))
+    else:
+        typer.echo("\n".join(_status_lines(status)))
     if newest and status.ok and status.behind is None:
         raise typer.Exit(UNKNOWN)
     raise typer.Exit(0 if status.ok and not (newest and status.behind) else FAILED)
@@ -45,6 +45,7 @@ def verify(
     allow_unknown: Annotated[
         bool, typer.Option("--allow-unknown", help="Exit with 0 if the template cannot be reached")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare every file of the chassis with the release it came from. Exit with 1 if one was edited, 3 if unknown."""
     from chassis.errors import ConfigError
@@ -54,9 +55,15 @@ def verify(
         comparison = compare_with_release(find_project().root)
     except ConfigError as error:
         typer.echo(f"The chassis was not compared with its release: {error}", err=True)
+        if as_json:
+            print_json({"version": None, "files": None, "differing": None, "error": str(error)})
         raise typer.Exit(0 if allow_unknown else UNKNOWN) from None
     drift = comparison.drift
-    for path in (*drift.edited, *drift.missing, *drift.added):
+    differing = (*drift.edited, *drift.missing, *drift.added)
+    if as_json:
+        print_json({"version": comparison.version, "files": comparison.files, "differing": differing, "error": None})
+        raise typer.Exit(FAILED if differing else 0)
+    for path in differing:
         typer.echo(f"{path}: differs from release {comparison.version} of the template", err=True)
     if drift:
         typer.echo(
@@ -86,11 +93,14 @@ def update(
         typer.echo(newest.stderr, nl=False, err=True)
         raise typer.Exit(newest.returncode)
     result = update_chassis(root, discard_edits=discard_edits)
-    _print(to_jsonable_python(result) if as_json else _update_lines(result))
+    if as_json:
+        print_json(result)
+    else:
+        typer.echo("\n".join(_update_lines(result)))
     raise typer.Exit(FAILED if result.conflicts else 0)
 
 
-def adopt() -> None:
+def adopt(as_json: AsJson = False) -> None:
     """Complete the adoption of the chassis by an existing repository: show which lines are missing.
 
     Run it after `copier copy`, as often as you like. It records which of your files stay in place of the chassis files.
@@ -98,6 +108,9 @@ def adopt() -> None:
     from chassis_tools.updates.adopt import adopt_chassis
 
     result = adopt_chassis(Path.cwd())
+    if as_json:
+        print_json(result)
+        return
     for path in result.kept_paths:
         typer.echo(f"{path} stays yours; updates do not touch it")
     for title, overlaps in (("Change first:", result.clashes), ("Files that affect each other:", result.overlaps)):
@@ -113,10 +126,6 @@ def adopt() -> None:
         typer.echo(f"\nNothing is missing. Run: {result.next_command}")
 
 
-def _print(output: dict[str, Any] | Iterator[str]) -> None:
-    typer.echo(json.dumps(output, indent=2) if isinstance(output, dict) else "\n".join(output))
-
-
 def _status_data(status: "RepositoryStatus") -> dict[str, Any]:
     """Return the status as JSON types; what only the template can tell is null if it was not reached."""
     upstream = status.upstream
@@ -130,8 +139,8 @@ def _status_data(status: "RepositoryStatus") -> dict[str, Any]:
         "missing": upstream.drift.missing if upstream else None,
         "added": upstream.drift.added if upstream else None,
         "untracked": upstream.drift.untracked if upstream else None,
-        "changes": to_jsonable_python(upstream.changes) if upstream else None,
-        "news": to_jsonable_python(upstream.news) if upstream else None,
+        "changes": upstream.changes if upstream else None,
+        "news": upstream.news if upstream else None,
         "upstream_error": status.upstream_error,
         "unmerged": status.unmerged,
         "out_of_date": status.out_of_date,
