@@ -20,7 +20,7 @@ from chassis.config.project import find_project
 from chassis.quality.success import SuccessMeasurement
 from chassis.store.opening import open_database
 from chassis.store.quality_history import add_count
-from chassis_tools.cli.ready import as_dict, as_markdown, as_sarif
+from chassis_tools.cli.ready import as_markdown, as_sarif, review_as_dict
 from chassis_tools.evals.cases import read_datasets
 from chassis_tools.evals.confidence_fit import confidence_data
 from chassis_tools.evals.identity import IDENTITY, code_hash, confidence_hash, constraints_hash, documents_hash
@@ -751,7 +751,11 @@ def test_output_formats(project: Path) -> None:
     MUTATIONS["DAT101"](project)
     review = run_checks(project, TODAY)
 
-    content, sarif, page = json.loads(json.dumps(as_dict(review))), json.loads(as_sarif(review)), as_markdown(review)
+    content, sarif, page = (
+        json.loads(json.dumps(review_as_dict(review))),
+        json.loads(as_sarif(review)),
+        as_markdown(review),
+    )
 
     assert (content["blocking"], len(content["checks"])) == (["DAT101"], len(CHECKS))
     assert [(finding["ruleId"], finding["level"]) for finding in sarif["runs"][0]["results"]] == [("DAT101", "error")]

@@ -13,8 +13,7 @@ from rich.console import Console
 
 from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.config.project import Project, find_project
-from chassis_tools.cli.confidence import calibrate_confidence, measure_searches, show_floors
-from chassis_tools.cli.run_comparison import compare_runs
+from chassis_tools.cli.analysis import calibrate_confidence, compare_runs, measure_searches, show_floors, show_power
 
 if TYPE_CHECKING:
     from chassis_tools.evals.environment import Mode
@@ -26,14 +25,13 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """The exit code by which shells know a program that was stopped with Ctrl-C."""
-POWERS = (0.5, 0.8, 0.95)
-"""The shares of runs in which a drop is found, from the weakest to the strongest."""
 
 MAX_NAMED_CASES = 20
 UNCHANGED = "  The run is the same as the accepted one, so nothing was written"
 
 app = typer.Typer(help="Evaluate how well the service answers.", no_args_is_help=True)
 app.command("compare")(compare_runs)
+app.command("power")(show_power)
 app.command("search")(measure_searches)
 app.command("floors")(show_floors)
 app.command("calibrate-confidence")(calibrate_confidence)
@@ -158,42 +156,6 @@ def show_case(
     _require_cases([case], [result.id for each in suites for result in each.cases], f"{RUNS}/{REPORT_FILE}")
     found = {each.name: [result for result in each.cases if result.id == case] for each in suites}
     _show_cases(found, as_json=as_json)
-
-
-@app.command("power")
-def show_power(
-    suite: Annotated[str, typer.Argument(help="A suite that was run")],
-    drop: Annotated[float, typer.Option(help="The drop to detect, in points")] = 5.0,
-    as_json: AsJson = False,
-) -> None:
-    """Show which drops the cases of a suite can detect, from the scores of its last run."""
-    from chassis.errors import ConfigError
-    from chassis_tools.evals.accepted_run import gate_context
-    from chassis_tools.evals.case_scores import run_to_run_variance, scores_of
-    from chassis_tools.evals.evaluation import last_run, load
-    from chassis_tools.evals.gate_result import ALPHA
-    from chassis_tools.evals.statistics import cases_needed, detectable_drop
-
-    [plan] = load(find_project(), [suite])
-    context = gate_context(plan, last_run(plan))
-    figures: list[dict[str, object]] = []
-    for evaluator in plan.suite.evaluators:
-        scores, accepted = (scores_of(records, evaluator) for records in (context.records, context.accepted))
-        if not scores:
-            raise ConfigError(f"var/evals/{suite}", "there is no run", f"Run `chassis evals run {suite}` first")
-        variance = run_to_run_variance(scores, accepted)
-        drops = {power: detectable_drop(len(scores), variance, ALPHA, power) for power in POWERS}
-        needed = cases_needed(drop / 100, variance, ALPHA, 0.8)
-        if as_json:
-            points = {f"{power:g}": 100 * size for power, size in drops.items()}
-            sizes = {"cases": len(scores), "repeats": context.repeats, "cases_needed": needed}
-            figures.append({"evaluator": evaluator, **sizes, "detectable_points_by_power": points})
-            continue
-        detectable = ", ".join(f"{100 * size:.1f} points in {power:.0%}" for power, size in drops.items())
-        print(f"{evaluator}: {len(scores)} cases × {context.repeats} detect a drop of {detectable} of the runs")
-        print(f"  detecting {drop:g} points in 80% of the runs takes {needed} cases")
-    if as_json:
-        print_json({"suite": suite, "drop_points": drop, "evaluators": figures})
 
 
 @app.command("calibrate")

@@ -51,7 +51,7 @@ def ready(
     project = find_project()
     review = run_checks(project.root, now().date(), _measured_success(project))
     if as_json:
-        print_json(as_dict(review))
+        print_json(review_as_dict(review))
     elif output_format is ReadyFormat.TEXT:
         _print(review, show_all=show_all)
     else:
@@ -130,7 +130,7 @@ def _rows(results: Iterable["CheckResult"]) -> Table:
     return table
 
 
-def as_dict(review: "LaunchReview") -> dict[str, object]:
+def review_as_dict(review: "LaunchReview") -> dict[str, object]:
     """Return every result, so that a developer portal can apply its own rules."""
     return {
         "schema": 1,

@@ -1,7 +1,8 @@
-"""`chassis evals search`, `floors` and `calibrate-confidence`: what is found, and what its confidence is worth."""
+"""`chassis evals compare`, `power`, `search`, `floors` and `calibrate-confidence`: analyses that give no verdict."""
 
 import asyncio
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,15 +14,91 @@ from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.config.project import find_project
 
 if TYPE_CHECKING:
+    from chassis_tools.evals.case_scores import CaseScores
     from chassis_tools.evals.confidence_floors import GradedAnswer
     from chassis_tools.evals.plan import Plan
+    from chassis_tools.evals.records import ScoreRecord
 
+MEANS = {"cost_usd": ("mean cost, $", 6), "seconds": ("mean latency, s", 3)}
+"""What `compare` compares besides scores, each with its title and its decimals."""
+POWERS = (0.5, 0.8, 0.95)
+"""The shares of runs in which a drop is found, from the weakest to the strongest."""
 SEARCH_COLUMNS = ("search", "half", "hit@1", "hit@5", "MRR", "AUROC", "ECE", "fitted", "CPU ms")
 
 SuiteName = Annotated[str, typer.Argument(help="A suite of evals/suites.toml")]
 Grader = Annotated[
     str | None, typer.Option("--evaluator", help="The grader that decides; the first of the suite by default")
 ]
+
+
+def compare_runs(
+    before: Annotated[Path, typer.Argument(help="A folder with a records.jsonl", exists=True)],
+    after: Annotated[Path, typer.Argument(help="Another one", exists=True)],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs of the same cases: scores, cost and latency."""
+    from chassis.errors import ConfigError
+    from chassis_tools.evals.case_scores import comparable_cases, scores_of
+
+    runs = _read_records(before), _read_records(after)
+    versions: list[dict[str, str]] = [{each.evaluator: each.evaluator_hash for each in run} for run in runs]
+    comparisons: dict[str, _Comparison] = {}
+    for evaluator in sorted(versions[0].keys() & versions[1].keys()):
+        old, new = (scores_of(run, evaluator) for run in runs)
+        if cases := comparable_cases(old, new):
+            comparisons[evaluator] = _compare(old, new, cases)
+    if not comparisons:
+        problem = "they have no case with the same question, expected answer and evaluator"
+        raise ConfigError(f"{before} and {after}", problem, "Name two runs of one suite")
+    changed = sorted(name for name, version in versions[0].items() if versions[1].get(name, version) != version)
+    if as_json:
+        print_json({"evaluators": comparisons, "changed_evaluators": changed, "means": _spent(*runs)})
+        return
+    table = Table("evaluator", "cases", "before", "after", "change, 95 % interval", "worse", "better")
+    for evaluator, comparison in comparisons.items():
+        table.add_row(evaluator, str(comparison.cases), *_cells(comparison))
+    for field, means in _spent(*runs).items():
+        name, digits = MEANS[field]
+        change = f"{100 * (means.after / means.before - 1):+.1f} %" if means.before else ""
+        table.add_row(name, str(means.cases), f"{means.before:.{digits}f}", f"{means.after:.{digits}f}", change, "", "")
+    plain_console().print(table)
+    if changed:
+        print(f"These evaluators have changed, which alone may explain the difference: {', '.join(changed)}")
+
+
+def show_power(
+    suite: Annotated[str, typer.Argument(help="A suite that was run")],
+    drop: Annotated[float, typer.Option(help="The drop to detect, in points")] = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show which drops the cases of a suite can detect, from the scores of its last run."""
+    from chassis.errors import ConfigError
+    from chassis_tools.evals.accepted_run import gate_context
+    from chassis_tools.evals.case_scores import run_to_run_variance, scores_of
+    from chassis_tools.evals.evaluation import last_run, load
+    from chassis_tools.evals.gate_result import ALPHA
+    from chassis_tools.evals.statistics import cases_needed, detectable_drop
+
+    [plan] = load(find_project(), [suite])
+    context = gate_context(plan, last_run(plan))
+    figures: list[dict[str, object]] = []
+    for evaluator in plan.suite.evaluators:
+        scores, accepted = (scores_of(records, evaluator) for records in (context.records, context.accepted))
+        if not scores:
+            raise ConfigError(f"var/evals/{suite}", "there is no run", f"Run `chassis evals run {suite}` first")
+        variance = run_to_run_variance(scores, accepted)
+        drops = {power: detectable_drop(len(scores), variance, ALPHA, power) for power in POWERS}
+        needed = cases_needed(drop / 100, variance, ALPHA, 0.8)
+        if as_json:
+            points = {f"{power:g}": 100 * size for power, size in drops.items()}
+            sizes = {"cases": len(scores), "repeats": context.repeats, "cases_needed": needed}
+            figures.append({"evaluator": evaluator, **sizes, "detectable_points_by_power": points})
+            continue
+        detectable = ", ".join(f"{100 * size:.1f} points in {power:.0%}" for power, size in drops.items())
+        print(f"{evaluator}: {len(scores)} cases × {context.repeats} detect a drop of {detectable} of the runs")
+        print(f"  detecting {drop:g} points in 80% of the runs takes {needed} cases")
+    if as_json:
+        print_json({"suite": suite, "drop_points": drop, "evaluators": figures})
 
 
 def measure_searches(
@@ -154,3 +231,74 @@ def _graded(suite: str, evaluator: str | None, *, as_drafted: bool) -> "tuple[Pl
     if not answers:
         raise ConfigError(f"suites.{suite}", f"no answer has a score from {evaluator!r}", "Name another suite")
     return plan, evaluator, answers
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """The scores of one evaluator in two runs, on the cases that both have: means, their change and its interval."""
+
+    cases: int
+    before: float
+    after: float
+    change: float
+    low: float
+    high: float
+    worse: Sequence[str]
+    better: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """The mean of a quantity in two runs, over the cases that both have."""
+
+    cases: int
+    before: float
+    after: float
+
+
+def _compare(before: "CaseScores", after: "CaseScores", cases: Sequence[str]) -> _Comparison:
+    from chassis_tools.evals.case_scores import mean_change
+
+    change = mean_change(before, after, cases, alpha=0.025)
+    then, now = (sum(scores[case].mean for case in cases) / len(cases) for scores in (before, after))
+    worse = [case for case in cases if after[case].mean < before[case].mean]
+    better = [case for case in cases if after[case].mean > before[case].mean]
+    return _Comparison(len(cases), then, now, change.value, change.low, change.high, worse, better)
+
+
+def _cells(comparison: _Comparison) -> tuple[str, ...]:
+    low, high = (f"{100 * bound:+.1f}" for bound in (comparison.low, comparison.high))
+    means = f"{comparison.before:.1%}", f"{comparison.after:.1%}"
+    interval = f"{100 * comparison.change:+.1f} [{low}, {high}]"
+    return *means, interval, _counted(comparison.worse), _counted(comparison.better)
+
+
+def _spent(before: "Sequence[ScoreRecord]", after: "Sequence[ScoreRecord]") -> dict[str, _Means]:
+    """Return the mean cost and latency of an answer in the cases that both runs have."""
+    from chassis_tools.evals.case_scores import completed_trials
+
+    trials = completed_trials(before), completed_trials(after)
+    shared = {trial.case for trial in trials[0]} & {trial.case for trial in trials[1]}
+    means: dict[str, _Means] = {}
+    for field in MEANS:
+        amounts = [[getattr(trial, field) for trial in run if trial.case in shared] for run in trials]
+        if all(amounts):
+            means[field] = _Means(len(shared), *(sum(values) / len(values) for values in amounts))
+    return means
+
+
+def _counted(cases: Sequence[str]) -> str:
+    from chassis_tools.evals.gate_result import join_names
+
+    return f"{len(cases)}: {join_names(cases)}" if cases else "0"
+
+
+def _read_records(folder: Path) -> "list[ScoreRecord]":
+    from chassis.errors import ConfigError
+    from chassis_tools.evals.jsonl import read_jsonl
+    from chassis_tools.evals.records import RECORDS, ScoreRecord
+
+    if not (folder / RECORDS).exists():
+        remedy = "Name the folder of a run, such as var/evals/answers or evals/accepted/answers"
+        raise ConfigError(f"{folder / RECORDS}", "there is no such file", remedy)
+    return read_jsonl(folder / RECORDS, ScoreRecord, "Run the suite again")
