@@ -21,7 +21,6 @@ OWNER_ROLES = {
     "signoffs/procurement.toml": "vendor",
     "evals/suites.toml": "model_quality",
     "evals/graders.py": "model_quality",
-    "evals/judges.toml": "model_quality",
     "evals/accepted/answers/records.jsonl": "model_quality",
     "evals/cases/questions.jsonl": "evaluation_data",
     "evals/cases/attacks.jsonl": "evaluation_data",

@@ -14,6 +14,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
 from sample_evaluation import (
     FEW,
+    add_judge,
     add_models,
     ask,
     edit,
@@ -47,7 +48,7 @@ async def strict(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse
 def judged(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a project with a judge, whose model is a double for the commands too."""
     add_models(write_start(write_evaluation(project), FEW))
-    (project / "evals/judges.toml").write_text(JUDGE)
+    add_judge(project, JUDGE)
     edit(project / "evals/suites.toml", "repeats = 3\n", "")
     live = 'evaluators = ["right"]\nrules = [{ kind = "floor", evaluator = "right" }, { kind = "regression"'
     polite = (
@@ -107,7 +108,7 @@ def test_few_labels_do_not_calibrate_a_judge(judged: Path, capsys: pytest.Captur
 def test_a_reworded_judge_must_be_calibrated_again(judged: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """After its failure was reworded, it has to be calibrated again."""
     save_agreement(judged, "polite")
-    edit(judged / "evals/judges.toml", "shouts at", "yells at")
+    edit(judged / "evals/suites.toml", "shouts at", "yells at")
     ask(judged, "live")
     capsys.readouterr()
 
@@ -142,7 +143,7 @@ def test_a_judge_that_only_warns_may_be_unavailable(judged: Path) -> None:
     constraints = judged / "constraints.toml"
     other = constraints.read_text().partition("[[models]]")[2].replace('"first"', '"second"')
     constraints.write_text(f"{constraints.read_text()}[[models]]{other}")
-    edit(judged / "evals/judges.toml", '"first"', '"second"')
+    edit(judged / "evals/suites.toml", '"first"', '"second"')
     edit(judged / "evals/suites.toml", 'evaluator = "polite" }', 'evaluator = "polite", severity = "warn" }')
 
     ask(judged, "live")
@@ -169,7 +170,7 @@ def test_a_calibration_is_checked_without_asking_the_judge(judged: Path, capsys:
     assert "the judge was never calibrated; run `chassis evals calibrate polite` where its model can be asked" in told()
     save_agreement(judged, "polite")
     assert "judge polite warn PASS" in told()
-    edit(judged / "evals/judges.toml", "shouts at", "yells at")
+    edit(judged / "evals/suites.toml", "shouts at", "yells at")
     assert "the judge has changed since it was calibrated" in told()
 
 

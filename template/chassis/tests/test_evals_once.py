@@ -15,7 +15,16 @@ from chassis_tools.evals.plan import Plan
 from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo
-from sample_evaluation import FEW, add_models, question_in, replace_model, run_and_accept, write_evaluation, write_start
+from sample_evaluation import (
+    FEW,
+    add_judge,
+    add_models,
+    question_in,
+    replace_model,
+    run_and_accept,
+    write_evaluation,
+    write_start,
+)
 
 from chassis.testing import ScriptedModel
 
@@ -63,7 +72,7 @@ def files_read(root: Path) -> Generator[Counter[str]]:
 def evaluated(project: Path) -> Path:
     """Write a project with graders, a judge and accepted runs."""
     add_models(write_start(write_evaluation(project), FEW))
-    (project / "evals/judges.toml").write_text(JUDGE)
+    add_judge(project, JUDGE)
     return run_and_accept(project, "answers", "attacks")
 
 
@@ -73,7 +82,7 @@ def test_each_file_is_read_once(evaluated: Path, command: str) -> None:
     with files_read(evaluated) as opened:
         chassis("evals", *command.split())
 
-    decisions = {"evals/suites.toml", "evals/judges.toml", "evals/graders.py", "constraints.toml", "pyproject.toml"}
+    decisions = {"evals/suites.toml", "evals/graders.py", "constraints.toml", "pyproject.toml"}
     datasets = {"evals/cases/start.jsonl", "evals/cases/attacks.jsonl", "evals/accepted/answers/records.jsonl"}
     assert opened.keys() >= decisions | datasets
     assert [name for name in sorted(opened) if opened[name] > 1 and name.startswith(("evals/", "constraints"))] == []

@@ -17,6 +17,7 @@ from pydantic_ai.models.function import AgentInfo
 from pydantic_ai.usage import RequestUsage
 from sample_evaluation import (
     CASES,
+    add_judge,
     add_models,
     ask,
     question_in,
@@ -115,7 +116,7 @@ def judge_that_always_passes(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     add_models(root)
     graders = root / "evals/graders.py"
     graders.write_text(graders.read_text().replace("def right", "def rightly"))
-    (root / "evals/judges.toml").write_text('[judges.right]\nmodel = "first"\nfailure = "The answer is wrong."\n')
+    add_judge(root, '[judges.right]\nmodel = "first"\nfailure = "The answer is wrong."\n')
     save_agreement(root, "right", bad_failed=0)
     replace_model(monkeypatch, ScriptedModel("Fine.\nPASS"))
     ask(root, mode="record")

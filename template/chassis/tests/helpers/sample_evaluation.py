@@ -13,10 +13,11 @@ from chassis_tools.evals.accepted_run import AcceptedChange, accept_run
 from chassis_tools.evals.environment import Mode
 from chassis_tools.evals.evaluation import gate, last_run, load, report, run_and_score
 from chassis_tools.evals.jsonl import Progress, read_jsonl
-from chassis_tools.evals.judges import Calibration, judge_hash, load_judges, save_calibration
+from chassis_tools.evals.judges import Calibration, judge_hash, save_calibration
 from chassis_tools.evals.records import ScoreRecord, Trial
 from chassis_tools.evals.report.report import Report
 from chassis_tools.evals.statistics import Agreement
+from chassis_tools.evals.suites import load_suites
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, UserPromptPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
@@ -118,9 +119,15 @@ def add_models(root: Path) -> None:
     path.write_text(path.read_text() + MODELS)
 
 
+def add_judge(root: Path, text: str) -> None:
+    """Describe a judge in the suites' file."""
+    with (root / "evals/suites.toml").open("a", encoding="utf-8") as suites:
+        suites.write(text)
+
+
 def save_agreement(root: Path, judge: str, *, bad_failed: int = 50) -> None:
     """Save the result of a calibration on 50 good and 50 bad answers, without the second that it would take."""
-    mark = judge_hash(judge, load_judges(root)[judge], load_constraints(root))
+    mark = judge_hash(judge, load_suites(root).judges[judge], load_constraints(root))
     agreement = Agreement(good=50, good_passed=50, bad=50, bad_failed=bad_failed)
     save_calibration(root, Calibration(judge, mark, agreement, 0))
 

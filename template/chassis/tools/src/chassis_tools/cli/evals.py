@@ -159,7 +159,7 @@ def show_case(
 
 
 @app.command("calibrate")
-def calibrate_judge(judge: Annotated[str, typer.Argument(help="A judge of evals/judges.toml")]) -> None:
+def calibrate_judge(judge: Annotated[str, typer.Argument(help="A judge of evals/suites.toml")]) -> None:
     """Compare a judge with people's labels and keep the result. Exit code 1 if the judge may not block."""
     from chassis_tools.evals.judge_client import calibrate
     from chassis_tools.evals.judges import MIN_AGREEMENT, save_calibration

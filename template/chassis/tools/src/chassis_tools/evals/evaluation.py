@@ -17,7 +17,7 @@ from chassis_tools.evals.gate import check_rule, require_calibrated_judge
 from chassis_tools.evals.gate_result import GateResult, GateVerdict, combine_blocking, find_invalid, join_names
 from chassis_tools.evals.identity import ACCEPTED, check_out_accepted, edited_evidence, write_identity
 from chassis_tools.evals.jsonl import JsonlWriter, Progress, write_jsonl
-from chassis_tools.evals.judges import judge_hash, load_calibrations, load_judges
+from chassis_tools.evals.judges import judge_hash, load_calibrations
 from chassis_tools.evals.plan import RUNS, Plan
 from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, SuiteRun, read_run
 from chassis_tools.evals.report.build import build_suite_report
@@ -55,8 +55,8 @@ def load(project: Project, names: Sequence[str] = (), base: str | None = None) -
     if base is not None:
         check_out_accepted(root, base, root / RUNS / "base")
     evidence = edited_evidence(root, base) if base is not None else ()
-    suites, constraints, judges = load_suites(root), load_constraints(root), load_judges(root)
-    hashes = {name: judge_hash(name, judge, constraints) for name, judge in judges.items()}
+    suites, constraints = load_suites(root), load_constraints(root)
+    hashes = {name: judge_hash(name, judge, constraints) for name, judge in suites.judges.items()}
     datasets, graders, calibrations = read_datasets(root), read_graders(root), load_calibrations(root)
     return [
         Plan(
@@ -66,7 +66,7 @@ def load(project: Project, names: Sequence[str] = (), base: str | None = None) -
             constraints=constraints,
             datasets=datasets,
             grader_source=graders,
-            judges=judges,
+            judges=suites.judges,
             judge_hashes=hashes,
             calibrations=calibrations,
             accepted=_accepted_run(root, name),

@@ -18,7 +18,6 @@ from chassis_tools.evals.case_scores import (
     scores_of,
 )
 from chassis_tools.evals.gate_result import Finding, GateContext, GateVerdict, combine, join_names, no_evidence
-from chassis_tools.evals.judges import FILE as JUDGES
 from chassis_tools.evals.judges import MIN_AGREEMENT
 from chassis_tools.evals.records import ScoreRecord
 from chassis_tools.evals.statistics import (
@@ -310,7 +309,7 @@ def _calibration_problem(judge: str, context: GateContext) -> str | None:
     """Return why it is unknown how often a judge errs, or None if it is known."""
     plan = context.plan
     if judge not in plan.judges:
-        raise ConfigError(f"{FILE}: suites.{plan.name}", f"there is no judge {judge!r}", f"Describe it in {JUDGES}")
+        raise ConfigError(f"{FILE}: suites.{plan.name}", f"there is no judge {judge!r}", f"Add [judges.{judge}]")
     calibration = plan.calibrations.get(judge)
     if calibration is None:
         return "the judge was never calibrated"

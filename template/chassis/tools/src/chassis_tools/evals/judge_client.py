@@ -17,13 +17,13 @@ from chassis.guard.pipeline import Guard
 from chassis.guard.vendors import REQUIRED_VARIABLES
 from chassis_tools.evals.cases import Case
 from chassis_tools.evals.environment import EvalEnvironment, open_environment
-from chassis_tools.evals.judges import FILE, PROMPT, Calibration, Label, judge_hash, load_judges, load_labels
+from chassis_tools.evals.judges import FILE, PROMPT, Calibration, Label, judge_hash, load_labels
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.recordings import NotRecorded
 from chassis_tools.evals.records import NOT_RECORDED, CaseOutcome, Trial, is_not_recorded
 from chassis_tools.evals.scoring import Evaluator, JudgeFailed, Score
 from chassis_tools.evals.statistics import Agreement
-from chassis_tools.evals.suites import Suite
+from chassis_tools.evals.suites import Suite, load_suites
 
 VERDICTS = {"PASS": 1.0, "FAIL": 0.0}
 
@@ -99,7 +99,7 @@ async def calibrate(project: Project, name: str) -> Calibration:
     Raises:
         ConfigError: There is no such judge, it has no labels, or its model cannot be asked here.
     """
-    judges, constraints = load_judges(project.root), load_constraints(project.root)
+    judges, constraints = load_suites(project.root).judges, load_constraints(project.root)
     if name not in judges:
         choices = ", ".join(judges) or "none"
         raise ConfigError(FILE, f"there is no judge {name!r}", f"Choose from: {choices}")

@@ -6,13 +6,13 @@ from pathlib import Path
 from pydantic import Field, TypeAdapter
 
 from chassis.config.constraints import CONSTRAINTS_FILE, Constraints
-from chassis.config.toml_file import Section, load_toml
+from chassis.config.toml_file import Section
 from chassis.errors import ConfigError
 from chassis_tools.evals.identity import json_hash
 from chassis_tools.evals.jsonl import read_jsonl
 from chassis_tools.evals.statistics import Agreement, wilson
 
-FILE = "evals/judges.toml"
+FILE = "evals/suites.toml"
 LABELS, CALIBRATIONS = "evals/labels", "evals/calibrations"
 PROMPT = """\
 You look for exactly one failure in an answer: {failure}
@@ -33,12 +33,6 @@ class Judge(Section):
     """The name of a model in `constraints.toml`; its id there should carry a date, because an alias can change."""
     failure: str = Field(min_length=10)
     """The one failure that the judge looks for, such as `The answer blames the person who asks.`"""
-
-
-class Judges(Section):
-    """The whole of `evals/judges.toml`."""
-
-    judges: dict[str, Judge] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +90,6 @@ class Calibration:
                     f" it needs {at_least:.0%} and a lower bound of {MIN_LOWER_BOUND:.0%}"
                 )
         return None
-
-
-def load_judges(root: Path) -> dict[str, Judge]:
-    """Return the judges of the project at `root` by name; without a file there are none.
-
-    Raises:
-        ConfigError: The file does not fit.
-    """
-    path = root / FILE
-    return load_toml(path, Judges).judges if path.exists() else {}
 
 
 def judge_hash(name: str, judge: Judge, constraints: Constraints) -> str:

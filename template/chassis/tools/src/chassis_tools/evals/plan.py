@@ -28,7 +28,7 @@ class Plan:
         constraints: `constraints.toml`, which has the thresholds that rules leave out.
         datasets: All files of `evals/cases/`.
         grader_source: The text of `evals/graders.py`, or None if there is no such file.
-        judges: The judges of `evals/judges.toml`.
+        judges: The judges of `evals/suites.toml`.
         judge_hashes: The version of each judge.
         calibrations: How well judges agree with people.
         accepted: The accepted run of the suite, as it is checked out.

@@ -1,4 +1,4 @@
-"""The type of `evals/suites.toml`: which cases are asked how, and what must hold for the answers.
+"""The type of `evals/suites.toml`: which cases are asked how, what must hold for the answers, and which judges help.
 
 A threshold that a rule leaves out comes from `constraints.toml`, so that every number is written once.
 """
@@ -13,9 +13,7 @@ from chassis.config.constraints import Dollars, Fraction
 from chassis.config.toml_file import Section, load_toml
 from chassis.errors import ConfigError
 from chassis_tools.evals.cases import Split
-from chassis_tools.evals.judges import MIN_AGREEMENT
-
-FILE = "evals/suites.toml"
+from chassis_tools.evals.judges import FILE, MIN_AGREEMENT, Judge
 
 type MaxIncrease = Annotated[float, Field(ge=0)]
 
@@ -135,7 +133,7 @@ class Suite(Section):
     splits: tuple[Split, ...] = ("dev", "gate")
     """Cases of other splits are left out."""
     evaluators: tuple[str, ...] = Field(min_length=1)
-    """Functions of `evals/graders.py`, or judges of `evals/judges.toml`."""
+    """Functions of `evals/graders.py`, or names of `[judges]`."""
     rules: tuple[Rule, ...]
     """What must hold."""
     repeats: int = Field(default=1, ge=1, le=20)
@@ -192,6 +190,8 @@ class Suites(Section):
     """The whole of `evals/suites.toml`."""
 
     suites: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")], Suite]
+    judges: dict[str, Judge] = Field(default_factory=dict)
+    """Models that look for one failure each, where code cannot tell."""
 
     def select(self, names: Sequence[str]) -> dict[str, Suite]:
         """Return the suites of these names, or all replay suites if there are no names.
