@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from socket import create_server, getaddrinfo
+from threading import Barrier
 from typing import Any, override
 from unittest.mock import patch
 
@@ -29,7 +30,7 @@ from chassis.contract import FallbackReason
 from chassis.notifier import Notifier
 from chassis.store.database import Database
 from chassis.store.opening import open_database
-from chassis.store.outbox import BACKOFF, IN_PROGRESS, Outbox
+from chassis.store.outbox import BACKOFF, BATCH, IN_PROGRESS, Outbox
 from chassis.store.quality_history import DriftAlarms
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Reviews
@@ -194,6 +195,65 @@ def test_a_killed_process_leaves_its_notifications_to_another(store_url: str) ->
             assert len(receiver.got) == 1
 
         tell(store_url, team(receiver.address), story)
+
+
+def test_a_slow_receiver_delays_no_other_notification(store_url: str) -> None:
+    """They are sent at once: this receiver answers none before it has them all."""
+    with receiving() as receiver:
+        receiver.barrier = Barrier(5, timeout=9)
+
+        async def story(office: Office) -> None:
+            for _ in range(5):
+                await office.refer()
+            await office.send()
+            assert await office.notifier.outbox.failing() == []
+
+        tell(store_url, team(receiver.address), story)
+        assert len(receiver.got) == 5
+
+
+def test_a_long_queue_is_sent_in_one_go(store_url: str) -> None:
+    """However many batches it takes; what fails waits for its next attempt."""
+    with receiving(*[500] * 30) as receiver:
+
+        async def story(office: Office) -> None:
+            for _ in range(2 * BATCH + 5):
+                await office.refer()
+            await office.send()
+            assert len(await office.notifier.outbox.failing()) == 30
+
+        tell(store_url, team(receiver.address), story)
+        assert len(receiver.got) == 2 * BATCH + 5
+
+
+@pytest.mark.parametrize("secret", ["whsec_not base64", "whsec_Zm9", "whsec_ä"])
+def test_what_cannot_be_sent_at_all_delays_no_other(store_url: str, lines: Lines, secret: str) -> None:
+    """A secret that is no key fails every webhook, and the emails arrive."""
+    mailbox = Mailbox()
+    with create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    server = Controller(mailbox, hostname="127.0.0.1", port=port)
+    server.start()
+
+    async def story(office: Office) -> None:
+        await office.refer()
+        await office.refer()
+        await office.send()
+        assert [failed.channel for failed in await office.notifier.outbox.failing()] == ["webhook", "webhook"]
+
+    both = Team(
+        handle="@acme/ai",
+        email="team@example.com",
+        notify=frozenset({"webhook", "email"}),
+        webhook="http://127.0.0.1:9/hook",
+    )
+    settings = Settings(webhook_secret=SecretStr(secret), smtp_url=SecretStr(f"smtp://127.0.0.1:{port}"))
+    try:
+        tell(store_url, both, story, settings)
+    finally:
+        server.stop()
+    assert len(mailbox.got) == 2
+    assert len(lines.named("notification.failed")) == 2
 
 
 def test_two_processes_do_not_send_the_same(store_url: str) -> None:

@@ -25,6 +25,7 @@ from chassis.clock import now
 from chassis.config.constraints import Callbacks
 from chassis.config.ownership import Team
 from chassis.config.project import Settings
+from chassis.errors import DatabaseUnavailable
 from chassis.guard.egress import Endpoint, Network, create_client
 from chassis.store.outbox import Notification, NotificationChannel, NotificationEvent, Outbox
 from chassis.store.quality_history import DriftAlarms
@@ -97,19 +98,26 @@ class Notifier:
         if not self.channels():
             return
         await self.outbox.add_missing(self.channels())
-        for notification in await self.outbox.take_due():
-            facts = await self._facts(notification)
-            if facts is None or notification.channel not in self.channels():
-                continue
-            try:
-                await self._send(notification, facts)
-            except DeliveryFailed as error:
-                log.warning("notification.failed", id=notification.id, attempt=notification.attempts, error=str(error))
-                await self.outbox.mark_failed(notification, str(error))
-            else:
-                log.info("notification.sent", id=notification.id, attempt=notification.attempts)
-                await self.outbox.mark_sent(notification)
+        while due := await self.outbox.take_due():
+            # All at once, so that a receiver that does not answer delays no other.
+            await asyncio.gather(*map(self._attempt, due))
         self.instruments.notifications_failing.set(len(await self.outbox.failing()))
+
+    async def _attempt(self, notification: Notification) -> None:
+        facts = await self._facts(notification)
+        if facts is None or notification.channel not in self.channels():
+            return
+        try:
+            await self._send(notification, facts)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one that cannot be sent, for whatever reason, delays no other
+            reason = str(error) if isinstance(error, DeliveryFailed) else type(error).__name__
+            log.warning("notification.failed", id=notification.id, attempt=notification.attempts, error=reason)
+            await self.outbox.mark_failed(notification, reason)
+        else:
+            log.info("notification.sent", id=notification.id, attempt=notification.attempts)
+            await self.outbox.mark_sent(notification)
 
     async def _send(self, notification: Notification, facts: Mapping[str, str]) -> None:
         match notification.channel:
