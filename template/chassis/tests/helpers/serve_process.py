@@ -8,11 +8,15 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
+PROGRAM = "from chassis.cli.main import main; main()"
+
 
 @contextmanager
-def process(root: Path, *arguments: str, **environment: str) -> Generator[subprocess.Popen[str]]:
-    """Run `chassis serve` in the repository at `root`."""
-    command = [sys.executable, "-c", "from chassis.cli.main import main; main()", "serve", *arguments]
+def process(
+    root: Path, *arguments: str, program: str = PROGRAM, **environment: str
+) -> Generator[subprocess.Popen[str]]:
+    """Run `chassis serve` in the repository at `root`, and kill it when the context ends."""
+    command = [sys.executable, "-c", program, "serve", *arguments]
     path = os.pathsep.join([str(root), *sys.path])
     started = subprocess.Popen(  # noqa: S603 - our own interpreter
         command,
