@@ -47,7 +47,7 @@ LIMITS: dict[str, dict[str, float]] = {
     "files": {"chassis": 115, "chassis_tools": 66},
     "lines": {"chassis": 16_500, "chassis_tools": 13_000},
     "longest file": {"chassis": 400, "chassis_tools": 400},
-    "median file": {"chassis": 145, "chassis_tools": 205},
+    "median file": {"chassis": 150, "chassis_tools": 205},
     "median function": {"chassis": 8, "chassis_tools": 8},
     "percent of long functions": {"chassis": 10, "chassis_tools": 10},
 }
