@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import ssl
 from collections.abc import Callable
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
+import anyio
 import httpx2
 import pytest
 from openai import AsyncOpenAI, Omit  # noqa: TID251 - the reference
@@ -87,38 +89,159 @@ CALL = {"id": "t1", "type": "function", "function": {"name": "find", "arguments"
 COMPLETION = {"id": "c1", "object": "chat.completion", "created": 1, "model": "gpt", "usage": None}
 
 
-def completion(message: Any, finish_reason: Any = "stop", **more: Any) -> httpx2.Response:
+def completion(message: Any, finish_reason: Any = "stop", **more: Any) -> dict[str, Any]:
     """Return a reply of the vendor."""
     choices = [{"index": 0, "message": message, "finish_reason": finish_reason}]
-    return httpx2.Response(200, json=COMPLETION | {"choices": choices} | more)
+    return COMPLETION | {"choices": choices} | more
 
 
-REPLIES: dict[str, Callable[[], httpx2.Response]] = {
-    "a text": lambda: completion(MESSAGE),
-    "a call of a tool": lambda: completion(MESSAGE | {"content": None, "tool_calls": [CALL]}, "tool_calls"),
-    "a refusal": lambda: completion(MESSAGE | {"content": None, "refusal": "No."}),
-    "thoughts": lambda: completion(MESSAGE | {"reasoning_content": "hm"}),
-    "nothing": lambda: completion(MESSAGE | {"content": None}),
-    "a cut reply": lambda: completion(MESSAGE, "length"),
-    "an unknown reason": lambda: completion(MESSAGE, "whatever"),
-    "usage": lambda: completion(MESSAGE, usage={"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}),
-    "unknown fields": lambda: completion(MESSAGE | {"new": [1]}, newer={"a": None}),
-    "no choices": lambda: httpx2.Response(200, json=COMPLETION | {"choices": []}),
-    "choices of a wrong type": lambda: httpx2.Response(200, json=COMPLETION | {"choices": "no"}),
-    "a number": lambda: httpx2.Response(200, json=7),
-    "null": lambda: httpx2.Response(200, json=None),
-    "no JSON": lambda: httpx2.Response(200, text="<html>", headers={"content-type": "application/json"}),
-    "a page": lambda: httpx2.Response(200, html="<html>busy</html>"),
-    "no body": lambda: httpx2.Response(200),
+USAGE = {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}
+DETAILS = {"prompt_tokens_details": {"cached_tokens": 3}, "completion_tokens_details": {"reasoning_tokens": 1}}
+LOGPROBS = {"content": [{"token": "Yes", "logprob": -0.1, "bytes": None, "top_logprobs": []}], "refusal": None}
+PARTS = [{"type": "text", "text": "Ye"}, "s", {"type": "reference", "reference_ids": [1]}]
+COMPLETIONS: dict[str, Any] = {
+    "a text": completion(MESSAGE),
+    "every script": completion(MESSAGE | {"content": '退货 "ok" \\ \u2028 \U0001f600 \x00'}),
+    "half a surrogate pair": completion(MESSAGE | {"content": "\ud800"}),
+    "a long text": completion(MESSAGE | {"content": "Yes. " * 10_000}),
+    "a call of a tool": completion(MESSAGE | {"content": None, "tool_calls": [CALL]}, "tool_calls"),
+    "two calls and a text": completion(MESSAGE | {"tool_calls": [CALL, CALL | {"id": "t2"}]}, "tool_calls"),
+    "a call without id": completion(MESSAGE | {"tool_calls": [CALL | {"id": None}]}, "tool_calls"),
+    "a call without arguments": completion(MESSAGE | {"tool_calls": [CALL | {"function": {"name": "find"}}]}),
+    "arguments that are no text": completion(
+        MESSAGE | {"tool_calls": [CALL | {"function": {"name": "find", "arguments": {"query": 1}}}]}
+    ),
+    "a call with a signature": completion(MESSAGE | {"tool_calls": [CALL | {"extra_content": {"a": "b"}}]}),
+    "a call of another kind": completion(MESSAGE | {"tool_calls": [CALL | {"type": "other"}]}),
+    "a custom tool": completion(
+        MESSAGE | {"tool_calls": [{"id": "t1", "type": "custom", "custom": {"name": "find", "input": "ü"}}]}
+    ),
+    "an empty list of calls": completion(MESSAGE | {"tool_calls": []}),
+    "a refusal": completion(MESSAGE | {"content": None, "refusal": "No."}),
+    "thoughts": completion(MESSAGE | {"reasoning_content": "hm"}),
+    "thoughts under another name": completion(MESSAGE | {"reasoning": "hm"}),
+    "nothing": completion(MESSAGE | {"content": None}),
+    "an empty text": completion(MESSAGE | {"content": ""}),
+    "a text in parts": completion(MESSAGE | {"content": PARTS}),
+    "a number as text": completion(MESSAGE | {"content": 7}),
+    "annotations": completion(MESSAGE | {"annotations": [{"type": "url_citation"}]}),
+    "a cut reply": completion(MESSAGE, "length"),
+    "a filtered reply": completion(MESSAGE, "content_filter"),
+    "an unknown reason": completion(MESSAGE, "whatever"),
+    "an empty reason": completion(MESSAGE, ""),
+    "no reason": completion(MESSAGE, None),
+    "usage": completion(MESSAGE, usage=USAGE),
+    "usage in detail": completion(MESSAGE, usage=USAGE | DETAILS),
+    "usage with unknown counts": completion(MESSAGE, usage=USAGE | {"images": 2, "details": {"a": 1}}),
+    "usage without a count": completion(MESSAGE, usage={"prompt_tokens": 4}),
+    "usage as a text": completion(MESSAGE, usage={"prompt_tokens": "4", "completion_tokens": "two"}),
+    "usage with fractions": completion(MESSAGE, usage=USAGE | {"prompt_tokens": 4.5}),
+    "usage out of any range": completion(MESSAGE, usage=USAGE | {"prompt_tokens": 2**64}),
+    "usage below zero": completion(MESSAGE, usage=USAGE | {"completion_tokens": -1}),
+    "log probabilities": completion(MESSAGE) | {},
+    "unknown fields": completion(MESSAGE | {"new": [1]}, newer={"a": None}),
+    "a service tier": completion(MESSAGE, service_tier="on_demand"),
+    "metadata": completion(MESSAGE, metadata={"a": [1]}),
+    "a fingerprint": completion(MESSAGE, system_fingerprint="fp"),
+    "no time": completion(MESSAGE, created=None),
+    "the time as a text": completion(MESSAGE, created="1"),
+    "the time with a fraction": completion(MESSAGE, created=1.5),
+    "no id": completion(MESSAGE, id=None),
+    "an empty id": completion(MESSAGE, id=""),
+    "no model": completion(MESSAGE, model=None),
+    "another object": completion(MESSAGE, object="text_completion"),
+    "a role that is none": completion(MESSAGE | {"role": "bot"}),
+    "a choice without message": completion(None),
+    "two choices": completion(MESSAGE) | {},
+    "no choices": COMPLETION | {"choices": []},
+    "choices that are null": COMPLETION | {"choices": None},
+    "choices of a wrong type": COMPLETION | {"choices": "no"},
+    "a choice of a wrong type": COMPLETION | {"choices": ["no"]},
+    "an error with 200": {"error": {"message": "no", "code": 503}},
+    "an empty object": {},
+    "a list": [COMPLETION],
+    "a number": 7,
+    "a text alone": "Yes.",
+    "null": None,
+    "true": True,
 }
+COMPLETIONS["log probabilities"]["choices"][0]["logprobs"] = LOGPROBS
+COMPLETIONS["two choices"]["choices"] *= 2
+CONTENT_TYPES: dict[str, dict[str, str]] = {
+    "JSON": {"content-type": "application/json"},
+    "JSON with a charset": {"content-type": "application/json; charset=utf-8", "x-request-id": "r1"},
+    "JSON called text": {"content-type": "text/plain; charset=utf-8", "set-cookie": "a=b; path=/"},
+    "JSON of no type": {},
+}
+REPLIES: dict[str, Callable[[], httpx2.Response]] = {
+    f"{name}, {kind}": partial(httpx2.Response, 200, headers=headers, content=json.dumps(content).encode())
+    for (name, content), (kind, headers) in product(COMPLETIONS.items(), CONTENT_TYPES.items())
+}
+WHOLE = json.dumps(COMPLETIONS["usage"]).encode()
+UNREADABLE: dict[str, bytes] = {
+    "no body": b"",
+    "only white space": b" \n\n ",
+    "a page": b"<html>busy</html>",
+    "bytes that are no text": b"\xff\xfe\x00",
+    "UTF-16": json.dumps(COMPLETIONS["a text"]).encode("utf-16"),
+    "a mark before the JSON": b"\xef\xbb\xbf" + WHOLE,
+    "white space before the JSON": b"\n\n" + WHOLE,
+    "something after the JSON": WHOLE + b" {}",
+    "lines of a stream": b"data: " + WHOLE + b"\n\ndata: [DONE]\n\n",
+    "NaN": WHOLE.replace(b"6", b"NaN"),
+    "deep JSON": b"[" * 100_000,
+    **{f"JSON cut after {part} %": WHOLE[: len(WHOLE) * part // 100] for part in (1, 25, 50, 75, 99)},
+}
+for (name, content), (kind, headers) in product(UNREADABLE.items(), CONTENT_TYPES.items()):
+    REPLIES[f"{name}, {kind}"] = partial(httpx2.Response, 200, headers=headers, content=content)
 BODIES: dict[str, Any] = {
     "an error": {"json": {"error": {"message": "no", "type": "x", "code": "y", "param": None}}},
     "a text": {"text": "no"},
     "nothing": {},
+    "a list": {"json": ["no"]},
+    "a time to wait": {"json": {"error": "no"}, "headers": {"retry-after": "7"}},
 }
-STATUSES = (400, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504, 529)
+STATUSES = (400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529)
 for status, (kind, body) in product(STATUSES, BODIES.items()):
     REPLIES[f"{status} with {kind}"] = partial(httpx2.Response, status, **body)
+for status in (201, 202, 204, 206, 300, 304):
+    REPLIES[f"status {status}"] = partial(httpx2.Response, status, json=COMPLETIONS["a text"])
+CODES = ("model_not_found", "insufficient_quota", "context_length_exceeded", "content_filter", "rate_limit_exceeded")
+for status, code in product((400, 403, 404, 429), CODES):
+    error = {"message": f"no: {code}", "type": code, "code": code, "param": "model"}
+    REPLIES[f"{status}, {code}"] = partial(httpx2.Response, status, json={"error": error})
+BROKEN: dict[str, Exception] = {
+    type(error).__name__: error
+    for error in (
+        httpx2.ConnectTimeout("slow"),
+        httpx2.ReadTimeout(""),
+        httpx2.WriteTimeout("slow"),
+        httpx2.PoolTimeout("full"),
+        httpx2.ConnectError("[Errno 111] refused"),
+        httpx2.ReadError("reset by peer"),
+        httpx2.WriteError("broken pipe"),
+        httpx2.CloseError("closed"),
+        httpx2.RemoteProtocolError("peer closed connection without sending complete message body"),
+        httpx2.LocalProtocolError("illegal header"),
+        httpx2.ProxyError("502"),
+        httpx2.UnsupportedProtocol("ftp"),
+        httpx2.DecodingError("not gzip"),
+        httpx2.TooManyRedirects("20"),
+        ssl.SSLError(1, "wrong version"),
+        anyio.EndOfStream(),
+        RuntimeError("the client has been closed"),
+        OSError("no route"),
+    )
+}
+
+
+def broken(error: Exception) -> httpx2.Response:
+    """Fail as a connection does."""
+    raise error
+
+
+for name, error in BROKEN.items():
+    REPLIES[name] = partial(broken, error)
 
 
 def both(config: ModelConfig, handler: Handler) -> tuple[OpenAIChatModel, Any]:
@@ -137,7 +260,8 @@ async def outcome(model: Any, *request: Any) -> Any:
     try:
         response = await model.request(*request)
     except Exception as error:  # noqa: BLE001 - whatever it is, both have to raise it
-        return type(error), str(error), getattr(error, "status_code", None), type(error.__cause__)
+        facts = {name: value for name, value in vars(error).items() if name not in {"headers", "__notes__"}}
+        return type(error), str(error), facts, type(error.__cause__)
     return {key: value for key, value in dataclasses.asdict(response).items() if key != "timestamp"}
 
 
@@ -162,7 +286,7 @@ async def test_the_same_is_sent(
     def keep(request: httpx2.Request) -> httpx2.Response:
         headers = {name: value for name, value in request.headers.items() if "idempotency" not in name}
         sent.append((json.loads(request.content), str(request.url), headers))
-        return REPLIES["a text"]()
+        return REPLIES["a text, JSON"]()
 
     reference, ours = both(config, keep)
     assert await outcome(ours, conversation, settings, parameters) == await outcome(
@@ -175,23 +299,33 @@ async def test_the_same_is_sent(
 
 @pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES)
 async def test_the_same_is_made_of_a_reply(config: ModelConfig, reply: Callable[[], httpx2.Response]) -> None:
-    """A reply gives the same parts and usage; an error has the same type, text and status."""
-    replied: list[httpx2.Response] = []
+    """A reply gives the same parts and usage; an error has the same type, text, status and category."""
+    sent: list[httpx2.Request] = []
 
-    def handle(_: httpx2.Request) -> httpx2.Response:
-        replied.append(reply())
-        return replied[-1]
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        return reply()
 
     reference, ours = both(config, handle)
 
-    assert await outcome(ours, [ASKED], None, PARAMETERS["tools"]) == await outcome(
-        reference, [ASKED], None, PARAMETERS["tools"]
-    )
-    assert len(replied) == 2
+    for settings in (None, cast("ModelSettings", {"openai_include_unmapped_response_data": True})):
+        request = [ASKED], settings, PARAMETERS["tools"]
+        assert await outcome(ours, *request) == await outcome(reference, *request)
+    assert len(sent) == 4
 
 
-async def test_the_sdk_converts_nothing(config: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is what makes long conversations slow to send: it is given the name of the model alone."""
+def test_hundreds_of_replies_are_compared() -> None:
+    """Replies that can be used, replies that cannot, refused requests, and connections that break."""
+    assert len(REPLIES) > 400
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent_by_sdk"), [(SETTINGS["sampling"], 0), (SETTINGS["headers"], 1), (SETTINGS["both caps"], 0)]
+)
+async def test_the_sdk_sends_what_is_no_plain_request(
+    config: ModelConfig, monkeypatch: pytest.MonkeyPatch, settings: ModelSettings, sent_by_sdk: int
+) -> None:
+    """A request with a timeout of its own goes through the SDK, which is given nothing to convert but the model."""
     converted: list[dict[str, Any]] = []
 
     async def transform(body: dict[str, Any], _: Any) -> dict[str, Any]:  # as the SDK's own, without its conversions
@@ -199,10 +333,26 @@ async def test_the_sdk_converts_nothing(config: ModelConfig, monkeypatch: pytest
         return body
 
     monkeypatch.setattr("openai.resources.chat.completions.completions.async_maybe_transform", transform)
-    reference, ours = both(config, lambda _: REPLIES["a text"]())
+    _, ours = both(config, lambda _: REPLIES["a text, JSON"]())
 
-    for model in (reference, ours):
-        await outcome(model, CONVERSATIONS["a long history"], SETTINGS["sampling"], PARAMETERS["tools"])
+    await outcome(ours, CONVERSATIONS["a long history"], settings, PARAMETERS["tools"])
 
-    assert converted[0].keys() >= {"model", "messages", "tools", "max_completion_tokens", "temperature"}
-    assert converted[1] == {"model": "gpt", "stream": False}
+    assert converted == [{"model": "gpt", "stream": False}] * sent_by_sdk
+
+
+async def test_a_stream_goes_through_the_sdk(config: ModelConfig) -> None:
+    """It is given the same pieces as pydantic-ai alone."""
+    delta = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt"}
+    delta["choices"] = [{"index": 0, "delta": {"content": "Yes."}, "finish_reason": "stop"}]
+    content = f"data: {json.dumps(delta)}\n\ndata: [DONE]\n\n"
+    texts: list[str] = []
+
+    for model in both(
+        config, lambda _: httpx2.Response(200, text=content, headers={"content-type": "text/event-stream"})
+    ):
+        async with model.request_stream([ASKED], None, PARAMETERS["text"]) as stream:
+            async for _ in stream:
+                pass
+        texts.append(str(stream.get().text))
+
+    assert texts == ["Yes.", "Yes."]

@@ -5,8 +5,7 @@ An SDK is imported only if a model needs it. Every client has an explicit timeou
 """
 
 import os
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
 
 from httpx2 import AsyncClient, InvalidURL
 from pydantic import SecretStr
@@ -18,9 +17,6 @@ from chassis.config.project import Settings
 from chassis.errors import ConfigError
 from chassis.guard.egress import Endpoint, ForbiddenAddress, Network, VendorModel, create_client
 
-if TYPE_CHECKING:
-    from openai.resources.chat import AsyncCompletions
-
 REQUIRED_VARIABLES: dict[Provider, str] = {
     "openai": "OPENAI_API_KEY",
     "anthropic": "ANTHROPIC_API_KEY",
@@ -29,8 +25,6 @@ REQUIRED_VARIABLES: dict[Provider, str] = {
     "local": "CHASSIS_LOCAL_MODEL_URL",
 }
 """The environment variable that a provider's models need."""
-READ_BY_SDK = ("model", "stream", "timeout", "extra_headers", "extra_query", "extra_body")
-"""The parameters of a request that are not only for its body, and the one that OpenAI's SDK cannot do without."""
 
 
 def connect(config: ModelConfig, settings: Settings, timeout: float) -> VendorModel | None:
@@ -92,31 +86,13 @@ def _openai(config: ModelConfig, key: str, base_url: str, client: AsyncClient) -
     from pydantic_ai.profiles.openai import OpenAIModelProfile
     from pydantic_ai.providers.openai import OpenAIProvider
 
+    from chassis.guard.chat_completions import DirectCompletions
+
     sdk = AsyncOpenAI(api_key=key, base_url=base_url, http_client=client, timeout=_seconds(client), max_retries=0)
-    _send_as_written(sdk.chat.completions)
+    sdk.chat.completions.create = DirectCompletions(sdk, client).create
     new_name = config.output_cap_parameter != "max_tokens"
     profile = OpenAIModelProfile(openai_chat_supports_max_completion_tokens=new_name)
     return OpenAIChatModel(config.model, provider=OpenAIProvider(openai_client=sdk), profile=profile)
-
-
-def _send_as_written(completions: "AsyncCompletions") -> None:
-    """Let the SDK send the body of a request as pydantic-ai wrote it.
-
-    It would compare each message and each value with every type that the API knows, for what pydantic-ai never writes,
-    such as dates and open files. That is an eighth of a call with one message, and seven tenths of one with twenty.
-    What the SDK is given as `extra_body` it sends as it is.
-    """
-    from openai import NotGiven, Omit
-
-    create = cast("Callable[..., Awaitable[Any]]", completions.create)
-
-    async def create_as_written(**parameters: Any) -> Any:
-        read = {name: parameters.pop(name) for name in READ_BY_SDK if name in parameters}
-        written = {name: value for name, value in parameters.items() if not isinstance(value, Omit | NotGiven)}
-        read["extra_body"] = {**written, **(read.get("extra_body") or {})}
-        return await create(messages=(), **read)
-
-    completions.create = create_as_written
 
 
 def _anthropic(config: ModelConfig, key: str, base_url: str, client: AsyncClient) -> Model:
