@@ -44,7 +44,7 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 115, "chassis_tools": 66},
+    "files": {"chassis": 116, "chassis_tools": 66},
     "lines": {"chassis": 16_500, "chassis_tools": 13_000},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 150, "chassis_tools": 205},
@@ -143,14 +143,16 @@ def test_the_steps_of_the_pipeline_do_not_import_each_other() -> None:
     assert {step for step in STEPS if imported[step] & other_steps[step]} == set()
 
 
-def test_the_sdks_of_vendors_are_imported_in_one_file() -> None:
-    """There is one place where a provider can be reached, so a guard is always in front of it."""
+def test_the_sdks_of_vendors_are_imported_in_one_place() -> None:
+    """That is where a provider can be reached, so a guard is always in front of it."""
     sdks = {"openai", "anthropic", "google"}
     importing = {
         module.name for module in MODULES.values() if sdks & {name.split(".")[0] for name in _imported_names(module)}
     }
 
-    assert importing == {"chassis.guard.vendors"}
+    assert importing == {"chassis.guard.vendors", "chassis.guard.chat_completions"}
+    direct = {module.name for module in MODULES.values() if "chassis.guard.chat_completions" in imports_of(module)}
+    assert direct == {"chassis.guard.vendors"}
 
 
 def test_a_public_name_means_one_thing() -> None:
