@@ -13,7 +13,7 @@ from hostile_receiver import Receiver, free_receiver
 from sample_repository import CONSTRAINTS, write_repository
 from serve_process import first_match, process
 
-from chassis.store.api_keys import ApiKeys
+from chassis.store.credentials import ApiKeys
 from chassis.store.database import Database
 
 QUESTIONS = 8
