@@ -216,8 +216,8 @@ def test_nothing_is_left_of_a_person_in_any_file(project: Path, capsys: pytest.C
     assert not any("evals" in place for place in places_of(project, ticket))
     printed = capsys.readouterr().out
     for sentence in (
-        "referrals: 1 to delete",
-        "review_events: 1 to empty",
+        "referrals: 1 deleted",
+        "review_events: 1 emptied",
         "traces in var/traces.db: 1 removed",
         "var/content.jsonl: 1 removed",
         "evals/cases/start.jsonl: 1 removed",
@@ -238,6 +238,37 @@ def test_nothing_is_left_of_a_caller(project: Path, capsys: pytest.CaptureFixtur
     assert places_of(project, NAME, "why one", '"chassis.caller": "cli"', "caller-day:cli") == set()
     assert "evals/cases/start.jsonl: 2 removed" in capsys.readouterr().out
     assert chassis("evals", "run", "answers") == 0
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Return every file of a project that a person may be in, but not the files that SQLite keeps beside a database."""
+    files = [file for folder in ("var", "evals") for file in (root / folder).rglob("*") if file.is_file()]
+    return {file.relative_to(root).as_posix(): file.read_bytes() for file in files if "-" not in file.suffix}
+
+
+@pytest.mark.parametrize("person", [("--text", NAME), ("--caller", "cli")])
+@pytest.mark.usefixtures("planted")
+def test_a_dry_run_announces_exactly_what_is_removed(
+    project: Path, person: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the database and in files; it removes nothing itself, and asks nothing."""
+    capsys.readouterr()
+    before = contents(project)
+    assert chassis("forget", *person, "--dry-run") == 0
+    announced = capsys.readouterr().out
+    assert contents(project) == before
+    assert places_of(project, NAME)
+
+    assert chassis("forget", *person, "--yes") == 0
+    removed = capsys.readouterr().out
+
+    assert "referrals: " in announced
+    assert "evals/cases/start.jsonl: " in announced
+    lines = [line.replace("would be ", "") for line in announced.splitlines()]
+    assert lines == [line for line in removed.splitlines() if "free pages" not in line]
+
+    assert chassis("forget", *person, "--dry-run") == 0
+    assert "There is nothing here about this person." in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("planted")

@@ -101,20 +101,23 @@ class SpanStore(SpanExporter):
         """Return the spans of the newest call, or of the newest trace if there was no call; empty if there are none."""
         return self._trace_where("call_id IS NOT NULL") or self._trace_where("TRUE")
 
-    def forget(self, is_personal: Callable[[StoredSpan], bool]) -> tuple[set[str], set[str]]:
-        """Delete each trace with a span for which `is_personal` is true, and write the file anew.
+    def forget(self, is_personal: Callable[[StoredSpan], bool], *, dry_run: bool) -> tuple[set[str], set[str]]:
+        """Delete each trace with a span for which `is_personal` is true, and write the file anew, except in a dry run.
 
         Returns:
-            The ids of the traces that were deleted, and of those that are left.
+            The ids of these traces, and of those that are left.
         """
         with self._lock:
             spans = [_span(row) for row in self._database.execute("SELECT * FROM spans")]
             traces = {span.trace_id for span in spans if is_personal(span)}
+            left = {span.trace_id for span in spans} - traces
+            if dry_run:
+                return traces, left
             with self._database as transaction:
                 transaction.executemany("DELETE FROM spans WHERE trace_id = ?", [(trace,) for trace in traces])
             self._database.execute("VACUUM")
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return traces, {span.trace_id for span in spans} - traces
+        return traces, left
 
     def shutdown(self) -> None:
         """Close the file."""
