@@ -197,3 +197,6 @@ def test_the_page_is_accessible(desk: Desk, browser: Browser, width: int, scheme
     page.get_by_text("Numbers").first.click()
     assert page.locator("svg.plot").first.locator("rect").count() > 1
     check()
+    page.get_by_role("link", name="What to do").click()
+    page.wait_for_selector("text=The cause is fixed")
+    check()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from live_server import serve_live
-from review_desk import TASK, Desk, fill_status_page, open_desk
+from review_desk import TASK, Desk, csrf_token, fill_status_page, open_desk
 
 from chassis.clock import now
 from chassis.quality.accepted_runs import RateTrend, load_trends
-from chassis.store.quality_history import add_count
+from chassis.store.quality_history import DriftAlarms, add_count
 from chassis.testing import ScriptedModel, wire_for_tests
 from chassis.web.status import TREND_HEIGHT, BarPlot, TrendLine
 
@@ -67,7 +67,7 @@ def test_the_page_shows_what_happened(desk: Desk) -> None:
     assert re.search(r"model first closed model second open, next try in (40|39|3\d) s", text)
     assert "Service 1.0.0 Template v1.4.0" in text
     assert "No answer has two verdicts yet." in text
-    assert "Quality drift in review since" in text
+    assert "Quality drift in reviews since" in text
     assert "&lt;b&gt;5 % to 15 %&lt;/b&gt;" in page
 
 
@@ -187,3 +187,73 @@ def test_the_line_of_a_rate_stays_in_its_box(rates: tuple[float, ...]) -> None:
     assert [x for x, _ in points] == sorted(x for x, _ in points)
     if max(rates) - min(rates) < 0.05:
         assert max(y for _, y in points) - min(y for _, y in points) < TREND_HEIGHT / 4
+
+
+@pytest.fixture
+def drifting(desk: Desk) -> str:
+    """Let reviewed drafts become worse with a release, and return the alarm that the check raises."""
+
+    async def drift() -> str:
+        wiring = desk.service.wiring
+        async with wiring.database.transaction() as tx:
+            for ago in range(60):
+                day, failed = now().date() - timedelta(days=ago), 8 if ago < 8 else 1
+                await add_count(tx, "shout", "review", "fail", failed, day)
+                await add_count(tx, "shout", "review", "pass", 20 - failed, day)
+                await add_count(tx, "shout", "release", "1.1.0" if ago < 8 else "1.0.0", 1, day)
+        await wiring.drift_watch.check(wiring.telemetry.instruments)
+        [alarm] = await DriftAlarms(wiring.database).open_alarms()
+        return alarm.id
+
+    return desk.service.run(drift())
+
+
+def test_an_alarm_is_an_item_of_the_queue(desk: Desk, drifting: str) -> None:
+    """It comes after the callers who wait, with its evidence, the likely cause, and what to do next."""
+    ann = desk.signed_in("ann")
+    desk.refer("one")
+    first = ann.get("/review").text
+    assert "1 drift alarm" in text_of(first)
+    assert f'href="/review/alarms/{drifting}"' in first
+    assert "The cause is fixed" not in first
+
+    desk.clear()
+    item, direct = (text_of(ann.get(path).text) for path in ("/review", f"/review/alarms/{drifting}"))
+    for text in (item, direct):
+        assert "64 of 160 (40.0%) reviewed drafts failed since" in text
+        assert "Release 1.1.0, first used on" in text
+        assert "compare both releases with `make evals`, and roll back if the old one is better" in text
+        assert "The cause is fixed" in text
+
+
+@pytest.mark.parametrize(("action", "accepted"), [("fixed", False), ("accept", True)])
+def test_a_reviewer_closes_an_alarm(desk: Desk, drifting: str, action: str, *, accepted: bool) -> None:
+    """Once, as the audit trail records; its notifications end with it, and the queue has no such item any more."""
+    ann, bob = desk.signed_in("ann"), desk.signed_in("bob")
+    token, others = csrf_token(ann.get("/review").text), csrf_token(bob.get("/review").text)
+    path = f"/review/alarms/{drifting}"
+
+    assert ann.post(path, data={"action": action}).status_code == 403
+    assert ann.post(path, data={"csrf": token, "action": "pass"}).status_code == 422
+    assert desk.client().post(path, data={"csrf": token, "action": action}).status_code == 401
+    assert "The cause is fixed" in ann.get("/review").text
+    closed = ann.post(path, data={"csrf": token, "action": action})
+    assert (closed.status_code, closed.headers["Location"]) == (303, "/review")
+    assert bob.post(path, data={"csrf": others, "action": action}).status_code == 404
+    assert [ann.get(page).status_code for page in (path, "/review/alarms/d_0", "/review/alarms/'")] == [404] * 3
+
+    assert "All done" in ann.get("/review").text
+    database = desk.service.wiring.database
+    [alarm] = desk.service.run(DriftAlarms(database).all_alarms())
+    assert (alarm.closed_at is not None, alarm.accepted) == (True, accepted)
+    [event] = desk.service.run(database.fetch("SELECT * FROM review_events WHERE action = 'alarm_closed'"))
+    assert (event["reviewer"], json.loads(event["details"])) == ("ann", {"alarm_id": drifting, "accepted": accepted})
+
+
+def test_an_alarm_is_escaped(desk: Desk) -> None:
+    """Its figures are ours, but no page trusts a row. An alarm of another task has no evidence here."""
+    fill_status_page(desk)
+    page = desk.signed_in("ann").get("/review").text
+
+    assert "&lt;b&gt;5 % to 15 %&lt;/b&gt;" in page
+    assert "<b>5 %" not in page

@@ -133,7 +133,7 @@ def fill_status_page(desk: Desk) -> None:
         )
         for measure, value, count in counts:
             await add_count(database, "shout", measure, value, count)
-        await DriftAlarms(database).raise_alarm("shout", "review", now().date(), "<b>5 % to 15 %</b>.")
+        await DriftAlarms(database).raise_alarm("shout", "reviews", now().date(), "<b>5 % to 15 %</b>.")
         ledger, constraints = desk.service.wiring.ledger, desk.service.wiring.constraints
         reservation = await ledger.reserve(accounts_for("alice", constraints), nano_usd(9.5))
         await ledger.settle(reservation, nano_usd(9))

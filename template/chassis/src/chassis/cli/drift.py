@@ -1,5 +1,6 @@
 """`chassis drift`: whether the quality of production has changed, since when, the likely cause, and what to do next."""
 
+import getpass
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -7,9 +8,9 @@ import typer
 
 from chassis.cli.terminal import AsJson, print_json
 from chassis.config.project import find_project
-from chassis.quality.drift import NEXT_STEPS, UNKNOWN_CAUSE, DriftReport, DriftWatch, SignalReport
+from chassis.quality.drift import DriftReport, DriftWatch, SignalReport
 from chassis.store.opening import run_with_database
-from chassis.store.quality_history import DriftAlarms
+from chassis.store.reviews import Reviews
 
 app = typer.Typer(
     help="Show quality drift: whether production answers worse than it used to.", invoke_without_command=True
@@ -40,7 +41,8 @@ def close(
     accept: Annotated[bool, typer.Option("--accept", help="Make the new level the reference from now on.")] = False,
 ) -> None:
     """Close an alarm of quality drift, after its cause is fixed or the new level is accepted."""
-    run_with_database(find_project(), lambda database: DriftAlarms(database).close(alarm_id, accept=accept))
+    reviewer = getpass.getuser()
+    run_with_database(find_project(), lambda database: Reviews(database).close_alarm(alarm_id, reviewer, accept=accept))
     level = "The reference starts anew" if accept else "The rate is compared with the same reference"
     typer.echo(f"Closed {alarm_id}. {level} from tomorrow (UTC) on.")
 
@@ -66,11 +68,9 @@ def _signal_lines(report: SignalReport) -> Iterator[str]:
         return
     if report.alarm:
         yield f"    alarm {report.alarm.id} of {report.alarm.raised_at:%Y-%m-%d %H:%M} UTC: {report.alarm.summary}"
-    for cause in report.causes:
-        yield f"    likely cause: {cause.kind} {cause.details}"
-        yield f"    next: {NEXT_STEPS[cause.kind]}"
-    if not report.causes:
-        yield f"    likely cause: {UNKNOWN_CAUSE}"
+    for cause, next_step in report.likely_causes:
+        yield f"    likely cause: {cause}"
+        yield f"    next: {next_step}"
     if report.alarm:
         yield f"    then: uv run chassis drift close {report.alarm.id}, with --accept if the new level is to stay"
 

@@ -100,9 +100,10 @@ NEXT_STEPS: Mapping[str, str] = {
     "input mix": "review some of the new questions, and add cases for what they have in common",
 }
 UNKNOWN_CAUSE = (
-    "no release, prompt, model, constraint or length of questions changed at that time: look for what lies outside, "
-    "such as documents, tools, or a model that its vendor changed under the same name"
+    "unknown: no release, prompt, model, constraint or length of questions changed at that time",
+    "look for what lies outside, such as documents, tools, or a model that its vendor changed under the same name",
 )
+"""What is said if no cause is found, and what to do next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,12 @@ class SignalReport:
         if self.rate.reference is None:
             return "collecting"
         return "rising" if self.rate.evidence >= 0.5 else "steady"  # noqa: PLR2004 - half of the way to an alarm
+
+    @property
+    def likely_causes(self) -> list[tuple[str, str]]:
+        """Return what may have caused the change, each with what to do next, in words."""
+        causes = [(f"{cause.kind} {cause.details}", NEXT_STEPS[cause.kind]) for cause in self.causes]
+        return causes or [UNKNOWN_CAUSE]
 
     @property
     def figures(self) -> str:

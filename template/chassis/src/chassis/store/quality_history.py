@@ -220,7 +220,7 @@ class DriftAlarm:
 class DriftAlarms:
     """The alarms in the database. There is at most one open alarm of each signal of a task."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Connection) -> None:
         self._database = database
 
     async def raise_alarm(self, task: str, signal: str, changed_on: date, summary: str) -> None:
@@ -243,6 +243,10 @@ class DriftAlarms:
         return [
             _alarm_of(row) for row in await self._database.fetch("SELECT * FROM drift_alarms ORDER BY raised_at, id")
         ]
+
+    async def open_alarms(self) -> list[DriftAlarm]:
+        """Return the alarms that no person has closed, the oldest first."""
+        return [alarm for alarm in await self.all_alarms() if alarm.closed_at is None]
 
     async def find(self, alarm_id: str) -> DriftAlarm | None:
         """Return the alarm with this id, or None if there is none."""

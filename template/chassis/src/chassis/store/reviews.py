@@ -19,7 +19,7 @@ import structlog
 from chassis.clock import now, to_timestamp
 from chassis.errors import NotFound, ReviewConflict
 from chassis.store.database import Connection, Database, Row
-from chassis.store.quality_history import Measure, add_count
+from chassis.store.quality_history import DriftAlarms, Measure, add_count
 from chassis.store.review_queue import (
     CALLER_WAITS,
     MAX_OPEN_REVIEWS,
@@ -67,7 +67,7 @@ SECOND_REVIEW = f"""INSERT INTO referrals (id, source, task, caller, call_id, qu
 WITHDRAWING = "DELETE FROM referrals WHERE second_of = $1 AND answered_at IS NULL AND leased_by IS NULL"
 log = structlog.get_logger()
 
-type ReviewAction = Literal["signed_in", "leased", "answered", "deferred", "undone"]
+type ReviewAction = Literal["signed_in", "leased", "answered", "deferred", "undone", "alarm_closed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +216,16 @@ class Reviews:
         if not reopened:
             raise await self._conflict(referral_id)
         log.info("referral.reopened", referral_id=referral_id)
+
+    async def close_alarm(self, alarm_id: str, reviewer: str, *, accept: bool) -> None:
+        """Close an alarm of quality drift, as `DriftAlarms.close` does, and record who did it.
+
+        Raises:
+            NotFound: No alarm with this id is open.
+        """
+        async with self._database.transaction() as tx:
+            await DriftAlarms(tx).close(alarm_id, accept=accept)
+            await record_event(tx, reviewer, "alarm_closed", details={"alarm_id": alarm_id, "accepted": accept})
 
     async def _conflict(self, referral_id: str) -> NotFound | ReviewConflict:
         """Return why nothing was changed."""

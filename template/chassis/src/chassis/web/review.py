@@ -15,6 +15,8 @@ from chassis.clock import now
 from chassis.config.typed_values import read_typed, required_fields, show_json
 from chassis.contract import FallbackReason
 from chassis.errors import CallError, ConfigError, NotFound
+from chassis.quality.drift import SignalReport
+from chassis.store.quality_history import DriftAlarm, DriftAlarms
 from chassis.store.review_queue import Referral
 from chassis.store.reviews import Assessment
 from chassis.web.pages import Pages, is_table, labeled, text_of
@@ -60,6 +62,8 @@ def review_router(wiring: Wiring) -> APIRouter:
     router.add_api_route("/sign-in/provider", access.leave_for_provider, methods=["GET"])
     router.add_api_route("/sign-in/callback", access.return_from_provider, methods=["GET"])
     router.add_api_route("/sign-out", access.for_reviewers(access.sign_out), methods=["POST"])
+    router.add_api_route("/alarms/{alarm_id}", access.for_reviewers(page.show_alarm), methods=["GET"])
+    router.add_api_route("/alarms/{alarm_id}", access.for_reviewers(page.close_alarm), methods=["POST"])
     router.add_api_route("/{referral_id}", access.for_reviewers(page.save), methods=["POST"])
     return router
 
@@ -75,6 +79,32 @@ class ReviewPage:
         referral = await self._reviews.lease_next(visit.reviewer)
         last = await self._find(visit.request.query_params.get("after", ""))
         return await self._review_page(visit, referral, last=last)
+
+    async def show_alarm(self, visit: Visit) -> Response:
+        """Show an alarm of quality drift."""
+        alarm_id: str = visit.request.path_params["alarm_id"]
+        alarm = next((alarm for alarm in await self._alarms() if alarm.id == alarm_id), None)
+        if alarm is None:
+            raise NotFound("No such alarm is open")
+        return await self._review_page(visit, None, alarm=alarm)
+
+    async def close_alarm(self, visit: Visit) -> Response:
+        """Close an alarm: its cause is fixed, or the new level is accepted."""
+        action = field_of(visit.form, "action")
+        if action not in {"fixed", "accept"}:
+            raise InvalidReview("Choose Fixed or Accept the new level")
+        await self._reviews.close_alarm(
+            visit.request.path_params["alarm_id"], visit.reviewer, accept=action == "accept"
+        )
+        return RedirectResponse(REVIEW, 303)
+
+    async def _alarms(self) -> list[DriftAlarm]:
+        return await DriftAlarms(self._wiring.database).open_alarms()
+
+    async def _signal_of(self, alarm: DriftAlarm) -> SignalReport | None:
+        """Return the evidence of an alarm as of now."""
+        signals = (signal for report in await self._wiring.drift_watch.reports() for signal in report.signals)
+        return next((signal for signal in signals if signal.alarm and signal.alarm.id == alarm.id), None)
 
     async def save(self, visit: Visit) -> Response:
         """Do what the reviewer chose: pass, fail, defer, or undo the last choice."""
@@ -144,8 +174,18 @@ class ReviewPage:
         return text if isinstance(text, str) else show_json(dict(draft or {}))
 
     async def _review_page(
-        self, visit: Visit, referral: Referral | None, *, last: Referral | None = None, problem: CallError | None = None
+        self,
+        visit: Visit,
+        referral: Referral | None,
+        *,
+        last: Referral | None = None,
+        problem: CallError | None = None,
+        alarm: DriftAlarm | None = None,
     ) -> Response:
+        """Show a referral or, if there is none, an alarm: callers who wait come first."""
+        alarms = await self._alarms()
+        if referral is None and alarm is None:
+            alarm = next(iter(alarms), None)
         waiting, overdue = await self._wiring.review_queue.count_open()
         tags = [*await self._reviews.frequent_tags(TAGS_SHOWN), *FIRST_TAGS]
         chosen = tuple(visit.form.get("tag", ())) or (referral.tags if referral else ())
@@ -157,6 +197,9 @@ class ReviewPage:
             progress=await self._reviews.progress(visit.reviewer),
             waiting=waiting,
             overdue=overdue,
+            alarms=alarms,
+            alarm=alarm,
+            signal=await self._signal_of(alarm) if alarm else None,
             referral=referral,
             late=referral is not None and referral.due_at < now(),
             reason=_reason(referral) if referral else "",

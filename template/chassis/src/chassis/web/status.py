@@ -148,7 +148,6 @@ class StatusPage:
         days = [moment.date() - timedelta(days=ago) for ago in range(DAYS - 1, -1, -1)]
         measures = ("outcome", "answered_by", "cost", "sample", "feedback")
         counts = await read_counts(wiring.database, wiring.task.name, measures, days[0])
-        alarms = await DriftAlarms(wiring.database).all_alarms()
         calls, cost = self._calls_plot(days, counts), _cost_plot(days, counts)
         return self._pages.render(
             "status.html",
@@ -171,7 +170,7 @@ class StatusPage:
             success_days=SUCCESS_DAYS,
             min_observations=MIN_OBSERVATIONS,
             signals=await self._signals(),
-            alarms=[alarm for alarm in alarms if alarm.closed_at is None],
+            alarms=await DriftAlarms(wiring.database).open_alarms(),
             trends=[TrendLine(trend) for trend in load_trends(wiring.project.root)],
             trend_height=TREND_HEIGHT,
             agreement=await reviewer_agreement(wiring.database),

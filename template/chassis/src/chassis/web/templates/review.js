@@ -3,7 +3,7 @@
 const answer = document.getElementById("answer");
 const isField = (element) => element.matches("textarea, input:not([type=checkbox])");
 const button = (value) => document.querySelector(`#verdict button[value=${value}]`);
-const isChanged = () => answer.value.trim() !== answer.defaultValue.trim();
+const isChanged = () => answer !== null && answer.value.trim() !== answer.defaultValue.trim();
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
