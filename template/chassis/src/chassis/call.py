@@ -29,6 +29,7 @@ class Deadline:
     @classmethod
     def after(cls, seconds: float, since: float | None = None) -> "Deadline":
         """Return the deadline `seconds` after now, or after `since`; the reserve is a tenth of it, at most a second."""
+        # Monotonic, because a clock that is set back while a call runs would give it more time.
         start = time.monotonic() if since is None else since
         return cls(start + seconds, reserve=min(1.0, seconds / 10))
 
@@ -75,6 +76,7 @@ class TimeBudget:
         Raises:
             DeadlineExceeded: There are none.
         """
+        # Divided anew at each step: a model that fails at once leaves its share to the others.
         return self.deadline.for_models() / self.models_left
 
 
@@ -154,6 +156,8 @@ class Call:
     @property
     def committed_cost(self) -> NanoUsd:
         """Return what the call has cost so far, together with what is reserved for requests in progress."""
+        # A task may ask models concurrently, so what is not yet settled has to count against the limit of the request
+        # too.
         return self.cost + sum(turn.reserved for turn in self.turns)
 
 

@@ -122,6 +122,7 @@ class CallLog:
             try:
                 yield scope
                 result = _result_of(scope.outcome)
+            # A cancellation too: a caller who disconnects is a call that ended, and may have cost money.
             except BaseException as error:
                 result = _result_of_error(error)
                 if result.outcome == "failed" or (isinstance(error, CallError) and error.status >= SERVER_ERROR):

@@ -40,10 +40,12 @@ async def draft_by_model[Q: BaseModel, A: BaseModel](
         DatabaseUnavailable: No money can be reserved for a model request.
         Exception: Whatever the team's own code raised.
     """
+    # Around all runs of the task: a second run with the other models gets the time that is left, not the time anew.
     timeout = asyncio.timeout(call.deadline.for_models())
     try:
         async with timeout:
             while True:
+                # Only the turns of this run are judged; those of an earlier one were judged when it ended.
                 turns_before = len(call.turns)
                 try:
                     with _unwrapped_exception_groups():
@@ -179,6 +181,7 @@ def _unwrapped_exception_groups() -> Generator[None]:
         model_errors, other_errors = group.split((CallError, AgentRunError))
         if model_errors is None or other_errors is not None:
             raise
+        # `TaskGroup` nests a group in a group. The first error decides: the others are mostly its consequences.
         error: Exception = model_errors
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]

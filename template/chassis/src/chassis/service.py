@@ -76,6 +76,8 @@ class Service[Q: BaseModel, A: BaseModel]:
             CallError: The policy, a limit or a rule of `fallback` rejects the call.
             Exception: Whatever the team's own code raised; it is never retried and never hidden.
         """
+        # The scope is outermost, so that also a question that the policy rejects has its line in the log.
+        # `only_exceptions` is inside: what it replaces is logged as what callers get.
         with self.call_log.scope(self.task.name, call, question) as scope, only_exceptions():
             check_question(question, self.constraints.data, self.task.recognizers)
             scope.question_length = _length(question)
@@ -93,6 +95,8 @@ class Service[Q: BaseModel, A: BaseModel]:
             return NoAnswer(FallbackReason.NO_MODEL, None, ModelsFailed("No model is configured"))
         try:
             draft = await draft_by_model(self.task, self.guard, question, call)
+        # Only what `fallback` has a rule for. A mistake in the team's code is not hidden by a baseline that happens to
+        # work.
         except (BudgetExhausted, DatabaseUnavailable, ModelsFailed) as error:
             return NoAnswer(_reason_for(error), None, error)
         draft = self.calibration.calibrated(draft, call.answerer or "task")
@@ -139,6 +143,7 @@ class Service[Q: BaseModel, A: BaseModel]:
 
     async def _ask_baseline(self, question: Q, call: Call, no_answer: NoAnswer[A]) -> Outcome[A]:
         reason = no_answer.fallback_reason
+        # Not `for_models`: the reserve of the deadline was kept free for this.
         timeout = asyncio.timeout(call.deadline.remaining())
         try:
             async with timeout:
@@ -156,6 +161,7 @@ class Service[Q: BaseModel, A: BaseModel]:
 
     async def _refer(self, question: Q, call: Call, reason: FallbackReason, draft: Draft[A] | None) -> Outcome[A]:
         try:
+            # A database that hangs would otherwise hold the caller far beyond the deadline.
             async with asyncio.timeout(call.deadline.for_review()):
                 return await self.review_queue.refer(
                     self.task.name, call.caller, call.id, reason, question.model_dump_json(by_alias=True), draft

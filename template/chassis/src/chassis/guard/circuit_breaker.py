@@ -65,6 +65,7 @@ class CircuitBreaker:
         Raises:
             CircuitOpen: The breaker is open, and it is too early for a probe or one is in progress.
         """
+        # One caller who sends what a vendor cannot digest must not take the model away from all others.
         if self.open_until is None or self.callers.isdisjoint({caller, EVERYBODY}):
             return
         if self.probing or time.monotonic() < self.open_until:
@@ -83,6 +84,7 @@ class CircuitBreaker:
         if self.open_until is not None:
             log.info("circuit_breaker.closed", subject=self.subject)
             self._add_to_gauge(-1)
+        # One success suffices, also of a request that was sent before the breaker opened: the subject works.
         self.failures, self.open_until, self.probing = 0, None, False
         self.callers.clear()
 
@@ -145,6 +147,7 @@ class CheckCircuitBreakers:
             # A kind of rejected request, but a wrong key or model name rejects every request and not just this one.
             self._record_failure(error)
             raise
+        # After the case above, whose errors are kinds of this one.
         except (ModelRequestRejectedError, UnusableReply):
             self._record_success()  # the vendor works; it cannot serve this one request
             raise
@@ -178,4 +181,5 @@ def _known_open_seconds(error: ModelAPIError | UnexpectedModelBehavior) -> float
     retry_after = (error.retry_after or 0) if isinstance(error, ModelAPIError) else 0
     if isinstance(error, ModelQuotaExceededError):
         return min(retry_after or QUOTA_OPEN_SECONDS, MAX_OPEN_SECONDS)
+    # A short `Retry-After` is an ordinary rate limit, which `Retry` handles.
     return min(retry_after, MAX_OPEN_SECONDS) if retry_after > OPEN_SECONDS else None

@@ -52,9 +52,11 @@ def parse_address(text: str) -> IPAddress | None:
 
 def address_problem(ip: IPAddress, network: Network) -> str | None:
     """Return why no model of this network may be asked at an address, or None if one may."""
+    # Both, or `::ffff:169.254.169.254` would reach what `169.254.169.254` must not.
     targets = (ip, *_embedded(ip))
     if any(_is_never_a_model(target) for target in targets):
         return "where no model can be"
+    # Python's own list of the IANA registries, which also has shared and documentation ranges (RFC 6598, RFC 5737).
     is_private = not all(target.is_global for target in targets)
     if is_private and network == "public":
         return "a private address; set private_network = true to allow it"
@@ -68,6 +70,7 @@ def _embedded(ip: IPAddress) -> Iterator[ipaddress.IPv4Address]:
     if isinstance(ip, ipaddress.IPv4Address):
         return
     third_quarter, last_quarter = int(ip) >> 32 & 0xFFFF_FFFF, int(ip) & 0xFFFF_FFFF
+    # ::ffff:0:0/96, ::/96, and the prefixes of NAT64 gateways: the last 32 bits are where the packet really goes.
     translated = ip.ipv4_mapped or ip in IPV4_COMPATIBLE or any(ip in prefix for prefix in NAT64_PREFIXES)
     if translated or third_quarter in ISATAP_IDS:
         yield ipaddress.IPv4Address(last_quarter)
@@ -118,6 +121,7 @@ _delivery: ContextVar[Delivery] = ContextVar("delivery")
 @contextmanager
 def tracked_delivery() -> Generator[Delivery]:
     """Note whether the request that is sent within the context may have been received."""
+    # A context variable, because the vendor's SDK stands between this and the client and passes nothing on.
     delivery = Delivery()
     token = _delivery.set(delivery)
     try:
@@ -147,6 +151,7 @@ class Endpoint:
         """
         url = httpx2.URL(base_url)
         ip = parse_address(url.host)
+        # A team that writes a private address into the constraints has declared it by that.
         if network == "public" and (url.host == LOCAL_NAME or (ip and not ip.is_global)):
             network = "any"
         endpoint = cls(url, network)
@@ -166,6 +171,7 @@ class Endpoint:
         Raises:
             ForbiddenAddress: It does not.
         """
+        # Every request is compared, because an SDK builds its URLs itself and may take one from a response.
         if _origin(url) != _origin(self.url):
             raise ForbiddenAddress(f"{_display(url)} is not {_display(self.url)}")
 
@@ -197,16 +203,19 @@ def create_client(endpoint: Endpoint, timeout: float) -> httpx2.AsyncClient:
         request.extensions["trace"] = _connection_observer(endpoint, _delivery.get(Delivery()))
 
     async def refuse_redirect(response: httpx2.Response) -> None:
+        # Following it would send the prompt, and the API key with it, to an address that nobody has approved.
         if response.has_redirect_location and response.status_code != SEE_OTHER:
             target = endpoint.url.join(response.headers["location"])
             raise ForbiddenAddress(f"{_display(endpoint.url)} redirects to {_display(target)}")
 
     async def bound_body(response: httpx2.Response) -> None:
+        # Decompressing happens below `_BoundedStream`, which would only see the size after it has filled the memory.
         if response.headers.get("content-encoding", "identity") != "identity":
             raise httpx2.DecodingError("the response is compressed, although the request asked for the opposite")
         response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream))
 
     hooks: dict[str, list[Callable[..., Any]]] = {"request": [check_request], "response": [refuse_redirect, bound_body]}
+    # A proxy cannot reach this machine for us, and must not be asked for what has to stay in the own network.
     trust_env = endpoint.network != "own" and not endpoint.is_this_machine
     if trust_env:
         check_client_variables(os.environ)
@@ -250,6 +259,7 @@ class VendorModel(WrapperModel):
             EgressRefused: The client refused to go to an address.
             OversizedReply: The client stopped reading the response.
         """
+        # From here on our client knows it: its hook sets this to True once the headers are written.
         _delivery.get(Delivery()).possible = False
         try:
             return await self.wrapped.request(*args, **kwargs)
@@ -319,5 +329,6 @@ def _display(url: httpx2.URL) -> str:
 def _client_error_behind(error: BaseException | None) -> ForbiddenAddress | BodyTooLarge | None:
     """Return our client's own error behind the one that an SDK made of it."""
     while error is not None and not isinstance(error, ForbiddenAddress | BodyTooLarge):
+        # Each SDK wraps differently, some with `from` and some without.
         error = error.__cause__ or error.__context__
     return error

@@ -32,6 +32,7 @@ class Fallback:
         Raises:
             ModelsFailed: No model gave a usable reply; the cause is a group of their failures, in order.
         """
+        # Kept as a group, so that the log shows why each model failed and not just the last.
         failures: list[Exception] = []
         affordable = [candidate for candidate in self.candidates if candidate.config.name not in self.turn.unaffordable]
         for position, candidate in enumerate(affordable):
@@ -41,6 +42,7 @@ class Fallback:
                 # Some parts of a conversation can only be read by the vendor that wrote them.
                 messages = candidate.model.prepare_messages(request.messages, request.parameters)
                 return await self.pipeline_of(candidate, time_budget).ask(replace(request, messages=messages))
+            # A `CallError`, such as a deadline, ends the chain: no other model could do better.
             except (ModelAPIError, UnexpectedModelBehavior) as failure:
                 failures.append(failure)
         raise ModelsFailed("No model gave a usable reply") from ExceptionGroup("every model failed", failures)

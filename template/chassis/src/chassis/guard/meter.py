@@ -59,6 +59,8 @@ class Meter:
         Raises:
             UnusableReply: The reply cannot be used; it is charged for all the same.
         """
+        # The cap is what makes the worst case finite. Without it a vendor could write, and charge for, any number of
+        # tokens.
         max_tokens, started = self._max_tokens(request.settings), time.monotonic()
         response: ModelResponse | None = None
         with ChatSpan(self.instruments, self.candidate.config, max_tokens) as span, tracked_delivery() as delivery:
@@ -119,8 +121,10 @@ class Meter:
         """Record the attempt and return what it cost."""
         name, failure = self.candidate.config.name, type(error).__name__ if error else None
         usage = response.usage if response else RequestUsage()
+        # Zero input tokens cannot be true, so they mean that the vendor did not say what was used.
         if response and usage.input_tokens:
             cost = self.candidate.price(usage, response.model_name)
+        # What it cost is unknown, and it may have arrived. Charging less than the worst case could overspend a budget.
         elif delivery.possible and not _was_refused(error):
             cost = self.candidate.worst_case(self.turn.max_input_tokens)
         else:

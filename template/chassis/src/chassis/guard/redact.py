@@ -63,6 +63,7 @@ class Redact:
         Raises:
             InputNotAllowed: A message contains an attachment, which cannot be searched.
         """
+        # Nothing is redacted for these destinations, so attachments, which cannot be searched, may pass too.
         if not self.finder.kinds:
             return await self.inner.ask(request)
         redactor = _Redactor(self.finder, self.turn.call.placeholders)
@@ -79,6 +80,8 @@ class _Redactor:
         self._finder, self._placeholders = finder, placeholders
 
     def redact(self, request: Request) -> Request:
+        # The detectors find the same again; what the second pass adds is that earlier parts lose the values that later
+        # ones have given away. Nothing is left for a third.
         known = len(self._placeholders)
         redacted = self._request(request)
         # A value that a later part gives away may also stand in an earlier one.
@@ -87,6 +90,7 @@ class _Redactor:
     def _request(self, request: Request) -> Request:
         # As JSON, all kinds of parts can be searched in the same way.
         messages = ModelMessagesTypeAdapter.dump_python(request.messages, mode="json")
+        # Before anything is replaced: a caller who writes `[EMAIL_1]` must not get the value of another text for it.
         self._placeholders.reserve(str(messages))
         return Request(
             ModelMessagesTypeAdapter.validate_python([self._message(message) for message in messages]),
@@ -101,6 +105,7 @@ class _Redactor:
                 return replace(part, content=self._placeholders.restore(part.content, in_json=is_json))
             case ToolCallPart(args=str() as args) | NativeToolCallPart(args=str() as args):
                 return replace(part, args=self._placeholders.restore(args, in_json=True))
+            # By way of JSON, because a placeholder may stand at any depth and also in a key.
             case ToolCallPart(args=dict() as args) | NativeToolCallPart(args=dict() as args):
                 return replace(part, args=json.loads(self._placeholders.restore(json.dumps(args), in_json=True)))
             case _:
@@ -114,6 +119,7 @@ class _Redactor:
         return {**message, **redacted}
 
     def _part(self, part: dict[str, Json]) -> dict[str, Json]:
+        # Thinking was never restored, so its placeholders are ours and not a caller's text that looks like one.
         if part.get("part_kind") == "thinking" and isinstance(thought := part.get("content"), str):
             return {**part, "content": self._finder.redact(thought, self._placeholders, by_model=True)}
         return {key: value if key in NOT_TEXT_KEYS else self._field(key, value) for key, value in part.items()}
@@ -129,6 +135,7 @@ class _Redactor:
 
     def _name(self, value: str) -> str:
         redacted = self._text(value)
+        # Vendors reject a request if the name of a tool contains brackets.
         return value if redacted == value else NOT_IN_NAMES.sub("_", redacted)
 
     def _contents(self, contents: list[Json]) -> list[Json]:
@@ -163,6 +170,7 @@ class _Redactor:
         redacted = {
             key: self._value(cast("Json", value))
             for key, value in settings.items()
+            # Numbers and flags stay what they are: a temperature is no card number.
             if key != HEADERS_SETTING and isinstance(value, str | list | dict)
         }
         return settings | cast("ModelSettings", redacted)
@@ -208,6 +216,7 @@ class _Redactor:
                     f"An attachment ({kind}) cannot be searched for what destinations.*.redact requires"
                 )
             case dict():
+                # Keys are searched too: maps from an email address to something are common in tool results.
                 return {self._text(key): self._keyed_value(key, item) for key, item in value.items()}
             case _:  # pyright: ignore[reportUnnecessaryComparison]
                 return value

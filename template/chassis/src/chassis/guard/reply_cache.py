@@ -47,6 +47,8 @@ class SingleFlight[T]:
 
         Nothing may be awaited between `wait_for` and this, or two requests could lead at the same time.
         """
+        # A future and not a task: if the call that leads is cancelled, its request ends with it, and those who wait
+        # lead anew.
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
         try:
             yield flight
@@ -81,6 +83,7 @@ class UseReplyCache:
         if not self.cache.enabled:
             return await self.inner.ask(request)
         key = self.turn.reply_key = self._key(request)
+        # Before the database is asked: of a hundred equal questions at once, one looks and the others wait for it.
         if (shared := await self.in_flight.wait_for(key)) is not None:
             return self._reuse(shared[0], REPLY.validate_json(shared[1]))
         with self.in_flight.lead(key) as flight:
@@ -90,6 +93,7 @@ class UseReplyCache:
             response = await self.inner.ask(request)
             # The last attempt is the one that succeeded.
             reply = self.turn.attempts[-1].model, REPLY.dump_json(response).decode()
+            # Stored before it is shared: whoever comes after the flight has ended finds the reply in the database.
             await self.cache.store(key, *reply)
             flight.set_result(reply)
             return response

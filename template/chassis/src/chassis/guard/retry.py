@@ -51,6 +51,7 @@ class Retry:
                 return await self.inner.ask(request)
             except ModelAPIError as error:
                 delay = retry_delay(error, retry, is_last=self.time_budget.models_left == 1)
+                # A longer wait would leave the retry too little time, and the next model of the chain none.
                 if delay is None or delay > self.time_budget.seconds() / 2:
                     raise
             await asyncio.sleep(delay)
@@ -70,6 +71,7 @@ def retry_delay(error: ModelAPIError, retry: int, *, is_last: bool) -> float | N
     """
     if not _is_retryable(error, is_last=is_last):
         return None
+    # Full jitter: callers that failed together must not all come back together.
     jitter = random.uniform(0, BASE_DELAY_SECONDS * 2**retry)  # noqa: S311 - not for cryptography
     return (error.retry_after or 0) + jitter
 
@@ -80,8 +82,10 @@ def _is_retryable(error: ModelAPIError, *, is_last: bool) -> bool:
     match error:
         case ModelTimeoutError() | EgressRefused():
             return False  # the one has used up its time, and the other would be refused again
+        # Nothing was sent, so the retry can cost nothing twice.
         case ModelConnectionError(phase="pool" | "connect"):
             return True
+        # Without a time to wait, the next model is a better bet than guessing when the limit ends.
         case ModelRateLimitError():
             return error.retry_after is not None or is_last
         case ModelHTTPError(status_code=status) if status in RETRYABLE_STATUSES:

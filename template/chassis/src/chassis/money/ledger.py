@@ -53,6 +53,7 @@ class Ledger:
         # All processes lock accounts in the order of their keys. Otherwise two of them could wait for each other.
         accounts = sorted(accounts, key=lambda account: account.key)
         keys = tuple(account.key for account in accounts)
+        # The id is made here and not by the database: if the confirmation gets lost, it can still be given back.
         reservation = Reservation("rsv_" + secrets.token_hex(12), keys, amount, self._clock())
         reserving = self._start(self._statements.reserve(reservation, accounts))
         try:
@@ -104,6 +105,7 @@ class Ledger:
         Their rows stay, with an amount of 0: if one of them is settled after all, its cost is charged.
         """
         released: list[Reservation] = []
+        # A transaction for each, so that the locks of the busy accounts are held only briefly.
         for reservation in await self.open_reservations(before):
             async with self._database.transaction() as tx:
                 was_open = await _release(tx, reservation)
@@ -139,6 +141,7 @@ class Ledger:
             log.exception("reservation.lost", reservation_id=reservation.id, amount_usd=amount_usd, reason=reason)
 
     async def _settle(self, reservation: Reservation, spent: NanoUsd) -> None:
+        # Settling twice is harmless, because the row of the reservation is gone after the first time.
         for pause in RETRY_SECONDS:
             try:
                 return await self._statements.settle(reservation, spent)
@@ -262,6 +265,7 @@ class SqliteStatements:
 
     async def reserve(self, reservation: Reservation, accounts: Sequence[Account]) -> None:
         """Write to one account after the other; the error of one without room rolls the transaction back."""
+        # Prepared before the file is locked; other processes wait for as long as the lock is held.
         keys, opened_at = json.dumps(reservation.keys), to_timestamp(reservation.opened_at)
 
         def reserve(run: Run) -> None:
@@ -301,6 +305,8 @@ class PostgresStatements:
             to_timestamp(reservation.opened_at),
         )
         [verdict] = await self._database.fetch(POSTGRES_RESERVE, *values)
+        # A row that another process has inserted but not yet committed is invisible to the first statement. `ON
+        # CONFLICT` waits for that commit. A loop, because old accounts may be deleted at the same moment.
         while verdict["existing"] < len(accounts):
             await self._database.execute(POSTGRES_CREATE_ACCOUNTS, limits)
             [verdict] = await self._database.fetch(POSTGRES_RESERVE, *values)

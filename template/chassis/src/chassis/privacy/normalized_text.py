@@ -117,6 +117,7 @@ class NormalizedText:
         pieces: list[str] = []
         position = 0
         for match in matches:
+            # The positions never fall, so they can be searched by halves.
             start = max(position, bisect_left(self.starts, match.start))
             end = max(start, bisect_right(self.ends, match.end))
             pieces += self.text[position:start], BLANK * (end - start)
@@ -131,8 +132,10 @@ class NormalizedText:
         position = 0
         for match in pattern.finditer(self.text):
             new, (start, end) = replacement(match), match.span()
+            # What stays the same is copied with its neighbors in one slice, which keeps long texts cheap.
             if new != match[0]:
                 pieces += self.text[position:start], new
+                # Every new character points at the whole of what it stands for, so no half of an escape is left behind.
                 starts += *self.starts[position:start], *[self.starts[start]] * len(new)
                 ends += *self.ends[position:start], *[self.ends[end - 1]] * len(new)
                 position = end
@@ -164,7 +167,9 @@ class NormalizedText:
 def normalize(text: str) -> NormalizedText:
     """Return the text decoded, with ASCII in place of its variants and `INVISIBLE` for what has no width."""
     normalized = NormalizedText(text, range(len(text)), range(1, len(text) + 1))
+    # Bounded: a text that decodes to something new each time must not keep a call busy.
     for _ in range(MAX_LEVELS):
+        # Most texts are ASCII without escapes, and leave here after one fast search.
         special = SPECIAL_ASCII if normalized.text.isascii() else SPECIAL
         if not special.search(normalized.text):
             break

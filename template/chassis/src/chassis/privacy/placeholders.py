@@ -36,6 +36,7 @@ class Placeholders:
     def reserve(self, text: str) -> None:
         """Let no value get a placeholder that a text of the request already contains."""
         for match in PLACEHOLDER.finditer(text):
+            # It stands for itself, and is thus restored to itself.
             self._values.setdefault(_canonical(match), _canonical(match))
 
     def find_claimed(self, text: str) -> Iterator[SensitiveMatch]:
@@ -54,10 +55,12 @@ class Placeholders:
         """Return the placeholder of a value, such as `[EMAIL_1]`; it is the same throughout the call."""
         if value not in self._placeholders:
             placeholder = self._next(kind)
+            # The text itself may contain the next one, see `reserve`.
             while placeholder in self._values:
                 placeholder = self._next(kind)
             self._values[placeholder] = value
             self._placeholders[value] = placeholder
+            # A placeholder that stands for a caller's `[EMAIL_1]` is no value to look for elsewhere.
             if not PLACEHOLDER.fullmatch(value):
                 self._remember(value, kind)
         return self._placeholders[value]
@@ -71,6 +74,7 @@ class Placeholders:
             return
         readable = normalize(text).without_invisible()
         yield from _find_all(self._known, readable)
+        # A cheap test first; placing the matches in the original costs far more, and is seldom needed.
         compact = NOT_ALPHANUMERIC.sub("", readable.text)
         values: dict[str, SensitiveKind] = {value: kind for value, kind in self._compact.items() if value in compact}
         if values:
@@ -113,6 +117,7 @@ def _find_all(values: dict[str, SensitiveKind], searched: NormalizedText) -> Ite
     for value, kind in values.items():
         start = searched.text.find(value)
         while start >= 0:
+            # A remembered name such as `Ann` must not be found in `Annual`.
             if not (searched.is_inside_word(start) or searched.is_inside_word(start + len(value))):
                 yield searched.in_original(SensitiveMatch(kind, start, start + len(value)))
             start = searched.text.find(value, start + 1)

@@ -92,12 +92,16 @@ def detect_rise(days: Sequence[DayRate], mean_days_between_false_alarms: float, 
         return RateReport(None)
     reference = sum(day.failures for day in days[:count]), sum(day.total for day in days[:count])
     capped = sum(min(day.total, MAX_PER_DAY) for day in days[:count])
+    # An upper bound, because the reference is a sample too: every second one is luckier than the service really is, and
+    # each of those would end in a false alarm.
     null = max(_upper_bound(reference[0] / reference[1], capped), LOWEST_RATE)
     if null > HIGHEST_RATE:
         return RateReport(reference)
     watched = [day for day in days[count:] if quiet_until is None or day.day > quiet_until]
     alarm = log(mean_days_between_false_alarms)
+    # The mean of e-detectors is one too, so looking for two sizes of change costs no more false alarms.
     runs = [_run(watched, null, odds_ratio, alarm / 2) for odds_ratio in ODDS_RATIOS]
+    # R may be larger than a float can hold, so that everything here is a logarithm.
     evidence = _log_mean_exp([run.log_r for run in runs]) / alarm
     best = max(runs, key=lambda run: run.log_likelihood)
     if best.first is None or best.log_likelihood <= 0:
@@ -121,6 +125,8 @@ def _run(days: Sequence[DayRate], null: float, odds_ratio: float, most: float) -
     failure, success = log(odds / (1 + odds) / null), log(1 / (1 + odds) / (1 - null))
     run = _Run()
     for day in days:
+        # By Jensen's inequality a likelihood ratio to a power below 1 still has a mean of at most 1 if nothing has
+        # changed.
         weight = min(1.0, MAX_PER_DAY / day.total) if day.total else 0.0
         ratio = weight * (day.failures * failure + (day.total - day.failures) * success)
         # One day alone never raises an alarm: an outage has its own. Smaller ratios keep the mean time to an alarm.
@@ -177,6 +183,7 @@ def compare_shapes(reference: Mapping[str, int], present: Mapping[str, int]) -> 
     bins = _equal_bins(reference, present)
     degrees, scale = len(bins) - 1, 1 / sizes[0] + 1 / sizes[1]
     shares = [
+        # Half an observation in each bin (Jeffreys), because the logarithm of an empty one would be infinite.
         [(sum(side.get(name, 0) for name in names) + 0.5) / (size + 0.5 * len(bins)) for names in bins]
         for side, size in zip((reference, present), sizes, strict=True)
     ]

@@ -100,6 +100,8 @@ class PostgresDatabase:
     async def transaction(self) -> AsyncGenerator[Connection]:
         """Run several statements as one. Each statement sees what others have committed before it starts."""
         async with self._connection() as connection:
+            # READ COMMITTED, PostgreSQL's default: at a stricter level a lost race is an error to retry, and `FOR
+            # UPDATE` already lets only one of two writers go on.
             await connection.execute("BEGIN")
             try:
                 yield connection
@@ -150,6 +152,7 @@ class _Statements:
     async def execute(self, sql: str, *values: Value) -> int:
         with _translated_errors():
             status: str = await self._connection.execute(sql, *values, timeout=LOCK_TIMEOUT_SECONDS)
+        # asyncpg returns the command tag of the protocol.
         changed = status.rpartition(" ")[2]  # such as `UPDATE 3`
         return int(changed) if changed.isdigit() else 0
 
@@ -164,6 +167,7 @@ class _Statements:
 async def _apply_migrations(url: str) -> None:
     connection = await driver.connect(url, timeout=LOCK_TIMEOUT_SECONDS, statement_cache_size=NO_NAMED_STATEMENTS)
     try:
+        # One transaction, so that a replica which is killed in between leaves no half of a migration.
         async with connection.transaction():
             # No timeout here: the migration of another replica may take longer than an ordinary statement.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)

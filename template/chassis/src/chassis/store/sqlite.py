@@ -65,6 +65,7 @@ class SqliteDatabase:
             sqlite3.Error: The file cannot be created.
         """
         # Transactions begin and end explicitly (isolation_level), and waiting is done here, not in SQLite (timeout).
+        # `timeout` would block the thread of the event loop, and with it every other call.
         connection = sqlite3.connect(path, timeout=0, isolation_level=None)
         connection.row_factory = sqlite3.Row
         database = cls(path, connection)
@@ -78,6 +79,7 @@ class SqliteDatabase:
         except BaseException:
             connection.close()
             raise
+        # Only now: SQLite opens and creates the file with the first statement.
         database._file = _identity(path)
         return database
 
@@ -175,8 +177,10 @@ class SqliteDatabase:
             DatabaseUnavailable: The wait was too long, or the file was deleted or replaced since it was opened. SQLite
                 would write into the deleted file, while the next process starts with a new one and a fresh budget.
         """
+        # Checked before every statement: a restored backup or a `rm` must be noticed before money is spent unseen.
         if self._file is not None and _identity(self._path) != self._file:
             raise DatabaseUnavailable("gone")
+        # While others wait, `acquire` queues behind them although the lock is free, and then needs the timeout.
         if not self._lock.locked() and not self._waiting:
             await self._lock.acquire()  # does not wait, so it needs no timeout, which would double its cost
             return
@@ -221,6 +225,7 @@ def _translated(error: sqlite3.Error) -> Exception:
 
 def _code(error: sqlite3.Error) -> int:
     """Return SQLite's primary result code. Errors of the Python module itself have none."""
+    # The low byte; the others say which kind of it, such as SQLITE_BUSY_SNAPSHOT.
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 

@@ -70,6 +70,7 @@ def clustered_mean(groups: Groups, alpha: float, *, variance_floor: float = 3.0)
     if count == 1:
         return Interval(-inf, mean, inf)
     squares = sum((sum(group) - len(group) * mean) ** 2 for group in groups)
+    # The factor is the usual correction for few groups.
     variance = max(squares * count / (count - 1), variance_floor) / cases**2
     margin = student_quantile(alpha, count - 1) * sqrt(variance)
     return Interval(mean - margin, mean, mean + margin)
@@ -90,6 +91,7 @@ def quantile_interval(values: Sequence[float], quantile: float, alpha: float) ->
     count = len(ordered)
     low, high = -inf, inf
     cumulative = 0.0
+    # The number of values below the quantile is binomial. The bounds are the order statistics around it.
     for rank in range(1, count + 1):
         cumulative += _binomial(rank - 1, count, quantile)
         if cumulative <= alpha:
@@ -120,6 +122,7 @@ def student_quantile(alpha: float, degrees: int) -> float:
 
 def find_root(increasing: Callable[[float], float], low: float, high: float) -> float:
     """Return where a non-decreasing function crosses zero between `low` and `high`, by bisection."""
+    # A hundred halvings reach the last bit of a float from any bounds that are used here.
     for _ in range(100):
         middle = (low + high) / 2
         if increasing(middle) < 0:
@@ -173,6 +176,7 @@ def tango(gained: int, lost: int, cases: int, alpha: float) -> Interval:
     def score(difference: float) -> float:
         linear = (2 * cases - gained + lost) * difference - gained - lost
         constant = -lost * difference * (1 - difference)
+        # Tango's q21: the maximum-likelihood estimate of the second discordant cell if the difference is as given.
         nuisance = (sqrt(linear**2 - 8 * cases * constant) - linear) / (4 * cases)
         variance = cases * (2 * nuisance + difference * (1 - difference))
         distance = cases * difference - gained + lost
@@ -191,6 +195,7 @@ def sign_flip(groups: Groups) -> float:
     Source: Fisher's randomization test (1935), flipping the signs of whole groups. Exact for any kind of value; with
     more than `MAX_EXACT_GROUPS` groups that differ it is estimated from `PERMUTATIONS` random flips with a fixed seed.
     """
+    # A group without a difference is the same with either sign, and only doubles the work.
     sums = [total for group in groups if (total := sum(group))]
     observed = sum(sums)
     limit = observed + 1e-9  # so that rounding does not hide a tie
@@ -201,8 +206,10 @@ def sign_flip(groups: Groups) -> float:
     group_counts = Counter(sums)  # so that one draw flips all groups of the same size
     as_low = 0
     for _ in range(PERMUTATIONS):
+        # Flipping a share of equal groups is binomial, and the number of set bits of a random integer is just that.
         flipped = sum(total * rng.getrandbits(count).bit_count() for total, count in group_counts.items())
         as_low += observed - 2 * flipped <= limit
+    # One is added for the observed result itself, so that a p-value is never 0 (Phipson and Smyth, 2010).
     return (1 + as_low) / (1 + PERMUTATIONS)
 
 
@@ -214,6 +221,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        # A hypothesis is not rejected if one with a smaller p-value was not.
         largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
         adjusted[index] = largest
     return adjusted
@@ -281,6 +289,7 @@ def effective_count(groups: Groups) -> float:
     """
     count, clusters = sum(len(group) for group in groups), len(groups)
     mean = sum(sum(group) for group in groups) / count
+    # With all the same, the variance says nothing about how alike the cases of a group are; each group counts once.
     if clusters == count or not 0 < mean < 1:
         return clusters
     squares = sum((sum(group) - len(group) * mean) ** 2 for group in groups)
@@ -310,6 +319,7 @@ def corrected_rate(groups: Groups, agreement: Agreement, alpha: float) -> Interv
     rng = Random(BOOTSTRAP_SEED)  # noqa: S311  no secret depends on it
 
     def resampled(hits: float, count: int) -> float:
+        # Half a hit away from 0 and 1: resampling an observed 100 % would always give 100 %.
         return rng.binomialvariate(count, min(max(hits, 0.5), count - 0.5) / count) / count
 
     rates = sorted(
@@ -323,6 +333,7 @@ def corrected_rate(groups: Groups, agreement: Agreement, alpha: float) -> Interv
             )
         ]
     )
+    # Below, the bounds are made to include the estimate: a bootstrap of few labels may lie beside it.
     skipped = int(alpha * RESAMPLES)
     return Interval(min(rates[skipped], value), value, max(rates[-1 - skipped], value))
 

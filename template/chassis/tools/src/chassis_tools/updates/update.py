@@ -144,7 +144,9 @@ def _plan(root: Path, template: TemplateRepository, answers_file: AnswersFile, u
     new = str(template.commit_of(upstream.newest))
     old_files = template.chassis_files(answers_file.version, forge=answers_file.forge)
     new_files = template.chassis_files(new, forge=answers_file.forge)
+    # `lexists` also sees a broken link, which belongs to the team as a file does.
     introduced = {path for path in new_files.keys() - old_files.keys() if lexists(root / path)}
+    # Outside `chassis/` the team's file wins and stays theirs. Inside, it would stand where a module of ours belongs.
     outside = {path for path in introduced if not path.startswith(CHASSIS_FOLDER)}
     kept_paths = tuple(sorted({*answers_file.kept_paths, *outside}))
     shipped = {path: file for path, file in new_files.items() if path not in kept_paths}
@@ -215,6 +217,7 @@ def _discard_edits(branch: UpdateBranch, plan: _Plan) -> None:
 
 def _write(file: Path, content: str, *, executable: bool) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
+    # Removed first: writing through a link would change the file that it leads to.
     file.unlink(missing_ok=True)
     file.write_bytes(content.encode(errors="surrogateescape"))
     if executable:
@@ -233,11 +236,13 @@ def _update_on(branch: UpdateBranch, plan: _Plan, edited: set[str]) -> UpdateRes
         _UpdateConflict: An edit of the team would be lost, or would end up between conflict markers.
     """
     root, answers_file, new = branch.root, plan.answers_file, plan.upstream.newest
+    # Not the start of the branch: restored edits have a commit of their own and are not part of the update.
     before = git(root, "rev-parse", "--verify", "HEAD").strip()
     run_copier_update(root, answers_file, new, plan.kept_paths)
     # Copier deletes a file that left the template even if the team had edited it, so these count as conflicts too.
     if conflicts := unmerged_files(root) | {path for path in edited if not (root / path).exists()}:
         raise _UpdateConflict({path.removesuffix(".rej") for path in conflicts})
+    # Before the commit, so that the branch is complete and CI can install from it.
     _update_lock_file(root)
     branch.commit(f"Update the chassis from {answers_file.version} to {new}")
     changed = _changed_files(root, before)
@@ -270,6 +275,7 @@ def _update_lock_file(root: Path) -> None:
 
 def _changed_files(root: Path, before: str) -> Mapping[str, tuple[str, ...]]:
     """Return the paths that differ from a commit, by git's status letter: M modified, A added, D deleted."""
+    # Without renames, which git guesses: a new file would be listed as an old one under another name.
     items = git_list(root, "diff", "--no-renames", "--name-status", "--relative", before, "--")
     entries = list(zip(items[::2], items[1::2], strict=True))
     # T is a file in place of a link.
@@ -296,6 +302,7 @@ def run_newest_updater(root: Path, arguments: Sequence[str]) -> subprocess.Compl
     Raises:
         ConfigError: The template cannot be reached, or the updater took too long.
     """
+    # This is the updater that the older one started; a third would run for ever.
     if UPDATER_VARIABLE in os.environ:
         return None
     answers_file = load_answers_file(root)
@@ -320,6 +327,7 @@ def _updater(root: Path, template: Path) -> tuple[list[str], dict[str, str]]:
     if all(_dependencies(root / package) == _dependencies(template / package) for package in PACKAGES):
         # What is installed suffices, so the update needs no package index.
         search_path = os.pathsep.join((str(chassis / "src"), str(tools / "src")))
+        # `-P` keeps the service's own folder off the path, where a module of the team could have the name of ours.
         return [sys.executable, "-P", "-c", MAIN], {"PYTHONPATH": search_path}
     uv = ["sh", "chassis/uv", "tool", "run", "--quiet", "--from", str(chassis), "--with", str(tools)]
     return [*uv, "chassis"], {}
