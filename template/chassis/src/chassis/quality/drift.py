@@ -41,6 +41,14 @@ SHAPE_DAYS = timedelta(days=28)
 CAUSE_DAYS = timedelta(days=7)
 """How long before the most likely day a cause may have begun."""
 
+MAIN_FALSE_ALARM_DAYS, OTHER_FALSE_ALARM_DAYS = 365.0, 10_000.0
+"""The mean number of days between false alarms of the main signal, and of each other one.
+
+False alarms of several signals add up, and people judge few answers, so the main signal gets most of the false alarms
+that are acceptable, and with them the shortest delay. It is the first of the signals that people judge and that have a
+reference and are still observed.
+"""
+
 type SignalName = Literal["samples", "reviews", "feedback", "low_confidence", "fallbacks"]
 type SignalState = Literal["collecting", "steady", "rising", "alarm"]
 
@@ -54,40 +62,44 @@ class Signal:
         failures: What is counted as a failure: a measure and its values.
         observations: What is counted at all.
         what: What failed, as in "18 of 120 reviewed drafts were wrong".
-        mean_days_between_false_alarms: How rare false alarms are.
+        judged: Whether people judge each observation, so that there are only a few per day.
     """
 
     name: SignalName
     failures: tuple[Measure, frozenset[str]]
     observations: tuple[Measure, frozenset[str]]
     what: str
-    mean_days_between_false_alarms: float
+    judged: bool
 
 
 CALLS: tuple[Measure, frozenset[str]] = "outcome", frozenset({"answered", "referred"})
 FALLBACKS = frozenset({"models_failed", "budget_exhausted", "database_down"})
 VERDICTS = frozenset({"pass", "fail"})
 SIGNALS = (
+    # The random sample comes first: it is the only estimate of quality that nothing has selected.
     Signal(
-        "samples", ("sample", frozenset({"fail"})), ("sample", VERDICTS), "answers in the random sample failed", 365
+        "samples",
+        ("sample", frozenset({"fail"})),
+        ("sample", VERDICTS),
+        "answers in the random sample failed",
+        judged=True,
     ),
-    Signal("reviews", ("review", frozenset({"fail"})), ("review", VERDICTS), "reviewed drafts failed", 365),
+    Signal("reviews", ("review", frozenset({"fail"})), ("review", VERDICTS), "reviewed drafts failed", judged=True),
     Signal(
         "feedback",
         ("feedback", frozenset({"negative"})),
         ("feedback", frozenset({"positive", "negative"})),
         "ratings by callers were negative",
-        365,
+        judged=True,
     ),
-    # Of calls there are more than enough, so a false alarm can be rarer without being noticed later.
     Signal(
         "low_confidence",
         ("fallback_reason", frozenset({"low_confidence"})),
         CALLS,
         "calls had no draft of enough confidence",
-        3650,
+        judged=False,
     ),
-    Signal("fallbacks", ("fallback_reason", FALLBACKS), CALLS, "calls needed a fallback", 3650),
+    Signal("fallbacks", ("fallback_reason", FALLBACKS), CALLS, "calls needed a fallback", judged=False),
 )
 SHAPES: tuple[Measure, ...] = ("question_length", "answer_length", "confidence")
 VERSIONS: tuple[Measure, ...] = ("release", "code", "prompts", "constraints", "model")
@@ -206,7 +218,19 @@ class DriftWatch:
         counts = await read_counts(self._database, task, measures, start)
         shapes = await self._shapes(task, start, counts, mine)
         firsts = await first_days(self._database, task, VERSIONS, start)
-        signals = [_signal_report(signal, counts, mine, firsts, shapes) for signal in SIGNALS]
+        series = {signal: _signal_days(signal, counts, mine) for signal in SIGNALS}
+        main = next((signal for signal, days in series.items() if signal.judged and _is_watched(days)), None)
+        signals = [
+            _signal_report(
+                signal,
+                days,
+                MAIN_FALSE_ALARM_DAYS if signal is main else OTHER_FALSE_ALARM_DAYS,
+                mine,
+                firsts,
+                shapes,
+            )
+            for signal, days in series.items()
+        ]
         return DriftReport(task, signals, shapes)
 
     async def _shapes(
@@ -228,17 +252,26 @@ class DriftWatch:
         }
 
 
+def _signal_days(signal: Signal, counts: Iterable[DailyCount], alarms: Iterable[DriftAlarm]) -> list[DayRate]:
+    accepted = [alarm for alarm in alarms if alarm.signal == signal.name and alarm.accepted]
+    return _rates(counts, signal.failures, signal.observations, _after(accepted))
+
+
+def _is_watched(days: Sequence[DayRate]) -> bool:
+    return reference_days(days) > 0 and days[-1].day >= now().date() - SHAPE_DAYS
+
+
 def _signal_report(
     signal: Signal,
-    counts: Iterable[DailyCount],
+    days: Sequence[DayRate],
+    mean_days: float,
     alarms: Sequence[DriftAlarm],
     firsts: Sequence[tuple[Measure, str, date]],
     shapes: Mapping[Measure, ShapeReport | None],
 ) -> SignalReport:
     mine = [alarm for alarm in alarms if alarm.signal == signal.name]
-    days = _rates(counts, signal.failures, signal.observations, _after([alarm for alarm in mine if alarm.accepted]))
     closed = [alarm.closed_at.date() for alarm in mine if alarm.closed_at]
-    rate = detect_rise(days, signal.mean_days_between_false_alarms, max(closed, default=None))
+    rate = detect_rise(days, mean_days, max(closed, default=None))
     alarm = next((alarm for alarm in mine if alarm.closed_at is None), None)
     since = alarm.changed_on if alarm else rate.since
     causes = _causes(since, firsts, shapes) if since and (alarm or rate.evidence >= 1) else []
