@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 
 from fleet.inspection import inspect_all
+from fleet.measurements import Measurements, PrometheusError, read_measurements
 from fleet.render import fleet_page, fleet_table
 from fleet.repositories import sources_in, sources_listed
 from fleet.status import CONCERNS, ServiceStatus
@@ -27,7 +28,8 @@ def main() -> None:
     sources = [*sources_in(arguments.folders), *sources_listed(arguments.list or "", arguments.clones)]
     if not sources:
         sys.exit("No repository given; name a clone, a folder of clones, or --list with a file of paths and addresses")
-    statuses = inspect_all(sources, TemplateRepository(git_dir(arguments.template)), arguments.today)
+    measurements = arguments.prometheus or {}
+    statuses = inspect_all(sources, TemplateRepository(git_dir(arguments.template)), arguments.today, measurements)
     console = Console(stderr=True)
     tracked = track(statuses, "Inspecting …", total=len(sources), console=console, transient=True)
     fleet = sorted(tracked, key=urgency)
@@ -64,6 +66,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--template", type=template_clone, default=ROOT, help="a clone of the template with its tags; default: this one"
     )
+    parser.add_argument(
+        "--prometheus",
+        type=measurements_at,
+        metavar="URL",
+        help="read the measured success from this Prometheus server",
+    )
     parser.add_argument("--json", type=output_file, metavar="FILE", help="also write JSON to this file")
     parser.add_argument("--html", type=output_file, metavar="FILE", help="also write an HTML page to this file")
     today = datetime.now(UTC).date()
@@ -81,6 +89,14 @@ def file_text(name: str) -> str:
         raise argparse.ArgumentTypeError(f"{name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise argparse.ArgumentTypeError(f"{name} is not UTF-8; save it as UTF-8") from None
+
+
+def measurements_at(url: str) -> Measurements:
+    """Return what services have measured, or reject the argument."""
+    try:
+        return read_measurements(url)
+    except PrometheusError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def template_clone(name: str) -> Path:

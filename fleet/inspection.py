@@ -18,12 +18,14 @@ from chassis.config.constraints import CONSTRAINTS_FILE, load_constraints
 from chassis.config.ownership import load_ownership
 from chassis.config.project import find_project
 from chassis.errors import ConfigError
+from chassis.quality.success import SuccessMeasurement
 from chassis_tools.governance.signoffs import BLOCKS_RELEASE, SignOff, load_signoffs, signoff_statuses
 from chassis_tools.readiness.launch_review import CHECKS, load_waivers, run_checks
 from chassis_tools.updates.copier import load_answers_file
 from chassis_tools.updates.status import compare_with_template
 from chassis_tools.updates.template_repository import TemplateRepository
 
+from fleet.measurements import Measurements
 from fleet.repositories import RepositorySource, is_clone, services_in
 from fleet.status import (
     BlockingSignOff,
@@ -32,6 +34,7 @@ from fleet.status import (
     MonthlyBudget,
     Readiness,
     ServiceStatus,
+    SuccessStatus,
     UnconfirmedOwner,
     WaiverStatus,
 )
@@ -43,11 +46,14 @@ BUDGET_FACT = "per_month_usd: "
 
 
 def inspect_all(
-    sources: Sequence[RepositorySource], template: TemplateRepository, today: date
+    sources: Sequence[RepositorySource],
+    template: TemplateRepository,
+    today: date,
+    measurements: Measurements | None = None,
 ) -> Iterator[ServiceStatus]:
     """Yield the status of each service as soon as it is known, with one process per CPU."""
     with ProcessPoolExecutor(max_workers=min(os.cpu_count() or 1, len(sources) or 1)) as pool:
-        futures = {pool.submit(inspect_source, source, template, today): source for source in sources}
+        futures = {pool.submit(inspect_source, source, template, today, measurements): source for source in sources}
         for future in as_completed(futures):
             try:
                 yield from future.result()
@@ -56,13 +62,16 @@ def inspect_all(
                 yield _unreadable(futures[future].path, error)
 
 
-def inspect_source(source: RepositorySource, template: TemplateRepository, today: date) -> list[ServiceStatus]:
+def inspect_source(
+    source: RepositorySource, template: TemplateRepository, today: date, measurements: Measurements | None = None
+) -> list[ServiceStatus]:
     """Fetch a repository if it has an address, and return the status of each service in it.
 
     Args:
         source: The repository; its folder may hold anything, or be missing.
         template: A clone of the template with all its releases.
         today: The day on which dates are judged.
+        measurements: What services have measured.
     """
     # Otherwise git would answer for a repository around a broken one.
     os.environ["GIT_CEILING_DIRECTORIES"] = str(source.clone.resolve().parent)
@@ -77,7 +86,7 @@ def inspect_source(source: RepositorySource, template: TemplateRepository, today
         _unreadable(source.path, "It was not generated from this template: it has no chassis/paths.txt")
     ]
     for folder, status in zip(folders, statuses, strict=False):
-        Inspection(folder, template, today, status).run()
+        Inspection(folder, template, today, status, measurements or {}).run()
     return statuses
 
 
@@ -118,6 +127,7 @@ class Inspection:
     template: TemplateRepository
     today: date
     status: ServiceStatus
+    measurements: Measurements
 
     def run(self) -> None:
         """Fill in the status part by part."""
@@ -127,6 +137,7 @@ class Inspection:
             "readiness": self._read_readiness,
             "owners": self._read_owners,
             "sign-offs": self._read_signoffs,
+            "success": self._read_success,
         }
         for name, read in parts.items():
             try:
@@ -171,6 +182,21 @@ class Inspection:
         due = set(ownership.due_reviews(self.today))
         self.status.unconfirmed_owners = tuple(
             UnconfirmedOwner(name, role.accountable, role.review_by) for name, role in ownership.roles if name in due
+        )
+
+    def _read_success(self) -> None:
+        success = load_constraints(self.root).success
+        measured = self.measurements.get((self.status.service or "", success.metric))
+        value, observations = (measured.value, measured.observations) if measured else (None, 0)
+        result = SuccessMeasurement(success, value, observations)
+        self.status.success = SuccessStatus(
+            success.metric,
+            success.target,
+            success.stop_at,
+            value,
+            observations,
+            result.target_reached,
+            result.stop_rule_reached,
         )
 
     def _read_signoffs(self) -> None:

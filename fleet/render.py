@@ -4,15 +4,27 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from importlib import resources
 
+from chassis.quality.success import METRIC_NAMES, format_metric
 from jinja2 import Environment, StrictUndefined
 from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from fleet.status import MonthlyBudget, Readiness, ServiceStatus, WaiverStatus, count_concerns
+from fleet.status import MonthlyBudget, Readiness, ServiceStatus, SuccessStatus, WaiverStatus, count_concerns
 
-COLUMNS = ("repository", "release", "behind", "drift", "ready", "owners", "sign-offs", "waivers", "USD/month")
+COLUMNS = (
+    "repository",
+    "release",
+    "behind",
+    "drift",
+    "ready",
+    "owners",
+    "sign-offs",
+    "waivers",
+    "USD/month",
+    "success",
+)
 LEFT_ALIGNED = {"repository", "release", "ready"}
 UNKNOWN = "[dim]?[/]"
 
@@ -23,7 +35,10 @@ def fleet_page(fleet: Sequence[ServiceStatus], today: date) -> str:
     template = resources.files("fleet").joinpath("page.html.jinja").read_text(encoding="utf-8")
     newest = next((status.newest_version for status in fleet if status.newest_version), None)
     counts = count_concerns(fleet)
-    return environment.from_string(template).render(fleet=fleet, today=today, newest=newest, counts=counts)
+    environment.filters["metric"] = format_metric
+    return environment.from_string(template).render(
+        names=METRIC_NAMES, fleet=fleet, today=today, newest=newest, counts=counts
+    )
 
 
 def fleet_table(fleet: Sequence[ServiceStatus]) -> Group:
@@ -48,6 +63,7 @@ def _cells(status: ServiceStatus) -> Iterator[RenderableType]:
     yield _count(None if status.blocking_signoffs is None else len(status.blocking_signoffs), "yellow")
     yield UNKNOWN if status.waivers is None else _waivers(status.waivers)
     yield UNKNOWN if status.budget is None else _budget(status.budget)
+    yield UNKNOWN if status.success is None else _success(status.success)
 
 
 def _count(number: int | None, color: str) -> str:
@@ -72,6 +88,15 @@ def _budget(budget: MonthlyBudget) -> str:
         return f"{budget.per_month_usd:,.0f}"
     color = "red" if budget.exceeds_approval else "default"
     return f"[{color}]{budget.per_month_usd:,.0f}[/] of {budget.approved_usd:,.0f}"
+
+
+def _success(success: SuccessStatus) -> str:
+    """Return the measured value, and behind `of` its target."""
+    target = format_metric(success.metric, success.target)
+    if success.value is None:
+        return f"[dim]not measured[/] of {target}"
+    color = "red" if success.stop_rule_reached else "default" if success.target_reached else "yellow"
+    return f"[{color}]{format_metric(success.metric, success.value)}[/] of {target}"
 
 
 def _summary(fleet: Sequence[ServiceStatus]) -> str:

@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
+from chassis.config.constraints import SuccessMetric
+
 CONCERNS = (
     "unreadable",
+    "stop rule reached",
     "over budget",
     "waiver expired",
     "drifted",
@@ -117,6 +120,29 @@ class MonthlyBudget:
         return self.approved_usd is not None and self.per_month_usd > self.approved_usd
 
 
+@dataclass(frozen=True, slots=True)
+class SuccessStatus:
+    """The metric of `[success]` in `constraints.toml`, and its value where it is known.
+
+    Args:
+        metric: The metric.
+        target: The value to reach.
+        stop_at: The value at which the service should be stopped.
+        value: The value over the last 28 days; None if it is not measured, or not known here.
+        observations: The calls, ratings or verdicts that it is of.
+        target_reached: Whether it is as good as the target.
+        stop_rule_reached: Whether it is as bad as `stop_at`, of enough observations.
+    """
+
+    metric: SuccessMetric
+    target: float
+    stop_at: float
+    value: float | None
+    observations: int
+    target_reached: bool
+    stop_rule_reached: bool
+
+
 @dataclass(slots=True)
 class ServiceStatus:
     """One repository, filled in while it is inspected; a value that could not be read is None, and `errors` says why.
@@ -134,6 +160,7 @@ class ServiceStatus:
         unconfirmed_owners: Roles whose owner was not confirmed in time.
         blocking_signoffs: Sign-offs that block a release.
         budget: The monthly budget.
+        success: The metric of `[success]`, and what was measured.
         errors: What could not be read, one sentence each.
     """
 
@@ -149,6 +176,7 @@ class ServiceStatus:
     unconfirmed_owners: tuple[UnconfirmedOwner, ...] | None = None
     blocking_signoffs: tuple[BlockingSignOff, ...] | None = None
     budget: MonthlyBudget | None = None
+    success: SuccessStatus | None = None
     errors: list[str] = field(default_factory=list[str])
 
     @property
@@ -156,6 +184,7 @@ class ServiceStatus:
         """The members of `CONCERNS` that apply; empty if there is nothing to do."""
         applies = (
             bool(self.errors),
+            self.success is not None and self.success.stop_rule_reached,
             self.budget is not None and self.budget.exceeds_approval,
             any(waiver.expired for waiver in self.waivers or ()),
             bool(self.drift),

@@ -13,6 +13,8 @@ from prometheus_server import Prometheus, prometheus
 from running_service import Service, serve
 from shell import TIMEOUT_SECONDS, Shell, require_program
 
+from fleet.measurements import read_measurements
+
 pytestmark = pytest.mark.slow
 
 QUESTIONS = iter(f"When does a day or a month begin, {count}?" for count in range(1000))
@@ -122,3 +124,13 @@ def test_a_dead_service_calls_somebody(eventful: Prometheus, served: Service) ->
     """The last replica ends, and with it all that it could have said of itself."""
     served.program.stop()
     assert "ServiceDown" in eventful.waits_for("ServiceDown")
+
+
+def test_the_fleet_report_reads_the_measured_success(eventful: Prometheus) -> None:
+    """From the same server: the service exports it once a minute."""
+    eventful.sees("chassis_success_observations > 30", within=150)
+
+    measured = read_measurements(eventful.address)["acme-help", "answered_without_person"]
+
+    assert 0 < measured.value < 1
+    assert measured.observations > 30

@@ -7,12 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import ValidationError
 from sample_task import TASK, Question
 
 from chassis.clock import now
-from chassis.config.constraints import Success
-from chassis.quality.success import DAYS, MIN_OBSERVATIONS, SuccessMeasurement, measure_success
+from chassis.config.constraints import Success, SuccessMetric
+from chassis.quality.success import (
+    DAYS,
+    MIN_OBSERVATIONS,
+    SuccessMeasurement,
+    export_success,
+    format_metric,
+    measure_success,
+)
 from chassis.store.database import Database
 from chassis.store.opening import open_database
 from chassis.store.quality_history import Measure, add_count
@@ -135,3 +143,41 @@ def test_a_rule_that_makes_no_sense_is_refused(change: dict[str, Any], message: 
     """The message says what to write instead."""
     with pytest.raises(ValidationError, match=message):
         constraints_for_tests(success=change)
+
+
+def test_the_value_is_exported(tmp_path: Path) -> None:
+    """As a metric, by which the fleet report knows it; without observations there is none."""
+
+    async def story() -> list[dict[str, float]]:
+        pages: list[dict[str, float]] = []
+        async with wire_for_tests(TASK, tmp_path, ScriptedModel("hello")) as wiring:
+            rule, instruments = wiring.constraints.success, wiring.telemetry.instruments
+            for count in (0, 3):
+                await add_count(wiring.database, "echo", "outcome", "referred", count)
+                await add_count(wiring.database, "echo", "outcome", "answered", 3 * count)
+                await export_success(wiring.database, rule, instruments)
+                page = wiring.telemetry.metrics_page()[0].decode()
+                samples = [each for family in text_string_to_metric_families(page) for each in family.samples]
+                pages.append({each.name: each.value for each in samples if "success" in each.name})
+                assert all(
+                    each.labels["chassis_success_metric"] == rule.metric for each in samples if "success" in each.name
+                )
+        return pages
+
+    assert asyncio.run(story()) == [{}, {"chassis_success_value": 0.75, "chassis_success_observations": 12}]
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "shown"),
+    [
+        ("answered_without_person", 0.62, "62%"),
+        ("positive_feedback", 0.9876, "98.8%"),
+        ("reviewed_pass_rate", 1, "100%"),
+        ("cost_per_answer_usd", 0.004, "$0.004"),
+        ("cost_per_answer_usd", 1000, "$1,000.00"),
+        ("p95_seconds", 2.378, "2.38 s"),
+    ],
+)
+def test_a_value_is_shown_in_its_unit(metric: SuccessMetric, value: float, shown: str) -> None:
+    """On the status page and in the fleet report."""
+    assert format_metric(metric, value) == shown

@@ -9,9 +9,13 @@ from chassis.clock import now
 from chassis.config.constraints import Success, SuccessMetric
 from chassis.store.database import Database
 from chassis.store.quality_history import COST_UNIT, Measure, read_counts, tasks_with_counts
+from chassis.telemetry import names
+from chassis.telemetry.instruments import Instruments
 from chassis.usd import format_usd, nano_usd, to_usd
 
 DAYS = 28
+EXPORT_SECONDS = 60.0
+"""The interval at which the value is exported as a metric."""
 MIN_OBSERVATIONS = 50
 """With fewer, the value is shown, but the stop rule is not applied: it would be chance."""
 
@@ -101,6 +105,19 @@ async def measure_success(database: Database, success: Success) -> SuccessMeasur
             counts[count.measure][count.value] += count.count
     value, observations = _measured(success.metric, counts)
     return SuccessMeasurement(success, value, observations)
+
+
+async def export_success(database: Database, success: Success, instruments: Instruments) -> None:
+    """Measure the metric and set its gauges. Without observations they are not set.
+
+    Raises:
+        DatabaseUnavailable: The gauges keep their values.
+    """
+    measured = await measure_success(database, success)
+    if measured.value is not None:
+        labels = {names.SUCCESS_METRIC: success.metric}
+        instruments.success_value.set(measured.value, labels)
+        instruments.success_observations.set(measured.observations, labels)
 
 
 MEASURES: Mapping[SuccessMetric, tuple[Measure, ...]] = {

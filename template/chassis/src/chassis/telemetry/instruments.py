@@ -59,6 +59,8 @@ class Instruments:
     drift_evidence: Gauge
     drift_alarms: Gauge
     drift_last_check: Gauge
+    success_value: Gauge
+    success_observations: Gauge
     database_up: Gauge
     content: "ContentLog | None" = None
     """What models were sent and replied; None in production."""
@@ -124,6 +126,12 @@ def create_instruments(
         drift_alarms=meter.create_gauge(names.DRIFT_ALARMS, "{alarm}", "Open alarms of quality drift, by signal."),
         drift_last_check=meter.create_gauge(
             names.DRIFT_LAST_CHECK, "s", "Time of the last check for quality drift, in seconds since 1970."
+        ),
+        success_value=meter.create_gauge(
+            names.SUCCESS_VALUE, "1", "Value of the metric of [success] over the last 28 days."
+        ),
+        success_observations=meter.create_gauge(
+            names.SUCCESS_OBSERVATIONS, "{observation}", "Calls, ratings or verdicts that the value is of."
         ),
         database_up=meter.create_gauge(
             names.DATABASE_UP, "1", "1 if the database could be written when last tried, else 0."

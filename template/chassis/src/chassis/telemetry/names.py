@@ -52,6 +52,7 @@ PERIOD = "chassis.period"
 TABLE = "chassis.table"
 VERDICT = "chassis.verdict"
 SIGNAL = "chassis.signal"
+SUCCESS_METRIC = "chassis.success.metric"
 
 # Metrics of the conventions
 OPERATION_DURATION = "gen_ai.client.operation.duration"
@@ -80,6 +81,8 @@ NOTIFICATIONS_FAILING = "chassis.notifications.failing"
 DRIFT_EVIDENCE = "chassis.quality_drift.evidence"
 DRIFT_ALARMS = "chassis.quality_drift.alarms"
 DRIFT_LAST_CHECK = "chassis.quality_drift.last_check"
+SUCCESS_VALUE = "chassis.success.value"
+SUCCESS_OBSERVATIONS = "chassis.success.observations"
 DATABASE_UP = "chassis.database.up"
 LOG_LOST_LINES = "chassis.log.lost_lines"
 

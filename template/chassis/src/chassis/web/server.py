@@ -31,6 +31,7 @@ from chassis.config.confidence import CALIBRATE
 from chassis.errors import ConfigError
 from chassis.notifier import POLL_SECONDS
 from chassis.quality.drift import CHECK_SECONDS
+from chassis.quality.success import EXPORT_SECONDS, export_success
 from chassis.store.call_history import FLUSH_SECONDS
 from chassis.store.credentials import DEVELOPMENT_CALLER
 from chassis.web.app import build_app
@@ -189,12 +190,14 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
         asyncio.get_running_loop().set_exception_handler(on_loop_error)
         spare_garbage_collector()
         wiring.notifier.log_unavailable()
+        success, instruments = wiring.constraints.success, wiring.telemetry.instruments
         async with (
             _metrics_server(wiring, host),
             repeated("notifications", POLL_SECONDS, wiring.notifier.send_due),
             repeated("call_history", FLUSH_SECONDS, wiring.call_history.flush),
             repeated("retention", SWEEP_SECONDS, wiring.retention.sweep),
-            repeated("quality drift", CHECK_SECONDS, partial(wiring.drift_watch.check, wiring.telemetry.instruments)),
+            repeated("quality drift", CHECK_SECONDS, partial(wiring.drift_watch.check, instruments)),
+            repeated("success", EXPORT_SECONDS, partial(export_success, wiring.database, success, instruments)),
         ):
             await DrainingServer(server_config(wiring, app), app).serve(sockets=[listener])
     log.info("service.stopped", address=address)
