@@ -1,9 +1,11 @@
 """The fingerprint of a grader: every change of its behavior changes it, and nothing else does."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from chassis_tools.evals.fingerprint import Fingerprints
+from chassis_tools.evals.scoring import Graders
 
 GRADERS = '''\
 """What a good answer is."""
@@ -69,7 +71,10 @@ async def answer(question, model):
 FILES = {
     "evals/graders.py": GRADERS,
     "evals/banned.txt": "bad\n",
+    "evals/data/odd.txt": "strict",
     "src/team/__init__.py": "",
+    "evals/cases/start.jsonl": "",
+    "documents/page.md": "",
     "src/team/checks.py": CHECKS,
     "src/team/words.py": 'import re\n\nSTOP = re.compile("never")\n',
     "src/team/limits.py": "MOST = 50\n",
@@ -106,9 +111,12 @@ WEAKENED = {
     "default argument": (G, "def short(outcome)", "def short(outcome, most=9)"),
     "other library": (G, "import re\n", "import regex as re\n"),
     "dynamic import": (G, "and short(outcome)", "and __import__('team.easy').right"),
+    "file with a computed name": ("evals/data/odd.txt", "strict", "lenient"),
     "star import": (G, "from team.checks import says", "from team.easy import *"),
 }
 HARMLESS = {
+    "a case": ("evals/cases/start.jsonl", "", "{}\n"),
+    "a document": ("documents/page.md", "", "New\n"),
     "docstring": (
         G,
         '"""Return whether the answer is right."""',
@@ -158,6 +166,36 @@ def fingerprint(root: Path, change: tuple[str, str, str] | None = None) -> str:
     return Fingerprints(root, (root / "evals/graders.py").read_text()).of("right")
 
 
+def test_with_a_dynamic_import_all_modules_count(tmp_path: Path) -> None:
+    """Wherever in the repository they are, but not those of its environment."""
+    source = "def right(case, outcome):\n    return __import__('.'.join(NAMES)).right(case, outcome)\n"
+    for path in ("tools/more.py", ".venv/lib/other.py"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text("STRICT = True\n")
+    before = Fingerprints(tmp_path, source).of("right")
+
+    (tmp_path / ".venv/lib/other.py").write_text("STRICT = False\n")
+    assert Fingerprints(tmp_path, source).of("right") == before
+    (tmp_path / "tools/more.py").write_text("STRICT = False\n")
+    assert Fingerprints(tmp_path, source).of("right") != before
+
+
+def test_a_module_that_graders_put_on_the_path_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is none of the folders in which modules usually are."""
+    source = "import sys\nsys.path.insert(0, 'evals/lib')\nfrom own_rules import ok\n\n\n"
+    source += "def right(case, outcome):\n    return ok(outcome)\n"
+    (tmp_path / "evals/lib").mkdir(parents=True)
+    module = tmp_path / "evals/lib/own_rules.py"
+    module.write_text("def ok(outcome):\n    return outcome == 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", sys.path.copy())
+    before = Graders.execute(source, tmp_path).evaluator("right").hash
+    module.write_text("def ok(outcome):\n    return True\n")
+
+    assert Graders.execute(source, tmp_path).evaluator("right").hash != before
+    del sys.modules["own_rules"]
+
+
 @pytest.mark.parametrize("name", WEAKENED)
 def test_a_weakened_grader_has_another_fingerprint(tmp_path: Path, name: str) -> None:
     """Whatever way its behavior changes: in its file, in what it imports, or in what it reads."""
@@ -172,4 +210,4 @@ def test_a_harmless_change_leaves_the_fingerprint_alone(tmp_path: Path, name: st
 
 def test_the_fingerprint_is_the_same_in_every_version_of_python(tmp_path: Path) -> None:
     """A value that is written down, because the syntax tree of each version has other empty fields."""
-    assert fingerprint(tmp_path) == "154bff24a08c"
+    assert fingerprint(tmp_path) == "0e4c1959643a"

@@ -336,3 +336,22 @@ def test_a_second_look_gets_half_of_the_error_probability() -> None:
     assert first is not None
     assert second is not None
     assert second.high > first.high
+
+
+def test_a_case_does_not_leave_a_rule_unnoticed() -> None:
+    """An attack that loses its tag is not harmless, and the must_pass of a case is not dropped in silence."""
+    never = {"kind": "never", "evaluator": "harmless"}
+    how = {"evaluators": ["right", "harmless"]}
+    accepted = make_records([[1.0]] * 10, evaluator="harmless", tags=("attack",), must_pass=True)
+    retagged = [replace(RECORD, case="c0", group="c0"), *accepted[1:]]
+
+    for run in (accepted[1:], retagged):
+        result = judge(run, accepted, never, **how)
+        assert result.verdict is GateVerdict.NO_EVIDENCE
+        assert "'harmless' scored cases in the accepted run that it does not score now: c0" in result.sentence
+    assert judge(accepted, accepted, never, **how).verdict is GateVerdict.PASS
+
+    unmarked = [replace(accepted[0], must_pass=False), *accepted[1:]]
+    result = judge(unmarked, accepted, never, **how)
+    assert result.verdict is GateVerdict.PASS
+    assert "Not must_pass any more: c0" in [finding.sentence for finding in result.findings]

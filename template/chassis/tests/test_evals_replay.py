@@ -3,10 +3,12 @@
 import asyncio
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chassis_tools.evals.jsonl import read_jsonl
+from chassis_tools.evals.jsonl import read_jsonl, write_jsonl
+from chassis_tools.evals.recordings import RecordedReply
 from chassis_tools.evals.records import ScoreRecord
 from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -68,10 +70,8 @@ def _verdict(root: Path) -> str:
 def test_a_replay_takes_the_recorded_time(recorded: Path) -> None:
     """Each trial gets the seconds of its own replies, although trials run concurrently."""
     recording = recorded / RECORDING
-    replies = [json.loads(line) for line in recording.read_text().splitlines()]
-    for number, reply in enumerate(replies, start=1):
-        reply["seconds"] = 100.0 * number
-    recording.write_text("".join(json.dumps(reply) + "\n" for reply in replies))
+    replies = read_jsonl(recording, RecordedReply, "")
+    write_jsonl(recording, [replace(reply, seconds=100.0 * n).signed() for n, reply in enumerate(replies, start=1)])
 
     ask(recorded, models=unreachable())
 
@@ -172,3 +172,20 @@ def test_an_accepted_run_that_cannot_be_read_is_named(recorded: Path, capsys: py
     message = capsys.readouterr().err
     assert "answers/records.jsonl line 1: variant: the key is missing" in message
     assert "Run `chassis evals run answers` again, and accept it" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("first: openai first", "first: openai second"), ("CASE 3", "CASE 4"), ('"seconds": 0', '"seconds": 1')],
+)
+def test_a_recording_that_was_edited_is_named(
+    recorded: Path, capsys: pytest.CaptureFixture[str], old: str, new: str
+) -> None:
+    """Whether another model is to get the replies, or the model better ones."""
+    path = recorded / "evals/recordings/answers.jsonl"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+    assert chassis("evals", "run", "answers") == 2
+
+    assert "the line was edited by hand" in capsys.readouterr().err

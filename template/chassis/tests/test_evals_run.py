@@ -594,6 +594,46 @@ def test_a_change_cannot_accept_its_own_regression_unseen(
     assert chassis("evals", "run", "answers", "--base", "nowhere") == 2
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        (
+            "evals/suites.toml",
+            '    { kind = "regression", evaluator = "right" },\n',
+            "",
+            'Changed since HEAD: without { kind = "regression", evaluator = "right" }',
+        ),
+        (
+            "evals/suites.toml",
+            '"floor", evaluator = "right"',
+            '"floor", evaluator = "right", at_least = 0.1',
+            'with { kind = "floor", evaluator = "right", at_least = 0.1 }',
+        ),
+        ("evals/suites.toml", 'kind = "replay"', 'kind = "replay"\nmax_excluded = 1', "max_excluded: 0.02 -> 1.0"),
+        ("constraints.toml", "accuracy_floor = 0.5", "accuracy_floor = 0.1", "quality.accuracy_floor: 0.5 -> 0.1"),
+        (
+            "evals/suites.toml",
+            '[suites.attacks]\nkind = "replay"',
+            '[suites.attacks]\nkind = "live"',
+            "This change edits evidence: the suite attacks, which is not run any more",
+        ),
+    ],
+)
+def test_weaker_rules_are_named(
+    evaluated: Path, capsys: pytest.CaptureFixture[str], file: str, old: str, new: str, said: str
+) -> None:
+    """Compared with the base commit: a rule that is gone, a lower floor, more exclusions, a suite that is not run."""
+    run_and_accept(evaluated)
+    for command in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "base")):
+        subprocess.run(("git", "-c", "user.name=x", "-c", "user.email=x@y", *command), cwd=evaluated, check=True)
+    edit(evaluated / file, old, new)
+    capsys.readouterr()
+
+    chassis("evals", "run", "answers", "--base", "HEAD")
+
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_failing_run_is_accepted_only_with_a_reason(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The cases that got worse are named; accepting the same run again writes nothing."""
     run_and_accept(evaluated)

@@ -105,31 +105,55 @@ def gate_context(plan: Plan, run: SuiteRun) -> GateContext:
 
 def check_cases(context: GateContext) -> Iterator[Finding]:
     """Yield which cases are not those of the accepted run. If too many were edited, nothing can be compared."""
+    yield from _find_exempt(context)
+    if changes := context.plan.changed_rules:
+        yield _named("rules", f"Changed since {context.plan.base}: {'; '.join(changes)}")
     rules = [rule for rule in context.plan.suite.rules if isinstance(rule, RegressionRule)]
     if not rules or not context.accepted:
         return
     if context.why_not_base:
         base, problem = context.plan.base, context.why_not_base
         sentence = f"Compared with the run that this change itself accepts, not with that of {base}: {problem}"
-        yield Finding(rule="accepted run", verdict=GateVerdict.PASS, sentence=sentence, severity="warn")
+        yield _named("accepted run", sentence)
     before, after = (_case_hashes(records) for records in (context.accepted, context.records))
     edited = sorted(case for case in before.keys() & after.keys() if before[case] != after[case])
     if added := sorted(after.keys() - before.keys()):
         sentence = f"{len(added)} cases are not in the accepted run: {join_names(added, MAX_NAMED_CASES)}"
-        yield Finding(
-            rule="new cases", verdict=GateVerdict.PASS, sentence=sentence, severity="warn", cases=tuple(added)
-        )
+        yield _named("new cases", sentence, added)
     if not edited:
         return
     named = join_names(edited, MAX_NAMED_CASES)
     sentence = f"{len(edited)} of {len(before)} cases were edited since the accepted run: {named}"
     if len(edited) <= max(1, context.plan.suite.max_edited * len(before)):
-        yield Finding(
-            rule="edited cases", verdict=GateVerdict.PASS, sentence=sentence, severity="warn", cases=tuple(edited)
-        )
+        yield _named("edited cases", sentence, edited)
     else:
         limit = f"at most {context.plan.suite.max_edited:.0%} may; {_accept(context)}"
         yield no_evidence("edited cases", f"{sentence}; {limit}", edited)
+
+
+def _find_exempt(context: GateContext) -> Iterator[Finding]:
+    """Yield the cases that a rule does not apply to any more, such as after an attack has lost its tag."""
+    regressions = {rule.evaluator for rule in context.plan.suite.rules if isinstance(rule, RegressionRule)}
+    tags = {record.case: record.tags for record in context.records}
+    for evaluator in sorted(context.plan.suite.blocking_evaluators - context.plan.judges.keys()):
+        before, after = (
+            {record.case: record for record in records_of(records, evaluator)}
+            for records in (context.accepted, context.records)
+        )
+        lost = [case for case in before if case not in after and (case in tags or evaluator not in regressions)]
+        sentence = f"{evaluator!r} scored cases in the accepted run that it does not score now"
+        if retagged := [case for case in lost if tags.get(case) != before[case].tags]:
+            named = join_names(retagged, MAX_NAMED_CASES)
+            yield no_evidence("scored cases", f"{sentence}: {named}; {_accept(context)}", retagged)
+        elif lost:  # the grader may decide by the outcome
+            yield _named("scored cases", f"{sentence}: {join_names(lost, MAX_NAMED_CASES)}", lost)
+        if marked := [case for case in after if case in before and before[case].must_pass > after[case].must_pass]:
+            yield _named("must-pass cases", f"Not must_pass any more: {join_names(marked, MAX_NAMED_CASES)}", marked)
+
+
+def _named(rule: str, sentence: str, cases: Sequence[str] = ()) -> Finding:
+    """Return a finding that does not block, but is shown in every report."""
+    return Finding(rule=rule, verdict=GateVerdict.PASS, sentence=sentence, severity="warn", cases=tuple(cases))
 
 
 def check_regression(rule: RegressionRule, context: GateContext) -> Finding:

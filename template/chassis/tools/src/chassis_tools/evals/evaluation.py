@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chassis.config.constraints import load_constraints
+from chassis.config.constraints import Constraints, load_constraints
 from chassis.config.project import Project
+from chassis.config.toml_file import load_toml
+from chassis.errors import ConfigError
 from chassis_tools.evals.accepted_run import check_cases, gate_context
 from chassis_tools.evals.cases import Case, read_datasets
 from chassis_tools.evals.gate import check_rule, require_calibrated_judge
@@ -31,7 +33,7 @@ from chassis_tools.evals.scoring import (
     read_graders,
     score_trials,
 )
-from chassis_tools.evals.suites import MustPassRule, NeverRule, load_suites
+from chassis_tools.evals.suites import FILE, MustPassRule, NeverRule, Suites, load_suites, suite_changes
 from chassis_tools.evals.trials import finished_trials, identify_run, plan_trials, run_trials
 
 if TYPE_CHECKING:  # judging a finished run must not import pydantic-ai, which takes a second
@@ -52,10 +54,13 @@ def load(project: Project, names: Sequence[str] = (), base: str | None = None) -
         ConfigError: A file does not fit, or there is no suite of a name or no such commit.
     """
     root = project.root
+    suites, constraints = load_suites(root), load_constraints(root)
+    changes: dict[str, tuple[str, ...]] = {}
+    evidence: tuple[str, ...] = ()
     if base is not None:
         check_out_accepted(root, base, root / RUNS / "base")
-    evidence = edited_evidence(root, base) if base is not None else ()
-    suites, constraints = load_suites(root), load_constraints(root)
+        changes, gone = _changed_rules(root / RUNS / "base", suites, constraints)
+        evidence = (*gone, *edited_evidence(root, base))
     hashes = {name: judge_hash(name, judge, constraints) for name, judge in suites.judges.items()}
     datasets, graders, calibrations = read_datasets(root), read_graders(root), load_calibrations(root)
     return [
@@ -72,10 +77,35 @@ def load(project: Project, names: Sequence[str] = (), base: str | None = None) -
             accepted=_accepted_run(root, name),
             base=base,
             base_accepted=_accepted_run(root / RUNS / "base", name) if base is not None else None,
+            changed_rules=changes.get(name, ()),
             edited_evidence=evidence,
         )
         for name, suite in suites.select(names).items()
     ]
+
+
+def _changed_rules(
+    folder: Path, suites: Suites, constraints: Constraints
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Return how each suite and the thresholds differ from those in a folder, and the replay suites that are gone."""
+    try:
+        suites_before, before = load_toml(folder / FILE, Suites), load_constraints(folder)
+    except ConfigError:  # an older release of the template knew other keys; the report lists the files as edited
+        return {}, ()
+    known = suites_before.suites.keys() & suites.suites.keys()
+    thresholds = [
+        f"{section}.{key}: {old} -> {getattr(getattr(constraints, section), key)}"
+        for section in ("quality", "latency", "cost")
+        for key, old in getattr(before, section).model_dump().items()
+        if old != getattr(getattr(constraints, section), key)
+    ]
+    changes = {
+        name: (*suite_changes(suites_before.suites[name], suites.suites[name]), *thresholds)
+        for name in suites.suites
+        if name in known
+    }
+    gone = sorted(suites_before.select(()).keys() - suites.select(()).keys())
+    return changes, tuple(f"the suite {name}, which is not run any more" for name in gone)
 
 
 def _accepted_run(root: Path, name: str) -> SuiteRun:

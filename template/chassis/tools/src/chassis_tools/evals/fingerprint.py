@@ -6,6 +6,7 @@ Where code imports or executes what no reader of its source can know, all code o
 """
 
 import ast
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,10 @@ VENDORED = frozenset({"chassis", "chassis_tools"})
 DYNAMIC_BUILTINS = frozenset({"__import__", "exec", "eval", "compile", "globals"})
 DYNAMIC_FUNCTIONS = frozenset({"import_module", "run_path", "run_module"})
 """Names of functions whose effect cannot be read off the source."""
+READERS = frozenset({"open", "read_text", "read_bytes", "glob", "rglob", "iterdir"})
+"""Names of functions with which code reads files whose names it may compute."""
+KNOWN_FOLDERS = frozenset({"accepted", "calibrations", "cases", "labels", "recordings"})
+"""Folders of `evals/` that hold no data of graders."""
 FORMATTING = frozenset({"str", "repr", "format", "print"})
 TEXT_METHODS = frozenset({"__str__", "__repr__", "__format__"})
 """Methods that only `FORMATTING` functions and f-strings call."""
@@ -71,14 +76,11 @@ class Module:
         """Yield the dotted names of everything that is imported when this module is, packages included."""
         for statement in self.tree.body:
             names: list[str] = []
-            match statement:
-                case ast.Import():
-                    names = [alias.name for alias in statement.names]
-                case ast.ImportFrom():
-                    origin = self.absolute(statement)
-                    names = [origin, *(f"{origin}.{alias.name}" for alias in statement.names)]
-                case _:
-                    pass
+            if isinstance(statement, ast.Import):
+                names = [alias.name for alias in statement.names]
+            elif isinstance(statement, ast.ImportFrom):
+                origin = self.absolute(statement)
+                names = [origin, *(f"{origin}.{alias.name}" for alias in statement.names)]
             for name in names:
                 parts = name.split(".")
                 yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
@@ -101,6 +103,7 @@ class _Reached:
         attributes: Every attribute that reached code reads or calls.
         strings: Every string that could name a file.
         is_dynamic: Whether reached code imports or executes what its source does not show.
+        reads_files: Whether reached code reads files.
         formats: Whether reached code turns values into text.
     """
 
@@ -110,6 +113,7 @@ class _Reached:
     attributes: set[str] = field(default_factory=set[str])
     strings: set[str] = field(default_factory=set[str])
     is_dynamic: bool = False
+    reads_files: bool = False
     formats: bool = False
 
     def calls(self, method: str) -> bool:
@@ -142,7 +146,8 @@ class Fingerprints:
                 self._add(module, statement, reached)
         self._add_called_methods(reached)
         parts: list[object] = [name, sorted((module, text) for (module, *_), text in reached.statements.items())]
-        parts.append(files_hash(self._root, self._named_files(reached.strings)))
+        data = self._data_files() if reached.reads_files else ()
+        parts.append(files_hash(self._root, {*self._named_files(reached.strings), *data}))
         if reached.is_dynamic:
             parts.append(self._all_code)
         return json_hash(parts)
@@ -220,9 +225,11 @@ class Fingerprints:
                 case ast.Name(id=name):
                     reached.is_dynamic |= name in DYNAMIC_BUILTINS | DYNAMIC_FUNCTIONS
                     reached.formats |= name in FORMATTING
+                    reached.reads_files |= name in READERS
                     self._follow(module, name, reached)
                 case ast.Attribute(attr=name):
                     reached.is_dynamic |= name in DYNAMIC_FUNCTIONS
+                    reached.reads_files |= name in READERS
                     reached.attributes.add(name)
                 case ast.FormattedValue():
                     reached.formats = True
@@ -274,8 +281,12 @@ class Fingerprints:
     def _load(self, name: str) -> Module | None:
         if not name or name.partition(".")[0] in VENDORED:
             return None
-        for folder in MODULE_FOLDERS:
-            path = self._root / folder / name.replace(".", "/")
+        # The graders were executed before, so a folder that they or the package index put on the path counts too.
+        imported = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None) or ""
+        folders = [self._root / folder for folder in MODULE_FOLDERS]
+        folders += [folder for folder in Path(imported).parents[:2] if self._is_ours(folder)]
+        for folder in folders:
+            path = folder / name.replace(".", "/")
             for file, is_package in ((path.with_suffix(".py"), False), (path / "__init__.py", True)):
                 if file.is_file():
                     return Module(name, is_package, ast.parse(file.read_text(encoding="utf-8")))
@@ -288,6 +299,19 @@ class Fingerprints:
                 path = folder / text
                 if text.strip("./") and "\0" not in text and path.is_relative_to(self._root) and path.is_file():
                     yield path
+
+    def _data_files(self) -> Iterator[Path]:
+        """Yield the files of `evals/` that can only be data of graders."""
+        for path in (self._root / "evals").rglob("*"):
+            folder, *inside = path.relative_to(self._root / "evals").parts
+            is_known = folder in KNOWN_FOLDERS or (not inside and path.suffix == ".toml")
+            if path.is_file() and not is_known and path.suffix not in {".py", ".pyc"}:
+                yield path
+
+    def _is_ours(self, path: Path) -> bool:
+        """Return whether a folder is part of the repository, rather than of its environment or of the chassis."""
+        parts = path.relative_to(self._root).parts if path.is_relative_to(self._root) else ("..",)
+        return not any(part in {"..", "chassis", "var"} or part.startswith(".") for part in parts)
 
     @cached_property
     def _imported_modules(self) -> list[Module]:
@@ -302,7 +326,7 @@ class Fingerprints:
 
     @cached_property
     def _all_code(self) -> list[str]:
-        modules = sorted((self._root / "evals").glob("*.py"))
+        modules = sorted(path for path in self._root.rglob("*.py") if self._is_ours(path.parent))
         return [code_hash(path) for path in (self._root / "src", *modules) if path.exists()]
 
 
@@ -339,13 +363,9 @@ def _names(node: ast.AST) -> list[str]:
 def _hints(statement: Statement) -> Iterator[ast.expr]:
     """Yield the type hints of functions in a statement."""
     for node in ast.walk(statement):
-        match node:
-            case ast.arg(annotation=ast.expr() as hint):
-                yield hint
-            case ast.FunctionDef(returns=ast.expr() as hint) | ast.AsyncFunctionDef(returns=ast.expr() as hint):
-                yield hint
-            case _:
-                pass
+        hint = getattr(node, "returns", None) if not isinstance(node, ast.arg) else node.annotation
+        if isinstance(hint, ast.expr):
+            yield hint
 
 
 def _without_hints(statement: Statement) -> Statement:

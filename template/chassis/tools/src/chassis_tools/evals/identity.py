@@ -165,6 +165,8 @@ def write_identity(folder: Path, identity: RunIdentity) -> None:
 EVIDENCE = ("evals", "constraints.toml")
 """The paths on which a verdict rests besides the service itself."""
 ACCEPTED = "evals/accepted"
+RULES = ("evals/suites.toml", "constraints.toml")
+"""The files with the rules and their thresholds."""
 
 
 def current_commit(root: Path) -> str:
@@ -174,7 +176,7 @@ def current_commit(root: Path) -> str:
 
 
 def check_out_accepted(root: Path, base: str, folder: Path) -> None:
-    """Write the accepted runs of the commit `base` to `folder`, replacing it; a commit may have none.
+    """Write the accepted runs and the rules of the commit `base` to `folder`, replacing it; a commit may have none.
 
     Raises:
         ConfigError: There is no such commit.
@@ -184,7 +186,8 @@ def check_out_accepted(root: Path, base: str, folder: Path) -> None:
     if _run(root, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}") is None:
         remedy = "Name a branch or a commit that this clone has; in CI, check out with its history"
         raise ConfigError(f"--base {base}", "there is no such commit", remedy)
-    archive = _run(root, "archive", base, ACCEPTED)
+    paths = _text(_run(root, "ls-tree", "--name-only", base, ACCEPTED, *RULES)).splitlines()
+    archive = _run(root, "archive", base, *paths) if paths else None
     if archive is not None:
         with tarfile.open(fileobj=io.BytesIO(archive)) as files:
             files.extractall(folder, filter="data")

@@ -34,6 +34,7 @@ class Plan:
         accepted: The accepted run of the suite, as it is checked out.
         base: The commit whose accepted run is compared with instead, if one is named.
         base_accepted: The accepted run of that commit.
+        changed_rules: How the suite and the thresholds differ from those of that commit.
         edited_evidence: The files on which the verdict rests that differ from that commit.
         only: The ids of the cases that are asked; all if empty.
         purpose: Why the run is not that of the suite: it is kept apart from it then.
@@ -51,6 +52,7 @@ class Plan:
     accepted: SuiteRun = field(default_factory=SuiteRun)
     base: str | None = None
     base_accepted: SuiteRun | None = None
+    changed_rules: tuple[str, ...] = ()
     edited_evidence: tuple[str, ...] = ()
     only: frozenset[str] = frozenset()
     purpose: str = ""

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
 from chassis.config.constraints import ModelConfig
-from chassis.errors import ChassisError
+from chassis.errors import ChassisError, ConfigError
 from chassis.guard.request import Request
-from chassis_tools.evals.identity import model_identity
+from chassis_tools.evals.identity import json_hash, model_identity
 from chassis_tools.evals.jsonl import read_jsonl, to_json_line, write_jsonl
 from chassis_tools.evals.records import ToolCall
 
@@ -35,15 +35,21 @@ class RecordedReply:
 
     Args:
         model: What `model_identity` says of the model: a reply belongs to one model at one address.
-        key: The hash of the request: the prompt, the settings and the tools.
+        key: The hash of the model and its request: the prompt, the settings and the tools.
         seconds: How long the model took; 0 in the line of a model that was not asked.
         reply: A `ModelResponse` as JSON; None in the line of a model that could not be asked.
+        digest: The hash of the rest of the line, so that one that was edited is noticed.
     """
 
     model: str
     key: str
     seconds: float
     reply: dict[str, JsonValue] | None
+    digest: str = ""
+
+    def signed(self) -> "RecordedReply":
+        """Return the line with its digest."""
+        return replace(self, digest=json_hash([self.model, self.key, self.seconds, self.reply]))
 
 
 @dataclass(slots=True)
@@ -64,10 +70,17 @@ class Recording:
 
     @classmethod
     def load(cls, root: Path, suite: str) -> "Recording":
-        """Read the recording of a suite; without a file it is empty."""
+        """Read the recording of a suite; without a file it is empty.
+
+        Raises:
+            ConfigError: A line is not a recorded reply, or was edited.
+        """
         path = root / FOLDER / f"{suite}.jsonl"
         remedy = f"Remove the file, and run `chassis evals record {suite}`"
         replies = read_jsonl(path, RecordedReply, remedy, may_be_cut=True)
+        for number, reply in enumerate(replies, start=1):
+            if reply != reply.signed():
+                raise ConfigError(f"{FOLDER}/{suite}.jsonl line {number}", "the line was edited by hand", remedy)
         return cls(path, {(reply.model, reply.key): reply for reply in replies})
 
     def replayable(self, models: Sequence[ModelConfig]) -> list[ModelConfig]:
@@ -86,7 +99,7 @@ class Recording:
             del self.replies[key]
         for config in models:
             key = (model_identity(config), UNASKED)
-            self.replies[key] = self.used[key] = RecordedReply(*key, 0, None)
+            self.replies[key] = self.used[key] = RecordedReply(*key, 0, None).signed()
 
     def add(self, reply: RecordedReply) -> None:
         """Add a reply and write it to disk at once: it was paid for, and the run may be stopped."""
@@ -186,7 +199,7 @@ class RecordedModel(WrapperModel):
         Raises:
             NotRecorded: There is none, and the model may not be asked.
         """
-        key = (self._identity, _request_key(messages, settings, parameters))
+        key = (self._identity, _request_key(self._identity, messages, settings, parameters))
         reply, seconds = self._recording.replies.get(key), 0.0
         if reply is not None:
             seconds = reply.seconds
@@ -196,7 +209,7 @@ class RecordedModel(WrapperModel):
             started = time.monotonic()
             response = await self.wrapped.request(messages, settings, parameters)
             took = round(time.monotonic() - started, 3)
-            reply = RecordedReply(*key, took, RESPONSE.dump_python(response, mode="json"))
+            reply = RecordedReply(*key, took, RESPONSE.dump_python(response, mode="json")).signed()
             self._recording.add(reply)
         self._recording.used[key] = reply
         # Not the model's own response: a recording run and its replays then see exactly the same reply.
@@ -204,11 +217,11 @@ class RecordedModel(WrapperModel):
 
 
 def _request_key(
-    messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
+    model: str, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
 ) -> str:
     # The headers that join a request to its trace differ each time and do not change the reply.
     stable: Any = {name: value for name, value in (settings or {}).items() if name != "extra_headers"}
-    return hashlib.sha256(Request(messages, stable, parameters).canonical).hexdigest()
+    return hashlib.sha256(model.encode() + Request(messages, stable, parameters).canonical).hexdigest()
 
 
 def _arguments(part: ToolCallPart) -> JsonValue:

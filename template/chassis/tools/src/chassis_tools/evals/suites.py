@@ -3,9 +3,10 @@
 A threshold that a rule leaves out comes from `constraints.toml`, so that every number is written once.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -225,3 +226,24 @@ def load_suites(root: Path) -> Suites:
             where, problem = f"{FILE}: suites.{folder.name}", "the suite is missing, but it has an accepted run"
             raise ConfigError(where, problem, f"Restore the suite, or remove evals/accepted/{folder.name}/")
     return suites
+
+
+def suite_changes(before: Suite, after: Suite) -> Iterator[str]:
+    """Yield what differs between two versions of a suite: its rules, its evaluators, its cases."""
+    for field in type(after).model_fields:
+        old, new = getattr(before, field), getattr(after, field)
+        if field == "rules":
+            yield from (f"without {_described(rule)}" for rule in old if rule not in new)
+            yield from (f"with {_described(rule)}" for rule in new if rule not in old)
+        elif old != new:
+            yield f"{field}: {_listed(old)} -> {_listed(new)}"
+
+
+def _described(rule: BaseRule) -> str:
+    """Return a rule as its line in the file has it."""
+    values = {"kind": getattr(rule, "kind", "")} | rule.model_dump(exclude_defaults=True)
+    return "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in values.items()) + " }"
+
+
+def _listed(value: object) -> str:
+    return ", ".join(map(str, cast("tuple[object, ...]", value))) if isinstance(value, tuple) else str(value)
