@@ -7,7 +7,6 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from chassis_tools.updates.template_repository import TemplateRepository
 from rich.console import Console
 from rich.progress import track
 
@@ -16,6 +15,7 @@ from fleet.measurements import Measurements, PrometheusError, read_measurements
 from fleet.render import fleet_page, fleet_table
 from fleet.repositories import sources_in, sources_listed
 from fleet.status import CONCERNS, ServiceStatus
+from fleet.template import RememberedTemplate
 
 ROOT = Path(__file__).parents[1]
 LOG_COLUMNS = 120
@@ -29,7 +29,7 @@ def main() -> None:
     if not sources:
         sys.exit("No repository given; name a clone, a folder of clones, or --list with a file of paths and addresses")
     measurements = arguments.prometheus or {}
-    statuses = inspect_all(sources, TemplateRepository(git_dir(arguments.template)), arguments.today, measurements)
+    statuses = inspect_all(sources, RememberedTemplate(git_dir(arguments.template)), arguments.today, measurements)
     console = Console(stderr=True)
     tracked = track(statuses, "Inspecting …", total=len(sources), console=console, transient=True)
     fleet = sorted(tracked, key=urgency)

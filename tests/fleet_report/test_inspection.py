@@ -9,7 +9,10 @@ from fleet_inspection import TODAY, inspect
 from template_releases import append_line
 
 from benchmarks.clones import rewrite, sign_procurement
+from fleet.inspection import inspect_source
+from fleet.repositories import RepositorySource
 from fleet.status import MonthlyBudget, ServiceStatus, UnconfirmedOwner, WaiverStatus
+from fleet.template import RememberedTemplate
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +36,16 @@ def test_unchanged_repository(service: Path, template: Path) -> None:
     ]
     assert (status.errors, status.unconfirmed_owners) == ([], ())
     assert status.concerns == ("sign-off due", "not ready", "out of date")
+
+
+def test_the_template_is_asked_once(service: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second repository of the same release needs no process for the template."""
+    remembered = RememberedTemplate(template / ".git")
+    first = inspect_source(RepositorySource(service), remembered, TODAY)
+    monkeypatch.delattr("chassis_tools.updates.template_repository.git")
+
+    assert inspect_source(RepositorySource(service), RememberedTemplate(template / ".git"), TODAY) == first
+    assert first[0].drift is not None
 
 
 def test_drift(clone: Path, template: Path) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from chassis.config.constraints import load_constraints
@@ -191,13 +192,26 @@ def compare_with_release(root: Path, *, use_remembered: bool = True) -> ReleaseC
 
 
 def _shipped(answers_file: AnswersFile) -> Mapping[str, ShippedFile]:
-    with cloned_template(answers_file.source) as template:
-        commit = template.commit_of(answers_file.version)
-        if commit is None:
-            problem = f"it has no release {answers_file.version}, which {answers_file.path} names"
-            raise ConfigError(answers_file.source, problem, "Generate the project from a release, or update it to one")
-        # Those of every forge: a file of the other forge is either absent or compared.
-        return template.chassis_files(commit)
+    shipped = shipped_by(answers_file.source, answers_file.version)
+    if shipped is None:
+        problem = f"it has no release {answers_file.version}, which {answers_file.path} names"
+        raise ConfigError(answers_file.source, problem, "Generate the project from a release, or update it to one")
+    return shipped
+
+
+@cache
+def shipped_by(source: str, version: str) -> Mapping[str, ShippedFile] | None:
+    """Return the chassis files of a release, of every forge, or None if the template has no such release.
+
+    A file of the other forge is either absent or compared. Each template is cloned once per process, because a fleet
+    report asks the same for every repository.
+
+    Raises:
+        ConfigError: The template cannot be reached.
+    """
+    with cloned_template(source) as template:
+        commit = template.commit_of(version)
+        return None if commit is None else template.chassis_files(commit)
 
 
 def _remembered(root: Path, answers_file: AnswersFile) -> Mapping[str, ShippedFile]:

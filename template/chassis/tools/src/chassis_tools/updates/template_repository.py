@@ -124,26 +124,27 @@ class TemplateRepository:
 
     git_dir: Path
 
-    def _git(self, *arguments: str) -> str:
+    def ask_git(self, *arguments: str) -> str:
+        """Run git in the clone and return what it prints."""
         # Git can be configured to use a bare repository only if it is named (`safe.bareRepository`).
         is_bare = (self.git_dir / "HEAD").is_file()
         return git(self.git_dir, *(("--git-dir=.",) if is_bare else ()), *arguments)
 
     def newest_release(self) -> str:
         """Return the tag of the newest release, or `git describe` of the newest commit if there is no release."""
-        releases = [(_version_key(tag), tag) for tag in self._git("tag").split() if RELEASE_TAG.match(tag)]
-        return max(releases)[1] if releases else self._git("describe", "--tags", "--always", "HEAD").strip()
+        releases = [(_version_key(tag), tag) for tag in self.ask_git("tag").split() if RELEASE_TAG.match(tag)]
+        return max(releases)[1] if releases else self.ask_git("describe", "--tags", "--always", "HEAD").strip()
 
     def commit_of(self, version: str) -> str | None:
         """Return the full id of a tag, a short commit id or a `git describe`; None if it is unknown."""
         try:
-            return self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{version}^{{commit}}").strip()
+            return self.ask_git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{version}^{{commit}}").strip()
         except ConfigError:
             return None
 
     def commits_between(self, old: str, new: str) -> int:
         """Return how many commits `new` has that `old` does not have."""
-        return int(self._git("rev-list", "--count", f"{old}..{new}", "--"))
+        return int(self.ask_git("rev-list", "--count", f"{old}..{new}", "--"))
 
     def read(self, commit: str, path: str) -> str:
         """Return a chassis file as a commit ships it; empty if it does not ship the file."""
@@ -156,11 +157,11 @@ class TemplateRepository:
     def check_out(self, commit: str, folder: Path) -> None:
         """Write the whole template, as of a commit, into an empty folder."""
         # Unlike `git archive`, this fetches all missing contents at once.
-        self._git(f"--work-tree={folder}", "read-tree", "--reset", "-u", commit)
+        self.ask_git(f"--work-tree={folder}", "read-tree", "--reset", "-u", commit)
 
     def _read(self, commit: str, path: str) -> str:
-        entry = self._git("ls-tree", commit, "--", path)
-        return self._git("show", f"{commit}:{path}") if entry else ""
+        entry = self.ask_git("ls-tree", commit, "--", path)
+        return self.ask_git("show", f"{commit}:{path}") if entry else ""
 
     def generated_paths(self, commit: str, answers: Mapping[str, Any]) -> set[str]:
         """Return the paths that a commit renders for some answers, except for Copier's answers file."""
@@ -168,7 +169,9 @@ class TemplateRepository:
         shape = f"{{{{ shape_{answers.get('shape')} }}}}/"
         package = str(answers.get("service_name")).replace("-", "_")
         paths: set[str] = set()
-        for source in self._git("ls-tree", "-z", "-r", "--name-only", commit, "--", TEMPLATE_FOLDER).split("\0")[:-1]:
+        for source in self.ask_git("ls-tree", "-z", "-r", "--name-only", commit, "--", TEMPLATE_FOLDER).split("\0")[
+            :-1
+        ]:
             path = source.removeprefix(TEMPLATE_FOLDER).removeprefix(shape).removesuffix(".jinja")
             path = path.replace("{{ package_name }}", package)
             if "{{" not in path and owner_of(path, owners) != "template":
@@ -189,7 +192,7 @@ class TemplateRepository:
         """
         owners = parse_path_owners(self.read(commit, PATHS_FILE))
         files: dict[str, ShippedFile] = {}
-        for line in self._git("ls-tree", "-z", "-r", commit, "--", TEMPLATE_FOLDER).split("\0")[:-1]:
+        for line in self.ask_git("ls-tree", "-z", "-r", commit, "--", TEMPLATE_FOLDER).split("\0")[:-1]:
             mode_type_id, _, source = line.partition("\t")
             mode, _, blob_id = mode_type_id.split()
             path = SHAPE_FOLDER.sub("", source.removeprefix(TEMPLATE_FOLDER))

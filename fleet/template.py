@@ -1,0 +1,19 @@
+"""The template as a fleet report sees it: asked everything once, because nothing changes in the meantime."""
+
+from functools import cache
+from typing import override
+
+from chassis_tools.updates.template_repository import TemplateRepository
+
+
+class RememberedTemplate(TemplateRepository):
+    """A clone of the template that answers the same question of git for each repository of the fleet."""
+
+    @override
+    def ask_git(self, *arguments: str) -> str:
+        return _ask_git(self, *arguments)
+
+
+@cache
+def _ask_git(template: TemplateRepository, *arguments: str) -> str:
+    return TemplateRepository.ask_git(template, *arguments)
