@@ -29,7 +29,7 @@ from chassis_tools.governance.file_contents import load_decisions
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
 from chassis_tools.governance.signoffs import SignOff, covering, save_signoff
 from chassis_tools.readiness import placeholders
-from chassis_tools.readiness.check import summarize
+from chassis_tools.readiness.check import Repository, summarize
 from chassis_tools.readiness.checks_constraints import (
     MAX_DUE_HOURS,
     MAX_MODEL_REQUESTS,
@@ -363,6 +363,36 @@ def test_ruff_bans_the_same_sdks(ready: Path) -> None:
     settings = tomllib.loads((ready / "chassis/ruff.toml").read_text(encoding="utf-8"))
 
     assert set(settings["lint"]["flake8-tidy-imports"]["banned-api"]) <= SDKS
+
+
+def test_a_linter_runs_once_for_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for two repositories with the same; it runs again when a file is edited, renamed, added or is a link."""
+    linter = tmp_path / "lint"
+    linter.write_text(
+        '#!/bin/sh\necho x >> ../runs\necho "[{\\"filename\\": \\"$PWD/src/a.py\\"}]"\n', encoding="utf-8"
+    )
+    linter.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    first, second = Repository(tmp_path / "first", TODAY), Repository(tmp_path / "second", TODAY)
+    file = second.root / "src/a.py"
+
+    def runs() -> int:
+        assert second.lint("lint", reads="src") == [{"filename": "src/a.py"}]
+        return (tmp_path / "runs").read_text(encoding="utf-8").count("x")
+
+    for repository in (first, second):
+        (repository.root / "src").mkdir(parents=True)
+        (repository.root / "src/a.py").write_text("a = 1\n", encoding="utf-8")
+    assert first.lint("lint", reads="src") == [{"filename": "src/a.py"}]
+    assert runs() == runs() == 1
+    file.write_text("a = 2\n", encoding="utf-8")
+    assert runs() == 2
+    file = file.rename(file.with_name("b.py"))
+    assert runs() == 3
+    file.with_name("c.py").touch()
+    assert runs() == 4
+    file.with_name("d.py").symlink_to("c.py")
+    assert (runs(), runs()) == (5, 6)
 
 
 @pytest.mark.parametrize("tool", ["ruff", "zizmor"])

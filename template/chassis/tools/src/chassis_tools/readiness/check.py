@@ -5,6 +5,7 @@ because it knows only pass, fail and skip: no levels, no `unknown`, no waivers t
 when a check asks for it, and none of the team's code is run.
 """
 
+import hashlib
 import inspect
 import json
 import os
@@ -99,32 +100,37 @@ class Repository:
         """Return the suites in `evals/suites.toml`, by name."""
         return load_suites(self.root).suites
 
-    def lint(self, *command: str) -> list[dict[str, Any]]:
-        """Run a linter in the repository and return its findings; the same command runs only once.
+    def lint(self, linter: str, *arguments: str, reads: str) -> list[dict[str, Any]]:
+        """Run a linter in the repository and return its findings, whose paths begin at the root.
+
+        It runs once for the same files, also of another repository: those of a fleet have the same workflows. Where
+        something is no regular file, such as a link, it runs each time.
 
         Args:
-            command: Must print JSON, change nothing, and exit with 0 even if it finds something.
+            linter: The program.
+            arguments: With them it must print JSON, change nothing, and exit with 0 even if it finds something.
+            reads: The folder that they name.
 
         Raises:
             CheckUnknown: The linter is not installed, or it failed.
         """
-        if command not in self._findings:
-            self._findings[command] = self._run(*command)
-        return self._findings[command]
-
-    @cached_property
-    def _findings(self) -> dict[tuple[str, ...], list[dict[str, Any]]]:
-        return {}
-
-    def _run(self, linter: str, *arguments: str) -> list[dict[str, Any]]:
         # `.venv/bin/chassis` also runs without the environment on PATH, so its own folder comes first.
         search_path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", "")))
         executable = shutil.which(linter, path=search_path)
         if executable is None:
             raise CheckUnknown(f"{linter} is not installed")
+        command = (executable, *arguments)
+        content = _content_hash(self.root / reads)
+        if content is None:
+            return self._run(linter, command)
+        if (command, content) not in _FINDINGS:
+            _FINDINGS[command, content] = self._run(linter, command)
+        return _FINDINGS[command, content]
+
+    def _run(self, linter: str, command: Sequence[str]) -> list[dict[str, Any]]:
         try:
             process = subprocess.run(  # noqa: S603 - only the checks choose the arguments
-                [executable, *arguments],
+                command,
                 cwd=self.root,
                 capture_output=True,
                 check=True,
@@ -135,7 +141,28 @@ class Repository:
         except (subprocess.SubprocessError, ValueError) as error:
             output = " ".join(str(getattr(error, "stderr", None) or error).split())
             raise CheckUnknown(f"{linter} failed: {output}") from None
-        return findings
+        return [
+            finding | {"filename": os.path.relpath(finding["filename"], self.root)}
+            if "filename" in finding
+            else finding
+            for finding in findings
+        ]
+
+
+_FINDINGS: dict[tuple[tuple[str, ...], str], list[dict[str, Any]]] = {}
+"""What linters found, by their command and a hash of what they read."""
+
+
+def _content_hash(folder: Path) -> str | None:
+    """Return a hash of the paths and contents of all files in a folder, or None if one of them is no regular file."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            return None
+        if path.is_file():
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode(errors="surrogateescape") + content)
+    return digest.hexdigest()
 
 
 PAGE = "chassis/handbook/launch.md"

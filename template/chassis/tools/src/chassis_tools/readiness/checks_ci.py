@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import yaml
@@ -94,6 +95,7 @@ def _without_findings(repository: Repository, *audits: str) -> str:
         "--no-exit-codes",
         "--no-progress",
         "--quiet",
+        reads=".github",
     )
     places = [_place(finding) for finding in findings if finding["ident"] in audits]
     return require(not places, summarize(places), f"no finding of {', '.join(audits)}")
@@ -206,6 +208,7 @@ def _gitlab_workflow(path: str, content: YamlMapping, *, on_every_change: bool) 
     )
 
 
+@lru_cache(maxsize=100)  # two checks read each file, and all repositories of a fleet have the same ones
 def _load_yaml(path: str, text: str) -> YamlMapping:
     try:
         content: object = yaml.load(text, Loader=LOADER)  # noqa: S506 - see LOADER
