@@ -9,10 +9,13 @@ import ast
 import base64
 import binascii
 import json
+import os
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -267,12 +270,9 @@ class _FileScan(ast.NodeVisitor):
 
     def _follow(self, name: str, folder: str) -> bool:
         """Note the files of a module that lies in the repository, and return whether there are any."""
-        # The last part may be a name in the module.
-        modules = [name.replace(".", "/")] + [name.rpartition(".")[0].replace(".", "/")] * ("." in name)
-        bases = [folder] if folder else ["", "src", "tests", "evals", str(PurePosixPath(self.path).parent)]
-        stems = [PurePosixPath(base, stem) for base in bases for stem in modules]
-        candidates = [path for stem in stems if stem.name for path in (f"{stem}.py", f"{stem}/__init__.py")]
-        found = [path for path in candidates if not path.startswith(CHASSIS_FOLDER) and (self.root / path).is_file()]
+        bases = (folder,) if folder else ("", "src", "tests", "evals", posixpath.dirname(self.path))
+        # Without path objects, because this happens for every name in every file.
+        found = [path for path in _module_files(name, bases) if os.path.isfile(f"{self.root}/{path}")]  # noqa: PTH113
         self.own_imports += found
         return bool(found)
 
@@ -280,6 +280,16 @@ class _FileScan(ast.NodeVisitor):
         finding = f"{self.path}:{line}: {what}"
         if finding not in self.findings:
             self.findings.append(finding)
+
+
+@lru_cache(maxsize=10_000)
+def _module_files(name: str, bases: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the files of the team in which a module could be, below each of some folders."""
+    # The last part may be a name in the module.
+    modules = [name.replace(".", "/")] + [name.rpartition(".")[0].replace(".", "/")] * ("." in name)
+    stems = [PurePosixPath(base, stem) for base in bases for stem in modules]
+    files = (path for stem in stems if stem.name for path in (f"{stem}.py", f"{stem}/__init__.py"))
+    return tuple(path for path in files if not path.startswith(CHASSIS_FOLDER))
 
 
 def _sdk(name: str) -> str | None:

@@ -1,6 +1,9 @@
 """Who owns each path of a repository (`chassis/paths.txt`), and which chassis files were edited there."""
 
 import hashlib
+import os
+import posixpath
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -74,7 +77,7 @@ def find_drift(root: Path, shipped: Mapping[str, ShippedFile]) -> Drift:
         ConfigError: `root` is not in a git repository.
     """
     tracked = set(git_list(root, "ls-files"))
-    present = {path for path in shipped if lexists(root / path)}
+    present = {path for path in shipped if os.path.lexists(f"{root}/{path}")}
     missing = (path for path in shipped.keys() - present if path.startswith(CHASSIS_FOLDER))
     added = (path for path in tracked - shipped.keys() if path.startswith(CHASSIS_FOLDER) and lexists(root / path))
     ignored = ignored_files(root, present)
@@ -101,12 +104,16 @@ def _edited_files(root: Path, present: Mapping[str, ShippedFile]) -> Iterator[st
     # The content of the working tree is compared, not git's id of it: a repository may use SHA-256, or a filter.
     has_modes = git(root, "config", "--type=bool", "--default=true", "--get", "core.fileMode").strip() == "true"
     crlf_only: list[str] = []
+    folders = {posixpath.dirname(path) for path in present} - {""}
+    linked = {folder for folder in folders if linked_part(root, folder) is not None}
     for path, file in present.items():
-        on_disk = root / path
-        if linked_part(root, path) or not on_disk.is_file():
+        on_disk = f"{root}/{path}"
+        mode = os.lstat(on_disk).st_mode
+        if posixpath.dirname(path) in linked or not stat.S_ISREG(mode):
             yield path
             continue
-        content, mode = on_disk.read_bytes(), on_disk.stat().st_mode
+        with open(on_disk, "rb") as opened:  # noqa: PTH123 - path objects of all files take longer than this
+            content = opened.read()
         if has_modes and bool(mode & 0o111) != file.executable:
             yield path
         elif _blob_id(content, file.blob_id) == file.blob_id:
