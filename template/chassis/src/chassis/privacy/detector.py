@@ -64,11 +64,11 @@ class Detector:
         while match := self.pattern.search(text, position):
             position = match.start() + 1  # what is no value may overlap with one
             if self.is_real(match[group]):
-                yield SensitiveMatch(self.kind, *_without_emphasis(text, *match.span(group)))
+                yield SensitiveMatch(self.kind, *without_emphasis(text, *match.span(group)))
                 position = match.end()
 
 
-def _without_emphasis(text: str, start: int, end: int) -> tuple[int, int]:
+def without_emphasis(text: str, start: int, end: int) -> tuple[int, int]:
     """Return where a value starts and ends without the underscores on both sides that emphasize it in Markdown."""
     value, before, after = text[start:end], text[max(0, start - 3) : start], text[end : end + 3]
     leading = min(len(side) - len(side.lstrip("_")) for side in (value, after))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from chassis.contract import SensitiveMatch
-from chassis.privacy.detector import CJK, Detector, lazy_pattern
+from chassis.privacy.detector import CJK, Detector, lazy_pattern, without_emphasis
 
 START, WORD, ALNUM = r"(?<![A-Za-z0-9])", r"[A-Za-z0-9_-]", r"[A-Za-z0-9]"
 KEY_FORMATS = (
@@ -13,14 +13,23 @@ KEY_FORMATS = (
     r"(?:github_pat|dop_v1|doo_v1|lin_api)_\w{20,}",
     rf"(?:gl(?:pat|rt|dt)|pypi|xkeysib|xox[abeoprs]|xapp|GOCSPX)-{WORD}{{16,}}",
     rf"A(?:KIA|SIA|BIA|CCA)[A-Z2-7]{{16}}(?!{ALNUM})|AIza{WORD}{{35}}|ya29\.{WORD}{{20,}}",  # AWS, Google
-    rf"(?:dapi|SK|key-)[0-9a-f]{{32}}(?!{ALNUM})",  # Databricks, Twilio, Mailgun
+    rf"(?:dapi|key-)[0-9a-f]{{32}}(?!{ALNUM})",  # Databricks, Mailgun
     rf"SG\.{WORD}{{16,}}\.{WORD}{{16,}}",  # SendGrid
-    rf"\d{{8,10}}:AA{WORD}{{33}}",  # Telegram
     rf"eyJ{WORD}{{8,}}\.{WORD}{{4,}}\.{WORD}*",  # JSON web tokens
     r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/]{20,}",
 )
 KEY = lazy_pattern(START + "(?:" + "|".join(KEY_FORMATS) + ")", re.ASCII)
 """A key or token in the format of a known vendor."""
+KEY_STARTS = (
+    *("sk-", "pk-", "rk-", "ck-", "sk_", "pk_", "rk_", "ck_", "whsec", "ghp", "gho", "ghu", "ghs", "ghr"),
+    *("npm", "hf", "glsa", "shpat", "shpss", "gsk", "xai", "nvapi", "r8", "github_pat", "dop_v1", "doo_v1"),
+    *("lin_api", "glpat", "glrt", "gldt", "pypi", "xkeysib", "xox", "xapp", "gocspx", "akia", "asia", "abia"),
+    *("acca", "aiza", "ya29", "dapi", "key-", "sg.", "eyj", "https://hooks"),
+)
+"""How these keys start, in lower case."""
+TELEGRAM_KEY = lazy_pattern(rf"{START}\d{{8,10}}:AA{WORD}{{33}}", re.ASCII)
+TWILIO_KEY = lazy_pattern(rf"SK(?<!{ALNUM}SK)[0-9a-f]{{32}}(?!{ALNUM})")
+"""It begins with what is searched for, not with what is before it, so that it is found fast."""
 BEARER = lazy_pattern(rf"{START}bearer\s{{1,4}}(?P<value>[\w.~+/=-]{{16,}})", re.ASCII | re.IGNORECASE)
 AUTHORIZATION = lazy_pattern(
     r"authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?:basic|token|apikey)\s{1,4}(?P<value>[\w.~+/=-]{8,})",
@@ -37,7 +46,9 @@ NAME_PARTS = (
     *("пароль", "密码", "口令", "パスワード", "비밀번호"),
     *("secret", "geheimnis", "token", "jeton", "令牌", "トークン", "key", "schlüssel"),
 )
-"""Every name contains one of these, so a text without any of them need not be searched."""
+"""Every name contains one of these, so only what is around them is searched."""
+BEFORE_PART, AFTER_PART = 20, 80
+"""How many characters at most stand before and from such a part on, in a name and in what decides whether it is one."""
 NAME = lazy_pattern(
     r"(?:pass(?:word|wd|code|phrase|wort|(?<![a-z]pass)(?![a-z]))|pw(?<![a-z]pw)d?(?![a-z])|mot de passe|kennwort"
     r"|contraseña|senha|wachtwoord|lösenord|hasło|heslo|salasana|şifre|пароль|密码|口令|パスワード|비밀번호"
@@ -131,31 +142,57 @@ ASSIGNED, ARGUMENTS = (
 """What may follow a name, and what may follow the name of an option."""
 
 
+def find_keys(text: str, lowered: str) -> Iterator[SensitiveMatch]:
+    """Yield what has the format of a key. Only where one can start is it searched for."""
+    position = 0
+    starts = (
+        found.start() for start in KEY_STARTS if start in lowered for found in re.finditer(re.escape(start), lowered)
+    )
+    for start in sorted(starts):
+        if start >= position and (match := KEY.match(text, start)):
+            yield SensitiveMatch("secret", *without_emphasis(text, *match.span()))
+            position = match.end()
+
+
 def find_named_secrets(text: str, lowered: str) -> Iterator[SensitiveMatch]:
     """Yield what follows the name of a secret and looks like one."""
-    if not any(part in lowered for part in NAME_PARTS):
-        return
     position = 0
-    while name := NAME.search(lowered, position):
-        position = name.start() + 1
-        is_option = OPTION.search(lowered[max(0, name.start() - OPTION_REACH) : name.start()])
-        for pattern, is_real in ARGUMENTS if is_option else ASSIGNED:
-            match = pattern.match(text, name.end())
-            if match and is_real(match["value"]):
-                yield SensitiveMatch("secret", *match.span("value"))
-                position = match.end()
-                break
+    for start, end in _around_name_parts(lowered):
+        position = max(position, start)
+        while name := NAME.search(lowered, position, end):
+            position = name.start() + 1
+            is_option = OPTION.search(lowered[max(0, name.start() - OPTION_REACH) : name.start()])
+            for pattern, is_real in ARGUMENTS if is_option else ASSIGNED:
+                match = pattern.match(text, name.end())
+                if match and is_real(match["value"]):
+                    yield SensitiveMatch("secret", *match.span("value"))
+                    position = match.end()
+                    break
+
+
+def _around_name_parts(lowered: str) -> list[tuple[int, int]]:
+    """Return where the pieces of a text start and end that contain all its names, in order and without overlaps."""
+    parts = (match.start() for part in NAME_PARTS if part in lowered for match in re.finditer(part, lowered))
+    pieces: list[tuple[int, int]] = []
+    for place in sorted(parts):
+        start = max(0, place - BEFORE_PART)
+        if pieces and start <= pieces[-1][1]:
+            start = pieces.pop()[0]
+        pieces.append((start, place + AFTER_PART))
+    return pieces
 
 
 SECRET_DETECTORS = (
     Detector("secret", PRIVATE_KEY, needs=("private key",)),
     Detector("secret", URL_PASSWORD, needs=("://",)),
-    Detector("secret", KEY),
+    find_keys,
+    Detector("secret", TWILIO_KEY),
+    Detector("secret", TELEGRAM_KEY, needs=(":aa",)),
     Detector("secret", BEARER, has_digit, needs=("bearer",)),
     Detector("secret", AUTHORIZATION, needs=("authorization",)),
     find_named_secrets,
     Detector("secret", NETRC, looks_like_password, needs=("password",)),
     Detector("secret", COMMAND_ARGUMENT, looks_like_password, needs=("-p", "-a", "-u", "login")),
 )
-SPREAD_SECRET_DETECTORS = SECRET_DETECTORS[:3]
+SPREAD_SECRET_DETECTORS = SECRET_DETECTORS[:5]
 """Those whose values have a form of their own."""
