@@ -41,9 +41,18 @@ class ConcurrencyLimit:
         Raises:
             QueueFull: There is no slot and no room to wait, or no slot became free in time.
         """
-        # A free slot is taken at once and needs no room in the queue.
-        if self._slots.locked() and self._waiting >= self._max_waiting:
+        if not self._slots.locked():
+            await self._slots.acquire()  # a free slot is taken at once, and needs no room in the queue and no timeout
+        elif self._waiting < self._max_waiting:
+            await self._wait(seconds)
+        else:
             raise QueueFull
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    async def _wait(self, seconds: float) -> None:
         self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
@@ -52,10 +61,6 @@ class ConcurrencyLimit:
             raise QueueFull from None
         finally:
             self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._slots.release()
 
 
 @dataclass(frozen=True, slots=True)

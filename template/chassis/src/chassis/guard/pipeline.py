@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 from chassis.call import TimeBudget, Turn
 from chassis.config.constraints import Constraints
@@ -27,7 +27,7 @@ from chassis.store.reply_cache import ReplyCache
 from chassis.telemetry.instruments import Instruments
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Guard:
     """What all calls of a process share on their way to the models.
 
@@ -64,7 +64,7 @@ class Guard:
         rest = self.candidates[position + 1 :]
         return replace(self, candidates=rest) if rest else None
 
-    @property
+    @cached_property
     def finder(self) -> Finder:
         """Return a finder of all that any destination of the chain wants redacted.
 
@@ -74,7 +74,12 @@ class Guard:
         kinds = frozenset[SensitiveKind]().union(*(destination.redact for destination in destinations))
         return Finder(kinds, self.recognizers)
 
-    @property
+    @cached_property
+    def models(self) -> frozenset[str]:
+        """Return the names of the models of the chain."""
+        return frozenset(candidate.config.name for candidate in self.candidates)
+
+    @cached_property
     def chain_id(self) -> str:
         """Return a text that identifies the models of the chain, and whatever else of them influences a reply."""
         configs = (candidate.config for candidate in self.candidates)
@@ -95,7 +100,7 @@ def pipeline(guard: Guard, turn: Turn) -> Step:
             cache=guard.reply_cache,
             in_flight=guard.in_flight,
             chain_id=guard.chain_id,
-            models=frozenset(candidate.config.name for candidate in guard.candidates),
+            models=guard.models,
             turn=turn,
         ),
         partial(

@@ -59,13 +59,15 @@ class ChatSpan:
             served: Which model answered, from a closed set, because metrics have it as a label.
         """
         self._tokens = {"input": response.usage.input_tokens, "output": response.usage.output_tokens}
-        self._span.set_attribute(names.USAGE_INPUT_TOKENS, response.usage.input_tokens)
-        self._span.set_attribute(names.USAGE_OUTPUT_TOKENS, response.usage.output_tokens)
+        attributes: dict[str, AttributeValue] = {
+            names.USAGE_INPUT_TOKENS: response.usage.input_tokens,
+            names.USAGE_OUTPUT_TOKENS: response.usage.output_tokens,
+        }
         if response.finish_reason is not None:
-            self._span.set_attribute(names.RESPONSE_FINISH_REASONS, [response.finish_reason])
+            attributes[names.RESPONSE_FINISH_REASONS] = [response.finish_reason]
         if served is not None:
-            self._span.set_attribute(names.RESPONSE_MODEL, served)
-            self._labels[names.RESPONSE_MODEL] = served
+            attributes[names.RESPONSE_MODEL] = self._labels[names.RESPONSE_MODEL] = served
+        self._span.set_attributes(attributes)
 
     def set_cost(self, cost: NanoUsd) -> None:
         """Record what the request cost, whether or not it was answered."""
