@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import suppress
 from itertools import count
@@ -23,7 +22,7 @@ from benchmarks.contestants import (
     postgresql,
 )
 from benchmarks.litellm_router import Router
-from benchmarks.rounds import Effort, cpu_seconds, lowest
+from benchmarks.rounds import Effort, cpu_seconds
 from benchmarks.tables import Row, Table, goals, python_version
 
 ROUTER, ROUTER_EVERY = "LiteLLM Router", 5
@@ -38,7 +37,7 @@ QUESTIONS = (f"What happens when budget {number} is used up?" for number in coun
 
 type Costs = dict[str, float]
 type Measured = tuple[str, float, float]
-"""A contestant, the CPU microseconds of its cheapest call in a round, and of storing the spans of one."""
+"""A contestant, the CPU microseconds of the middle call of a round, and of storing the spans of one."""
 
 
 def measure(effort: Effort) -> Table:
@@ -48,9 +47,9 @@ def measure(effort: Effort) -> Table:
     rows = [Row(name, _figures(name, costs) | {f"calls/s, {AT_ONCE} at once": speeds[name]}) for name in costs]
     return Table(
         "One model request, through the guards and without them",
-        f"{python_version()}; {stub.TRAFFIC}; local spans, JSON log; least of {effort.bursts * effort.calls} calls in "
-        f"turn, and the middle of what storing their spans took; own: above {BARE}, as part of a call of {ROUTER}; the "
-        "topic `profile` shows where the time goes",
+        f"{python_version()}; {stub.TRAFFIC}; local spans, JSON log; the middle of {effort.bursts} rounds of "
+        f"{effort.calls} calls in turn, spans included; own: above {BARE}, as part of a call of {ROUTER}; "
+        "the topic `profile` shows where the time goes",
         rows,
         [*goals(rows, RATIO), *goals(rows, ROUTER_RATIO, "router goal"), *goals(rows, "own", "own goal")],
     )
@@ -79,16 +78,18 @@ async def _measured(url: str, effort: Effort, router: Router | None, server: str
 
 
 def summed(measured: Iterable[Measured]) -> Costs:
-    """Return the least of all calls of each contestant, and with it the middle of what storing their spans took.
+    """Return the middle of all rounds of each contestant: of a call, and of storing its spans.
 
-    A call alone is short enough to be disturbed by nothing, now and then; ten in a row seldom are.
+    The least of all calls would favor the short ones: the longer a call takes, the less likely is one that nothing
+    disturbs.
     """
-    parts = list(measured)
-    later: defaultdict[str, list[float]] = defaultdict(list)
-    for name, _, storing in parts:
-        later[name] += [storing]
-    least = lowest((name, asking) for name, asking, _ in parts)
-    return {name: asking + median(later[name]) for name, asking in least.items()}
+    parts = [*measured]
+    names = dict.fromkeys(name for name, *_ in parts)
+    return {
+        name: median(asking for found, asking, _ in parts if found == name)
+        + median(storing for found, _, storing in parts if found == name)
+        for name in names
+    }
 
 
 async def _costs(
@@ -100,10 +101,10 @@ async def _costs(
             before = cpu_seconds()
             for wiring in wirings:
                 wiring.telemetry.tracers.force_flush()  # spans are stored by a thread; each pays for its own
-            yield name, min(calls), (cpu_seconds() - before) / effort.calls * 1e6
+            yield name, median(calls), (cpu_seconds() - before) / effort.calls * 1e6
         if router and round_ % ROUTER_EVERY == 0:
             alone = [(await asyncio.to_thread(router.seconds, 1))[0] for _ in range(effort.calls)]
-            yield ROUTER, min(alone) * 1e6, 0.0
+            yield ROUTER, median(alone) * 1e6, 0.0
 
 
 async def _asking(ask: Ask) -> float:
