@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 import sample_task
+from chassis_tools.evals.drafted_cases import as_cases, ask_for_questions, first_passages
 from chassis_tools.evals.new_cases import split_of
 from cli_runner import run as chassis
 from sample_evaluation import GRADERS, run_and_accept, write_cases, write_evaluation
+from scenario import run_scenario
 
 from chassis import Draft
 from chassis.contract import FallbackReason
+from chassis.search.folder import read_folder
 from chassis.store.opening import open_database
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Assessment, Reviews, ReviewVerdict
+from chassis.testing import ScriptedModel
+from chassis.wiring import Wiring
 
 BY_A_PERSON = GRADERS.replace("said(outcome) == case.expected", "said(outcome) == as_text(case.expected)") + (
     "\n\ndef as_text(expected):\n    return expected if isinstance(expected, str) else expected['text']\n"
@@ -316,3 +321,127 @@ def test_imported_rows_are_redacted_and_unique(evaluated: Path, capsys: pytest.C
 
     assert "because it asks nearly the same as old" in capsys.readouterr().out
     assert [case["input"]["text"] for case in cases_in(evaluated).values()] == ["why ten", "why [EMAIL_1]"]
+
+
+DOCUMENTS = {
+    "returns.md": "# Returns\n\nAnything can be returned.\n"
+    "\n## How long may I wait?\n\nThirty days.\n\n## Costs\n\nNone.\n",
+    "faq/contact.md": "Not below a heading.\n\n# Contact\n\nWrite to jo.doe@example.org.\n",
+}
+
+
+@pytest.fixture
+def documented(evaluated: Path) -> Path:
+    """Add documents."""
+    for name, text in DOCUMENTS.items():
+        (evaluated / "documents" / name).parent.mkdir(parents=True, exist_ok=True)
+        (evaluated / "documents" / name).write_text(text)
+    return evaluated
+
+
+def test_documents_become_drafts(documented: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A case for each heading: marked as synthetic, with its document, redacted, and never must-pass."""
+    assert chassis("cases", "draft", "--to", "new") == 0
+
+    cases = cases_in(documented, "new").values()
+    assert {case["input"]["text"]: case["expected"]["text"] for case in cases} == {
+        "Returns": "Anything can be returned.",
+        "How long may I wait?": "Thirty days.",
+        "Returns: Costs": "None.",
+        "Contact": "Write to [EMAIL_1].",
+    }
+    assert {case["group"] for case in cases} == {"documents/returns.md", "documents/faq/contact.md"}
+    assert all(case["tags"] == ["synthetic"] and "must_pass" not in case for case in cases)
+    assert all(case["source"]["synthetic"] == "headings" for case in cases)
+    assert "has 4 drafts" in capsys.readouterr().out
+    assert chassis("evals", "run", "answers") in {0, 3}  # no suite asks them yet
+
+
+def test_a_draft_is_never_overwritten(documented: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A person may have begun to edit it."""
+    file = documented / "evals/cases/new.jsonl"
+    assert chassis("cases", "draft", "--to", "new", "--limit", "2") == 0
+    before = file.read_bytes()
+    assert before.count(b"\n") == 2
+    assert chassis("cases", "draft", "--to", "new") == 2
+    assert "evals/cases/new.jsonl exists" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["start", "../new", "a/b", "", ".hidden", "new jsonl", "-x", "link"])
+def test_a_draft_needs_a_new_name(documented: Path, name: str) -> None:
+    """That of a file, in the folder of cases, which does not exist; a broken link would be written through."""
+    (documented / "evals/cases/link.jsonl").symlink_to(documented / "elsewhere")
+    before = sorted(documented.rglob("*.jsonl"))
+    assert chassis("cases", "draft", f"--to={name}") == 2
+    assert sorted(documented.rglob("*.jsonl")) == before
+    assert not (documented / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty", "evals"])
+def test_without_text_below_a_heading_nothing_is_drafted(documented: Path, folder: str) -> None:
+    """The folder is named, and no file is written."""
+    (documented / "empty").mkdir()
+    assert chassis("cases", "draft", folder, "--to", "new") == 2
+    assert not (documented / "evals/cases/new.jsonl").exists()
+
+
+def test_what_is_asked_already_is_not_drafted(documented: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor what another heading asks."""
+    write_cases(documented, {"id": "old", "input": {"text": "how long may i wait"}, "expected": "30"}, file="start")
+    assert chassis("cases", "draft", "--to", "new") == 0
+    assert "left out, because it asks nearly the same as old" in capsys.readouterr().out
+    assert len(cases_in(documented, "new")) == 3
+
+
+def test_models_write_questions_from_the_budget(documented: Path) -> None:
+    """Through the guard, as a caller of their own; a reply that no question may be is refused with its document."""
+    passages = first_passages(read_folder(documented / "documents"), 2)
+
+    async def ask(wiring: Wiring) -> tuple[list[str], set[str]]:
+        questions = await ask_for_questions(wiring, passages)
+        return questions, {balance.key for balance in await wiring.ledger.balances() if balance.spent > 0}
+
+    replies = ScriptedModel("Whom do I write to?", " May I send\nit back? ")
+    questions, charged = run_scenario(documented, [replies], ask)
+
+    assert questions == ["Whom do I write to?", "May I send it back?"]
+    assert any("cases-draft" in key for key in charged)
+    cases, refused = as_cases(passages, [questions[0], " "], "model", sample_task.TASK)
+    assert [case.source["synthetic"] for case in cases] == ["model"]
+    assert list(refused) == ["documents/returns.md: Returns"]
+
+
+def test_without_a_model_none_writes_questions(documented: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command says what to set, and writes nothing."""
+    assert chassis("cases", "draft", "--to", "new", "--model") == 2
+    assert "no model can be asked here" in capsys.readouterr().err
+    assert not (documented / "evals/cases/new.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"source": {"synthetic": "headings"}},
+        {"source": {"synthetic": "model", "document": "a.md"}},
+        {"source": {"synthetic": True}},
+        {"tags": ["easy", "synthetic"]},
+    ],
+)
+def test_a_synthetic_case_cannot_be_must_pass(
+    evaluated: Path, capsys: pytest.CaptureFixture[str], mark: dict[str, Any]
+) -> None:
+    """Whoever wrote that into the file: the run refuses it, and names the line."""
+    case = {"id": "made-up", "input": {"text": "made up"}, "expected": "MADE UP", **mark}
+    write_cases(evaluated, case, file="made_up")
+    assert chassis("evals", "run", "answers") in {0, 3}
+    write_cases(evaluated, {**case, "must_pass": True}, file="made_up")
+    assert chassis("evals", "run", "answers") == 2
+    assert "made_up.jsonl line 1: a synthetic case cannot be must_pass" in capsys.readouterr().err
+
+
+def test_a_case_that_is_not_synthetic_may_be_must_pass(evaluated: Path) -> None:
+    """Also if its source says so."""
+    case = {"id": "real", "input": {"text": "real"}, "expected": "REAL", "must_pass": True}
+    write_cases(evaluated, {**case, "source": {"synthetic": False}}, file="made_up")
+    assert chassis("evals", "run", "answers") in {0, 3}

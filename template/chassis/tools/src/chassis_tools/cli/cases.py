@@ -1,6 +1,7 @@
-"""`chassis cases`: turns what callers asked and people answered into cases."""
+"""`chassis cases`: turns what callers asked and people answered, or what documents say, into cases."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,14 +9,18 @@ import typer
 
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
-from chassis.errors import NotFound
+from chassis.errors import ConfigError, NotFound
 from chassis.store.opening import run_with_database
 
 if TYPE_CHECKING:
+    from chassis.search.passages import Passage
     from chassis.store.database import Database
     from chassis_tools.evals.new_cases import CaseAdditions, NewCase
 
-app = typer.Typer(help="Add cases from production to the data sets.", no_args_is_help=True)
+DOCUMENTS = Path("documents")
+app = typer.Typer(
+    help="Add cases from production to the data sets, or draft some from documents.", no_args_is_help=True
+)
 
 DatasetOption = Annotated[
     str, typer.Option("--to", metavar="NAME", help="The data set: a file of evals/cases/, without .jsonl")
@@ -65,6 +70,68 @@ def import_cases(
     _add(project, dataset, read_export(file, Columns(question, answer), project.load_task()), file.name)
 
 
+@app.command()
+def draft(
+    dataset: Annotated[
+        str, typer.Option("--to", metavar="NAME", help="The new data set: a file of evals/cases/, without .jsonl")
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder with the documents.")] = DOCUMENTS,
+    *,
+    model: Annotated[
+        bool, typer.Option("--model", help="Let the models of constraints.toml write the questions, not the headings.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="The most cases to draft.")] = 50,
+) -> None:
+    """Draft a data set from documents, for a person to edit: a question for each heading, and what is written there."""
+    from chassis.search.folder import read_folder
+    from chassis_tools.evals.drafted_cases import as_cases, first_passages, new_dataset, question_from_headings
+    from chassis_tools.evals.new_cases import plan_additions, write_dataset
+
+    project = find_project()
+    new_dataset(project.root, dataset)
+    passages = first_passages(read_folder(folder if folder.is_absolute() else project.root / folder), limit)
+    if not passages:
+        raise ConfigError(str(folder), "there is no text below a heading", "Name a folder with documents")
+    task = project.load_task()
+    questions = (
+        asyncio.run(_questions(project, passages)) if model else [question_from_headings(each) for each in passages]
+    )
+    proposed, unfit = as_cases(passages, questions, "model" if model else "headings", task)
+    additions = plan_additions(project.root, task, dataset, proposed)
+    _print_left_out(additions, unfit)
+    if additions.cases:
+        write_dataset(project.root, additions)
+        print(
+            f"{additions.file} has {len(additions.cases)} drafts. Correct each question and its expected answer, and "
+            f"remove what no caller would ask. Then add {dataset!r} to the cases of a suite in evals/suites.toml. "
+            "Drafts are marked as synthetic and cannot be must_pass."
+        )
+    else:
+        print("There is nothing to draft.")
+    if unfit or additions.refused:
+        raise typer.Exit(1)
+
+
+async def _questions(project: Project, passages: "list[Passage]") -> list[str]:
+    from chassis.config.project import load_settings
+    from chassis.telemetry.logs import configure_logs
+
+    settings = load_settings(project.root)
+    configure_logs(production=settings.production)
+    from chassis.wiring import wire
+    from chassis_tools.evals.drafted_cases import ask_for_questions
+
+    async with wire(project, settings=settings) as wiring:
+        return await ask_for_questions(wiring, passages)
+
+
+def _print_left_out(additions: "CaseAdditions", unfit: Mapping[str, str]) -> None:
+    for case, earlier in additions.repeated.items():
+        print(f"{case}: left out, because it asks nearly the same as {earlier}")
+    for case, reason in (*unfit.items(), *additions.refused.items()):
+        print(f"{case}: refused, because {reason}")
+
+
 def _add(project: Project, dataset: str, proposed: "Iterable[NewCase]", origin: str) -> None:
     """Write what can be added, and print what was left out and the text of the pull request."""
     from chassis_tools.evals.new_cases import check_dataset, has_must_pass_rule, plan_additions, write_additions
@@ -73,10 +140,7 @@ def _add(project: Project, dataset: str, proposed: "Iterable[NewCase]", origin: 
     suites = load_suites(project.root)
     check_dataset(suites, dataset)
     additions = plan_additions(project.root, project.load_task(), dataset, proposed)
-    for case, earlier in additions.repeated.items():
-        print(f"{case}: left out, because it asks nearly the same as {earlier}")
-    for case, reason in additions.refused.items():
-        print(f"{case}: refused, because {reason}")
+    _print_left_out(additions, {})
     if additions.cases:
         write_additions(project.root, additions)
         print(_pull_request(additions, origin))

@@ -13,7 +13,9 @@ TOOL_COMMANDS = (
         "Run the launch review: the checks that a release must pass. Exit with 1 if any of them fails.",
     ),
     Subcommand(EVALUATE, "evals", "chassis_tools.cli.evals:app", "Evaluate how well the service answers."),
-    Subcommand(EVALUATE, "cases", "chassis_tools.cli.cases:app", "Add cases from production to the data sets."),
+    Subcommand(
+        EVALUATE, "cases", "chassis_tools.cli.cases:app", "Add cases from production to the data sets, or draft some."
+    ),
     Subcommand(
         EVALUATE,
         "local-model",

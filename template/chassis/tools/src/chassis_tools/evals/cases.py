@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
 
 from chassis.config.toml_file import Section, config_error_from
 from chassis.contract import Task
@@ -18,6 +18,8 @@ from chassis_tools.evals.identity import json_hash
 from chassis_tools.evals.jsonl import split_lines
 
 FOLDER = "evals/cases"
+SYNTHETIC = "synthetic"
+"""The key of `source`, and the tag, of a case whose question no person has asked."""
 
 type Split = Literal["dev", "gate", "holdout"]
 
@@ -40,7 +42,18 @@ class Case[Q: BaseModel](Section):
     must_pass: bool = False
     """True for a case that must never fail again, such as one from an incident."""
     source: JsonValue = None
-    """Where the case was found: a referral, a complaint, a person."""
+    """Where the case was found: a referral, a complaint, a person. A key `synthetic` marks one that was made up."""
+
+    @model_validator(mode="after")
+    def _check_synthetic(self) -> Self:
+        if self.must_pass and self.is_synthetic:
+            raise ValueError("a synthetic case cannot be must_pass, because no person has asked its question")
+        return self
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Return whether the case was made up, for example by `chassis cases draft`."""
+        return SYNTHETIC in self.tags or (isinstance(self.source, dict) and bool(self.source.get(SYNTHETIC)))
 
     @property
     def hash(self) -> str:

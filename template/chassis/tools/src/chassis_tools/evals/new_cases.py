@@ -35,6 +35,7 @@ class NewCase:
         input: The question.
         expected: The answer.
         tags: The tags of the case.
+        group: The group of the case.
         must_pass: Whether the service has answered the question wrongly.
         source: Where the case comes from; it is neither redacted nor searched.
     """
@@ -43,6 +44,7 @@ class NewCase:
     input: JsonValue
     expected: JsonValue
     tags: tuple[str, ...] = ()
+    group: str | None = None
     must_pass: bool = False
     source: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
 
@@ -150,11 +152,26 @@ def write_additions(root: Path, additions: CaseAdditions) -> None:
     """Append the new cases to their data set, and replace the file as a whole."""
     path = root / additions.file
     lines = [line for line in split_lines(path.read_bytes()) if line.strip()] if path.exists() else []
-    lines += [case.model_dump_json(by_alias=True, exclude_defaults=True).encode() for case in additions.cases]
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(b"".join(line.removesuffix(b"\r") + b"\n" for line in lines))
+    unfinished.write_bytes(b"".join(line.removesuffix(b"\r") + b"\n" for line in [*lines, *_json_lines(additions)]))
     unfinished.replace(path)
+
+
+def write_dataset(root: Path, additions: CaseAdditions) -> None:
+    """Write the new cases to a data set of their own.
+
+    Raises:
+        FileExistsError: It exists, perhaps only since a moment ago.
+    """
+    path = root / additions.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(b"".join(line + b"\n" for line in _json_lines(additions)))
+
+
+def _json_lines(additions: CaseAdditions) -> list[bytes]:
+    return [case.model_dump_json(by_alias=True, exclude_defaults=True).encode() for case in additions.cases]
 
 
 def split_of(question_key: str) -> Split:
@@ -180,7 +197,9 @@ def _case(new: NewCase, task: Task[Any, Any], finder: Finder) -> Case[Any]:
             problem = f"it contains a value of the kind {match.kind!r} that no placeholder can replace"
             raise ConfigError(new.id, problem, "Write the case by hand")
     typed: Any = Case  # the type of a question is only known at run time
-    values = {name: getattr(clean, name) for name in ("id", "input", "expected", "tags", "must_pass", "source")}
+    values = {
+        name: getattr(clean, name) for name in ("id", "input", "expected", "tags", "group", "must_pass", "source")
+    }
     if len(placeholders):
         values["source"] = {**new.source, "redacted": len(placeholders)}
     try:
