@@ -10,15 +10,19 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from chassis.contract import FallbackReason
+from chassis.call import Call, Deadline
+from chassis.contract import Answered, FallbackReason
 from chassis.guard.model import GuardedModel
 from chassis.money.accounts import Account
 from chassis.money.ledger import Ledger
 from chassis.search import Passage, Search
+from chassis.store.call_history import CallHistory
 from chassis.store.credentials import ApiKeys
+from chassis.store.feedback import Feedback, FeedbackBox
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.sqlite import SqliteDatabase
+from chassis.telemetry.instruments import NO_INSTRUMENTS
 from chassis.telemetry.local_traces import SpanStore
 from chassis.web.middleware import RateLimiter
 from opentelemetry.sdk.trace import TracerProvider
@@ -27,7 +31,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
-from benchmarks.contestants import CALLER, SQLITE, asked, guard_of, wired
+from benchmarks.contestants import CALLER, SQLITE, Text, asked, guard_of, wired
 from benchmarks.rounds import Effort
 from benchmarks.tables import Row, Table, goals, python_version
 
@@ -222,11 +226,41 @@ async def spans(folder: Path, size: int) -> AsyncGenerator[Work]:
     provider.shutdown()
 
 
+@asynccontextmanager
+async def calls(folder: Path, size: int) -> AsyncGenerator[Work]:
+    """Keep an answer next to that many, and store its caller's feedback next to as many more."""
+    async with _database(folder) as database:
+        columns = "id, task, caller, answered_by, confidence, question, answer, answered_at"
+        await _fill(
+            database,
+            f"INSERT INTO calls ({columns}) SELECT 'c' || i, 't', 'c', 'gpt', 1, '{{}}', '{{}}', '{LATER}'",
+            size,
+        )
+        await _fill(
+            database,
+            "INSERT INTO feedback (call_id, caller, verdict, comment, received_at)"
+            f" SELECT 'c' || i, 'c', 'positive', '', '{LATER}'",
+            size,
+        )
+        history = CallHistory(database, keep_answers=True)
+        box = FeedbackBox(database, history, ReviewQueue(database, due_hours=8), NO_INSTRUMENTS, refer_negative=False)
+        outcome = Answered(Text(text="Yes."), "gpt", 1, degraded=False, fallback_reason=None)
+        numbers = count()
+
+        async def keep_and_rate() -> None:
+            call = Call(f"c_{next(numbers)}", CALLER, Deadline.after(5), 3)
+            history.add("help", call, Text(text="Is it?"), outcome)
+            await box.record(call.id, CALLER, Feedback(verdict="positive"))
+
+        yield keep_and_rate
+
+
 GROWTHS = {
     "passages that are searched": Growth(passages, (100, 1_000, 10_000, 100_000), LINEAR),
     "bytes of a prompt": Growth(prompts, (1_000, 10_000, 100_000, 1_000_000), LINEAR),
     "accounts, and reservations": Growth(accounts, (100, 10_000, 1_000_000)),
     "answered referrals": Growth(referrals, (100, 1_000, 10_000, 100_000)),
+    "kept answers, and feedback": Growth(calls, (100, 1_000, 10_000, 100_000)),
     "API keys": Growth(keys, (100, 1_000, 10_000, 100_000)),
     "cached replies": Growth(replies, (100, 1_000, 10_000, 100_000)),
     "callers of one process": Growth(callers, (100, 1_000, 10_000, 100_000)),
