@@ -43,8 +43,8 @@ bench: ## Benchmark generation, start-up, the guard and the service against plai
 bench-evals: ## Benchmark evaluation and judging against plain asyncio and pydantic-evals
 	$(RUN) python -m benchmarks.evaluation
 
-bench-search: ## Benchmark the search: CORPUS=FOLDER has documents/ and questions.jsonl, LANGUAGE=english
-	@$(RUN) chassis evals search $(CORPUS)/documents $(CORPUS)/questions.jsonl $(if $(LANGUAGE),--language $(LANGUAGE))
+bench-search: ## Benchmark the search: CORPUS=FOLDER has documents/ and questions.jsonl, LANGUAGE=english, EMBEDDINGS=FILE
+	@$(RUN) chassis evals search $(CORPUS)/documents $(CORPUS)/questions.jsonl $(if $(LANGUAGE),--language $(LANGUAGE)) $(if $(EMBEDDINGS),--embeddings $(EMBEDDINGS))
 
 fleet: ## Report on the clones in the folder REPOS; see docs/how-to/standardize-many-teams.md
 	@$(RUN) python -m fleet $(REPOS)

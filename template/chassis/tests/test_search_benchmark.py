@@ -38,9 +38,9 @@ def test_what_is_measured() -> None:
     assert measure_search(FOUND.__getitem__, QUESTIONS[:3]).abstention is None
 
 
-def test_every_search_finds_what_is_there() -> None:
+def test_every_search_finds_what_is_there(tmp_path: Path) -> None:
     """The rivals are real ones, so that the comparison says something."""
-    for name, find in searches([A, B, C], "english").items():
+    for name, find in searches([A, B, C], "english", tmp_path / "vectors.npz").items():
         assert [passage for passage, _ in find("pear?")] == [B], name
         assert list(find("...")) == [], name
 

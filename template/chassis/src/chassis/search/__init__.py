@@ -3,6 +3,7 @@
 from chassis.search.folder import read_folder as read_folder
 from chassis.search.passages import Passage as Passage
 from chassis.search.search import Hit as Hit
+from chassis.search.search import Method as Method
 from chassis.search.search import Search as Search
 
-__all__ = ["Hit", "Passage", "Search", "read_folder"]
+__all__ = ["Hit", "Method", "Passage", "Search", "read_folder"]

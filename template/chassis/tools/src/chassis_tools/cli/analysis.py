@@ -23,7 +23,7 @@ MEANS = {"cost_usd": ("mean cost, $", 6), "seconds": ("mean latency, s", 3)}
 """What `compare` compares besides scores, each with its title and its decimals."""
 POWERS = (0.5, 0.8, 0.95)
 """The shares of runs in which a drop is found, from the weakest to the strongest."""
-SEARCH_COLUMNS = ("search", "half", "hit@1", "hit@5", "MRR", "AUROC", "ECE", "fitted", "CPU ms")
+SEARCH_COLUMNS = ("search", "half", "hit@1", "hit@5", "MRR", "AUROC", "ECE", "fitted", "noise", "CPU ms")
 
 SuiteName = Annotated[str, typer.Argument(help="A suite of evals/suites.toml")]
 Grader = Annotated[
@@ -105,18 +105,23 @@ def measure_searches(
     folder: Annotated[Path, typer.Argument(help="A folder of documents", exists=True, file_okay=False)],
     questions: Annotated[Path, typer.Argument(help="A JSONL file of questions", exists=True, dir_okay=False)],
     language: Annotated[str, typer.Option(help="The language of the documents")] = "english",
+    embeddings: Annotated[
+        Path | None, typer.Option(help="Measure the hybrid search too, and keep its vectors in this file")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how often the search finds the right document first, beside SQLite FTS5.
 
     A line of the questions is such as {"question": "May I return it?", "documents": ["returns.md"]}; without documents
     it is one that cannot be answered. The figures to believe are those of the half with which nothing was tuned. ECE is
-    the calibration error of the confidence, and `fitted` what is left of it after fits to 100 tuning questions.
+    the calibration error of the confidence, `fitted` what is left of it after fits to 100 tuning questions, and `noise`
+    what would be left of a perfect confidence, because the questions are few.
     """
     from chassis.search import read_folder
     from chassis_tools.evals.confidence_fit import calibration_error
     from chassis_tools.evals.search_benchmark import (
-        fitted_error,
+        OURS,
+        fitted_errors,
         halves,
         load_search_questions,
         measure_search,
@@ -127,16 +132,16 @@ def measure_searches(
     known = {passage.document.partition("/")[2] for passage in passages}
     parts = halves(load_search_questions(questions, known))
     rows: list[dict[str, str | float | None]] = []
-    for name, find in searches(passages, language).items():
+    for name, find in searches(passages, language, embeddings).items():
         tuned = None
         for half, part in zip(("tuning", "held out"), parts, strict=True):
             if any(question.documents for question in part):
                 result = measure_search(find, part)
                 shares = (result.first, result.first_five, result.reciprocal_rank)
-                error = calibration_error(result.answers) if name == "chassis.search" else None
-                fitted = fitted_error(tuned, result.answers) if tuned and error is not None else None
+                error = calibration_error(result.answers) if name.startswith(OURS) else None
+                fitted = fitted_errors(tuned, result.answers) if tuned and error is not None else (None, None)
                 tuned = result.answers
-                values = (name, half, *shares, result.abstention, error, fitted, result.milliseconds)
+                values = (name, half, *shares, result.abstention, error, *fitted, result.milliseconds)
                 rows.append(dict(zip(SEARCH_COLUMNS, values, strict=True)))
     if as_json:
         print_json({"passages": len(passages), "documents": len(known), "searches": rows})

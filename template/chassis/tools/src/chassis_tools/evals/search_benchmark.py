@@ -20,6 +20,7 @@ from chassis.errors import ConfigError
 from chassis.search import Passage, Search
 from chassis_tools.evals.confidence_fit import Pairs, calibration_error, fit_curve
 
+OURS = "chassis.search"
 PLACES = 20
 """How many passages are read for the first five documents."""
 
@@ -126,13 +127,22 @@ def measure_search(find: Find, questions: Sequence[SearchQuestion]) -> SearchRes
     )
 
 
-def fitted_error(tuning: Pairs, held_out: Pairs) -> float:
-    """Return the mean calibration error of held-out answers after fits to `FITTED_ON` answers of the other half."""
+def fitted_errors(tuning: Pairs, held_out: Pairs) -> tuple[float, float]:
+    """Return what is left of the calibration error of held-out answers after fits to answers of the other half.
+
+    Returns:
+        The mean error after `DRAWS` fits, each to `FITTED_ON` answers, and what would be measured if those confidences
+        were exactly right: few answers differ from their shares by chance.
+    """
     errors: list[float] = []
+    noise: list[float] = []
     for seed in range(DRAWS):
-        curve = fit_curve(Random(seed).sample(tuning, min(FITTED_ON, len(tuning))))  # noqa: S311  no secret
-        errors.append(calibration_error([(curve.share_right(each), is_right) for each, is_right in held_out]))
-    return fmean(errors)
+        random = Random(seed)  # noqa: S311  no secret
+        curve = fit_curve(random.sample(tuning, min(FITTED_ON, len(tuning))))
+        fitted = [(curve.share_right(each), is_right) for each, is_right in held_out]
+        errors.append(calibration_error(fitted))
+        noise.append(calibration_error([(share, random.random() < share) for share, _ in fitted]))
+    return fmean(errors), fmean(noise)
 
 
 def _place(question: SearchQuestion, hits: Sequence[tuple[Passage, float]]) -> float:
@@ -147,13 +157,26 @@ def _auroc(higher: Sequence[float], lower: Sequence[float]) -> float:
     return wins / (len(higher) * len(lower))
 
 
-def searches(passages: Sequence[Passage], language: str) -> dict[str, Find]:
-    """Return the search of the chassis, plain FTS5 and, if it is installed, bm25s."""
-    ours = Search(passages, language=language)
+def searches(passages: Sequence[Passage], language: str, embeddings_file: Path | None = None) -> dict[str, Find]:
+    """Return the search of the chassis, plain FTS5 and, if it is installed, bm25s.
+
+    Args:
+        passages: What is searched.
+        language: Their language.
+        embeddings_file: Where the hybrid search keeps its vectors; None to leave that search out.
+    """
+    ours = {f"{OURS}, lexical": _found_by(Search(passages, language=language))}
+    if embeddings_file:
+        hybrid = Search(passages, language=language, method="hybrid", embeddings_file=embeddings_file)
+        ours[f"{OURS}, hybrid"] = _found_by(hybrid)
     rivals: dict[str, Find] = {"SQLite FTS5, porter": _fts5(passages)}
     with suppress(ModuleNotFoundError):  # a development dependency of the template only
         rivals["bm25s, stemmed"] = _bm25s(passages, language)
-    return {"chassis.search": lambda text: [(hit.passage, hit.confidence) for hit in ours.find(text, PLACES)], **rivals}
+    return ours | rivals
+
+
+def _found_by(search: Search) -> Find:
+    return lambda question: [(hit.passage, hit.confidence) for hit in search.find(question, PLACES)]
 
 
 def _fts5(passages: Sequence[Passage]) -> Find:
