@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from chassis_tools.evals.search_benchmark import (
     SearchQuestion,
+    fitted_errors,
     halves,
     load_search_questions,
     measure_search,
@@ -71,3 +72,15 @@ def test_an_invalid_file_of_questions(tmp_path: Path, line: str, problem: str) -
 
     with pytest.raises(ConfigError, match=problem):
         load_search_questions(tmp_path / "questions.jsonl", {"a.md"})
+
+
+def test_the_error_that_chance_alone_leaves() -> None:
+    """A confidence that is exactly right still differs from the share of few answers, and less from that of many."""
+    answers = [(0.2 + place / 1000, place % 5 == 0) for place in range(100)] + [
+        (0.8, place % 5 > 0) for place in range(100)
+    ]
+
+    few, many = (fitted_errors(answers, answers * times)[1] for times in (1, 20))
+
+    assert 0.02 < few < 0.12
+    assert many < few / 2

@@ -23,7 +23,7 @@ MEANS = {"cost_usd": ("mean cost, $", 6), "seconds": ("mean latency, s", 3)}
 """What `compare` compares besides scores, each with its title and its decimals."""
 POWERS = (0.5, 0.8, 0.95)
 """The shares of runs in which a drop is found, from the weakest to the strongest."""
-SEARCH_COLUMNS = ("search", "half", "hit@1", "hit@5", "MRR", "AUROC", "ECE", "fitted", "noise", "CPU ms")
+SEARCH_COLUMNS = ("search", "half", "hit@1", "hit@5", "MRR", "AUROC", "ECE", "fitted", "chance", "CPU ms")
 
 SuiteName = Annotated[str, typer.Argument(help="A suite of evals/suites.toml")]
 Grader = Annotated[
@@ -114,7 +114,7 @@ def measure_searches(
 
     A line of the questions is such as {"question": "May I return it?", "documents": ["returns.md"]}; without documents
     it is one that cannot be answered. The figures to believe are those of the half with which nothing was tuned. ECE is
-    the calibration error of the confidence, `fitted` what is left of it after fits to 100 tuning questions, and `noise`
+    the calibration error of the confidence, `fitted` what is left of it after fits to 100 tuning questions, and `chance`
     what would be left of a perfect confidence, because the questions are few.
     """
     from chassis.search import read_folder
@@ -138,7 +138,7 @@ def measure_searches(
             if any(question.documents for question in part):
                 result = measure_search(find, part)
                 shares = (result.first, result.first_five, result.reciprocal_rank)
-                error = calibration_error(result.answers) if name.startswith(OURS) else None
+                error = calibration_error(result.answers) if name in OURS else None
                 fitted = fitted_errors(tuned, result.answers) if tuned and error is not None else (None, None)
                 tuned = result.answers
                 values = (name, half, *shares, result.abstention, error, *fitted, result.milliseconds)

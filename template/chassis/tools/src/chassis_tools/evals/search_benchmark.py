@@ -20,7 +20,8 @@ from chassis.errors import ConfigError
 from chassis.search import Passage, Search
 from chassis_tools.evals.confidence_fit import Pairs, calibration_error, fit_curve
 
-OURS = "chassis.search"
+OURS = ("lexical", "hybrid")
+"""The methods of `chassis.search`."""
 PLACES = 20
 """How many passages are read for the first five documents."""
 
@@ -135,14 +136,14 @@ def fitted_errors(tuning: Pairs, held_out: Pairs) -> tuple[float, float]:
         were exactly right: few answers differ from their shares by chance.
     """
     errors: list[float] = []
-    noise: list[float] = []
+    by_chance: list[float] = []
     for seed in range(DRAWS):
         random = Random(seed)  # noqa: S311  no secret
         curve = fit_curve(random.sample(tuning, min(FITTED_ON, len(tuning))))
         fitted = [(curve.share_right(each), is_right) for each, is_right in held_out]
         errors.append(calibration_error(fitted))
-        noise.append(calibration_error([(share, random.random() < share) for share, _ in fitted]))
-    return fmean(errors), fmean(noise)
+        by_chance.append(calibration_error([(share, random.random() < share) for share, _ in fitted]))
+    return fmean(errors), fmean(by_chance)
 
 
 def _place(question: SearchQuestion, hits: Sequence[tuple[Passage, float]]) -> float:
@@ -158,20 +159,20 @@ def _auroc(higher: Sequence[float], lower: Sequence[float]) -> float:
 
 
 def searches(passages: Sequence[Passage], language: str, embeddings_file: Path | None = None) -> dict[str, Find]:
-    """Return the search of the chassis, plain FTS5 and, if it is installed, bm25s.
+    """Return the methods of the chassis, plain FTS5 and, if it is installed, bm25s, both of them with stems.
 
     Args:
         passages: What is searched.
         language: Their language.
         embeddings_file: Where the hybrid search keeps its vectors; None to leave that search out.
     """
-    ours = {f"{OURS}, lexical": _found_by(Search(passages, language=language))}
+    ours = {"lexical": _found_by(Search(passages, language=language))}
     if embeddings_file:
         hybrid = Search(passages, language=language, method="hybrid", embeddings_file=embeddings_file)
-        ours[f"{OURS}, hybrid"] = _found_by(hybrid)
-    rivals: dict[str, Find] = {"SQLite FTS5, porter": _fts5(passages)}
+        ours["hybrid"] = _found_by(hybrid)
+    rivals: dict[str, Find] = {"SQLite FTS5": _fts5(passages)}
     with suppress(ModuleNotFoundError):  # a development dependency of the template only
-        rivals["bm25s, stemmed"] = _bm25s(passages, language)
+        rivals["bm25s"] = _bm25s(passages, language)
     return ours | rivals
 
 
