@@ -45,7 +45,7 @@ STEPS = {
 }
 LIMITS: dict[str, dict[str, float]] = {
     "files": {"chassis": 116, "chassis_tools": 69},
-    "lines": {"chassis": 16_700, "chassis_tools": 13_700},
+    "lines": {"chassis": 16_900, "chassis_tools": 13_700},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 150, "chassis_tools": 205},
     "median function": {"chassis": 8, "chassis_tools": 8},
