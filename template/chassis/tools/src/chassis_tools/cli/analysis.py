@@ -114,8 +114,8 @@ def measure_searches(
 
     A line of the questions is such as {"question": "May I return it?", "documents": ["returns.md"]}; without documents
     it is one that cannot be answered. The figures to believe are those of the half with which nothing was tuned. ECE is
-    the calibration error of the confidence, `fitted` what is left of it after fits to 100 tuning questions, and `chance`
-    what would be left of a perfect confidence, because the questions are few.
+    the calibration error of the confidence; `fitted` is what is left of it after fits to 100 tuning questions, and
+    `chance` what would be left of a perfect confidence, because the questions are few.
     """
     from chassis.search import read_folder
     from chassis_tools.evals.confidence_fit import calibration_error
