@@ -108,6 +108,16 @@ def test_a_dead_model_calls_somebody(eventful: Prometheus) -> None:
     assert "CircuitBreakerOpen" in eventful.waits_for("CircuitBreakerOpen")
 
 
+def test_the_fleet_report_reads_the_measured_success(eventful: Prometheus) -> None:
+    """From the same server: the service exports it once a minute."""
+    eventful.sees("chassis_success_observations > 30", within=150)
+
+    measured = read_measurements(eventful.address)["acme-help", "answered_without_person"]
+
+    assert 0 < measured.value < 1
+    assert measured.observations > 30
+
+
 def test_a_lost_database_calls_somebody(eventful: Prometheus, served: Service) -> None:
     """Its file disappears: the next look of the service at its gauges says so, and each request fails."""
     url = served.project.environment["CHASSIS_DATABASE_URL"]
@@ -124,13 +134,3 @@ def test_a_dead_service_calls_somebody(eventful: Prometheus, served: Service) ->
     """The last replica ends, and with it all that it could have said of itself."""
     served.program.stop()
     assert "ServiceDown" in eventful.waits_for("ServiceDown")
-
-
-def test_the_fleet_report_reads_the_measured_success(eventful: Prometheus) -> None:
-    """From the same server: the service exports it once a minute."""
-    eventful.sees("chassis_success_observations > 30", within=150)
-
-    measured = read_measurements(eventful.address)["acme-help", "answered_without_person"]
-
-    assert 0 < measured.value < 1
-    assert measured.observations > 30
