@@ -64,7 +64,7 @@ reference: ## Regenerate the reference pages and the questions for cookiecutter
 updates: ## Test updates from former releases and write docs/reference/updates.md
 	PYTHONPATH=$(HELPERS) $(RUN) python -m update_matrix
 
-screenshots: ## Take the pictures of the review page in docs/images again
+screenshots: ## Take the pictures of the review and status pages in docs/images again
 	PYTHONPATH=$(HELPERS) $(RUN) python scripts/screenshots.py
 
 faults: ## Inject every fault once and write docs/reference/faults.md

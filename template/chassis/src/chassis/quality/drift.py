@@ -158,10 +158,10 @@ class SignalReport:
         what = self.signal.what
         if self.rate.reference is None:
             return f"observed so far: {self.observed}, which is too few for a reference"
-        reference = f"{_share(*self.rate.reference)} in the reference"
+        reference = _share(*self.rate.reference)
         if self.rate.since is None:
-            return f"{reference} {what}, and there is no sign of a rise"
-        return f"{_share(*self.rate.recent)} {what} since {self.rate.since}, {reference}"
+            return f"{reference} {what} in the reference, and there is no sign of a rise"
+        return f"{_share(*self.rate.recent)} {what} since {self.rate.since}, {reference} in the reference"
 
 
 @dataclass(frozen=True, slots=True)
