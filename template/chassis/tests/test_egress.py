@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from chassis.config.environment import SDK_VARIABLES
 from chassis.config.project import Project, Settings
 from chassis.contract import Answered
 from chassis.errors import ConfigError
-from chassis.guard.egress import Endpoint, ForbiddenAddress, Network, VendorModel, create_client
+from chassis.guard.egress import Endpoint, ForbiddenAddress, Network, VendorModel, create_client, trusted_certificates
 from chassis.guard.failures import EgressRefused
 from chassis.guard.vendors import connect
 from chassis.testing import OWNER, constraints_for_tests, wire_for_tests
@@ -250,3 +251,28 @@ def test_clients_are_closed_with_the_service(tmp_path: Path) -> None:
         return [before, client.is_closed]
 
     assert asyncio.run(story()) == [False, True]
+
+
+def test_certificates_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all clients that trust the same ones; a variable that names others counts for the next client."""
+    read: list[bool] = []
+
+    def reading(*, trust_env: bool) -> ssl.SSLContext:
+        read.append(trust_env)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def clients_of(folder: str) -> int:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / folder))
+        for url in ("https://a.example", "https://b.example", "http://127.0.0.1:1"):
+            create_client(Endpoint.from_url(url, "any"), timeout=1)
+        return len(read)
+
+    monkeypatch.setattr("httpx2.create_ssl_context", reading)
+    trusted_certificates.cache_clear()
+
+    assert clients_of("first") == 2  # those of the folder, and those of the system for this machine
+    assert clients_of("first") == 2
+    assert clients_of("second") == 3
+    assert read == [True, False, True]
+    trusted_certificates.cache_clear()

@@ -1,6 +1,7 @@
 """A service behind a real HTTP server, which runs in a thread of its own."""
 
 import asyncio
+import ssl
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
@@ -18,6 +19,9 @@ from chassis.testing import wire_for_tests
 from chassis.web.app import build_app
 from chassis.web.server import listen, server_config
 from chassis.wiring import Wiring
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For a client that speaks plain HTTP; by default each would read the certificates of the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def serve_live(wire: Callable[[], AbstractAsyncContextManager[Wiring]], port: in
     thread.start()
     wiring, loop, server, key = opened.result()
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{_port(server)}", timeout=30) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{_port(server)}", timeout=30, verify=NO_TLS) as client:
             yield LiveService(wiring, loop, client, key)
     finally:
         server.should_exit = True

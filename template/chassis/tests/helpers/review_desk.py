@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from live_server import LiveService, serve_live
+from live_server import NO_TLS, LiveService, serve_live
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pydantic import BaseModel
 
@@ -92,7 +92,7 @@ class Desk:
 
     def client(self) -> httpx2.Client:
         """Return a client without a session."""
-        return httpx2.Client(base_url=self.service.client.base_url)
+        return httpx2.Client(base_url=self.service.client.base_url, verify=NO_TLS)
 
     def signed_in(self, reviewer: str) -> httpx2.Client:
         """Return a client with a session."""
