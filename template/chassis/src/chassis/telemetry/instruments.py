@@ -4,14 +4,22 @@
 which a process can set only once: a test may start several services, one after another or side by side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import Counter, Histogram, MeterProvider, NoOpMeterProvider, UpDownCounter
+from opentelemetry.metrics import (
+    Counter,
+    Histogram,
+    Meter,
+    MeterProvider,
+    NoOpMeterProvider,
+    Observation,
+    UpDownCounter,
+)
 from opentelemetry.metrics import _Gauge as Gauge  # pyright: ignore[reportPrivateUsage] - it has no other name yet
 from opentelemetry.trace import NoOpTracerProvider, Span, SpanKind, Tracer, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -29,19 +37,43 @@ TOKEN_BUCKETS = tuple(4**power for power in range(14))
 """Upper bounds in tokens, as the GenAI conventions recommend."""
 
 
+class RunningTotal:
+    """A counter of the SDK that is asked for its totals when metrics are collected: adding takes a tenth of the time.
+
+    Args:
+        meter: Creates the counter.
+        name: Its name.
+        unit: Its unit.
+        description: What it counts.
+    """
+
+    def __init__(self, meter: Meter, name: str, unit: str, description: str) -> None:
+        self._totals: dict[tuple[tuple[str, AttributeValue], ...], float] = {}
+        meter.create_observable_counter(name, [lambda _: self._observe()], unit, description)
+
+    def add(self, amount: float, attributes: Mapping[str, AttributeValue]) -> None:
+        """Count something under its attributes."""
+        key = tuple(attributes.items())
+        self._totals[key] = self._totals.get(key, 0) + amount
+
+    def _observe(self) -> Iterator[Observation]:
+        for attributes, total in list(self._totals.items()):
+            yield Observation(total, dict(attributes))
+
+
 @dataclass(frozen=True, slots=True)
 class Instruments:
     """One tracer, and one instrument for each metric in `names.py`."""
 
     tracer: Tracer
     call_duration: Histogram
-    calls: Counter
+    calls: RunningTotal
     degraded_calls: Counter
-    slow_calls: Counter
+    slow_calls: RunningTotal
     circuit_breakers_open: UpDownCounter
     kill_switch_on: UpDownCounter
-    cost: Counter
-    attempts: Counter
+    cost: RunningTotal
+    attempts: RunningTotal
     referrals: Counter
     operation_duration: Histogram
     token_usage: Histogram
@@ -89,17 +121,17 @@ def create_instruments(
     return Instruments(
         tracer=tracers.get_tracer(SCOPE),
         call_duration=histogram(names.CALL_DURATION, "s", "Duration of calls.", DURATION_BUCKETS),
-        calls=meter.create_counter(names.CALLS, "{call}", "Calls, by outcome and by who answered."),
+        calls=RunningTotal(meter, names.CALLS, "{call}", "Calls, by outcome and by who answered."),
         degraded_calls=meter.create_counter(
             names.DEGRADED_CALLS, "{call}", "Calls that the first model did not answer although it should have."
         ),
-        slow_calls=meter.create_counter(names.SLOW_CALLS, "{call}", "Calls that took longer than latency.p95_seconds."),
+        slow_calls=RunningTotal(meter, names.SLOW_CALLS, "{call}", "Calls that took longer than latency.p95_seconds."),
         circuit_breakers_open=meter.create_up_down_counter(
             names.CIRCUIT_BREAKERS_OPEN, "1", "1 while the circuit breaker of a model or a destination is open."
         ),
         kill_switch_on=meter.create_up_down_counter(names.KILL_SWITCH_ON, "1", "1 while the models are switched off."),
-        cost=meter.create_counter(names.COST_USD, "{USD}", "Cost of model requests in US dollars."),
-        attempts=meter.create_counter(names.MODEL_ATTEMPTS, "{attempt}", "Requests sent to models."),
+        cost=RunningTotal(meter, names.COST_USD, "{USD}", "Cost of model requests in US dollars."),
+        attempts=RunningTotal(meter, names.MODEL_ATTEMPTS, "{attempt}", "Requests sent to models."),
         referrals=meter.create_counter(names.REFERRALS, "{referral}", "Calls referred to a person."),
         operation_duration=histogram(names.OPERATION_DURATION, "s", "GenAI operation duration.", DURATION_BUCKETS),
         token_usage=histogram(names.TOKEN_USAGE, "{token}", "Number of input and output tokens used.", TOKEN_BUCKETS),
