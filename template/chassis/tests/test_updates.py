@@ -221,14 +221,24 @@ def half_an_update(root: Path) -> None:
         raise RuntimeError
 
 
-@pytest.mark.parametrize("name", ["src", "src/app", "it's", "größe", "chassis"])
+BRANCHES = ["src", "src/app", "it's;here", "größe", "chassis", "-x", "--quiet", "@", "refs/heads/main", "HEAD2"]
+"""Names that could be taken for a file, a folder, an option or another revision."""
+
+
+def switch_to_new(root: Path, branch: str) -> None:
+    """Create and check out a branch, also one that `git switch` refuses to create."""
+    git(root, "update-ref", f"refs/heads/{branch}", "HEAD")
+    git(root, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+
+
+@pytest.mark.parametrize("name", BRANCHES)
 def test_a_failed_update_leaves_no_trace(tmp_path: Path, name: str) -> None:
     """Whatever the branch is called, such as a file or folder beside it, and whatever was written."""
     root = repository(tmp_path, src_app="x = 1\n")
     (root / ".gitignore").write_text("*.new\n")
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "Ignore")
-    git(root, "switch", "--quiet", "--create", name)
+    switch_to_new(root, name)
     with pytest.raises(RuntimeError):
         half_an_update(root)
     assert git(root, "branch", "--show-current").strip() == name
@@ -249,15 +259,16 @@ def test_hooks_of_the_team_do_not_run(tmp_path: Path) -> None:
     assert not (root / "hooks-ran").exists()
 
 
-def test_a_branch_with_an_unusual_name_can_be_restored(tmp_path: Path) -> None:
-    """The command that is printed is quoted for the shell."""
+@pytest.mark.parametrize("name", BRANCHES)
+def test_a_branch_with_an_unusual_name_can_be_restored(tmp_path: Path, name: str) -> None:
+    """The command that is printed is quoted for the shell, and means the branch."""
     root = repository(tmp_path)
-    git(root, "switch", "--quiet", "--create", "it's;here")
+    switch_to_new(root, name)
     with update_branch(root, "chassis-1.1.0", []) as branch:
         (root / "new").write_text("")
         branch.commit("New")
     subprocess.run(["sh", "-c", branch.undo_command], cwd=root, check=True, capture_output=True)
-    assert git(root, "branch", "--show-current").strip() == "it's;here"
+    assert git(root, "branch", "--show-current").strip() == name
     assert not (root / "new").exists()
 
 

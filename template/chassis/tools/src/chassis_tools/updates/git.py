@@ -212,7 +212,10 @@ class UpdateBranch:
     @property
     def undo_command(self) -> str:
         """Return the command that takes the whole update back."""
-        return f"git switch {shlex.quote(self.start)} && git branch -D {shlex.quote(self.name)}"
+        switch = f"git switch {shlex.quote(self.start)}"
+        if self.start.startswith("-") or self.start == "@":  # an option, or another name for HEAD
+            switch = f"git symbolic-ref HEAD {shlex.quote(f'refs/heads/{self.start}')} && git reset --hard"
+        return f"{switch} && git branch -D {shlex.quote(self.name)}"
 
     def commit(self, message: str) -> None:
         """Commit all changes without running hooks, because `make check` runs them afterwards."""
@@ -226,7 +229,8 @@ class UpdateBranch:
             self._stage()
         git(self.root, "reset", "--quiet", "--hard", self.start_commit, "--")
         git(self.root, "clean", "--quiet", "--force", "-d")
-        git(self.root, "switch", "--quiet", self.start)
+        # Not `git switch`, which would take some names for an option or another revision.
+        git(self.root, "symbolic-ref", "HEAD", f"refs/heads/{self.start}")
         git(self.root, "branch", "--quiet", "--delete", "--force", self.name)
 
     def _stage(self) -> None:
