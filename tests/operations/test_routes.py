@@ -1,5 +1,6 @@
 """Each alert is routed to the accountable team, and when teams change, one edit of `ownership.toml` is enough."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -47,6 +48,38 @@ def test_each_alert_reaches_the_accountable_team(project: Path, alert: str) -> N
     """The label `role` of the rule decides."""
     labels = ALERTS[alert] | {"alertname": alert, "job": "acme-help"}
     assert receiver(project, **labels) == labels["role"].replace("_", "-")
+
+
+CHANNELS = {
+    "email": ("email_configs", {"to": "cost@acme.example", "send_resolved": True}),
+    "slack": ("slack_configs", {"api_url_file": "/run/secrets/cost-slack-url", "send_resolved": True}),
+    "webhook": ("webhook_configs", {"url_file": "/run/secrets/cost-webhook-url"}),
+    "pagerduty": (
+        "pagerduty_configs",
+        {
+            "routing_key_file": "/run/secrets/cost-pagerduty-key",
+            "severity": '{{ if eq .CommonLabels.severity "page" }}critical{{ else }}warning{{ end }}',
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("channels", [[name] for name in CHANNELS] + [list(CHANNELS), ["slack", "pagerduty"]])
+def test_a_team_is_reached_as_it_says(project: Path, channels: list[str]) -> None:
+    """Alertmanager accepts the receivers that follow from `alerts`, and only that team's receiver changes."""
+    ownership = project / "ownership.toml"
+    text = ownership.read_text(encoding="utf-8")
+    ownership.write_text(text.replace("[teams.cost]\n", f"[teams.cost]\nalerts = {json.dumps(channels)}\n"))
+    sync(project)
+
+    file = project / "ops/alertmanager.yaml"
+    # Debian's amtool is older than the Alertmanager of compose.yaml, and knows no `url_file`.
+    known = re.sub(r"url_file: /run/secrets/\S+-webhook-url", "url: http://webhook.example", file.read_text())
+    (project / "known.yaml").write_text(known)
+    subprocess.run(["amtool", "check-config", str(project / "known.yaml")], check=True, capture_output=True)
+    receivers = {each.pop("name"): each for each in yaml.safe_load(file.read_text(encoding="utf-8"))["receivers"]}
+    assert receivers["cost"] == {CHANNELS[name][0]: [CHANNELS[name][1]] for name in channels}
+    assert receivers["legal"].keys() == {"email_configs"}
 
 
 def test_other_alerts_reach_the_system_owner(project: Path) -> None:

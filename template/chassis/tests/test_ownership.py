@@ -44,6 +44,9 @@ def test_a_single_team_needs_no_deputy(tmp_path: Path) -> None:
         ('["*.toml"]', '["/src/"]', "'/src/' is in roles.prompts.paths and in roles.cost.paths. Keep it in one"),
         ("@acme/platform", "platform", "ownership.toml: teams.platform.handle: the value is 'platform'"),
         ('"experimental"', '"beta"', "ownership.toml: lifecycle: the value is 'beta'"),
+        ("[teams.ai]", '[teams.ai]\nalerts = ["teams"]', "ownership.toml: teams.ai.alerts"),
+        ("[teams.ai]", '[teams.ai]\nalerts = "slack"', "ownership.toml: teams.ai.alerts"),
+        ("[teams.ai]", "[teams.ai]\nalerts = []", "ownership.toml: teams.ai.alerts"),
     ],
 )
 def test_unclear_ownership_is_refused(tmp_path: Path, old: str, new: str, sentence: str) -> None:

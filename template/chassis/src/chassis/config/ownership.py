@@ -23,6 +23,7 @@ MAX_REVIEW_PERIOD: dict[RiskTier, timedelta] = {
 }
 
 type TeamId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+type AlertChannel = Literal["email", "slack", "pagerduty", "webhook"]
 type PathPattern = Annotated[str, Field(pattern=r"^(/|\*)[^\s#!\[\]]*$")]
 
 
@@ -40,6 +41,9 @@ class Team(Section):
     """The URL that gets the webhooks."""
     private_network: bool = False
     """Whether the host of `webhook` may have an address in a private network. Otherwise nothing is sent there."""
+    alerts: frozenset[AlertChannel] = Field(default=frozenset[AlertChannel]({"email"}), min_length=1)
+    """How the team gets alerts, if it is accountable for a role. Alertmanager reads the secret that a channel needs
+    from a file: `/run/secrets/TEAM-slack-url`, `TEAM-webhook-url` or `TEAM-pagerduty-key`."""
 
     @model_validator(mode="after")
     def _check_webhook(self) -> Self:

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from chassis.config.constraints import Constraints, load_constraints
-from chassis.config.ownership import OWNERSHIP_FILE, Ownership, Role, load_ownership
+from chassis.config.ownership import OWNERSHIP_FILE, Ownership, Role, Team, load_ownership
 from chassis.config.project import Project
 from chassis.errors import ConfigError
 
@@ -238,8 +238,17 @@ ROUTE = """\
 """
 RECEIVER = """\
   - name: {team}
-    email_configs: [{{to: {email}, send_resolved: true}}]
 """
+ALERT_CHANNELS = {
+    "email": "email_configs: [{{to: {email}, send_resolved: true}}]",
+    "pagerduty": "pagerduty_configs: [{{routing_key_file: {secrets}-pagerduty-key, severity: {severity}}}]",
+    "slack": "slack_configs: [{{api_url_file: {secrets}-slack-url, send_resolved: true}}]",
+    "webhook": "webhook_configs: [{{url_file: {secrets}-webhook-url}}]",
+}
+"""How Alertmanager reaches a team. Secrets are in files, because `ownership.toml` is in git."""
+SECRETS_FOLDER = "/run/secrets"
+PAGERDUTY_SEVERITY = """'{{ if eq .CommonLabels.severity "page" }}critical{{ else }}warning{{ end }}'"""
+"""So that only alerts which page wake the person on call."""
 INHIBIT_RULE = """\
   - source_matchers: [alertname="{cause}"]
     target_matchers: [alertname=~"{effects}"]
@@ -271,9 +280,7 @@ def alertmanager_config(decisions: Decisions) -> str:
     system = json.dumps(ownership.roles.system.accountable)
     teams = sorted({role.accountable for _, role in ownership.roles})
     routes = (ROUTE.format(role=name, team=json.dumps(role.accountable)) for name, role in ownership.roles)
-    receivers = (
-        RECEIVER.format(team=json.dumps(team), email=json.dumps(ownership.teams[team].email)) for team in teams
-    )
+    receivers = (_receiver(team, ownership.teams[team]) for team in teams)
     inhibit_rules = (INHIBIT_RULE.format(cause=cause, effects=effects) for cause, effects in INHIBITED_ALERTS.items())
     return (
         ALERTMANAGER_HEAD.format(
@@ -285,3 +292,9 @@ def alertmanager_config(decisions: Decisions) -> str:
         + "inhibit_rules:\n"
         + "".join(inhibit_rules)
     )
+
+
+def _receiver(name: str, team: Team) -> str:
+    values = {"email": json.dumps(team.email), "secrets": f"{SECRETS_FOLDER}/{name}", "severity": PAGERDUTY_SEVERITY}
+    channels = (f"    {ALERT_CHANNELS[channel].format(**values)}\n" for channel in sorted(team.alerts))
+    return RECEIVER.format(team=json.dumps(name)) + "".join(channels)
