@@ -10,7 +10,7 @@ from adopt_steps import add_printed_lines, commands_of_the_page, printed_lines
 from chassis.config.project import find_project
 from cli_runner import run
 from copier import run_update
-from existing_repositories import KINDS, existing_repository
+from existing_repositories import KINDS, write_repository
 from generated_project import commit, git
 from shell import Shell, clean_environment
 from template_releases import append_line, tag_release, template_repository
@@ -47,7 +47,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("kind", KINDS)
 def test_adoption(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """No existing file changes, all checks pass, the existing function becomes the task, and an update succeeds."""
-    project = existing_repository(kind, tmp_path / kind)
+    project = write_repository(KINDS[kind], tmp_path / kind)
     (tmp_path / "home").mkdir()
     shell = Shell(project, clean_environment(tmp_path / "home"))
     before = {path: (project / path).read_bytes() for path in git(project, "ls-files").split()}

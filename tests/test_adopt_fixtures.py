@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from adopt_steps import add_printed_lines, commands_of_the_page
-from adoption_fixtures import FIXTURES, write_fixture
+from adoption_fixtures import FIXTURES
+from existing_repositories import write_repository
 from generated_project import git
 from shell import Shell, clean_environment
 from template_releases import tag_release, template_repository
@@ -35,7 +36,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_ends_green(source: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command of the page succeeds, what was there stays, and what both would read or run is named."""
     fixture = FIXTURES[name]
-    service = write_fixture(fixture, tmp_path / name)
+    service = write_repository(fixture, tmp_path / name)
     (tmp_path / "home").mkdir()
     shell = Shell(service, clean_environment(tmp_path / "home"))
     before = {path: (service / path).read_bytes() for path in git(service, "ls-files").split()}
@@ -62,7 +63,7 @@ def test_the_page_ends_green(source: Path, tmp_path: Path, name: str, capsys: py
 
 def test_the_evaluation_alone(source: Path, tmp_path: Path) -> None:
     """A repository that keeps its own server gets nothing that builds or operates one, and its checks are green."""
-    root = write_fixture(FIXTURES["fastapi-settings"], tmp_path / "service")
+    root = write_repository(FIXTURES["fastapi-settings"], tmp_path / "service")
     (tmp_path / "home").mkdir()
     shell = Shell(root, clean_environment(tmp_path / "home"))
     copy, adopt, _ = commands_of_the_page(source)

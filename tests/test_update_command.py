@@ -1,17 +1,15 @@
 """`chassis status` and `chassis update` in a repository that was generated from an older release."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from answer_sets import CONFIG
 from chassis_tools.updates.copier import COPIER
-from cli_runner import run
+from cli_runner import run, run_json
 from generated_project import commit, git
-from template_releases import append_line, generate_repository, tag_release, template_repository
+from template_releases import append_line, generate_repository, tag_release, template_repository, working_copy
 
 pytestmark = pytest.mark.slow
 
@@ -55,15 +53,7 @@ def pristine(source: Path) -> Path:
 @pytest.fixture
 def project(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a copy of that repository, as the working directory."""
-    project = shutil.copytree(pristine, tmp_path / "project", symlinks=True)
-    monkeypatch.chdir(project)
-    return project
-
-
-def run_json(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
-    """Run a command with `--json` and return the object that it prints."""
-    assert run(*arguments, "--json") == code
-    return dict(json.loads(capsys.readouterr().out))
+    return working_copy(pristine, tmp_path / "project", monkeypatch)
 
 
 @pytest.mark.usefixtures("project")

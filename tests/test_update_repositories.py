@@ -5,14 +5,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from answer_sets import CONFIG
-from cli_runner import run
+from cli_runner import run, run_json
 from copier import run_update
 from generated_project import commit, generate_into, git
-from template_releases import append_line, generate_repository, tag_release, template_repository
+from template_releases import append_line, generate_repository, tag_release, template_repository, working_copy
 
 pytestmark = pytest.mark.slow
 
@@ -45,15 +44,7 @@ def pristine(source: Path) -> Path:
 @pytest.fixture
 def project(pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a copy of that repository, as the working directory."""
-    project = shutil.copytree(pristine, tmp_path / "project", symlinks=True)
-    monkeypatch.chdir(project)
-    return project
-
-
-def run_json(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
-    """Run a command with `--json` and return the object that it prints."""
-    assert run(*arguments, "--json") == code
-    return dict(json.loads(capsys.readouterr().out))
+    return working_copy(pristine, tmp_path / "project", monkeypatch)
 
 
 @pytest.mark.usefixtures("project")

@@ -1,11 +1,8 @@
 """Eight repositories in the shapes in which proofs of concept are found, for the page on adoption."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from existing_repositories import APP, MAKEFILE, PAGE, TEST, WORKFLOW, write_file
-from generated_project import commit, git
+from existing_repositories import APP, MAKEFILE, PAGE, TEST, WORKFLOW, ExistingRepository, write_file
 
 RAG = """
 import json, pathlib
@@ -108,21 +105,6 @@ jobs:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptionFixture:
-    """One repository, and what its adoption has to say.
-
-    Args:
-        write: Writes its files.
-        says: Parts of what `chassis adopt` prints the first time.
-        branch: Its branch.
-    """
-
-    write: Callable[[Path], None]
-    says: tuple[str, ...] = ()
-    branch: str = "main"
-
-
 def _streamlit(root: Path) -> None:
     write_file(root, "app.py", APP)
     write_file(root, "page.py", PAGE)
@@ -192,18 +174,18 @@ def _python_311(root: Path) -> None:
 
 
 FIXTURES = {
-    "streamlit": AdoptionFixture(_streamlit, ("pyproject.toml does not list what it does, such as openai",)),
-    "flat-rag": AdoptionFixture(
+    "streamlit": ExistingRepository(_streamlit, ("pyproject.toml does not list what it does, such as openai",)),
+    "flat-rag": ExistingRepository(
         _flat_rag, ("docker-compose.yml: `docker compose` reads the new compose.yaml instead", "such as chromadb")
     ),
-    "fastapi-settings": AdoptionFixture(
+    "fastapi-settings": ExistingRepository(
         _fastapi,
         (".env: the service reads it too, and uses OPENAI_API_KEY", "Dockerfile: the new .dockerignore hides tests"),
     ),
-    "data-science": AdoptionFixture(
+    "data-science": ExistingRepository(
         _data_science, ("setup.py: the new pyproject.toml says how the project is built", "rename your targets help")
     ),
-    "own-workflows": AdoptionFixture(
+    "own-workflows": ExistingRepository(
         _workflows,
         (
             "branch stable: after a merge, the workflows run on main",
@@ -213,23 +195,12 @@ FIXTURES = {
         ),
         branch="stable",
     ),
-    "poetry-monorepo": AdoptionFixture(
+    "poetry-monorepo": ExistingRepository(
         _poetry, ('dependencies = ["idna>=3.7,<4", "common", "ai-service-chassis"]', 'common = { path = "libs/common"')
     ),
-    "own-makefile": AdoptionFixture(_makefile, ("rename your targets check, test",)),
-    "python-3.11": AdoptionFixture(
+    "own-makefile": ExistingRepository(_makefile, ("rename your targets check, test",)),
+    "python-3.11": ExistingRepository(
         _python_311,
         ("pyproject.toml: project.requires-python: '>=3.11,<3.12' allows no Python that the chassis supports",),
     ),
 }
-
-
-def write_fixture(fixture: AdoptionFixture, root: Path) -> Path:
-    """Write a repository, commit it, and return it."""
-    root.mkdir()
-    fixture.write(root)
-    git(root, "init", "--quiet", "--initial-branch", fixture.branch)
-    git(root, "config", "user.name", "Test")
-    git(root, "config", "user.email", "test@example.com")
-    commit(root, "As it was")
-    return root

@@ -1,6 +1,7 @@
 """Existing repositories that adopt the chassis, as they are found in practice."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from generated_project import commit, git
@@ -141,19 +142,34 @@ def _with_everything(root: Path) -> None:
     (root / "README.md").write_bytes("# Triage für München\n".encode("latin-1"))
 
 
-KINDS: dict[str, Callable[[Path], None]] = {
-    "proof-of-concept": _proof_of_concept,
-    "cookiecutter": _from_cookiecutter,
-    "workflows": _with_workflows,
-    "everything": _with_everything,
+@dataclass(frozen=True, slots=True)
+class ExistingRepository:
+    """One repository, and what its adoption has to say.
+
+    Args:
+        write: Writes its files.
+        says: Parts of what `chassis adopt` prints the first time.
+        branch: Its branch.
+    """
+
+    write: Callable[[Path], None]
+    says: tuple[str, ...] = ()
+    branch: str = "main"
+
+
+KINDS = {
+    "proof-of-concept": ExistingRepository(_proof_of_concept),
+    "cookiecutter": ExistingRepository(_from_cookiecutter),
+    "workflows": ExistingRepository(_with_workflows),
+    "everything": ExistingRepository(_with_everything),
 }
 
 
-def existing_repository(kind: str, root: Path) -> Path:
-    """Write a repository of one kind and commit it."""
+def write_repository(repository: ExistingRepository, root: Path) -> Path:
+    """Write a repository, commit it, and return it."""
     root.mkdir()
-    KINDS[kind](root)
-    git(root, "init", "--quiet", "--initial-branch", "main")
+    repository.write(root)
+    git(root, "init", "--quiet", "--initial-branch", repository.branch)
     git(root, "config", "user.name", "Test")
     git(root, "config", "user.email", "test@example.com")
     commit(root, "As it was")

@@ -1,7 +1,9 @@
 """Releases of the template as tags in a copy of it, and repositories generated from them."""
 
+import shutil
 from pathlib import Path
 
+import pytest
 from chassis.config.project import find_project
 from chassis_tools.governance.derived_files import write_derived_files
 from chassis_tools.governance.file_contents import load_decisions
@@ -34,6 +36,13 @@ def generate_repository(
     git(folder, "config", "user.email", "test@example.com")
     commit(folder, "As generated")
     return folder
+
+
+def working_copy(repository: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy a repository, make the copy the working directory, and return it."""
+    copy = shutil.copytree(repository, folder, symlinks=True)
+    monkeypatch.chdir(copy)
+    return copy
 
 
 def append_line(file: Path, text: str) -> None:
