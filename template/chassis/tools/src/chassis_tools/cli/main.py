@@ -14,7 +14,10 @@ TOOL_COMMANDS = (
     ),
     Subcommand(EVALUATE, "evals", "chassis_tools.cli.evals:app", "Evaluate how well the service answers."),
     Subcommand(
-        EVALUATE, "cases", "chassis_tools.cli.cases:app", "Add cases from production to the data sets, or draft some."
+        EVALUATE,
+        "cases",
+        "chassis_tools.cli.cases:app",
+        "Add cases from production to the data sets, or draft some from documents.",
     ),
     Subcommand(
         EVALUATE,
