@@ -98,6 +98,7 @@ class Notifier:
         if not self.channels():
             return
         await self.outbox.add_missing(self.channels())
+        # Until none is due: after a long outage of the receiver there may be many batches.
         while due := await self.outbox.take_due():
             # All at once, so that a receiver that does not answer delays no other.
             await asyncio.gather(*map(self._attempt, due))
@@ -109,6 +110,7 @@ class Notifier:
             return
         try:
             await self._send(notification, facts)
+        # What was sent but could not be recorded is sent again; receivers know it by its id.
         except DatabaseUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one that cannot be sent, for whatever reason, delays no other
@@ -145,6 +147,7 @@ class Notifier:
         """Return what signs the callbacks of a caller: a secret of their own, so that they cannot sign as others."""
         if self.settings.webhook_secret is None:
             return None
+        # Derived and not stored: nothing to leak, and a new secret of the service changes all of them at once.
         key = hmac.digest(_signing_key(self.settings.webhook_secret), f"callback:{caller}".encode(), hashlib.sha256)
         return SecretStr(f"whsec_{base64.b64encode(key).decode()}")
 
@@ -160,6 +163,8 @@ class Notifier:
         headers = signature_headers(secret, notification.id, int(now().timestamp()), body) if secret else {}
         try:
             endpoint = Endpoint.from_url(url, network)
+            # Two limits: httpx's is for each read, so that a receiver who sends a byte now and then would never reach
+            # it.
             async with create_client(endpoint, TIMEOUT_SECONDS) as client, asyncio.timeout(TIMEOUT_SECONDS):
                 response = await client.post(url, content=body, headers=headers | {"Content-Type": "application/json"})
         except (httpx2.HTTPError, TimeoutError) as error:
@@ -251,6 +256,8 @@ def send_mail(url: str, message: EmailMessage) -> None:
         else smtplib.SMTP(host, parts.port or 587, timeout=TIMEOUT_SECONDS)
     ) as server:
         server.ehlo()
+        # With a password also if the server does not offer it: `starttls` then raises, and nothing is sent in the
+        # clear.
         if parts.scheme != "smtps" and (server.has_extn("starttls") or parts.password):
             server.starttls(context=tls)
         if parts.username:

@@ -88,6 +88,7 @@ def accounts_for(caller: str, constraints: Constraints, moment: datetime | None 
     day, month, tomorrow, next_month = _period(moment.date())
     day_left, month_left = _seconds_until(moment, tomorrow), _seconds_until(moment, next_month)
     return [
+        # In this order a refusal names the narrowest limit that is reached, which is the one to do something about.
         Account(f"caller-day:{caller}:{day}", nano_usd(cost.per_caller_day_usd), day_left),
         Account(f"day:{day}", nano_usd(cost.per_day_usd), day_left),
         Account(f"month:{month}", nano_usd(cost.per_month_usd), month_left),

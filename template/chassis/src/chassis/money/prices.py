@@ -51,9 +51,11 @@ def find_price(config: ModelConfig) -> Price:
         ConfigError: The constraints give no price, and the catalog has none.
     """
     if config.input_usd_per_million is not None and config.output_usd_per_million is not None:
+        # By way of text: `Decimal(0.15)` would be 0.1499999999999999944…
         return FixedPrice(Decimal(str(config.input_usd_per_million)), Decimal(str(config.output_usd_per_million)))
     price = CatalogPrice(config.model, config.provider)
     try:
+        # At the start of the service, not with the first question.
         price(RequestUsage(input_tokens=1, output_tokens=1))
     except LookupError:
         raise ConfigError(
@@ -124,6 +126,7 @@ class CatalogPrice:
     def _calculate(self, usage: RequestUsage, served: str | None) -> PriceCalculation:
         with suppress(LookupError):
             return calc_price(usage, served or self._model, provider_id=self._provider)
+        # The catalog lacks the model that answered, so the price of the one that was asked has to do.
         return calc_price(usage, self._model, provider_id=self._provider)
 
     def _rates(self, served: str | None) -> ModelPrice:

@@ -83,6 +83,7 @@ def is_card(number: str) -> bool:
     weighted = (int(digit) * (1 + position % 2 * 2) for position, digit in enumerate(digits))
     if len(digits) == BARCODE_DIGITS and sum(weighted) % 10 == 0:
         return False
+    # `divmod` by 10 adds the two digits of a doubled one.
     luhn = (sum(divmod(int(digit) * (1 + position % 2), 10)) for position, digit in enumerate(reversed(digits)))
     return bool(CARD_SCHEMES.fullmatch(digits)) and sum(luhn) % 10 == 0
 
@@ -133,6 +134,7 @@ def find_ibans(text: str, _: str) -> Iterator[SensitiveMatch]:
     """Yield every IBAN. Its country determines where it ends, because words may follow without a clear border."""
     for beginning in IBAN_START.finditer(text):
         start = beginning.start() - 2
+        # A pattern for each length, because one for all would read on into the words after the IBAN.
         length = IBAN_LENGTHS.get(text[start : start + 2].upper())
         match = IBANS[length].match(text, start) if length else None
         if match and is_iban(match[0]):
@@ -151,6 +153,7 @@ def find_cards(text: str, _: str) -> Iterator[SensitiveMatch]:
     """Yield every card number. Its last group may belong to what follows, such as an expiry date."""
     position = 0
     while match := CARD.search(text, position):
+        # `4111 1111 1111 1111 12/29` matches with the 12; what remains must still pass the check digit.
         without_last_group = re.sub(r"\D+\d+$", "", match[0])
         number = next((number for number in (match[0], without_last_group) if is_card(number)), "")
         position = match.start() + (len(number) or 1)

@@ -75,6 +75,7 @@ class Retention:
         }
         deleted: dict[str, int] = {}
         for table, condition in EXPIRED.items():
+            # Tables without a number of days have a time of their own in the row, such as `expires_at`.
             before = to_timestamp(now() - timedelta(days=days.get(table, 0)))
             values = (before,) if "$1" in condition else ()
             deleted[table] = await self._database.execute(f"DELETE FROM {table} WHERE {condition}", *values)  # noqa: S608
@@ -162,9 +163,11 @@ async def find_personal_rows(database: Database, subject: DataSubject) -> Person
     ids: set[str] = set()
     for table, key in _tables():
         async for row in _rows(database, table, key):
+            # The tables come in the order of the schema, so what a row belongs to has been seen before the row itself.
             links = {row[key], row.get("referral_id"), row.get("subject_id"), row.get("call_id")}
             if subject.is_in_row(table, row) or links & ids:
                 found.setdefault(table, []).append(row[key])
+                # A row that stays, such as an audit event, would otherwise drag all others of its referral along.
                 if table not in BLANKED:
                     ids |= {str(link) for link in links if link}
     return PersonalRows(found, frozenset(ids))
@@ -183,6 +186,7 @@ async def erase(database: Database, found: PersonalRows, subject: DataSubject) -
             for each in ids:
                 await tx.execute(f"{action} WHERE {keys[table]} = $1", each)
         await _leave_reservations(tx, subject)
+    # A deleted row stays readable in the file until its page is used again.
     await database.overwrite_deleted([*found.keys, "reservations"])
 
 
@@ -211,6 +215,7 @@ def _tables() -> list[tuple[str, str]]:
 
 
 async def _rows(database: Database, table: str, key: str) -> AsyncGenerator[Row]:
+    # By key and in pages: the answers of a year need not fit into memory, and rows added meanwhile move nothing.
     query = f"SELECT * FROM {table} WHERE {key} > $1 ORDER BY {key} LIMIT {PAGE}"  # noqa: S608 - our own names
     last = ""
     while rows := await database.fetch(query, last):

@@ -68,6 +68,8 @@ class Outbox:
         """Add the notifications of what is open or overdue, each once."""
         moment = to_timestamp(now())
         for channel in channels:
+            # The id is made of the event, the channel and the subject, so two processes that find the same referral add
+            # one row, and a second run adds none.
             events = SUBJECTS_OF_CALLBACKS if channel == "callback" else SUBJECTS_OF_EVENTS
             for event, subjects in events.items():
                 await self._database.execute(
@@ -87,6 +89,8 @@ class Outbox:
             BATCH,
         )
         taken: list[Notification] = []
+        # Selected first and claimed one by one: the condition on `next_attempt_at` lets only one of several processes
+        # win, without a lock that a killed process would leave behind.
         for row in rows:
             if await self._database.execute(
                 "UPDATE notifications SET attempts = attempts + 1, next_attempt_at = $3"
@@ -108,6 +112,7 @@ class Outbox:
     async def mark_failed(self, notification: Notification, error: str) -> None:
         """Record why an attempt failed, and when to try again."""
         first, longest = BACKOFF
+        # The exponent is bounded, because a timedelta overflows after two days of failures.
         pause = min(first * 2 ** min(notification.attempts - 1, 20), longest)
         await self._database.execute(
             "UPDATE notifications SET error = $2, next_attempt_at = $3 WHERE id = $1",

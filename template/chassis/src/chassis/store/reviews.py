@@ -124,6 +124,8 @@ class Reviews:
             rows = await self._database.fetch(NEXT, "", reviewer, to_timestamp(moment))
             if not rows:
                 return None
+            # Selecting and leasing are two statements; the second one repeats the condition, so only one reviewer gets
+            # it.
             if await self._lease(referral := referral_of(rows[0]), reviewer, moment):
                 return referral
             # Another reviewer was faster, or this one in another window.
@@ -205,6 +207,7 @@ class Reviews:
         moment = now()
         async with self._database.transaction() as tx:
             await tx.execute(LOCKING, referral_id)
+            # Read before it is reopened: afterwards the row no longer says what was counted.
             judged = await tx.fetch(JUDGED, referral_id)
             reopened = await tx.execute(
                 REOPENING, referral_id, reviewer, to_timestamp(moment), to_timestamp(moment + LEASE)
@@ -243,6 +246,7 @@ class Reviews:
 
     async def progress(self, reviewer: str) -> ReviewProgress:
         """Return what a reviewer has done today."""
+        # UTC, as everywhere: reviewers of one service may sit in several time zones.
         midnight = now().replace(hour=0, minute=0, second=0, microsecond=0)
         [row] = await self._database.fetch(
             "SELECT COUNT(*) AS answered, SUM(CASE WHEN verdict = 'fail' THEN 1 ELSE 0 END) AS failed"

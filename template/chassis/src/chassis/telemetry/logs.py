@@ -81,6 +81,7 @@ class LogStream:
 
     @classmethod
     def _write(cls, stream: TextIO, text: str) -> None:
+        # A pipe whose reader has stopped would block the event loop, and with it the service.
         pipe = _pipe_of(stream)
         if pipe is None:
             stream.write(text)

@@ -47,6 +47,7 @@ class AddCallId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # Made here and never taken from the caller, who could otherwise write into the log under another call's id.
         call_id = scope.setdefault("state", {})["call_id"] = new_call_id()
         started = False
 
@@ -84,6 +85,8 @@ class RateLimiter:
 
     def check(self, caller: str) -> int | None:
         """Count a call and return None, or return the whole seconds after which the caller may call again."""
+        # A refused call is not counted, so a caller who keeps trying is let in again when the oldest call is a minute
+        # old.
         moment, calls = self._clock(), self._calls.setdefault(caller, deque(maxlen=self._per_minute))
         if len(calls) == self._per_minute and moment - calls[0] < MINUTE:
             return math.ceil(MINUTE - (moment - calls[0]))
@@ -114,6 +117,7 @@ class RequestLimits:
             BodyTooSlow: The body did not arrive within the deadline of a call.
             Overloaded: Too many calls are running.
         """
+        # The cap on the size holds also while others wait, so the memory for bodies is bounded by the connections.
         body = await self._read_in_time(request.receive, request.headers)
         response = None
         if body is not None:
@@ -172,6 +176,7 @@ async def run_while_connected[T](
         body: The whole body.
         receive: The server's channel, on which nothing but the disconnect can follow.
     """
+    # Before the work, because a caller may be gone already.
     disconnect = asyncio.create_task(_wait_for_disconnect(receive))
     unread = [body]
 
@@ -187,6 +192,8 @@ async def run_while_connected[T](
     finally:  # also if the server cancels this task
         if not handling.done():
             handling.cancel()
+            # Waited for: its end settles the money and writes `call.finished`, and the server may stop after this
+            # request.
             await asyncio.wait({handling})
         disconnect.cancel()
     return None if handling.cancelled() else handling.result()  # raises what the application raised
@@ -224,6 +231,7 @@ def keyed_route(api_keys: ApiKeys, limits: RequestLimits) -> type[APIRoute]:
 
 
 async def _authenticate(request: Request, api_keys: ApiKeys) -> str:
+    # Exactly one header: two proxies that each pick another one would disagree about who the caller is.
     match [value.split() for value in request.headers.getlist("authorization")]:
         case [[scheme, key]] if scheme.lower() == "bearer":
             caller = await _find_caller(key, api_keys, request.state.call_id)

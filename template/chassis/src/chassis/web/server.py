@@ -95,6 +95,7 @@ class BoundedProtocol(H11Protocol):
 
     def _expect_headers(self) -> None:
         if self._headers_due is None:
+            # `abort`, because `close` would wait for a peer that reads nothing (Slowloris).
             self._headers_due = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
 
     def _cancel_deadline(self) -> None:
@@ -105,6 +106,7 @@ class BoundedProtocol(H11Protocol):
     def _make_room(self) -> None:
         """Close a connection if there are too many: first those that never sent a request, which need no key."""
         connections = [each for each in self.connections if isinstance(each, BoundedProtocol)]
+        # Those that were aborted a moment ago still count as open until the loop has run.
         connections = [each for each in connections if not each.transport.is_closing()]
         if len(connections) > max_connections():
             FULL.warning("connections.full", limit=max_connections())
@@ -185,6 +187,7 @@ async def run_server(wiring: Wiring, host: str, port: int, say: Callable[[str], 
     """
     with listen(host, port) as listener:
         address = _address(listener)
+        # After the port is open, so that the address and the key are never announced for a service that cannot start.
         await _announce(wiring, address, say)
         app = build_app(wiring)
         asyncio.get_running_loop().set_exception_handler(on_loop_error)
@@ -284,6 +287,7 @@ def spare_garbage_collector() -> None:
     By default it runs several times in every call, and now and then reads all modules, types and documents again.
     """
     gc.collect()
+    # What is frozen is never looked at again: modules and types live until the process ends.
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     gc.enable()

@@ -128,6 +128,7 @@ class SingleSignOn:
             ProviderUnavailable: The provider does not answer as the standard says.
         """
         endpoint = _url(await self._metadata(), "authorization_endpoint")
+        # Only its hash leaves with the browser. A code that is stolen on the way is worth nothing without the verifier.
         challenge = urlsafe_b64encode(hashlib.sha256(attempt.verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
             "response_type": "code",
@@ -152,6 +153,7 @@ class SingleSignOn:
             SignInRefused: The answer is not for this attempt, or the person is no reviewer.
             ProviderUnavailable: The provider does not answer as the standard says.
         """
+        # First of all: without it, another site could sign this browser in as its own user (RFC 9700, 4.7).
         if not secrets.compare_digest(answer.get("state", "").encode(), attempt.state.encode()):
             raise SignInRefused("This answer of the provider belongs to another sign-in; begin again")
         if "code" not in answer:
@@ -164,8 +166,11 @@ class SingleSignOn:
         if "email" not in claims:  # some providers give it only here
             headers = {"Authorization": f"Bearer {tokens.get('access_token')}"}
             more = await _request("GET", _url(metadata, "userinfo_endpoint"), headers=headers)
+            # Core 1.0, 5.3.2: an answer about another subject must not be used, because the access token may have been
+            # swapped.
             claims = more if more.get("sub") == claims["sub"] else {}
         email: object = claims.get("email")
+        # Unverified, anyone could register a reviewer's address at the provider. Some send the boolean as a text.
         if not isinstance(email, str) or claims.get("email_verified") not in {True, "true"}:
             raise SignInRefused("The provider does not say that your email address is verified")
         if not self.allows(email.lower()):
@@ -174,6 +179,7 @@ class SingleSignOn:
 
     async def _metadata(self) -> Mapping[str, Any]:
         metadata = await _request("GET", f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+        # Discovery 1.0, 4.3: otherwise one provider could pass for another.
         if metadata.get("issuer") != self.issuer:
             raise ProviderUnavailable("The provider calls itself otherwise than CHASSIS_OIDC_ISSUER does")
         return metadata
@@ -197,6 +203,7 @@ class SingleSignOn:
         from joserfc.errors import JoseError
         from joserfc.jwk import KeySet
 
+        # All essential: a claim that is missing would otherwise pass.
         registry = jwt.JWTClaimsRegistry(
             leeway=CLOCK_SKEW_SECONDS,
             iss={"essential": True, "value": self.issuer},
@@ -236,6 +243,8 @@ def _url(metadata: Mapping[str, Any], name: str) -> str:
 async def _request(method: str, url: str, **options: Any) -> Mapping[str, Any]:
     """Return the JSON object with which the provider answers."""
     try:
+        # The guard's client: whatever the metadata names, it follows no redirect and never reaches what hands out a
+        # cloud's credentials.
         async with create_client(Endpoint.from_url(url, "any"), TIMEOUT_SECONDS) as client:
             response = await client.request(method, url, **options)
             answer: object = response.raise_for_status().json()

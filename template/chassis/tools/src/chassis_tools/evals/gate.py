@@ -98,6 +98,7 @@ def check_never(rule: NeverRule, context: GateContext) -> Finding:
     if not scores:
         return no_evidence(name, f"No case has a score from {rule.evaluator!r}")
     scored = [record for record in records_of(context.records, rule.evaluator) if record.value is not None]
+    # One hit is enough, whatever the statistics: the rule says never.
     hits = list(dict.fromkeys(record.case for record in scored if record.status == "ok" and record.value != 1))
     # A crash shows neither that it happened nor that it did not.
     failed = list(dict.fromkeys(record.case for record in scored if record.status != "ok" and record.case not in hits))
@@ -192,6 +193,7 @@ def check_model_share(rule: ModelShareRule, context: GateContext) -> Finding:
 def check_baseline(rule: BaselineRule, context: GateContext) -> Finding:
     """Check that the models are better than the baseline on the questions that they answered themselves."""
     name = f"baseline {rule.evaluator}"
+    # Where the baseline stepped in, both sides would be the same answer and hide the difference.
     by_model = {trial.case for trial in distinct_trials(context.records) if trial.is_by_model}
     service, baseline = (
         scores_of((record for record in context.records if record.case in by_model), rule.evaluator, variant)
@@ -247,6 +249,7 @@ def _at_least(measured: Interval, limit: float, *, exact: bool) -> GateVerdict:
         return GateVerdict.PASS if measured.value >= limit else GateVerdict.FAIL
     if measured.low >= limit:
         return GateVerdict.PASS
+    # In between, neither is shown: the suite decides by `on_inconclusive`, or asks more repeats.
     return GateVerdict.FAIL if measured.high < limit else GateVerdict.INCONCLUSIVE
 
 
@@ -313,6 +316,7 @@ def _calibration_problem(judge: str, context: GateContext) -> str | None:
     calibration = plan.calibrations.get(judge)
     if calibration is None:
         return "the judge was never calibrated"
+    # Also of the records: a run may have been judged before the judge was changed.
     versions = {record.evaluator_hash for record in context.records if record.evaluator == judge}
     if versions | {plan.judge_hashes[judge]} != {calibration.judge_hash}:
         return "the judge has changed since it was calibrated"

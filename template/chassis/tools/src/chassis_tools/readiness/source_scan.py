@@ -89,6 +89,7 @@ def scan_repository(root: Path) -> ScanResult:
         for path in git_list(root, "ls-files", "--cached", "--others", "--exclude-standard")
         if owner_of(path, owners) == "yours"
     ]
+    # A list that grows: what a file imports is scanned too, even if git ignores it.
     waiting = [path for path in tracked if not _is_data(path) and (root / path).is_file()]
     scans: dict[str, _FileScan] = {}
     while waiting:
@@ -119,6 +120,7 @@ def _scan_file(root: Path, path: str) -> "_FileScan":
         scan.visit_cells(json.loads(content))
     elif suffix in OTHER_CODE or not suffix or path.startswith(".env"):
         for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
+            # A comment may name any host.
             scan.check_text(line.partition("# ")[0], number, is_python=False)
     return scan
 
@@ -143,6 +145,7 @@ class _FileScan(ast.NodeVisitor):
                 for line in re.findall(r"^\s*[!%].*", source, re.MULTILINE):
                     self.check_text(line, 1, is_python=False)
                     self._check_program(line, 1)
+                # `pass` in place of the line, so that the numbers of all others stay right.
                 self.visit(ast.parse(re.sub(r"^(\s*)[!%].*", r"\1pass", source, flags=re.MULTILINE), self.path))
 
     def visit_Import(self, node: ast.Import) -> None:
@@ -169,6 +172,7 @@ class _FileScan(ast.NodeVisitor):
         name = self._full_name(node)
         if name != _dotted(node) or "." in name:
             self._check_module(name, node.lineno)
+        # The one private attribute that leads from a guarded model to the bare ones.
         if node.attr == "_guard":
             self._find(node.lineno, "takes the guard apart")
         self.generic_visit(node)
@@ -243,6 +247,7 @@ class _FileScan(ast.NodeVisitor):
 
     def check_text(self, text: str, line: int, *, is_python: bool = True) -> None:
         """Find the host of a vendor in a text, also if it is reversed or encoded; in Python also names that connect."""
+        # Encoded names are no accident; a review should not be passed by `b64decode`.
         for form in _forms(text):
             for host in HOST.findall(form):
                 if not PAGES.match(host.lower()):
@@ -295,6 +300,7 @@ def _module_files(name: str, bases: tuple[str, ...]) -> tuple[str, ...]:
 def _sdk(name: str) -> str | None:
     """Return the SDK that a module or a name in it belongs to, or None."""
     parts = name.split(".")
+    # The longest name first: `google.genai` is an SDK, `google.cloud.storage` is none.
     for end in range(len(parts), 0, -1):
         if (prefix := ".".join(parts[:end])) in SDKS:
             return prefix

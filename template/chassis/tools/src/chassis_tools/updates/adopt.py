@@ -103,6 +103,7 @@ def adopt_chassis(root: Path) -> AdoptionResult:
         *_hidden_files(root, generated),
     )
     clashes = tuple(_clashes(root))
+    # Last, because it needs the package index, and what is missing would make it fail for a known reason.
     if not (missing or clashes or (root / LOCK_FILE).exists()):
         _check_resolution(root)
     overlaps = tuple(find_overlaps(root, existing, kept_paths, answers_file.forge))
@@ -304,6 +305,7 @@ def _missing_make_lines(root: Path) -> Iterator[str]:
         yield f"# rename your targets {', '.join(sorted(duplicates))}, because the chassis has targets of these names"
     if specials := sorted(set(MAKE_SPECIALS.findall(text))):
         yield f"# remove {', '.join(specials)}, because the targets of the chassis do not work with it"
+    # `-include` counts too: make then ignores a missing file, but the chassis is there.
     if not re.search(rf"^-?include\s.*{re.escape(TASKS)}", text, re.MULTILINE):
         yield f"include {TASKS}  # as the last line, so that your first target remains the default"
 

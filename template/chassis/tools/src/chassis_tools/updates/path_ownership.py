@@ -77,6 +77,7 @@ def find_drift(root: Path, shipped: Mapping[str, ShippedFile]) -> Drift:
         ConfigError: `root` is not in a git repository.
     """
     tracked = set(git_list(root, "ls-files"))
+    # Also a broken link: it stands where a file of the chassis should.
     present = {path for path in shipped if os.path.lexists(f"{root}/{path}")}
     missing = (path for path in shipped.keys() - present if path.startswith(CHASSIS_FOLDER))
     added = (path for path in tracked - shipped.keys() if path.startswith(CHASSIS_FOLDER) and lexists(root / path))
@@ -136,5 +137,6 @@ def _committed_with_crlf(root: Path, paths: Collection[str]) -> Iterator[str]:
 
 def _blob_id(content: bytes, like: str) -> str:
     """Return git's id of a content, in the object format of another id."""
+    # Computed here: `git hash-object` would apply the repository's filters, and start a process for each file.
     new = hashlib.sha1 if len(like) == SHA1_LENGTH else hashlib.sha256
     return new(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

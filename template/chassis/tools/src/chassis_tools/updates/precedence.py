@@ -150,10 +150,12 @@ def _docker_files(root: Path, present: Collection[str], kept_paths: Collection[s
 def _copied(dockerfile: str, present: Collection[str]) -> set[str]:
     """Return the files that the instructions COPY and ADD of a Dockerfile name."""
     copied: set[str] = set()
+    # An instruction may go on over several lines.
     joined = re.sub(r"\\\s*\n", " ", dockerfile)
     for line in re.findall(r"^\s*(?:COPY|ADD)\s+(.+)$", joined, re.MULTILINE | re.IGNORECASE):
         flags = re.match(r"(?:--\S+\s+)*", line)
         rest = line[flags.end() :] if flags else line
+        # Copied from another stage or image, not from the repository.
         if flags and "--from" in flags[0]:
             continue
         for source in _copy_sources(rest):
@@ -167,6 +169,7 @@ def _copy_sources(arguments: str) -> list[str]:
         words = [str(word) for word in json.loads(arguments)] if arguments.startswith("[") else shlex.split(arguments)
     except ValueError:
         return []
+    # The last one is the destination.
     return words[:-1]
 
 
@@ -189,6 +192,7 @@ def _hidden(paths: Iterable[str], patterns: list[str]) -> set[str]:
 
 
 def _matches(path: str, pattern: str) -> bool:
+    # A pattern that matches a folder hides all that is in it.
     levels = [path, *map(str, PurePosixPath(path).parents)][: path.count("/") + 1]
     if pattern.startswith("**/"):
         return any(fnmatch(PurePosixPath(level).name, pattern.removeprefix("**/")) for level in levels)
@@ -212,6 +216,7 @@ def _dependabot(present: Collection[str]) -> Iterator[Overlap]:
 def _default_branch(root: Path) -> Iterator[Overlap]:
     head = git(root, "for-each-ref", "--format=%(symref:lstrip=3)", "refs/remotes/origin/HEAD").strip()
     branches = set(git(root, "for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads").split())
+    # `origin/HEAD` is what the forge calls the default; without a remote, the local branches have to tell.
     if head and head not in MAIN_BRANCHES:
         branch = head
     elif head or branches & set(MAIN_BRANCHES):

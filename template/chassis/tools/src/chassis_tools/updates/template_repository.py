@@ -132,12 +132,14 @@ class TemplateRepository:
 
     def newest_release(self) -> str:
         """Return the tag of the newest release, or `git describe` of the newest commit if there is no release."""
+        # As numbers: as text, 1.10.0 would come before 1.9.0.
         releases = [(_version_key(tag), tag) for tag in self.ask_git("tag").split() if RELEASE_TAG.match(tag)]
         return max(releases)[1] if releases else self.ask_git("describe", "--tags", "--always", "HEAD").strip()
 
     def commit_of(self, version: str) -> str | None:
         """Return the full id of a tag, a short commit id or a `git describe`; None if it is unknown."""
         try:
+            # `^{commit}` leads from an annotated tag to its commit, and refuses a file or a tree with that id.
             return self.ask_git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{version}^{{commit}}").strip()
         except ConfigError:
             return None
@@ -160,6 +162,7 @@ class TemplateRepository:
         self.ask_git(f"--work-tree={folder}", "read-tree", "--reset", "-u", commit)
 
     def _read(self, commit: str, path: str) -> str:
+        # Asked first, because `git show` reports a missing file as an error, which could also be a broken clone.
         entry = self.ask_git("ls-tree", commit, "--", path)
         return self.ask_git("show", f"{commit}:{path}") if entry else ""
 
@@ -195,6 +198,7 @@ class TemplateRepository:
         for line in self.ask_git("ls-tree", "-z", "-r", commit, "--", TEMPLATE_FOLDER).split("\0")[:-1]:
             mode_type_id, _, source = line.partition("\t")
             mode, _, blob_id = mode_type_id.split()
+            # Every shape has the same chassis files, so the answer does not matter.
             path = SHAPE_FOLDER.sub("", source.removeprefix(TEMPLATE_FOLDER))
             other_forge = path.startswith(GITHUB_FOLDER) and forge != "github"
             if owner_of(path, owners) == "chassis" and path not in kept_paths and not other_forge:
