@@ -287,7 +287,7 @@ def spare_garbage_collector() -> None:
     By default it runs several times in every call, and now and then reads all modules, types and documents again.
     """
     gc.collect()
-    # What is frozen is never looked at again: modules and types live until the process ends.
+    # What is frozen is never examined again: modules and types live until the process ends.
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     gc.enable()

@@ -141,12 +141,10 @@ class Fingerprints:
         reached = _Reached()
         self._follow(self._graders, name, reached)
         # Any module that is imported could replace what the grader uses.
-        # By assigning to an attribute of another module, for example.
         for module in self._imported_modules:
             for statement in module.effects:
                 self._add(module, statement, reached)
         self._add_called_methods(reached)
-        # Sorted by text and not by line, so that moving a function within its module changes nothing.
         parts: list[object] = [name, sorted((module, text) for (module, *_), text in reached.statements.items())]
         data = self._data_files() if reached.reads_files else ()
         parts.append(files_hash(self._root, {*self._named_files(reached.strings), *data}))
@@ -158,7 +156,6 @@ class Fingerprints:
         """Add everything that a name of a module stands for."""
         if (module.name, name) in reached.names:
             return
-        # Noted before it is followed, because functions may call each other in a circle.
         reached.names.add((module.name, name))
         statements = module.bindings(name)
         if len(statements) > 1:  # then their order counts too
@@ -200,8 +197,7 @@ class Fingerprints:
                 reached.statements[f"{module.name}:{name}", 0, 0] = origin_name
                 self._follow(origin, original, reached)
             else:
-                # Of vendored code the place may change with an update, which must not make every accepted score
-                # invalid.
+                # Vendored code may move with an update, which must not make every accepted score invalid.
                 is_vendored = origin_name.partition(".")[0] in VENDORED
                 reached.statements[f"{module.name}:{name}", 0, 0] = (
                     original if is_vendored else f"{origin_name}.{original}"
@@ -269,7 +265,6 @@ class Fingerprints:
 
     def _add_called_methods(self, reached: _Reached) -> None:
         """Add the methods that are called on values whose class only a type hint names, until there is no other."""
-        # A method that is added may call further ones, so this goes on until a round adds nothing.
         count = -1
         while count != len(reached.statements):
             count = len(reached.statements)
@@ -303,7 +298,6 @@ class Fingerprints:
         for text in sorted(strings):
             for folder in (self._root, self._root / "evals"):
                 path = folder / text
-                # Any string may be a name; `.` and `..` are folders, and NUL is an error of the file system.
                 if text.strip("./") and "\0" not in text and path.is_relative_to(self._root) and path.is_file():
                     yield path
 
