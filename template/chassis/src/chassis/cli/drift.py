@@ -50,7 +50,7 @@ def close(
 def _lines(report: DriftReport) -> Iterator[str]:
     yield f"Quality drift of {report.task}"
     for signal in report.signals:
-        yield from _signal_lines(signal)
+        yield from signal_lines(signal)
     for measure, shape in report.shapes.items():
         name = measure.replace("_", " ")
         if shape is None:
@@ -60,7 +60,8 @@ def _lines(report: DriftReport) -> Iterator[str]:
             yield f"  {name}: {state} (PSI beyond chance {shape.psi:.2f})"
 
 
-def _signal_lines(report: SignalReport) -> Iterator[str]:
+def signal_lines(report: SignalReport) -> Iterator[str]:
+    """Yield what is known about a signal: its state, and after an alarm the likely causes and what to do next."""
     seen = f"; the last of {report.last_seen}" if report.last_seen else ""
     yield f"  {report.signal.name}: {report.state} ({report.rate.evidence:.0%} of the evidence for an alarm)"
     yield f"    {report.figures}{seen}"

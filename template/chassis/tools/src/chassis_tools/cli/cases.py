@@ -36,7 +36,7 @@ def promote(
 ) -> None:
     """Add questions that reviewers answered or callers corrected. Exit code 1 if some cannot become cases."""
     project = find_project()
-    reviewed = run_with_database(project, lambda database: _reviewed_cases(project, database))
+    reviewed = run_with_database(project, lambda database: reviewed_cases(project, database))
     by_id = {case.id: case for case in reviewed}
     for each in ids or ():
         if each not in by_id:
@@ -44,7 +44,8 @@ def promote(
     _add(project, dataset, [by_id[each] for each in dict.fromkeys(ids or by_id)], "reviews and feedback")
 
 
-async def _reviewed_cases(project: Project, database: "Database") -> "list[NewCase]":
+async def reviewed_cases(project: Project, database: "Database") -> "list[NewCase]":
+    """Return a case of each referral with a right answer, and of each correction that no reviewer has seen."""
     from chassis.store.feedback import unreviewed_corrections
     from chassis.store.review_queue import ReviewQueue
     from chassis_tools.evals.new_cases import from_correction, from_referral, right_answer
@@ -98,7 +99,7 @@ def draft(
     )
     proposed, unfit = as_cases(passages, questions, "model" if model else "headings", task)
     additions = plan_additions(project.root, task, dataset, proposed)
-    _print_left_out(additions, unfit)
+    print_left_out(additions, unfit)
     if additions.cases:
         write_dataset(project.root, additions)
         print(
@@ -125,10 +126,11 @@ async def _questions(project: Project, passages: "list[Passage]") -> list[str]:
         return await ask_for_questions(wiring, passages)
 
 
-def _print_left_out(additions: "CaseAdditions", unfit: Mapping[str, str]) -> None:
+def print_left_out(additions: "CaseAdditions", unfit: Mapping[str, str] | None = None) -> None:
+    """Print what was left out and what was refused; `unfit` are more of these, with the reason."""
     for case, earlier in additions.repeated.items():
         print(f"{case}: left out, because it asks nearly the same as {earlier}")
-    for case, reason in (*unfit.items(), *additions.refused.items()):
+    for case, reason in (*(unfit or {}).items(), *additions.refused.items()):
         print(f"{case}: refused, because {reason}")
 
 
@@ -140,7 +142,7 @@ def _add(project: Project, dataset: str, proposed: "Iterable[NewCase]", origin: 
     suites = load_suites(project.root)
     check_dataset(suites, dataset)
     additions = plan_additions(project.root, project.load_task(), dataset, proposed)
-    _print_left_out(additions, {})
+    print_left_out(additions)
     if additions.cases:
         write_additions(project.root, additions)
         print(_pull_request(additions, origin))
@@ -165,6 +167,14 @@ def _pull_request(additions: "CaseAdditions", origin: str) -> str:
         f"Questions and answers come from {origin}. Sensitive values are placeholders.",
         "",
     ]
-    lines += [f"- `{case.id}`: {case.split}{', must pass' if case.must_pass else ''}" for case in additions.cases]
-    lines += ["", "Cases that must pass fail the gate until the service answers them correctly: `make evals`."]
+    lines += [
+        *case_lines(additions),
+        "",
+        "Cases that must pass fail the gate until the service answers them correctly: `make evals`.",
+    ]
     return "\n".join(lines)
+
+
+def case_lines(additions: "CaseAdditions") -> list[str]:
+    """Return a line of Markdown for each new case."""
+    return [f"- `{case.id}`: {case.split}{', must pass' if case.must_pass else ''}" for case in additions.cases]

@@ -21,6 +21,12 @@ TOOL_COMMANDS = (
     ),
     Subcommand(
         EVALUATE,
+        "propose",
+        "chassis_tools.cli.propose:propose",
+        "Put the evidence of quality drift and its failing cases on a branch, for a person to merge.",
+    ),
+    Subcommand(
+        EVALUATE,
         "local-model",
         "chassis_tools.cli.local_model:local_model",
         "Run a small language model on this machine, without a key or a network. Install it with `make local-model`.",

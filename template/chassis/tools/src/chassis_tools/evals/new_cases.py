@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -104,6 +105,16 @@ def from_correction(correction: Correction) -> NewCase:
             "caller_hash": caller_hash(correction.caller),
         },
     )
+
+
+def failures_since(cases: Iterable[NewCase], first: date) -> list[NewCase]:
+    """Return the cases of answers that a reviewer rejected, or a caller corrected, on a day or later."""
+    return [
+        case
+        for case in cases
+        if case.source.get("verdict") != "pass"
+        and str(case.source.get("reviewed_on") or case.source["received_on"]) >= first.isoformat()
+    ]
 
 
 def check_dataset(suites: Suites, name: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from chassis.errors import ConfigError
 
@@ -267,6 +268,48 @@ def update_branch(root: Path, name: str, shipped: Collection[str]) -> Generator[
     except BaseException:
         branch.discard()
         raise
+
+
+@contextmanager
+def branch_in_worktree(root: Path, name: str) -> Generator[Path]:
+    """Create a branch at the commit that is checked out, in a worktree of its own for as long as the block runs.
+
+    The files at `root` stay as they are, with all changes that are not committed. If the block raises, the branch is
+    deleted.
+
+    Args:
+        root: The folder of the service: a repository, or a folder in one.
+        name: The new branch.
+
+    Yields:
+        The folder of the service in the worktree.
+
+    Raises:
+        ConfigError: There is no commit yet, or the branch exists or cannot have this name.
+    """
+    prefix = git(root, "rev-parse", "--show-prefix").removesuffix("\n")
+    if not git_succeeds(root, "rev-parse", "--verify", "--quiet", "HEAD"):
+        raise ConfigError("git", "the repository has no commit yet", "Commit the files of the service")
+    if not git_succeeds(root, "check-ref-format", "--branch", name):
+        raise ConfigError("--branch", f"{name!r} cannot be the name of a branch", "Choose another name")
+    if git_succeeds(root, "show-ref", "--verify", "--quiet", f"refs/heads/{name}"):
+        raise ConfigError("--branch", f"{name!r} already exists", f"Merge it or delete it: git branch -D {name}")
+    with TemporaryDirectory(prefix="chassis-") as folder:
+        tree = Path(folder) / "tree"
+        git(root, "worktree", "add", "--quiet", "-b", name, str(tree), "HEAD")
+        try:
+            yield tree / prefix
+        except BaseException:
+            git(root, "worktree", "remove", "--force", str(tree))
+            git(root, "branch", "--quiet", "--delete", "--force", "--", name)
+            raise
+        git(root, "worktree", "remove", "--force", str(tree))
+
+
+def commit_files(root: Path, message: str, paths: Collection[str]) -> None:
+    """Commit some files without running hooks, even if `.gitignore` hides them."""
+    git(root, "add", "--force", "--", *paths)
+    git(root, "commit", "--quiet", "--no-verify", "--message", message, "--", *paths)
 
 
 def _require_clean_tree(root: Path) -> None:
