@@ -1,7 +1,7 @@
-"""`chassis cases`: turns what callers asked and people answered, or what documents say, into cases."""
+"""`chassis cases` and `chassis propose`: turn what callers asked, or what documents say, into cases."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +13,13 @@ from chassis.errors import ConfigError, NotFound
 from chassis.store.opening import run_with_database
 
 if TYPE_CHECKING:
+    from chassis.quality.drift import SignalReport
     from chassis.search.passages import Passage
     from chassis.store.database import Database
     from chassis_tools.evals.new_cases import CaseAdditions, NewCase
 
 DOCUMENTS = Path("documents")
+EVIDENCE_FOLDER = "evals/drift"
 app = typer.Typer(
     help="Add cases from production to the data sets, or draft some from documents.", no_args_is_help=True
 )
@@ -36,7 +38,7 @@ def promote(
 ) -> None:
     """Add questions that reviewers answered or callers corrected. Exit code 1 if some cannot become cases."""
     project = find_project()
-    reviewed = run_with_database(project, lambda database: reviewed_cases(project, database))
+    reviewed = run_with_database(project, lambda database: _reviewed_cases(project, database))
     by_id = {case.id: case for case in reviewed}
     for each in ids or ():
         if each not in by_id:
@@ -44,8 +46,7 @@ def promote(
     _add(project, dataset, [by_id[each] for each in dict.fromkeys(ids or by_id)], "reviews and feedback")
 
 
-async def reviewed_cases(project: Project, database: "Database") -> "list[NewCase]":
-    """Return a case of each referral with a right answer, and of each correction that no reviewer has seen."""
+async def _reviewed_cases(project: Project, database: "Database") -> "list[NewCase]":
     from chassis.store.feedback import unreviewed_corrections
     from chassis.store.review_queue import ReviewQueue
     from chassis_tools.evals.new_cases import from_correction, from_referral, right_answer
@@ -99,7 +100,7 @@ def draft(
     )
     proposed, unfit = as_cases(passages, questions, "model" if model else "headings", task)
     additions = plan_additions(project.root, task, dataset, proposed)
-    print_left_out(additions, unfit)
+    _print_left_out(additions, unfit)
     if additions.cases:
         write_dataset(project.root, additions)
         print(
@@ -126,8 +127,7 @@ async def _questions(project: Project, passages: "list[Passage]") -> list[str]:
         return await ask_for_questions(wiring, passages)
 
 
-def print_left_out(additions: "CaseAdditions", unfit: Mapping[str, str] | None = None) -> None:
-    """Print what was left out and what was refused; `unfit` are more of these, with the reason."""
+def _print_left_out(additions: "CaseAdditions", unfit: Mapping[str, str] | None = None) -> None:
     for case, earlier in additions.repeated.items():
         print(f"{case}: left out, because it asks nearly the same as {earlier}")
     for case, reason in (*(unfit or {}).items(), *additions.refused.items()):
@@ -142,7 +142,7 @@ def _add(project: Project, dataset: str, proposed: "Iterable[NewCase]", origin: 
     suites = load_suites(project.root)
     check_dataset(suites, dataset)
     additions = plan_additions(project.root, project.load_task(), dataset, proposed)
-    print_left_out(additions)
+    _print_left_out(additions)
     if additions.cases:
         write_additions(project.root, additions)
         print(_pull_request(additions, origin))
@@ -168,13 +168,70 @@ def _pull_request(additions: "CaseAdditions", origin: str) -> str:
         "",
     ]
     lines += [
-        *case_lines(additions),
+        *_addition_lines(additions),
         "",
         "Cases that must pass fail the gate until the service answers them correctly: `make evals`.",
     ]
     return "\n".join(lines)
 
 
-def case_lines(additions: "CaseAdditions") -> list[str]:
-    """Return a line of Markdown for each new case."""
+def _addition_lines(additions: "CaseAdditions") -> list[str]:
     return [f"- `{case.id}`: {case.split}{', must pass' if case.must_pass else ''}" for case in additions.cases]
+
+
+def propose(
+    alarm_id: Annotated[str, typer.Argument(metavar="ALARM", help="An open alarm of `chassis drift`.")],
+    dataset: DatasetOption,
+    branch: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The new branch. Default: quality-drift-ALARM.")
+    ] = None,
+) -> None:
+    """Commit the evidence of quality drift and its failing cases to a new branch, and print a pull request for it.
+
+    Nothing is pushed or merged, and the files that are checked out stay as they are.
+    """
+    from chassis_tools.evals.new_cases import check_dataset, plan_additions, write_additions
+    from chassis_tools.evals.suites import load_suites
+    from chassis_tools.updates.git import branch_in_worktree, commit_files
+
+    project = find_project()
+    report, failures = run_with_database(project, lambda database: _failures(project, database, alarm_id))
+    name = branch or f"quality-drift-{alarm_id}"
+    with branch_in_worktree(project.root, name) as root:
+        check_dataset(load_suites(root), dataset)
+        additions = plan_additions(root, project.load_task(), dataset, failures)
+        _print_left_out(additions)
+        exit_code = 1 if additions.refused else 0
+        if not additions.cases:
+            print("There is nothing to propose. Review answers of that time at /review, then try again.")
+            raise typer.Exit(exit_code)
+        title = f"Add cases of quality drift in {report.signal.name}"
+        evidence = f"{EVIDENCE_FOLDER}/{alarm_id}.md"
+        (root / evidence).parent.mkdir(parents=True, exist_ok=True)
+        (root / evidence).write_text(_proposal(title, report, additions), encoding="utf-8")
+        write_additions(root, additions)
+        commit_files(root, title, [additions.file, evidence])
+    print(
+        f"The branch {name} has {len(additions.cases)} new in {additions.file}, and {evidence}. "
+        f"Read it with `git show {name}`, push it and open a pull request:\n\n{_proposal(title, report, additions)}"
+    )
+    raise typer.Exit(exit_code)
+
+
+async def _failures(project: Project, database: "Database", alarm_id: str) -> "tuple[SignalReport, Sequence[NewCase]]":
+    from chassis.quality.drift import DriftWatch
+    from chassis_tools.evals.new_cases import failures_since
+
+    for report in await DriftWatch(database, project.load_task().name).reports():
+        for signal in report.signals:
+            if signal.alarm and signal.alarm.id == alarm_id:
+                return signal, failures_since(await _reviewed_cases(project, database), signal.alarm.changed_on)
+    raise NotFound(f"No alarm {alarm_id!r} is open; `uv run chassis drift` lists the open ones")
+
+
+def _proposal(title: str, report: "SignalReport", additions: "CaseAdditions") -> str:
+    from chassis.cli.drift import signal_lines
+
+    lines = [title, "", *(line.strip() for line in signal_lines(report)), "", *_addition_lines(additions), ""]
+    lines += ["Cases that must pass fail the gate until the service answers them correctly: `make evals`."]
+    return "\n".join(lines) + "\n"

@@ -22,7 +22,7 @@ TOOL_COMMANDS = (
     Subcommand(
         EVALUATE,
         "propose",
-        "chassis_tools.cli.propose:propose",
+        "chassis_tools.cli.cases:propose",
         "Put the evidence of quality drift and its failing cases on a branch, for a person to merge.",
     ),
     Subcommand(
