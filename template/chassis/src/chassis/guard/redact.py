@@ -92,8 +92,9 @@ class _Redactor:
         messages = ModelMessagesTypeAdapter.dump_python(request.messages, mode="json")
         # Before anything is replaced: a caller who writes `[EMAIL_1]` must not get the value of another text for it.
         self._placeholders.reserve(str(messages))
+        redacted = [self._message(message) for message in messages]
         return Request(
-            ModelMessagesTypeAdapter.validate_python([self._message(message) for message in messages]),
+            request.messages if redacted == messages else ModelMessagesTypeAdapter.validate_python(redacted),
             self._settings(request.settings),
             self._parameters(request.parameters),
         )

@@ -23,6 +23,7 @@ ATTACHMENT = re.compile(rf'"kind": "({"|".join(sorted(ATTACHMENT_KINDS))})"'.enc
 """Finds an attachment in a canonical request. Text that quotes one does not match, because its quotes are escaped."""
 VOLATILE_KEYS = frozenset({"timestamp", "run_id", "conversation_id"})
 """Keys of messages and parts whose values differ with every request and do not influence the reply."""
+ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 TOKENS_PER_MESSAGE = 16
 """A generous allowance for the separators that vendors put around each message."""
 
@@ -50,7 +51,7 @@ class Request:
         messages, *rest = encoded
         # Only messages and parts lose the volatile keys: a `timestamp` that a tool returned was read by the model.
         stable = [_stable(message) | {"parts": [_stable(part) for part in message["parts"]]} for message in messages]
-        return json.dumps([stable, *rest], sort_keys=True, ensure_ascii=False).encode()
+        return ENCODER.encode([stable, *rest]).encode()
 
     @property
     def max_input_tokens(self) -> int:
