@@ -1,4 +1,4 @@
-"""Connects the models in `constraints.toml` to their vendors. It alone starts the vendors' SDKs.
+"""Connects the models in `constraints.toml` to their vendors. No other file creates a client of an SDK.
 
 An SDK is imported only if a model needs it. Every client has an explicit timeout and no retries of its own, because
 `Retry` decides what is sent again. Its HTTP client comes from `egress.py` and can reach the vendor's address only.
