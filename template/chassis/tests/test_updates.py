@@ -1,6 +1,7 @@
 """Repositories as git users keep them, other programs that fail, and the changelog: without Copier."""
 
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,13 @@ plumbum.commands.processes.ProcessExecutionError: Unexpected exit code: 1
 Command line: | /usr/bin/git checkout -f 9.9.9
 Stderr:       | error: pathspec '9.9.9' did not match any file(s) known to git
 """
+SPARSE = """\
+The following paths matched paths
+outside of your sparse-checkout definition:
+README.md
+hint: If you intend to update such entries, try one of the following:
+hint: * Use the --sparse option.
+"""
 
 
 @pytest.mark.parametrize(
@@ -66,11 +74,21 @@ Stderr:       | error: pathspec '9.9.9' did not match any file(s) known to git
         ("copier.errors.UserMessageError: Nothing to do.\n", "copier.errors.UserMessageError: Nothing to do"),
         ("error: gpg failed to sign the data\nfatal: failed to write commit object\n", "gpg failed to sign the data"),
         (" \n", "it failed without a message"),
+        (SPARSE, "The following paths matched paths outside of your sparse-checkout definition: README.md"),
+        ("The following paths are ignored:\nvar\nhint: Use -f", "The following paths are ignored: var"),
     ],
 )
 def test_the_reason_of_another_program(output: str, reason: str) -> None:
     """It is the line that says why, not the advice below it."""
     assert failure_reason(output) == reason
+
+
+def is_running(process: int) -> bool:
+    """Return whether a process exists and has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_program_that_takes_too_long_is_ended_with_its_children(
@@ -82,8 +100,10 @@ def test_a_program_that_takes_too_long_is_ended_with_its_children(
     with pytest.raises(ConfigError, match=r"^slow: no answer within 1 seconds. Try again later$"):
         run_program(["sh", "-c", script], tmp_path, name="slow", timeout_seconds=1)
     child = int((tmp_path / "child").read_text())
-    state = Path(f"/proc/{child}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    deadline = time.monotonic() + 30  # the system ends it, in its own time
+    while is_running(child) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(child)
 
 
 def test_a_program_that_is_not_installed(tmp_path: Path) -> None:
@@ -245,6 +265,39 @@ def test_a_failed_update_leaves_no_trace(tmp_path: Path, name: str) -> None:
     assert git(root, "branch", "--list", "--format=%(refname:short)", "chassis-1.1.0") == ""
     assert git(root, "status", "--porcelain", "--ignored") == ""
     assert not (root / "chassis").exists()
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left_out"),
+    [
+        (("--cone", "services/one"), None),
+        (("--cone", "services"), None),
+        (("--cone", "services/two"), "services/one/a/code.py"),
+        (("--cone", "services/one/b"), "services/one/a/code.py"),
+        (("--no-cone", "/*", "!code.py"), "services/one/a/code.py"),
+    ],
+)
+def test_a_sparse_checkout(tmp_path: Path, patterns: tuple[str, ...], left_out: str | None) -> None:
+    """It prevents an update if it leaves out files of the service, and only then; nothing has changed."""
+    root = repository(tmp_path)
+    service = root / "services/one"
+    for folder in (service / "a", service / "b", root / "services/two"):
+        folder.mkdir(parents=True)
+        (folder / "code.py").write_text("x = 1\n")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "Services")
+    git(root, "sparse-checkout", "set", *patterns)
+    service.mkdir(parents=True, exist_ok=True)
+    if left_out is None:
+        with update_branch(service, "chassis-1.1.0", ["new.py"]) as branch:
+            (service / "new.py").write_text("")
+            branch.commit("New")
+        assert git(root, "show", "--format=", "--name-only", "HEAD").split() == ["services/one/new.py"]
+        return
+    with pytest.raises(ConfigError, match=r"a sparse checkout leaves out \d files of the service, such as .*code.py"):
+        half_an_update(service)
+    assert git(root, "branch", "--show-current").strip() == "main"
+    assert not (root / left_out).exists()
 
 
 def test_hooks_of_the_team_do_not_run(tmp_path: Path) -> None:

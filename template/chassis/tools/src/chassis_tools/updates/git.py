@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +25,8 @@ QUOTED_OUTPUT = re.compile(r"\A(?:Std(?:err|out):)?\s*\| ?")
 REASON = re.compile(r"\A(?:fatal|error|×)[: ]\s*", re.IGNORECASE)
 """How git and uv begin the line with the reason. What follows is advice."""
 CONTINUATION = re.compile(r"\A(?:\s+(?:caused by:|╰─▶)?|╰─▶)\s*", re.IGNORECASE)
+HINT = "hint:"
+"""How git begins its advice. Without a marked reason, all that it prints before is one."""
 UNSPECIFIC = "Could not read from remote repository"
 """Git's last word if ssh failed; ssh gives the reason on the line before."""
 
@@ -83,6 +86,8 @@ def failure_reason(stderr: str) -> str:
     plain = (QUOTED_OUTPUT.sub("", line) for line in TERMINAL_COLORS.sub("", stderr).splitlines())
     lines = [line.rstrip() for line in plain if line.strip()]
     first = next((number for number, line in enumerate(lines) if REASON.match(line.strip())), None)
+    if first is None and (said := list(takewhile(lambda line: not line.startswith(HINT), lines))) != lines:
+        return " ".join(line.strip() for line in said).rstrip(".")
     if first is None:
         return lines[-1].strip().rstrip(".") if lines else "it failed without a message"
     if first and UNSPECIFIC in lines[first]:
@@ -251,9 +256,11 @@ def update_branch(root: Path, name: str, shipped: Collection[str]) -> Generator[
         shipped: The paths that the update may write.
 
     Raises:
-        ConfigError: There are uncommitted changes, no branch is checked out, or the branch already exists.
+        ConfigError: There are uncommitted changes, a sparse checkout leaves out files, no branch is checked out, or the
+            branch already exists.
     """
     _require_clean_tree(root)
+    _require_all_files(root)
     start = git(root, "branch", "--show-current").strip()
     if not start:
         raise ConfigError("git", "no branch is checked out", "Check one out, such as `git switch main`")
@@ -321,3 +328,12 @@ def _require_clean_tree(root: Path) -> None:
         problem = f"uncommitted changes in {', '.join(files[:LISTED_FILES])}{more}"
         remedy = "Commit them or run `git stash --include-untracked`, then try again"
         raise ConfigError("the working tree", problem, remedy)
+
+
+def _require_all_files(root: Path) -> None:
+    """Refuse a sparse checkout, because the files that it leaves out would count as deleted, and could not be added."""
+    marked = (item[2:] for item in git_list(root, "ls-files", "-t") if item.startswith("S "))
+    if left_out := [path for path in marked if not (root / path).exists()]:
+        problem = f"a sparse checkout leaves out {len(left_out)} files of the service, such as {left_out[0]}"
+        remedy = "Run `git sparse-checkout disable`, or add the folder of the service to it, then try again"
+        raise ConfigError("git", problem, remedy)
