@@ -4,7 +4,9 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from chassis_tools.evals.case_scores import CaseScores, design_effect, run_to_run_variance, scores_of
 from chassis_tools.evals.gate_result import GateVerdict
+from chassis_tools.evals.statistics import cases_needed, detectable_drop
 from sample_records import RECORD, judge, make_records, passes
 
 FLOOR = {"kind": "floor", "evaluator": "right"}
@@ -355,3 +357,23 @@ def test_a_case_does_not_leave_a_rule_unnoticed() -> None:
     result = judge(unmarked, accepted, never, **how)
     assert result.verdict is GateVerdict.PASS
     assert "Not must_pass any more: c0" in [finding.sentence for finding in result.findings]
+
+
+def test_groups_and_flaky_cases_take_power() -> None:
+    """Sixty cases of six pages tell less than sixty pages, and less still if they fail together in some repeats."""
+
+    def scores(values: list[list[float]], size: int) -> CaseScores:
+        records = make_records(values)
+        grouped = [replace(each, group=f"g{int(each.case[1:]) // size}") for each in records]
+        return scores_of(grouped, "right")
+
+    right = [[1.0]] * 60
+    flaky = [[1.0, 0.0, 1.0]] * 30 + [[1.0, 1.0, 1.0]] * 30
+    assert [design_effect(scores(right, size)) for size in (1, 10)] == [1, 10]
+    assert design_effect(scores([[float(number % 20 < 10)] for number in range(60)], 10)) > 5
+    assert design_effect(scores([[float(number % 2)] for number in range(60)], 10)) == 1
+    alone, together = (run_to_run_variance(scores(flaky, size), {}) for size in (1, 10))
+    assert alone == pytest.approx(2 / 3 * 0.5 / 3)
+    assert together == pytest.approx(10 * alone)
+    assert detectable_drop(60, together, 0.05, 0.8, 10) > 2 * detectable_drop(60, alone, 0.05, 0.8)
+    assert cases_needed(0.05, alone, 0.05, 0.8, 10) > 3 * cases_needed(0.05, alone, 0.05, 0.8)

@@ -1,4 +1,4 @@
-"""`chassis evals compare`, `power`, `search`, `floors` and `calibrate-confidence`: analyses that give no verdict."""
+"""`chassis evals compare`, `power`, `search`, `floors`, `calibrate-confidence`, `matrix`: no verdicts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def show_power(
     """Show which drops the cases of a suite can detect, from the scores of its last run."""
     from chassis.errors import ConfigError
     from chassis_tools.evals.accepted_run import gate_context
-    from chassis_tools.evals.case_scores import run_to_run_variance, scores_of
+    from chassis_tools.evals.case_scores import design_effect, run_to_run_variance, scores_of
     from chassis_tools.evals.evaluation import last_run, load
     from chassis_tools.evals.gate_result import ALPHA
     from chassis_tools.evals.statistics import cases_needed, detectable_drop
@@ -86,9 +86,9 @@ def show_power(
         scores, accepted = (scores_of(records, evaluator) for records in (context.records, context.accepted))
         if not scores:
             raise ConfigError(f"var/evals/{suite}", "there is no run", f"Run `chassis evals run {suite}` first")
-        variance = run_to_run_variance(scores, accepted)
-        drops = {power: detectable_drop(len(scores), variance, ALPHA, power) for power in POWERS}
-        needed = cases_needed(drop / 100, variance, ALPHA, 0.8)
+        variance, grouping = run_to_run_variance(scores, accepted), design_effect(scores)
+        drops = {power: detectable_drop(len(scores), variance, ALPHA, power, grouping) for power in POWERS}
+        needed = cases_needed(drop / 100, variance, ALPHA, 0.8, grouping)
         if as_json:
             points = {f"{power:g}": 100 * size for power, size in drops.items()}
             sizes = {"cases": len(scores), "repeats": context.repeats, "cases_needed": needed}
@@ -96,6 +96,8 @@ def show_power(
             continue
         detectable = ", ".join(f"{100 * size:.1f} points in {power:.0%}" for power, size in drops.items())
         print(f"{evaluator}: {len(scores)} cases × {context.repeats} detect a drop of {detectable} of the runs")
+        if grouping > 1:
+            print(f"  in groups, so that {grouping:.1f} cases tell as much as one that is independent")
         print(f"  detecting {drop:g} points in 80% of the runs takes {needed} cases")
     if as_json:
         print_json({"suite": suite, "drop_points": drop, "evaluators": figures})
@@ -219,6 +221,49 @@ def calibrate_confidence(suite: SuiteName, evaluator: Grader = None) -> None:
     print(f"  kept in {CONFIDENCE_FILE}; commit it, and choose the floor with `chassis evals floors {suite}`")
     if problem := confidence_problem(calibration, data):
         print(f"Warning: {problem}")
+
+
+def compare_models(
+    suite: SuiteName,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="A model of constraints.toml, or `baseline`; all by default")
+    ] = None,
+    prompts: Annotated[
+        list[Path] | None, typer.Option("--prompts", help="A file in place of the prompts; may be given several times")
+    ] = None,
+    module: Annotated[str, typer.Option(help="The module of the prompts in your package")] = "prompts",
+    record: Annotated[bool, typer.Option("--record", help="Ask models for replies that are not recorded")] = False,
+    evaluator: Grader = None,
+) -> None:
+    """Compare models, and versions of the prompts, by cost and quality. Each model is asked alone.
+
+    Without --record no model is asked: replies come from the recordings of the suite. `chassis evals gate` then shows
+    the result as a plot in the report.
+    """
+    from chassis_tools.evals.confidence_floors import SILENT
+    from chassis_tools.evals.evaluation import load
+    from chassis_tools.evals.matrix import BASELINE, Matrix, module_of_prompts
+
+    [plan] = load(find_project(), [suite])
+    names = models or [*(config.name for config in plan.constraints.models), BASELINE]
+    matrix = Matrix(
+        plan=plan,
+        evaluator=evaluator or plan.suite.evaluators[0],
+        models=names,
+        prompts=[None, *(prompts or ())],
+        module=module_of_prompts(plan.project, module),
+        record=record,
+    )
+    table = Table("model", "prompts", "right", "95 % interval", "cost", "seconds", "")
+    for cell in asyncio.run(matrix.measure(SILENT)):
+        if cell.right is None or cell.missing:
+            table.add_row(cell.model, cell.prompt, f"{cell.missing} cases without a reply; use --record")
+            continue
+        bounds = f"{cell.right.low:.1%} to {cell.right.high:.1%}"
+        figures = f"{cell.right.value:.1%}", bounds, f"${cell.usd:.6f}", f"{cell.seconds:.3f}"
+        table.add_row(cell.model, cell.prompt, *figures, "best" if cell.is_best else "")
+    plain_console().print(table)
+    print("best: no other is both cheaper and better")
 
 
 def _graded(suite: str, evaluator: str | None, *, as_drafted: bool) -> "tuple[Plan, str, list[GradedAnswer]]":

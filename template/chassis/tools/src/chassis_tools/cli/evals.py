@@ -13,7 +13,14 @@ from rich.console import Console
 
 from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.config.project import Project, find_project
-from chassis_tools.cli.analysis import calibrate_confidence, compare_runs, measure_searches, show_floors, show_power
+from chassis_tools.cli.analysis import (
+    calibrate_confidence,
+    compare_models,
+    compare_runs,
+    measure_searches,
+    show_floors,
+    show_power,
+)
 
 if TYPE_CHECKING:
     from chassis_tools.evals.environment import Mode
@@ -35,6 +42,7 @@ app.command("power")(show_power)
 app.command("search")(measure_searches)
 app.command("floors")(show_floors)
 app.command("calibrate-confidence")(calibrate_confidence)
+app.command("matrix")(compare_models)
 
 SuiteNames = Annotated[
     list[str] | None, typer.Argument(help="Suites of evals/suites.toml; all replay suites if none is named")

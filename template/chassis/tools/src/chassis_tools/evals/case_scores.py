@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import pvariance
 
 from chassis_tools.evals.records import ScoreRecord, Variant
-from chassis_tools.evals.statistics import Groups, Interval, clustered_mean, tango, wilson
+from chassis_tools.evals.statistics import Groups, Interval, clustered_mean, effective_count, tango, wilson
 
 COUNTED = frozenset({"ok", "failed"})
 """The records that have a value."""
@@ -116,17 +115,29 @@ def score_changes(before: CaseScores, after: CaseScores, cases: Sequence[str]) -
 def run_to_run_variance(after: CaseScores, before: CaseScores) -> float:
     """Return the variance of a case's change between two runs of the same service, 3/n at least.
 
-    With repeats it follows from how much the repeats of a case vary. Without, it is the variance of the changes since
-    the accepted run, which counts every real change as variance and so promises too little rather than too much.
+    With repeats it follows from how much the repeats vary. Without, it is the variance of the changes since the
+    accepted run, which counts every real change as variance and so promises too little rather than too much. Cases of
+    one group that are right or wrong together vary more than as many independent ones: their sum is what counts.
     """
     floor = 3 / len(after)
     repeats = max(len(score.values) for score in after.values())
     if repeats > 1:
-        within = [_variance(score.values) for score in after.values() if len(score.values) > 1]
-        return max(floor, 2 * sum(within) / len(within) / repeats)
-    cases = comparable_cases(before, after)
-    changes = [change for group in score_changes(before, after, cases) for change in group]
-    return max(floor, pvariance(changes)) if changes else floor
+        by_group: dict[str, list[tuple[float, ...]]] = {}
+        for score in after.values():
+            if len(score.values) == repeats:  # the others lost a repeat to an outage
+                by_group.setdefault(score.record.group, []).append(score.values)
+        sums = [[sum(values) for values in zip(*cases, strict=True)] for cases in by_group.values()]
+        return max(floor, 2 * sum(map(_variance, sums)) / sum(map(len, by_group.values())) / repeats)
+    changes = score_changes(before, after, comparable_cases(before, after))
+    count = sum(map(len, changes))
+    mean = sum(map(sum, changes)) / max(count, 1)
+    return max(floor, sum((sum(group) - len(group) * mean) ** 2 for group in changes) / max(count, 1))
+
+
+def design_effect(scores: CaseScores) -> float:
+    """Return how many cases tell as much as one independent case: 1 without groups."""
+    means = _by_group({case: score.mean for case, score in scores.items()}, scores)
+    return len(scores) / effective_count(means)
 
 
 def distinct_trials(records: Iterable[ScoreRecord], variant: Variant = "service") -> list[ScoreRecord]:

@@ -91,7 +91,7 @@ class EvalEnvironment:
 
 @asynccontextmanager
 async def open_environment(
-    plan: Plan, mode: Mode, *, models: Mapping[str, Model] | None = None
+    plan: Plan, mode: Mode, *, models: Mapping[str, Model] | None = None, recording: Recording | None = None
 ) -> AsyncGenerator[EvalEnvironment]:
     """Put the service together for one suite, and take it apart again.
 
@@ -99,13 +99,16 @@ async def open_environment(
         plan: The plan of the suite.
         mode: Where the replies of models come from.
         models: Instead of the vendors' models, by the name in the constraints.
+        recording: Instead of the suite's own; the caller then removes what was not needed.
     """
     project, settings = plan.project, load_settings(plan.project.root)
     constraints = _for_evaluation(plan.constraints, plan.suite)
     with TemporaryDirectory() as folder, _log_to_file(plan.folder.parent):
         if mode == "replay":
             settings = _offline(settings, Path(folder))
-        recording = Recording.load(project.root, plan.name) if mode != "live" else None
+        is_shared = recording is not None
+        if recording is None and mode != "live":
+            recording = Recording.load(project.root, plan.name)
         if recording:
             models = _recorded_models(constraints, settings, recording, models, may_ask=mode == "record")
         database = await open_database("sqlite:///review.db", Path(folder))
@@ -125,7 +128,7 @@ async def open_environment(
                     caller=f"evals-{now():%Y%m%dT%H%M%S}",
                     code_hash=task_code_hash(project),
                 )
-                if recording and mode == "record":
+                if recording and mode == "record" and not is_shared:
                     recording.prune()
         finally:
             await database.close()

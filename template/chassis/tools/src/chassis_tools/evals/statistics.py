@@ -227,7 +227,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def detectable_drop(cases: int, variance: float, alpha: float, power: float) -> float:
+def detectable_drop(cases: int, variance: float, alpha: float, power: float, grouping: float = 1.0) -> float:
     """Return the smallest drop in pass rate that a paired comparison detects with probability `power`.
 
     Source: the usual normal approximation for paired differences; a drop of d adds d(1 - d) to the variance, because
@@ -238,15 +238,16 @@ def detectable_drop(cases: int, variance: float, alpha: float, power: float) -> 
         variance: Variance of a case's difference between two runs of the same system.
         alpha: Probability that an unchanged system fails.
         power: Probability that the drop is detected.
+        grouping: The design effect of the groups, since a drop hits the cases of a group together.
     """
     z = normal_quantile(alpha) + normal_quantile(1 - power)
-    return find_root(lambda drop: drop - z * sqrt((variance + drop * (1 - drop)) / cases), 1e-9, 1.0)
+    return find_root(lambda drop: drop - z * sqrt((variance + grouping * drop * (1 - drop)) / cases), 1e-9, 1.0)
 
 
-def cases_needed(drop: float, variance: float, alpha: float, power: float) -> int:
+def cases_needed(drop: float, variance: float, alpha: float, power: float, grouping: float = 1.0) -> int:
     """Return how many cases a paired comparison needs to detect `drop` with probability `power`."""
     z = normal_quantile(alpha) + normal_quantile(1 - power)
-    return ceil(z**2 * (variance + drop * (1 - drop)) / drop**2)
+    return ceil(z**2 * (variance + grouping * drop * (1 - drop)) / drop**2)
 
 
 RESAMPLES = 4000

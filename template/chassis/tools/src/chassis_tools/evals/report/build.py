@@ -16,6 +16,7 @@ from chassis_tools.evals.case_scores import (
     answers_by_group,
     comparable_cases,
     completed_trials,
+    design_effect,
     distinct_trials,
     mean_change,
     mean_score,
@@ -28,11 +29,14 @@ from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import Judgement, ScoreRecord, SuiteRun, Trial
 from chassis_tools.evals.report.report import (
+    MATRIX,
+    MATRIX_FILE,
     BaselineComparison,
     CaseChange,
     CaseResult,
     ConfidenceBin,
     DetectableEffect,
+    MatrixCell,
     PassRate,
     SuiteReport,
 )
@@ -85,12 +89,18 @@ def build_suite_report(plan: Plan, run: SuiteRun, result: GateResult) -> SuiteRe
         confidence=tuple(_confidence_bins(run)),
         confidence_problem=_confidence_problem(plan, run),
         cases=tuple(_case_results(context, run)),
+        matrix=_matrix(plan),
     )
 
 
 def case_results(plan: Plan, run: SuiteRun) -> list[CaseResult]:
     """Return the result of each case of a run; cases of the holdout split only count in the rates."""
     return list(_case_results(gate_context(plan, run), run))
+
+
+def _matrix(plan: Plan) -> tuple[MatrixCell, ...]:
+    path = plan.folder / MATRIX_FILE
+    return MATRIX.validate_json(path.read_bytes()) if path.exists() else ()
 
 
 def _evaluator_versions(context: GateContext) -> dict[str, tuple[str, str]]:
@@ -180,11 +190,12 @@ def _detectable_effect(context: GateContext) -> DetectableEffect | None:
     scores, accepted = (scores_of(records, evaluator) for records in (context.records, context.accepted))
     if not scores:
         return None
-    variance, target = run_to_run_variance(scores, accepted), context.plan.constraints.quality.max_regression
+    variance, grouping = run_to_run_variance(scores, accepted), design_effect(scores)
+    target = context.plan.constraints.quality.max_regression
     return DetectableEffect(
-        smallest_drop=detectable_drop(len(scores), variance, ALPHA, POWER),
+        smallest_drop=detectable_drop(len(scores), variance, ALPHA, POWER, grouping),
         target_drop=target,
-        cases_needed=cases_needed(target, variance, ALPHA, POWER) if target else len(scores),
+        cases_needed=cases_needed(target, variance, ALPHA, POWER, grouping) if target else len(scores),
     )
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from chassis_tools.evals.gate_result import Finding, GateVerdict, VerdictName, combine
 from chassis_tools.evals.identity import Acceptance, RunIdentity
 from chassis_tools.evals.statistics import Interval
@@ -150,6 +152,36 @@ class ConfidenceBin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixCell:
+    """One model with one version of the prompts.
+
+    Args:
+        model: The name of the model, or `baseline`.
+        prompt: The file of the prompts, or `current`.
+        cases: Number of cases with a score.
+        missing: Number of cases without one, such as those whose reply is not recorded.
+        right: The share of right answers, with its 95 % confidence interval; None without any.
+        usd: Mean cost of an answer in US dollars.
+        seconds: Mean latency of an answer.
+        is_best: Whether no other one is both cheaper and better.
+    """
+
+    model: str
+    prompt: str
+    cases: int
+    missing: int
+    right: Interval | None = None
+    usd: float = 0.0
+    seconds: float = 0.0
+    is_best: bool = False
+
+
+MATRIX_FILE = "matrix.json"
+"""The file of a suite with its last comparison of models and prompts."""
+MATRIX = TypeAdapter(tuple[MatrixCell, ...])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteReport:
     """One suite: the gate's result, the figures behind it, and each case.
 
@@ -178,6 +210,7 @@ class SuiteReport:
         confidence: How often answers are right, by confidence.
         confidence_problem: Why the confidence cannot be relied on, if so.
         cases: All cases but those of the holdout split.
+        matrix: The last comparison of models and prompts, if there is one.
     """
 
     name: str
@@ -204,6 +237,15 @@ class SuiteReport:
     confidence: tuple[ConfidenceBin, ...]
     confidence_problem: str | None
     cases: tuple[CaseResult, ...]
+    matrix: tuple[MatrixCell, ...] = ()
+
+    @property
+    def plotted(self) -> list[tuple[MatrixCell, float, float]]:
+        """Return the cells of the matrix that are complete, each with its place in a plot: cost and quality."""
+        cells = [cell for cell in self.matrix if cell.right and not cell.missing]
+        dearest = max((cell.usd for cell in cells), default=0) or 1
+        placed = ((cell, cell.usd / dearest, cell.right.value) for cell in cells if cell.right)
+        return sorted(placed, key=lambda place: place[1:])
 
     @property
     def red_cases(self) -> list[CaseResult]:
