@@ -233,9 +233,10 @@ def compare_models(
     ] = None,
     module: Annotated[str, typer.Option(help="The module of the prompts in your package")] = "prompts",
     record: Annotated[bool, typer.Option("--record", help="Ask models for replies that are not recorded")] = False,
-    evaluator: Grader = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Compare models, and versions of the prompts, by cost and quality. Each model is asked alone.
+    """Compare models, and versions of the prompts, by cost and quality. Each model is asked alone, and the
+    first evaluator of the suite says what is right.
 
     Without --record no model is asked: replies come from the recordings of the suite. `chassis evals gate` then shows
     the result as a plot in the report.
@@ -248,14 +249,18 @@ def compare_models(
     names = models or [*(config.name for config in plan.constraints.models), BASELINE]
     matrix = Matrix(
         plan=plan,
-        evaluator=evaluator or plan.suite.evaluators[0],
+        evaluator=plan.suite.evaluators[0],
         models=names,
         prompts=[None, *(prompts or ())],
         module=module_of_prompts(plan.project, module),
         record=record,
     )
     table = Table("model", "prompts", "right", "95 % interval", "cost", "seconds", "")
-    for cell in asyncio.run(matrix.measure(SILENT)):
+    cells = asyncio.run(matrix.measure(SILENT))
+    if as_json:
+        print_json({"suite": suite, "cells": cells})
+        return
+    for cell in cells:
         if cell.right is None or cell.missing:
             table.add_row(cell.model, cell.prompt, f"{cell.missing} cases without a reply; use --record")
             continue
