@@ -235,9 +235,9 @@ def compare_models(
     record: Annotated[bool, typer.Option("--record", help="Ask models for replies that are not recorded")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare models, and versions of the prompts, by cost and quality. Each model is asked alone, and the
-    first evaluator of the suite says what is right.
+    """Compare models, and versions of the prompts, by cost and quality.
 
+    Each model is asked alone, and the first evaluator of the suite says what is right.
     Without --record no model is asked: replies come from the recordings of the suite. `chassis evals gate` then shows
     the result as a plot in the report.
     """
