@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import statistics
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -380,6 +381,10 @@ def test_the_command_says_what_to_do(project: Path, capsys: pytest.CaptureFixtur
     assert "No calls have been counted yet." in printed()
     run_with_database("sqlite:///var/service.db", story, project)
 
+    assert run("review", "list") == 0
+    listed = capsys.readouterr().out
+    assert "The review queue is empty." in listed
+    assert re.search(r"Drift alarm d_[0-9a-f]{16}: 64 of 160 \(40\.0%\) reviewed drafts failed since .*", listed)
     words = printed()
     assert "reviews: alarm" in words
     assert f"likely cause: release 1.1.0, first used on {TODAY - timedelta(days=7)}" in words

@@ -48,7 +48,7 @@ SUBJECTS: Mapping[NotificationEvent, str] = {
 FIRST_STEPS: Mapping[NotificationEvent, str] = {
     "referral.opened": "Answer it at /review of the service.",
     "referral.overdue": "Answer it at /review of the service.",
-    "quality_drift.found": "Production answers worse than it used to: `uv run chassis drift` says what to do next.",
+    "quality_drift.found": "Answers got worse in production: /review and `uv run chassis drift` say what to do next.",
     "referral.answered": "",
 }
 log = structlog.get_logger()

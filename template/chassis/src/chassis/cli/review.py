@@ -17,6 +17,7 @@ from chassis.config.typed_values import read_typed, show_json
 from chassis.errors import ConfigError, NotFound
 from chassis.store.opening import run_with_database
 from chassis.store.outbox import Outbox
+from chassis.store.quality_history import DriftAlarms
 from chassis.store.review_queue import Referral, ReviewQueue
 from chassis.store.reviews import Reviews
 
@@ -53,8 +54,9 @@ JSON_FACTS = ("question", "draft", "answer")
 
 @app.command(name="list")
 def list_referrals(as_json: AsJson = False) -> None:
-    """List the open referrals, the most urgent first."""
-    referrals = _with_queue(find_project(), lambda queue: queue.open_referrals())
+    """List the open referrals, the most urgent first, and the open alarms of quality drift."""
+    project = find_project()
+    referrals = _with_queue(project, lambda queue: queue.open_referrals())
     if as_json:
         print_json({"referrals": referrals})
         return
@@ -71,6 +73,8 @@ def list_referrals(as_json: AsJson = False) -> None:
         plain_console().print(table)
     else:
         typer.echo("The review queue is empty.")
+    for alarm in run_with_database(project, lambda database: DriftAlarms(database).open_alarms()):
+        typer.echo(f"Drift alarm {alarm.id}: {alarm.summary}. `uv run chassis drift` says what to do next.")
 
 
 @app.command()
