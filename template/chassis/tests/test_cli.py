@@ -111,7 +111,7 @@ def test_the_help_says_of_a_subcommand_what_its_own_help_says(command: Subcomman
 
 ACTIONS = {
     *("serve", "local-model", "forget", "keys create", "keys revoke", "models on", "models off", "review answer"),
-    *("budget release", "drift close", "signoffs request", "signoffs record"),
+    *("budget release", "drift close", "signoffs request", "signoffs record", "propose"),
     *("cases promote", "cases import", "cases draft", "evals accept", "evals calibrate", "evals calibrate-confidence"),
 }
 """The commands that do something, and print what they did in a sentence."""

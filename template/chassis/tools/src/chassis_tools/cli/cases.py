@@ -186,7 +186,7 @@ def propose(
         str | None, typer.Option(metavar="NAME", help="The new branch. Default: quality-drift-ALARM.")
     ] = None,
 ) -> None:
-    """Commit the evidence of quality drift and its failing cases to a new branch, and print a pull request for it.
+    """Put the evidence of quality drift and its failing cases on a branch, for a person to merge.
 
     Nothing is pushed or merged, and the files that are checked out stay as they are.
     """
