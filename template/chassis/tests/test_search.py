@@ -45,6 +45,28 @@ def test_marks_stay_with_their_letter(language: str, text: str, words: list[str]
 
 
 @pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("co\u00adoperate", "cooperate"),  # a soft hyphen
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "\u0645\u06cc\u062e\u0648\u0627\u0647\u0645",
+        ),  # Persian, with a joiner
+        ("\u0643\u0640\u0640\u062a\u0627\u0628", "\u0643\u062a\u0627\u0628"),  # Arabic, lengthened
+        ("\u0130stanbul", "istanbul"),
+        ("\ufb01le \u2764\ufe0f", "file"),  # a ligature, and an emoji with its color
+        ("cafe\u0301", "caf\u00e9"),
+        ("\ufeffwo\u2060rd", "word"),
+        ("\u1112\u1161\u11ab", "\ud55c"),  # Korean, decomposed
+        ("na\u200bme", "na me"),  # a space without width is a space
+    ],
+)
+def test_one_word_in_two_spellings_is_one_word(written: str, asked: str) -> None:
+    """What a reader does not see does not divide or change a word."""
+    assert plain_words(written) == plain_words(asked)
+
+
+@pytest.mark.parametrize(
     ("language", "text", "terms"),
     [
         ("Thai", "ที่นี่", ["ที่", "นี่", "ที่นี่"]),

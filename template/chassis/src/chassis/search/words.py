@@ -17,16 +17,27 @@ UNSPACED = re.compile(
 """Scripts without spaces between words: Thai, Lao, Burmese, Khmer, Japanese and Chinese."""
 
 
+ZERO_WIDTH_SPACE = 0x200B
+WITHOUT_MEANING = {0x0307, 0x0640, *range(0xFE00, 0xFE10)}
+"""The dot that lower case leaves of the Turkish capital İ, the Arabic letter that only lengthens a word, and the marks
+that choose between a black and a colored emoji."""
+
+
 class _Separators(dict[int, str]):
     r"""Maps each character to itself if it belongs to a word, else to a space; filled as characters are met.
+
+    Characters without width, such as the soft hyphen and the joiners of Persian and Hindi, vanish from their word.
 
     The categories L, M and N are kept. Without M, the combining marks, a word of Hindi or Tamil would be cut at each of
     its vowel signs, as it is by the pattern `\w+`.
     """
 
     def __missing__(self, codepoint: int) -> str:
-        character = chr(codepoint)
-        self[codepoint] = character if unicodedata.category(character)[0] in "LMN" else " "
+        category = unicodedata.category(chr(codepoint))
+        if codepoint in WITHOUT_MEANING or (category == "Cf" and codepoint != ZERO_WIDTH_SPACE):
+            self[codepoint] = ""
+        else:
+            self[codepoint] = chr(codepoint) if category[0] in "LMN" else " "
         return self[codepoint]
 
 
