@@ -244,6 +244,29 @@ def test_what_is_not_read_is_named(documents: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.md", ""),
+        ("blank.txt", " \n\t\n\0"),
+        ("fields.md", "---\ntitle: x\n---\n"),
+        ("drawn.md", "```mermaid\ngraph TD\n```\n"),
+        ("navigation.html", "<main><nav>Home</nav></main>"),
+        ("comment.rst", ".. a comment\n"),
+    ],
+)
+def test_a_file_without_text_is_named(documents: Path, name: str, content: str) -> None:
+    """Its owner thinks that it is searched."""
+    (documents / name).write_text(content, encoding="utf-8")
+
+    with capture_logs() as logs:
+        assert read_folder(documents) == []
+
+    assert [(line["document"], line["problem"]) for line in logs] == [
+        (f"documents/{name}", "no text was found in it"),
+    ]
+
+
+@pytest.mark.parametrize(
     ("name", "problem"),
     [
         ("bad.md", r"byte 2 is not UTF-8\. Save the file as UTF-8 or remove it"),

@@ -116,7 +116,7 @@ def read_folder(folder: Path) -> list[Passage]:
     """Return the passages of every document in `folder` and its subfolders; none if there is no such folder.
 
     `README.md` at the top of the folder is about the folder itself and is left out. Each file in a format that cannot
-    be read is named in a warning, `document.skipped`.
+    be read, or without text, such as a scanned PDF, is named in a warning, `document.skipped`.
 
     Raises:
         ConfigError: A file cannot be read although its format can. Leaving it out would lead to wrong answers.
@@ -132,9 +132,14 @@ def read_folder(folder: Path) -> list[Passage]:
             )
             continue
         try:
-            passages += split(document, _read(file, document))
+            # PostgreSQL keeps no text with the character 0, and an answer may quote any passage.
+            found = split(document, _read(file, document).replace("\0", ""))
         except MissingConverter as missing:
             log.warning("document.skipped", document=document, problem=str(missing))
+            continue
+        if not found:
+            log.warning("document.skipped", document=document, problem="no text was found in it")
+        passages += found
     return passages
 
 
