@@ -1,5 +1,6 @@
 """What an existing repository lacks: each file is read as the tool that it configures reads it."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -76,6 +77,30 @@ def test_files_that_tools_read_instead(tmp_path: Path) -> None:
     (root / "ruff.toml").write_text('exclude = ["chassis"]\n', encoding="utf-8")
     (root / "pytest.ini").write_text("[pytest]\npythonpath = src .\n", encoding="utf-8")
     assert missing_settings(root, ANSWERS, ()) == {}
+
+
+@pytest.mark.parametrize(
+    ("makefile", "renamed"),
+    [
+        ("include common.mk\n", ["check", "serve"]),
+        ("-include common.mk other.mk # ours\n", ["check", "serve"]),
+        ("sinclude build/t*.mk\nall:\n", ["test"]),
+        ("include build/nested.mk\ntest: x\n", ["check", "serve", "test"]),
+        ("include ../outside.mk $(OURS) /absolute.mk\n", []),
+        ("check ::= x\nserve := y\ntest :::= z\n", []),
+    ],
+)
+def test_targets_of_included_files(tmp_path: Path, makefile: str, renamed: list[str]) -> None:
+    """Make reads them as if they stood in the Makefile, also an included file that includes others or itself."""
+    root = repository(tmp_path, Makefile=f"{makefile}include chassis/tasks.mk\n", pyproject_toml=COMPLETE)
+    for folder in ("chassis", "build"):
+        (root / folder).mkdir()
+    (root / "chassis/tasks.mk").write_text("check: .venv\ntest:\nserve:\n", encoding="utf-8")
+    (root / "common.mk").write_text("check:\n\tgo\nserve::\n\tgo\n", encoding="utf-8")
+    (root / "build/test.mk").write_text("test:\n\tgo\n", encoding="utf-8")
+    (root / "build/nested.mk").write_text("include common.mk build/nested.mk\n", encoding="utf-8")
+    lines = {each.file: each.lines for each in missing_lines(root, ANSWERS, (), ())}.get("Makefile", "")
+    assert re.findall("rename your targets (.*),", lines) == ([", ".join(renamed)] if renamed else [])
 
 
 def test_conflicting_targets_and_hooks(tmp_path: Path) -> None:

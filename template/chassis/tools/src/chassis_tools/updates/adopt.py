@@ -36,7 +36,8 @@ CODE_SUFFIXES = (".py", ".pyi", ".ipynb")
 TASKS = "chassis/tasks.mk"
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 """In the order in which make looks for them; it reads the first one that exists."""
-MAKE_TARGETS = re.compile(r"^(\w[\w ./-]*?)\s*:(?!=)", re.MULTILINE)
+MAKE_TARGETS = re.compile(r"^(\w[\w ./-]*?)\s*:(?!:*=)", re.MULTILINE)
+MAKE_INCLUDES = re.compile(r"^[ ]*[-s]?include[ \t]+([^#\n]+)", re.MULTILINE)
 MAKE_SPECIALS = re.compile(r"^(?:export\s+)?(\.ONESHELL|\.RECIPEPREFIX)\b", re.MULTILINE)
 """Settings of a Makefile that would change how the targets of the chassis run."""
 HOOKS = ".pre-commit-config.yaml"
@@ -299,7 +300,7 @@ def _makefile(root: Path) -> str:
 
 
 def _missing_make_lines(root: Path) -> Iterator[str]:
-    text = _read_ascii(root / _makefile(root))
+    text = "\n".join(_make_texts(root, root / _makefile(root), set()))
     duplicates = _target_names(text) & _target_names(_read_ascii(root / TASKS))
     if duplicates:
         yield f"# rename your targets {', '.join(sorted(duplicates))}, because the chassis has targets of these names"
@@ -308,6 +309,20 @@ def _missing_make_lines(root: Path) -> Iterator[str]:
     # `-include` counts too: make then ignores a missing file, but the chassis is there.
     if not re.search(rf"^-?include\s.*{re.escape(TASKS)}", text, re.MULTILINE):
         yield f"include {TASKS}  # as the last line, so that your first target remains the default"
+
+
+def _make_texts(root: Path, makefile: Path, seen: set[Path]) -> Iterator[str]:
+    """Yield the text of a Makefile and of the files that it includes, except that of the chassis."""
+    if makefile in seen or makefile == root / TASKS:
+        return
+    seen.add(makefile)
+    text = _read_ascii(makefile)
+    yield text
+    for pattern in (word for words in MAKE_INCLUDES.findall(text) for word in words.split()):
+        # make finds them from the folder in which it runs; a name with a variable is not followed.
+        files = root.glob(pattern) if not pattern.startswith(("/", "$", "~")) else ()
+        for file in sorted(files):
+            yield from _make_texts(root, file, seen)
 
 
 def _target_names(makefile: str) -> set[str]:
