@@ -22,7 +22,7 @@ from chassis.quality.success import SuccessMeasurement
 from chassis_tools.governance.signoffs import BLOCKS_RELEASE, SignOff, load_signoffs, signoff_statuses
 from chassis_tools.readiness.launch_review import CHECKS, load_waivers, run_checks
 from chassis_tools.updates.copier import load_answers_file
-from chassis_tools.updates.status import compare_with_template
+from chassis_tools.updates.status import compare_with_template, remembering_releases
 from chassis_tools.updates.template_repository import TemplateRepository
 
 from fleet.measurements import Measurements
@@ -38,6 +38,7 @@ from fleet.status import (
     UnconfirmedOwner,
     WaiverStatus,
 )
+from fleet.template import KNOWN_RELEASES
 
 PART_TIMEOUT_SECONDS = 60
 """How long each part of the inspection of one repository may take."""
@@ -86,7 +87,8 @@ def inspect_source(
         _unreadable(source.path, "It was not generated from this template: it has no chassis/paths.txt")
     ]
     for folder, status in zip(folders, statuses, strict=False):
-        Inspection(folder, template, today, status, measurements or {}).run()
+        with remembering_releases(KNOWN_RELEASES):
+            Inspection(folder, template, today, status, measurements or {}).run()
     return statuses
 
 

@@ -3,7 +3,11 @@
 from functools import cache
 from typing import override
 
+from chassis_tools.updates.status import Releases
 from chassis_tools.updates.template_repository import TemplateRepository
+
+KNOWN_RELEASES: Releases = {}
+"""What the launch review of a repository asked the template that its answers file names."""
 
 
 class RememberedTemplate(TemplateRepository):

@@ -5,10 +5,10 @@ can put them, so that a second comparison needs no network, and an edit of the c
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from chassis.config.constraints import load_constraints
@@ -191,24 +191,35 @@ def compare_with_release(root: Path, *, use_remembered: bool = True) -> ReleaseC
     return ReleaseComparison(answers_file.source, answers_file.version, len(compared), kept, find_drift(root, compared))
 
 
+type Releases = dict[tuple[str, str], Mapping[str, ShippedFile] | None]
+"""The chassis files of a release, by the source of the template and the version; None if there is no such release."""
+_known_releases: ContextVar[Releases | None] = ContextVar("known_releases", default=None)
+
+
+@contextmanager
+def remembering_releases(known: Releases) -> Generator[None]:
+    """Clone each template once, not for each repository that is compared, and add what it ships to those known."""
+    token = _known_releases.set(known)
+    try:
+        yield
+    finally:
+        _known_releases.reset(token)
+
+
 def _shipped(answers_file: AnswersFile) -> Mapping[str, ShippedFile]:
-    shipped = shipped_by(answers_file.source, answers_file.version)
+    """Return the chassis files of every forge: a file of the other forge is either absent or compared."""
+    known, key = _known_releases.get(), (answers_file.source, answers_file.version)
+    if known is None:
+        shipped = _release(*key)
+    else:
+        shipped = known[key] = known[key] if key in known else _release(*key)
     if shipped is None:
         problem = f"it has no release {answers_file.version}, which {answers_file.path} names"
         raise ConfigError(answers_file.source, problem, "Generate the project from a release, or update it to one")
     return shipped
 
 
-@cache
-def shipped_by(source: str, version: str) -> Mapping[str, ShippedFile] | None:
-    """Return the chassis files of a release, of every forge, or None if the template has no such release.
-
-    A file of the other forge is either absent or compared. Each template is cloned once per process, because a fleet
-    report asks the same for every repository.
-
-    Raises:
-        ConfigError: The template cannot be reached.
-    """
+def _release(source: str, version: str) -> Mapping[str, ShippedFile] | None:
     with cloned_template(source) as template:
         commit = template.commit_of(version)
         return None if commit is None else template.chassis_files(commit)
