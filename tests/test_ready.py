@@ -239,8 +239,8 @@ def ready(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(ready: Path, tmp_path: Path) -> Path:
     """Return a copy to mutate, without the code of the chassis, which only `DLV106` reads."""
-    code = str(ready / "chassis/src")
-    return Path(shutil.copytree(ready, tmp_path / "project", ignore=lambda at, names: names if at == code else []))
+    code = {str(ready / "chassis/src"), str(ready / "chassis/tools/src")}
+    return Path(shutil.copytree(ready, tmp_path / "project", ignore=lambda at, names: names if at in code else []))
 
 
 @pytest.fixture(autouse=True)

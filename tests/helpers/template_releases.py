@@ -31,10 +31,11 @@ def generate_repository(
     """Generate a repository from a release, write its derived files, and commit everything."""
     generate_into(folder, source, answers, vcs_ref=version, answers_file=answers_file)
     write_derived_files(load_decisions(find_project(folder)))
-    git(folder, "init", "--quiet", "--initial-branch", "main")
+    git(folder, "init", "--quiet", "--template=", "--initial-branch", "main")
     git(folder, "config", "user.name", "Test")
     git(folder, "config", "user.email", "test@example.com")
     commit(folder, "As generated")
+    git(folder, "gc", "--quiet")  # tests copy the repository, and it has half as many files with one pack
     return folder
 
 
