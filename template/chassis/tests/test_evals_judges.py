@@ -167,11 +167,11 @@ def test_a_calibration_is_checked_without_asking_the_judge(judged: Path, capsys:
         assert chassis("evals", "gate", "answers") == 0
         return " ".join(capsys.readouterr().out.split())
 
-    assert "the judge was never calibrated; run `chassis evals calibrate polite` where its model can be asked" in told()
+    assert "The judge was never calibrated; run `chassis evals calibrate polite` where its model can be asked" in told()
     save_agreement(judged, "polite")
     assert "judge polite warn PASS" in told()
     edit(judged / "evals/suites.toml", "shouts at", "yells at")
-    assert "the judge has changed since it was calibrated" in told()
+    assert "The judge has changed since it was calibrated" in told()
 
 
 def test_judgements_are_not_paid_for_twice(judged: Path, monkeypatch: pytest.MonkeyPatch) -> None:

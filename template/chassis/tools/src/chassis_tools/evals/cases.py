@@ -1,4 +1,7 @@
-"""Cases in `evals/cases/*.jsonl`, one JSON object per line: a question, and what makes its answer right."""
+"""Cases in `evals/cases/*.jsonl`, one JSON object per line: a question, and what makes its answer right.
+
+Questions that are nearly the same are found, because such cases count twice and leak from one split into another.
+"""
 
 import math
 import re
@@ -162,6 +165,7 @@ def near_duplicates[K: Hashable](questions: Mapping[K, JsonValue]) -> list[tuple
     seen: defaultdict[str, list[K]] = defaultdict(list)
     pairs: list[tuple[K, K]] = []
     for case, members in shingles.items():
+        # The rarest first, so that few other questions share one; the second key makes the order the same everywhere.
         rarest = sorted(members, key=lambda shingle: (frequency[shingle], shingle))
         prefix = rarest[: len(members) - math.ceil(MIN_SIMILARITY * len(members)) + 1]
         candidates = dict.fromkeys(other for shingle in prefix for other in seen[shingle])

@@ -221,9 +221,9 @@ def check_judge(rule: JudgeRule, context: GateContext) -> Finding:
     name = f"judge {rule.evaluator}"
     if problem := _calibration_problem(rule.evaluator, context):
         remedy = f"run `chassis evals calibrate {rule.evaluator}` where its model can be asked"
-        return no_evidence(name, f"{problem}; {remedy}")
+        return no_evidence(name, f"{_capitalized(problem)}; {remedy}")
     if problem := context.plan.calibrations[rule.evaluator].problem(rule.at_least):
-        return Finding(rule=name, verdict=GateVerdict.FAIL, sentence=problem)
+        return Finding(rule=name, verdict=GateVerdict.FAIL, sentence=_capitalized(problem))
     return Finding(
         rule=name, verdict=GateVerdict.PASS, sentence=f"It agrees with people in at least {rule.at_least:.0%}"
     )
@@ -302,6 +302,10 @@ def _mean_amount(amounts: Mapping[str, tuple[str, float]], context: GateContext)
     for group, amount in amounts.values():
         by_group.setdefault(group, []).append(amount)
     return clustered_mean(list(by_group.values()), context.alpha, variance_floor=0)
+
+
+def _capitalized(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _dollars(amount: float) -> str:

@@ -1,4 +1,7 @@
-"""What the gate reads and what it says: one verdict, which the screen, the files and the exit code share."""
+"""What the gate reads and what it says: one verdict, which the screen, the files and the exit code share.
+
+A run that asked too little, lost too much, or whose accepted run was altered is no evidence, whatever its scores.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -157,6 +160,7 @@ def find_invalid(context: GateContext) -> Iterator[Finding]:
     suite, name = context.plan.suite, context.plan.name
     if not any(rule.severity == "block" for rule in suite.rules):
         yield no_evidence("rules", f"No rule of this suite blocks; add one in {FILE}")
+    # The baseline's records are there for comparison; they say nothing about whether the service was asked.
     records = [record for record in context.records if record.variant == "service"]
     if not records:
         yield no_evidence("cases", "No case was asked; add some to evals/cases/, or run the suite")

@@ -29,6 +29,7 @@ NOT_READ_FOLDERS = frozenset({"build", "dist", "docs", "evals", "ops", "signoffs
 
 def json_hash(value: object) -> str:
     """Return the hash of a JSON value, in which sets and dates may stand too; the order of keys does not matter."""
+    # ASCII is not enforced, so that the hash of a text is that of its bytes in UTF-8.
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=_as_json)
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
@@ -55,6 +56,7 @@ def documents_hash(root: Path) -> str:
 
 def files_hash(base: Path, files: Iterable[Path]) -> str:
     """Return the hash of files by their path below `base` and their content."""
+    # With `/` on every system, so that Windows computes the same.
     digests = {file.relative_to(base).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     return json_hash(digests)
 
@@ -196,6 +198,7 @@ def check_out_accepted(root: Path, base: str, folder: Path) -> None:
 def edited_evidence(root: Path, base: str) -> tuple[str, ...]:
     """Return the files under `EVIDENCE` that differ from the commit `base`, each after `A`, `M` or `D`."""
     edited = _text(_run(root, "diff", "--name-status", "--no-renames", "--relative", base, "--", *EVIDENCE))
+    # `git diff` does not show files that were never added, and new evidence counts as edited too.
     new = _text(_run(root, "ls-files", "--others", "--exclude-standard", "--", *EVIDENCE))
     lines = [line.replace("\t", " ") for line in edited.splitlines()]
     return (*lines, *(f"A {name}" for name in new.splitlines()))

@@ -85,6 +85,7 @@ def failure_reason(stderr: str) -> str:
     """
     plain = (QUOTED_OUTPUT.sub("", line) for line in TERMINAL_COLORS.sub("", stderr).splitlines())
     lines = [line.rstrip() for line in plain if line.strip()]
+    # The first one: git and uv give the reason once, and advice that may contain the same words below it.
     first = next((number for number, line in enumerate(lines) if REASON.match(line.strip())), None)
     if first is None and (said := list(takewhile(lambda line: not line.startswith(HINT), lines))) != lines:
         return " ".join(line.strip() for line in said).rstrip(".")
@@ -103,6 +104,7 @@ def failure_reason(stderr: str) -> str:
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     """End a program and what it started: first with an interrupt, so that an update can restore the repository."""
     with suppress(ProcessLookupError):
+        # The group has the number of its first process, because that was started in a session of its own.
         os.killpg(process.pid, signal.SIGINT)
     with suppress(subprocess.TimeoutExpired):
         process.wait(GRACE_SECONDS)
@@ -163,6 +165,7 @@ def git(folder: Path, *arguments: str, stdin: str = "") -> str:
 def git_list(folder: Path, *arguments: str, stdin: Iterable[str] = ()) -> list[str]:
     """Run git with `-z`, which does not quote unusual paths, and return the items that it prints."""
     command, *options = arguments
+    # The last item ends with NUL too, so the last part is empty.
     return [item for item in git(folder, command, "-z", *options, stdin="\0".join(stdin)).split("\0") if item]
 
 
@@ -188,6 +191,7 @@ def unmerged_files(root: Path) -> set[str]:
 
 def ignored_files(root: Path, paths: Collection[str]) -> dict[str, str]:
     """Return those of the paths that git would not commit, with the line that ignores each, `.gitignore:3:*.txt`."""
+    # A rule of `.gitignore` has no effect on what is tracked already.
     untracked = set(paths) - set(git_list(root, "ls-files"))
     try:
         items = git_list(root, "check-ignore", "--verbose", "--stdin", stdin=sorted(untracked)) if untracked else []
@@ -233,6 +237,7 @@ class UpdateBranch:
         # Git removes what is staged and not in the commit, and so also new files that `.gitignore` hides.
         with suppress(ConfigError):
             self._stage()
+        # `--`, because a file could have the name of a commit.
         git(self.root, "reset", "--quiet", "--hard", self.start_commit, "--")
         git(self.root, "clean", "--quiet", "--force", "-d")
         # Not `git switch`, which would take some names for an option or another revision.
@@ -243,6 +248,7 @@ class UpdateBranch:
         git(self.root, "add", "--all", "--", ".")
         if present := [path for path in self.shipped if (self.root / path).exists()]:
             stdin = "\0".join(present)
+            # From standard input: hundreds of paths could exceed the longest command line of the system.
             git(self.root, "add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=stdin)
 
 
@@ -261,6 +267,8 @@ def update_branch(root: Path, name: str, shipped: Collection[str]) -> Generator[
     """
     _require_clean_tree(root)
     _require_all_files(root)
+    # An update ends on a branch, and discarding one returns to where it came from; a detached HEAD has no name to
+    # return to.
     start = git(root, "branch", "--show-current").strip()
     if not start:
         raise ConfigError("git", "no branch is checked out", "Check one out, such as `git switch main`")

@@ -1,4 +1,4 @@
-"""Finds what `pyproject.toml` of an existing repository, and files that tools read instead of it, lack."""
+"""Finds what `pyproject.toml` of an existing repository lacks, and which of its requirements clash with the chassis."""
 
 import configparser
 import json
