@@ -223,6 +223,28 @@ def test_a_byte_order_mark_is_skipped(project: Path, file: str) -> None:
     assert run("ask", "why?") == 0
 
 
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        *(("WEBHOOK_SECRET", value) for value in ("whsec_", "whsec_tiger!", "whsec_tiger", "whsec_t\u00edger")),
+        *(("SMTP_URL", value) for value in ("mail.tiger.example", "http://tiger", "smtp://", "smtps://a:tiger@")),
+        *(
+            ("SMTP_URL", value)
+            for value in ("smtp://tiger:port", "smtp://tiger:0", "smtp://tiger:99999", "smtp://[tiger")
+        ),
+    ],
+)
+def test_notifications_that_could_never_be_sent(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The service does not start, and the secret is not repeated."""
+    monkeypatch.setenv(f"CHASSIS_{variable}", value)
+    error = error_of(capsys, "keys", "list")
+    assert error.startswith(f"CHASSIS_{variable}: ")
+    assert "tiger" not in error
+
+
 @pytest.mark.parametrize("endpoint", ["http://[::1", "http://x:port", "http://:4318", "http://x:0"])
 def test_an_endpoint_that_no_exporter_can_use(
     endpoint: str, monkeypatch: pytest.MonkeyPatch, project: Path, capsys: pytest.CaptureFixture[str]

@@ -1,5 +1,6 @@
 """The team's repository: its task from `[tool.chassis]` in `pyproject.toml`, and its settings from the environment."""
 
+import base64
 import importlib
 import os
 import stat
@@ -8,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
+from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -33,6 +35,31 @@ def _check_key(key: SecretStr) -> SecretStr:
                 "quotes, spaces or line breaks"
             )
     return SecretStr(value)
+
+
+def _check_webhook_secret(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value()
+    try:
+        valid = not value.startswith("whsec_") or base64.b64decode(value.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("no key in base64 follows `whsec_`; make one with `openssl rand -base64 24`")
+    return secret
+
+
+def _check_smtp_url(url: SecretStr) -> SecretStr:
+    """Check the URL of a mail server without repeating it, because it may contain a password."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        valid = parts.scheme in {"smtp", "smtps"} and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError(
+            "it must be `smtps://user:password@host:465` or `smtp://host:587`; encode `@` and `/` as %40, %2F"
+        )
+    return url
 
 
 type VendorKey = Annotated[SecretStr, AfterValidator(_check_key)]
@@ -62,9 +89,9 @@ class Settings(BaseSettings):
     anthropic_api_key: VendorKey | None = Field(default=None, validation_alias="ANTHROPIC_API_KEY")
     gemini_api_key: VendorKey | None = Field(default=None, validation_alias="GEMINI_API_KEY")
     openai_compatible_api_key: VendorKey | None = Field(default=None, validation_alias="OPENAI_COMPATIBLE_API_KEY")
-    webhook_secret: SecretStr | None = None
+    webhook_secret: Annotated[SecretStr, AfterValidator(_check_webhook_secret)] | None = None
     """Signs the webhooks that `ownership.toml` asks for: `whsec_` and a key in base64."""
-    smtp_url: SecretStr | None = None
+    smtp_url: Annotated[SecretStr, AfterValidator(_check_smtp_url)] | None = None
     """The mail server for the emails that `ownership.toml` asks for, such as `smtps://user:password@host:465`."""
     public_url: HttpUrl | None = None
     """Where browsers reach the service, such as `https://help.example.com`."""
