@@ -238,8 +238,13 @@ def test_only_answered_referrals_and_used_data_sets_count(capsys: pytest.Capture
         b"team;answer;question\na;Red.;why red\n",
         b'"question"\t"answer"\n"why red"\t"Red."',
         b'question,answer\n"{""text"": ""why red""}",Red.\n',
+        b"\xef\xbb\xbfsep=;\r\nquestion;answer\r\nwhy red;Red.\r\n",
+        b'"sep=|"\nquestion|answer\nwhy red|Red.\n',
+        b"SEP=\t\nquestion\tanswer\nwhy red\tRed.\n",
+        b"question,answer,\nwhy red,Red.,\n,,\n , ,\n",
+        b"\r\n\n,\nquestion,answer\nwhy red,Red.\n",
     ],
-    ids=["columns", "bom", "crlf", "semicolons", "tabs", "json"],
+    ids=["columns", "bom", "crlf", "semicolons", "tabs", "json", "hint", "quoted hint", "hint of tabs", "empty", "top"],
 )
 def test_tables_are_imported(evaluated: Path, content: bytes) -> None:
     """Whatever a spreadsheet writes becomes the same case."""
@@ -265,6 +270,11 @@ def test_json_lines_are_imported(evaluated: Path, ends: str) -> None:
 
 
 BAD: dict[str, tuple[str, bytes, str]] = {
+    "too many rows": ("a.csv", b"question,answer\n" + b"x,y\n" * 5001, "the file has more than 5,000 rows"),
+    "too many objects": ("a.jsonl", b'{"question": "x", "answer": "y"}\n' * 5001, "the file has more than 5,000 rows"),
+    "100 MB": ("a.csv", b"question,answer\nx," + b"y" * 100_000_000, "the file has 100 MB, more than 50"),
+    "below a hint": ("a.csv", b"sep=;\nquestion;answer\nx;y;z\n", "line 3: the row has 3 values"),
+    "only empty rows": ("a.csv", b"question,answer\n,\n,\n", "the file has no rows"),
     "no column": ("a.csv", b"q,a\nx,y\n", "there is no column 'question'. Name one of them with --question: q, a"),
     "no answer column": ("a.csv", b"question,a\nx,y\n", "there is no column 'answer'"),
     "a column twice": ("a.csv", b"question,answer,question\nx,y,z\n", "the column 'question' stands there twice"),

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,8 +20,12 @@ from chassis_tools.evals.new_cases import NewCase
 
 MAX_CHARACTERS = 100_000
 """Of one value. A longer one is a mistake in the quotes of the file more often than a question."""
+MAX_BYTES, MAX_ROWS = 50_000_000, 5_000
+"""Of one file. Each row is searched for sensitive values and compared with all cases, and asked in every evaluation."""
 SEPARATORS = ",;\t"
 """Those that spreadsheets write."""
+
+SEPARATOR_HINT = re.compile(r'"?sep=([^\r\n"])"?\r?\n', re.IGNORECASE)
 
 type ExportRow = tuple[str, Mapping[str, str]]
 """The values of a row by the names of their columns, after its place, such as `tickets.csv line 3`."""
@@ -48,7 +54,10 @@ def read_export(path: Path, columns: Columns, task: Task[Any, Any]) -> list[NewC
             rows = _jsonl_rows(path, columns)
         case other:
             raise ConfigError(path.name, f"the name ends in {other!r}", "Name a .csv or .jsonl file")
-    cases = [_case(path, place, row, columns, task) for place, row in rows]
+    cases = [_case(path, place, row, columns, task) for place, row in islice(rows, MAX_ROWS)]
+    if next(rows, None):
+        problem = f"the file has more than {MAX_ROWS:,} rows"
+        raise ConfigError(path.name, problem, "Keep those that show what callers ask, or split the file")
     if not cases:
         raise ConfigError(path.name, "the file has no rows", "Export the tickets again")
     return cases
@@ -72,25 +81,40 @@ def _case(path: Path, place: str, row: Mapping[str, str], columns: Columns, task
 
 
 def _csv_rows(path: Path, columns: Columns) -> Iterator[ExportRow]:
-    text = _text(path)
+    text, separator, before = _without_hint(_text(path))
     csv.field_size_limit(2 * MAX_CHARACTERS)
     # Only these line ends: a value may hold other line separators, such as U+2028.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text, columns), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator or _separator(text, columns), strict=True)
     header: list[str] = []
     try:
         for values in reader:
-            place = f"{path.name} line {reader.line_num}"
+            place = f"{path.name} line {before + reader.line_num}"
+            if not any(value.strip() for value in values):
+                continue  # spreadsheets write such rows below the last one
             if not header:
                 header = [name.strip() for name in values]
                 _check_columns(path.name, header, columns)
-            elif len(values) not in {0, len(header)}:
+            elif len(values) != len(header):
                 problem = f"the row has {len(values)} values, the header {len(header)}"
                 raise ConfigError(place, problem, "Put a value that contains the separator in double quotes")
-            elif values:
+            else:
                 yield place, dict(zip(header, (value.replace("\r\n", "\n") for value in values), strict=True))
     except csv.Error as error:
-        where = f"{path.name} line {reader.line_num}"
+        where = f"{path.name} line {before + reader.line_num}"
         raise ConfigError(where, f"not valid CSV ({error})", "Correct the quotes of that row") from None
+
+
+def _without_hint(text: str) -> tuple[str, str, int]:
+    """Return a text without blank lines at the top, and without a hint such as `sep=;`, which Excel writes there.
+
+    Returns:
+        The text, the separator if there is a hint, and the number of lines that were removed.
+    """
+    rest = text.lstrip("\r\n")
+    removed = text[: len(text) - len(rest)].count("\n")
+    if hint := SEPARATOR_HINT.match(rest):
+        return rest[hint.end() :], hint[1], removed + 1
+    return rest, "", removed
 
 
 def _separator(text: str, columns: Columns) -> str:
@@ -154,6 +178,9 @@ def _text(path: Path) -> str:
         ConfigError: It is not UTF-8, empty, or no text at all.
     """
     try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            problem = f"the file has {size / 1e6:,.0f} MB, more than {MAX_BYTES / 1e6:,.0f}"
+            raise ConfigError(path.name, problem, "Keep the columns and rows that you need, or split the file")
         content = path.read_bytes()
         text = content.decode("utf-8-sig")
     except OSError as error:
