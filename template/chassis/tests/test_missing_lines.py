@@ -54,6 +54,29 @@ def test_settings_without_a_project(tmp_path: Path) -> None:
     assert 'include = ["evals", "src", "tests"]\nexclude = ["src/triage"]\n' in lines
 
 
+@pytest.mark.parametrize(
+    ("extras", "dependencies", "optional"),
+    [
+        ("", '"idna>=3.7,<4", "rich", "ai-service-chassis[anthropic]"', ""),
+        ('names = ["idna"]', '"rich", "ai-service-chassis[anthropic]"', 'names = ["idna>=3.7,<4"]\n'),
+        (
+            'names = ["idna"]\nall = ["idna", "rich", "gone"]',
+            '"ai-service-chassis[anthropic]"',
+            'names = ["idna>=3.7,<4"]\nall = ["idna>=3.7,<4", "rich"]\n',
+        ),
+    ],
+)
+def test_extras_of_poetry(tmp_path: Path, extras: str, dependencies: str, optional: str) -> None:
+    """What they name becomes optional in [project] as well, because Poetry then reads its own extras no longer."""
+    poetry = '[tool.poetry.dependencies]\npython = "^3.12"\nidna = { version = "^3.7", optional = true }\nrich = "*"\n'
+    poetry += f"[tool.poetry.extras]\n{extras}\n" if extras else ""
+    lines = missing_settings(repository(tmp_path, pyproject_toml=poetry), ANSWERS, ())[PYPROJECT]
+    assert f"dependencies = [{dependencies}]\n" in lines
+    assert lines.partition("[project.optional-dependencies]\n")[2].partition("\n[")[0].rstrip("\n") == optional.rstrip(
+        "\n"
+    )
+
+
 def test_lists_get_more_entries(tmp_path: Path) -> None:
     """Existing rules and paths stay."""
     own = COMPLETE.replace('["chassis"]\n[tool.ty]', '["old"]\n[tool.ty]').replace('"src", "."', '"lib"')

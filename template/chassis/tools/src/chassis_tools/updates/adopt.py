@@ -46,7 +46,7 @@ ZIZMOR_FILE = ".github/zizmor.yml"
 WORKFLOW = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
 TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
 PYTEST_TABLE = re.compile(r"\n\[tool\.pytest\.ini_options\]\n(?:[^\[\n].*\n)+")
-MOVED_FROM_POETRY = ("name", "version", "description", "authors", "readme")
+MOVED_FROM_POETRY = ("name", "version", "description", "authors", "readme", "extras")
 IGNORED = {".env": ".env", "var/": "var/state.db", ".venv/": ".venv/bin", "__pycache__/": "src/__pycache__/task.pyc"}
 """Entries that `.gitignore` needs, each with a path that it must cover: secrets, state, packages, bytecode."""
 

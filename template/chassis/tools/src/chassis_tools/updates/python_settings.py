@@ -253,6 +253,7 @@ def _package_lines(content: Table, answers: Mapping[str, Any]) -> Iterator[str]:
     poetry: Table = tool.get("poetry", {})
     if "project" not in content:
         yield _project_lines(poetry, name, runtime, str(answers.get("python_version", "3.12")))
+        yield from _extras_lines(poetry)
     elif not _requires_chassis(content["project"].get("dependencies", [])):
         yield f'[project]\ndependencies = ["{runtime}"]{MORE_ENTRIES}\n'
     if not _requires_chassis(content.get("dependency-groups", {}).get("dev", [])):
@@ -261,7 +262,7 @@ def _package_lines(content: Table, answers: Mapping[str, Any]) -> Iterator[str]:
         yield f"[tool.uv.workspace]\nmembers = {toml_list(WORKSPACE_MEMBERS)}\n"
     sources = [f"{name} = {{ workspace = true }}" for name in (RUNTIME, TOOLS) if name not in uv.get("sources", {})]
     if "project" not in content:
-        sources += [source for _, source in _translated(poetry) if source]
+        sources += [source for item in _poetry_dependencies(poetry) if (source := from_poetry(*item)[1])]
     if sources:
         yield "[tool.uv.sources]\n" + "\n".join(sources) + "\n"
     if poetry:
@@ -273,7 +274,8 @@ def _project_lines(poetry: Table, name: str, runtime: str, python: str) -> str:
     # Poetry refuses a lower bound below that of a dependency, here of the chassis.
     parts = poetry_specifier(str(poetry.get("dependencies", {}).get("python", ""))).split(",")
     supported = ",".join([f">={python}", *(part for part in parts if part and not part.startswith(">"))])
-    requirements = [requirement for requirement, _ in _translated(poetry)]
+    optional = {name for names in poetry.get("extras", {}).values() for name in names}
+    requirements = [from_poetry(*item)[0] for item in _poetry_dependencies(poetry) if item[0] not in optional]
     name, version = json.dumps(poetry.get("name", name)), json.dumps(poetry.get("version", "0.1.0"))
     return (
         f"[project]\nname = {name}\nversion = {version}\nrequires-python = {json.dumps(supported)}\n"
@@ -281,10 +283,23 @@ def _project_lines(poetry: Table, name: str, runtime: str, python: str) -> str:
     )
 
 
-def _translated(poetry: Table) -> Iterator[tuple[str, str | None]]:
+def _extras_lines(poetry: Table) -> Iterator[str]:
+    """Yield the optional dependencies, which extras name; Poetry reads its own only without `[project]`."""
+    dependencies = dict(_poetry_dependencies(poetry))
+    extras = {
+        extra: [from_poetry(name, dependencies[name])[0] for name in names if name in dependencies]
+        for extra, names in poetry.get("extras", {}).items()
+    }
+    if extras:
+        keys = {extra: json.dumps(extra) if "." in extra else extra for extra in extras}
+        lines = (f"{keys[extra]} = {toml_list(requirements)}\n" for extra, requirements in extras.items())
+        yield f"[project.optional-dependencies]\n{''.join(lines)}"
+
+
+def _poetry_dependencies(poetry: Table) -> Iterator[tuple[str, object]]:
     for name, constraint in poetry.get("dependencies", {}).items():
         if name not in {"python", RUNTIME}:
-            yield from_poetry(name, constraint)
+            yield name, constraint
 
 
 def _poetry_lines(poetry: Table) -> Iterator[str]:
