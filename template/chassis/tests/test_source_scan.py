@@ -48,6 +48,8 @@ WAYS = {
     "a host backwards": "url = 'moc.ianepo.ipa'[::-1]",
     "a host with a region": "url = 'https://bedrock-runtime.eu-central-1.amazonaws.com'",
     "a host of a customer": "url = 'https://acme.openai.azure.com/openai'",
+    "a model in the process": "from vllm import LLM",
+    "another model in the process": "import llama_cpp",
     "Bedrock": "import boto3\nboto3.client('bedrock-runtime')",
     "a key": "import os\nkey = os.environ['OPENAI_API_KEY']",
     "curl": "import subprocess\nsubprocess.run(['curl', '-d', '@-', url])",
