@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from answer_sets import QUESTIONS, QUICK_SETS, Answers, choices, pairs, pairwise
-from chassis.config.constraints import load_constraints
+from chassis.config.constraints import RetentionRules, load_constraints
 from chassis.config.project import find_project
 from chassis_tools.governance.derived_files import out_of_date_files, write_derived_files
 from chassis_tools.governance.file_contents import load_decisions
@@ -94,6 +94,20 @@ def test_answers_become_constraints(decide: Generate) -> None:
     assert constraints.latency.deadline_seconds == 7
     assert constraints.data.data_class == "personal"
     assert constraints.fallback.models_failed == "review"
+
+
+@pytest.mark.parametrize(
+    ("data_class", "kept"),
+    [
+        ("personal", RetentionRules(referrals_days=30, calls_days=1)),
+        ("confidential", RetentionRules()),
+        ("internal", RetentionRules()),
+        ("public", RetentionRules()),
+    ],
+)
+def test_personal_data_is_kept_for_a_shorter_time(decide: Generate, data_class: str, kept: RetentionRules) -> None:
+    """The other classes start with what holds if `[retention]` says nothing."""
+    assert load_constraints(decide(data_class=data_class)).retention == kept
 
 
 @pytest.mark.parametrize("budget", [0, 1, 10, 300, 10_000_000])
