@@ -107,20 +107,19 @@ def _own_database(constraints: Constraints) -> dict[str, JsonValue]:
     """Return what the service's own database keeps, for how long, and which key of `constraints.toml` says so."""
     retention, cache_seconds = constraints.retention, constraints.cache.ttl_seconds
     texts = {
-        "answers, to give feedback on": ("retention.calls_days", retention.calls_days, "days"),
-        "feedback of callers": ("retention.feedback_days", retention.feedback_days, "days"),
-        "questions in the review queue, and their answers": (
-            "retention.referrals_days",
-            retention.referrals_days,
-            "days",
-        ),
-        "replies of models, to reuse": ("cache.ttl_seconds", cache_seconds, "seconds"),
+        "answers, to give feedback on": ("calls_days", retention.calls_days),
+        "feedback of callers": ("feedback_days", retention.feedback_days),
+        "questions in the review queue, and their answers": ("referrals_days", retention.referrals_days),
     }
     kept = {
-        what: f"in clear text for {duration} {unit} ({key})" if duration else f"not kept ({key} = 0)"
-        for what, (key, duration, unit) in texts.items()
+        what: f"in clear text, retention.{key} = {days}" if days else "not kept" for what, (key, days) in texts.items()
     }
-    return {**kept, "audit trail of reviewers": f"without texts for {retention.audit_days} days (retention.audit_days)"}
+    return kept | {
+        "audit trail of reviewers": f"without texts, retention.audit_days = {retention.audit_days}",
+        "replies of models, to reuse": f"with placeholders, cache.ttl_seconds = {cache_seconds}"
+        if cache_seconds
+        else "not kept",
+    }
 
 
 def _legal_facts(constraints: Constraints) -> Facts:
