@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chassis_tools.evals.jsonl import read_jsonl, write_jsonl
-from chassis_tools.evals.recordings import RecordedReply
+from chassis_tools.evals.recordings import RecordedReply, Recording
 from chassis_tools.evals.records import ScoreRecord
 from cli_runner import run as chassis
 from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -29,6 +29,7 @@ from sample_evaluation import (
     write_start,
 )
 
+from chassis.config.constraints import load_constraints
 from chassis.testing import ScriptedModel
 
 RECORDING = "evals/recordings/answers.jsonl"
@@ -189,3 +190,14 @@ def test_a_recording_that_was_edited_is_named(
     assert chassis("evals", "run", "answers") == 2
 
     assert "the line was edited by hand" in capsys.readouterr().err
+
+
+def test_a_model_that_was_not_asked_is_no_edit(recorded: Path) -> None:
+    """The line that notes it is read again like the others."""
+    path = recorded / RECORDING
+    recording = Recording.load(recorded, "answers")
+    recording.note_unasked(load_constraints(recorded).models)
+    recording.prune()
+
+    assert Recording.load(recorded, "answers").replayable(load_constraints(recorded).models) == []
+    assert '"seconds": 0.0' in path.read_text()

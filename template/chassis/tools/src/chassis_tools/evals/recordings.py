@@ -49,7 +49,7 @@ class RecordedReply:
 
     def signed(self) -> "RecordedReply":
         """Return the line with its digest."""
-        return replace(self, digest=json_hash([self.model, self.key, self.seconds, self.reply]))
+        return replace(self, digest=json_hash([self.model, self.key, float(self.seconds), self.reply]))
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Recording:
             del self.replies[key]
         for config in models:
             key = (model_identity(config), UNASKED)
-            self.replies[key] = self.used[key] = RecordedReply(*key, 0, None).signed()
+            self.replies[key] = self.used[key] = RecordedReply(*key, 0.0, None).signed()
 
     def add(self, reply: RecordedReply) -> None:
         """Add a reply and write it to disk at once: it was paid for, and the run may be stopped."""
