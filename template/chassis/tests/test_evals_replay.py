@@ -201,3 +201,13 @@ def test_a_model_that_was_not_asked_is_no_edit(recorded: Path) -> None:
 
     assert Recording.load(recorded, "answers").replayable(load_constraints(recorded).models) == []
     assert '"seconds": 0.0' in path.read_text()
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0, 1, 0.25])
+def test_a_line_that_was_written_is_not_taken_for_edited(tmp_path: Path, seconds: float) -> None:
+    """Also that of a model that was not asked, whose seconds are a whole number until they are read back."""
+    recording = Recording.load(tmp_path, "few")
+    recording.path.parent.mkdir(parents=True)
+    recording.add(RecordedReply("m", "k", seconds, None).signed())
+
+    assert Recording.load(tmp_path, "few").replies.keys() == {("m", "k")}
