@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment
+from jinja2 import Environment, StrictUndefined
 
 ROOT = Path(__file__).parents[1]
 FOLDER = "{{cookiecutter.__folder}}"
+FILTERS = "jinja2_ansible_filters.AnsibleCoreFiltersExtension"
+"""The filters that Copier has."""
 HEADER = """\
 # The answers given to cookiecutter. This file remains only if cookiecutter ran without hooks (--accept-hooks no). The
 # service was not generated then. To generate it, run in the folder above:
@@ -61,6 +63,10 @@ def _default(question: Question, names: set[str]) -> Any:
     if "choices" in question:
         return list(_labels(question))
     default = question["default"]
+    if "_copier_conf" in str(default):
+        # It depends on Copier's target folder. Cookiecutter creates the folder after the questions, so there is none.
+        filters = Environment(autoescape=True, undefined=StrictUndefined, extensions=[FILTERS])
+        return filters.from_string(default).render(_copier_conf={"dst_path": "/"})
     return qualify(default, names) if isinstance(default, str) else default
 
 

@@ -1,8 +1,9 @@
-"""An invalid answer is refused with a message that says what to use instead, and nothing is generated."""
+"""Invalid answers are refused with a message that says what to use instead; defaults are valid."""
 
 from pathlib import Path
 
 import pytest
+from copier import run_copy
 from generated_project import Generate
 
 SERVICE_NAME = "use lowercase words joined by hyphens, such as acme-help, not "
@@ -71,3 +72,44 @@ def test_the_defaults_follow_the_owner(decide: Generate, owner: str, deputy: str
     """Who gives one handle gets valid defaults for the deputy and the address."""
     ownership = (decide(owner_team=owner) / "ownership.toml").read_text(encoding="utf-8")
     assert all(f'"{text}"' in ownership for text in (owner, deputy, email))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("acme-invoices", "acme-invoices"),
+        ("a-1", "a-1"),
+        ("invoices", "acme-help"),
+        ("Acme-Invoices", "acme-help"),
+        ("acme_invoices", "acme-help"),
+        ("acme--invoices", "acme-help"),
+        ("1-acme", "acme-help"),
+        ("a-" + "b" * 38, "a-" + "b" * 38),
+        ("a-" + "b" * 39, "acme-help"),
+    ],
+)
+def test_the_folder_proposes_the_name(
+    decisions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, name: str
+) -> None:
+    """It does so if it is a valid name, also for the current folder; an answer, given now or before, comes first."""
+    (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / folder)
+    assert service_name(decisions, Path()) == name
+    assert service_name(decisions, tmp_path / folder) == name
+    assert service_name(decisions, Path(), service_name="our-name") == "our-name"
+    (tmp_path / folder / ".copier-answers.yml").write_text("service_name: former-name\n", encoding="utf-8")
+    assert service_name(decisions, Path()) == "former-name"
+
+
+@pytest.mark.parametrize("file", ["acme_invoices.py", "acme_invoices/__init__.py", "src/acme_invoices/main.py"])
+def test_a_package_of_the_repository_is_left_alone(decisions: Path, tmp_path: Path, file: str) -> None:
+    """The files of the service are not put into a package that is there already."""
+    (tmp_path / "acme-invoices" / file).parent.mkdir(parents=True)
+    (tmp_path / "acme-invoices" / file).touch()
+    assert service_name(decisions, tmp_path / "acme-invoices") == "acme-help"
+
+
+def service_name(template: Path, folder: Path, **answers: str) -> str:
+    """Return the name that a service generated into a folder gets, without generating it."""
+    worker = run_copy(str(template), folder, data=answers, defaults=True, quiet=True, pretend=True)
+    return worker.answers.combined["service_name"]

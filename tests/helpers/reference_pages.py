@@ -59,6 +59,8 @@ def _choices(about: dict[str, Any]) -> str:
 
 def _default(about: dict[str, Any]) -> str:
     default = str(about["default"])
+    if "_copier_conf" in default:
+        return "the name of the folder, otherwise `acme-help`"
     return "depends on earlier answers" if "{{" in default else f"`{default}`"
 
 
