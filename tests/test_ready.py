@@ -23,7 +23,14 @@ from chassis.store.quality_history import add_count
 from chassis_tools.cli.ready import as_markdown, as_sarif, review_as_dict
 from chassis_tools.evals.cases import read_datasets
 from chassis_tools.evals.confidence_fit import confidence_data
-from chassis_tools.evals.identity import IDENTITY, code_hash, confidence_hash, constraints_hash, documents_hash
+from chassis_tools.evals.identity import (
+    IDENTITY,
+    code_hash,
+    confidence_hash,
+    constraints_hash,
+    documents_hash,
+    search_hash,
+)
 from chassis_tools.governance.derived_files import write_derived_files
 from chassis_tools.governance.file_contents import load_decisions
 from chassis_tools.governance.signoff_kinds import SIGNOFF_KINDS
@@ -49,7 +56,8 @@ from template_releases import generate_repository
 TODAY = date(2026, 12, 1)
 CONFIRMED = 'confirmed = { team = "ai", by = "Grace Hopper", on = 2026-11-20 }'
 CONSTRAINTS, OWNERSHIP = "constraints.toml", "ownership.toml"
-TASK, WORKFLOW = "src/acme_help/task.py", ".github/workflows/check.yml"
+TASK, SEARCH, WORKFLOW = "src/acme_help/task.py", "src/acme_help/search.py", ".github/workflows/check.yml"
+SEARCH_PACKAGE = "chassis/src/chassis/search"
 CHECKED = r"run: (make --file chassis/tasks\.mk check)$"
 """The step that `EveryChangeChecked` looks for."""
 
@@ -80,6 +88,16 @@ def remove(path: str) -> Mutation:
     def mutate(project: Path) -> None:
         target = project / path
         shutil.rmtree(target) if target.is_dir() else target.unlink()
+
+    return mutate
+
+
+def add(path: str) -> Mutation:
+    """Add a file with one line."""
+
+    def mutate(project: Path) -> None:
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text("# New\n", encoding="utf-8")
 
     return mutate
 
@@ -135,6 +153,7 @@ def calibrate(project: Path, answers: int = 100) -> None:
         constraints,
         code=code_hash(project / "src/acme_help"),
         documents=documents_hash(project),
+        search=search_hash(project),
     )
     curves = dict.fromkeys([*(model.name for model in constraints.models), "baseline"], fit)
     content = {"suite": "answers", "cases": ["reworded"], "evaluator": "right", "data": data, "curves": curves}
@@ -238,9 +257,12 @@ def ready(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(ready: Path, tmp_path: Path) -> Path:
-    """Return a copy to mutate, without the code of the chassis, which only `DLV106` reads."""
+    """Return a copy to mutate. Of the code of the chassis, which only `DLV106` reads, it has the search."""
     code = {str(ready / "chassis/src"), str(ready / "chassis/tools/src")}
-    return Path(shutil.copytree(ready, tmp_path / "project", ignore=lambda at, names: names if at in code else []))
+    copy = tmp_path / "project"
+    shutil.copytree(ready, copy, ignore=lambda at, names: names if at in code else [])
+    shutil.copytree(ready / SEARCH_PACKAGE, copy / SEARCH_PACKAGE)
+    return copy
 
 
 @pytest.fixture(autouse=True)
@@ -518,7 +540,21 @@ def test_the_verdict_of_the_last_evaluation(project: Path, verdicts: dict[str, s
             "the cases changed since the confidence was calibrated",
         ),
         (replace("documents/returns.md", r"\Z", "\nNew.\n", sign=False), "the documents changed since"),
+        (remove("documents/returns.md"), "the documents changed since"),
+        (add("documents/new.md"), "the documents changed since"),
+        (replace("chassis/handbook/budgets.md", r"\Z", "\nNew.\n", sign=False), "the documents changed since"),
         (replace(TASK, r"\Z", "\n# one more line\n"), "the code changed since"),
+        (
+            replace(SEARCH, r'^METHOD: Method = "lexical"', 'METHOD: Method = "hybrid"', sign=False),
+            "the code changed since",
+        ),
+        (replace(SEARCH, r'^LANGUAGE = "english"', 'LANGUAGE = "german"', sign=False), "the code changed since"),
+        (replace(SEARCH, r"^SEARCH_HANDBOOK = True", "SEARCH_HANDBOOK = False", sign=False), "the code changed since"),
+        (
+            replace(f"{SEARCH_PACKAGE}/ranking.py", r"^K1, B = 1.2", "K1, B = 1.3", sign=False),
+            "the search changed since",
+        ),
+        (remove(SEARCH_PACKAGE), "the search changed since"),
         (replace(CONSTRAINTS, r"-2026-03-17", "-2026-04-18", sign=False), "the models changed since"),
         (replace("confidence.json", '"baseline"', '"task"', sign=False), "no curve for baseline"),
     ],

@@ -51,7 +51,7 @@ class ConfidenceCalibration(Section):
     evaluator: str = ""
     """The grader that decided which answers are right."""
     data: dict[str, str] = Field(default_factory=dict)
-    """The hashes of what was asked: the cases, the code, the documents and the models."""
+    """The hashes of what was asked: the cases, the code, the documents, the search of the chassis and the models."""
     curves: dict[str, ConfidenceCurve] = Field(default_factory=dict)
     """By what answered: the name of a model, `baseline`, or `task`."""
 

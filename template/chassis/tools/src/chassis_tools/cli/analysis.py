@@ -201,15 +201,21 @@ def calibrate_confidence(suite: SuiteName, evaluator: Grader = None) -> None:
     from chassis_tools.evals.confidence_fit import MIN_ANSWERS, confidence_data, confidence_problem
     from chassis_tools.evals.confidence_floors import fit_by_answerer
     from chassis_tools.evals.environment import task_code_hash
-    from chassis_tools.evals.identity import documents_hash
+    from chassis_tools.evals.identity import documents_hash, search_hash
 
     plan, grader, answers = _graded(suite, evaluator, as_drafted=True)
     curves = fit_by_answerer(answers)
     if not curves:
         problem = f"no model and no baseline gave {MIN_ANSWERS} answers with a score from {grader!r}"
         raise ConfigError(f"evals/suites.toml: suites.{suite}", problem, "Add cases, or record the models' answers")
-    code, documents = task_code_hash(plan.project), documents_hash(plan.project.root)
-    data = confidence_data(plan.datasets, plan.suite.cases, plan.constraints, code=code, documents=documents)
+    data = confidence_data(
+        plan.datasets,
+        plan.suite.cases,
+        plan.constraints,
+        code=task_code_hash(plan.project),
+        documents=documents_hash(plan.project.root),
+        search=search_hash(plan.project.root),
+    )
     calibration = ConfidenceCalibration(suite=suite, cases=plan.suite.cases, evaluator=grader, data=data, curves=curves)
     text = calibration.model_dump_json(indent=2)
     (plan.project.root / CONFIDENCE_FILE).write_text(text + "\n", encoding="utf-8")

@@ -82,7 +82,13 @@ def calibration_error(pairs: Pairs) -> float:
 
 
 def confidence_data(
-    datasets: Sequence[Dataset], names: Sequence[str], constraints: Constraints, *, code: str, documents: str
+    datasets: Sequence[Dataset],
+    names: Sequence[str],
+    constraints: Constraints,
+    *,
+    code: str,
+    documents: str,
+    search: str,
 ) -> dict[str, str]:
     """Return the hashes of what a calibration rests on.
 
@@ -92,10 +98,12 @@ def confidence_data(
         constraints: `constraints.toml`, which has the models.
         code: The hash of the team's code and the prompts in it.
         documents: The hash of the documents.
+        search: The hash of the search of the chassis. An update may compute another confidence.
     """
     cases = [line for dataset in datasets if dataset.name in names for _, line in dataset.lines]
     models = [model_identity(config) for config in constraints.models]
-    return {"cases": json_hash(cases), "code": code, "documents": documents, "models": json_hash(models)}
+    hashes = {"code": code, "documents": documents, "search": search}
+    return {"cases": json_hash(cases), "models": json_hash(models), **hashes}
 
 
 def confidence_problem(calibration: ConfidenceCalibration, data: Mapping[str, str]) -> str | None:

@@ -54,6 +54,11 @@ def documents_hash(root: Path) -> str:
     return files_hash(root, (file for folder in (*folders, root / "chassis/handbook") for file in _files_in(folder)))
 
 
+def search_hash(root: Path) -> str:
+    """Return the hash of the search of the chassis of the project at `root`, which computes confidences."""
+    return files_hash(root, _files_in(root / "chassis/src/chassis/search"))
+
+
 def files_hash(base: Path, files: Iterable[Path]) -> str:
     """Return the hash of files by their path below `base` and their content."""
     # With `/` on every system, so that Windows computes the same.

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from chassis.config.confidence import CALIBRATE, CONFIDENCE_FILE, load_confidence
 from chassis_tools.evals.cases import read_datasets
 from chassis_tools.evals.confidence_fit import ENOUGH, confidence_data, confidence_problem
-from chassis_tools.evals.identity import IDENTITY, code_hash, confidence_hash, constraints_hash, documents_hash
+from chassis_tools.evals.identity import (
+    IDENTITY,
+    code_hash,
+    confidence_hash,
+    constraints_hash,
+    documents_hash,
+    search_hash,
+)
 from chassis_tools.evals.suites import FILE, FloorRule, NeverRule, RegressionRule, Rule
 from chassis_tools.readiness.check import Check, CheckFailed, CheckUnknown, Family, Repository, require
 from chassis_tools.readiness.placeholders import question_hash, starter_questions
@@ -140,8 +147,9 @@ class ConfidenceCalibrated(EvalsCheck, id="EVL107", level="standard"):
     """The confidence of answers is calibrated on the current service.
 
     `confidence.json` has a curve for the baseline and for each model in `constraints.toml`, each fitted to at least 100
-    answers, and the cases, the code, the documents and the models are those of today. Without it, a confidence of 0.8
-    does not mean that 80 % of such answers are right, and the confidence floor stops more or less than you think.
+    answers, and the cases, the code, the documents, the search and the models are those of today. Without it, a
+    confidence of 0.8 does not mean that 80 % of such answers are right, and the confidence floor stops more or less
+    than you think.
     """
 
     file = CONFIDENCE_FILE
@@ -155,6 +163,7 @@ class ConfidenceCalibrated(EvalsCheck, id="EVL107", level="standard"):
             constraints,
             code=_code_hash(repository),
             documents=documents_hash(repository.root),
+            search=search_hash(repository.root),
         )
         problem = confidence_problem(calibration, data)
         require(problem is None, problem or "", "")

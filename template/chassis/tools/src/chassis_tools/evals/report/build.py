@@ -26,6 +26,7 @@ from chassis_tools.evals.case_scores import (
 from chassis_tools.evals.cases import Dataset, near_duplicates
 from chassis_tools.evals.confidence_fit import confidence_data, confidence_problem
 from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult
+from chassis_tools.evals.identity import search_hash
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import Judgement, ScoreRecord, SuiteRun, Trial
 from chassis_tools.evals.report.report import (
@@ -139,7 +140,8 @@ def _confidence_bins(run: SuiteRun) -> Iterator[ConfidenceBin]:
 def _confidence_problem(plan: Plan, run: SuiteRun) -> str | None:
     calibration = load_confidence(plan.project.root)
     code, documents = run.identity.code, run.identity.documents
-    data = confidence_data(plan.datasets, calibration.cases, plan.constraints, code=code, documents=documents)
+    hashes = {"code": code, "documents": documents, "search": search_hash(plan.project.root)}
+    data = confidence_data(plan.datasets, calibration.cases, plan.constraints, **hashes)
     return confidence_problem(calibration, data)
 
 
