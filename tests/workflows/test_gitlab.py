@@ -5,6 +5,7 @@ from pathlib import Path
 
 import gitlab_runner as gitlab
 import pytest
+import yaml
 from answer_sets import ROOT
 from copier import run_update
 from generated_project import Generate, commit, copy_template, generate_into, git
@@ -18,6 +19,16 @@ def test_schema() -> None:
     pipeline = "template/chassis/ci/gitlab.yml"
     command = ["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
     subprocess.run([*command, pipeline, "template/.gitlab-ci.yml"], cwd=ROOT, check=True)
+
+
+def test_the_handbook_names_each_job() -> None:
+    """Its section on GitLab says what every job of the pipeline is for."""
+    handbook = (ROOT / "template/chassis/handbook/ci-and-updates.md").read_text(encoding="utf-8")
+    section = handbook.partition("## What runs on GitLab?\n")[2].partition("\n## ")[0]
+    pipeline = yaml.safe_load((ROOT / "template/chassis/ci/gitlab.yml").read_text(encoding="utf-8"))
+    jobs = [name for name in pipeline if name not in {"workflow", "default"} and not name.startswith(".")]
+    assert "container" in jobs
+    assert [name for name in jobs if f"`{name}`" not in section] == []
 
 
 @pytest.mark.slow
