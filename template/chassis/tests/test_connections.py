@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import socket
-import statistics
 import struct
 import time
 from collections.abc import Generator
@@ -50,7 +49,7 @@ def test_a_reused_connection_answers_without_delay(service: LiveService, method:
         assert service.client.request(method, path, headers=headers, content=content).status_code == status
         seconds.append(time.perf_counter() - started)
 
-    assert statistics.median(seconds[5:]) < 0.03
+    assert min(seconds[5:]) < 0.03  # with the delay, not one is faster
 
 
 @pytest.mark.slow
