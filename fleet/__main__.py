@@ -28,8 +28,8 @@ def main() -> None:
     sources = [*sources_in(arguments.folders), *sources_listed(arguments.list or "", arguments.clones)]
     if not sources:
         sys.exit("No repository given; name a clone, a folder of clones, or --list with a file of paths and addresses")
-    measurements = arguments.prometheus or {}
-    statuses = inspect_all(sources, RememberedTemplate(git_dir(arguments.template)), arguments.today, measurements)
+    template = RememberedTemplate(git_dir(arguments.template))
+    statuses = inspect_all(sources, template, arguments.today, arguments.prometheus)
     console = Console(stderr=True)
     tracked = track(statuses, "Inspecting …", total=len(sources), console=console, transient=True)
     fleet = sorted(tracked, key=urgency)
@@ -69,6 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--prometheus",
         type=measurements_at,
+        default={},
         metavar="URL",
         help="read the measured success from this Prometheus server",
     )

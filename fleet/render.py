@@ -35,9 +35,8 @@ def fleet_page(fleet: Sequence[ServiceStatus], today: date) -> str:
     template = resources.files("fleet").joinpath("page.html.jinja").read_text(encoding="utf-8")
     newest = next((status.newest_version for status in fleet if status.newest_version), None)
     counts = count_concerns(fleet)
-    environment.filters["metric"] = format_metric
     return environment.from_string(template).render(
-        names=METRIC_NAMES, fleet=fleet, today=today, newest=newest, counts=counts
+        format_metric=format_metric, names=METRIC_NAMES, fleet=fleet, today=today, newest=newest, counts=counts
     )
 
 

@@ -103,7 +103,7 @@ def _privacy_facts(constraints: Constraints) -> Facts:
     )
 
 
-def _own_database(constraints: Constraints) -> dict[str, JsonValue]:
+def _own_database(constraints: Constraints) -> Mapping[str, JsonValue]:
     """Return what the service's own database keeps, for how long, and which key of `constraints.toml` says so."""
     retention, cache_seconds = constraints.retention, constraints.cache.ttl_seconds
     texts = {
