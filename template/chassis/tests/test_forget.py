@@ -311,3 +311,10 @@ def test_the_former_content_log_is_searched_too(project: Path) -> None:
     assert chassis("forget", "--text", NAME, "--yes") == 0
 
     assert places_of(project, NAME) == set()
+
+
+@pytest.mark.parametrize("name", ["", " ", "%", "web shop", "web\nshop", "x" * 65])
+def test_a_name_that_no_caller_can_have_is_refused(name: str) -> None:
+    """An empty variable of the shell must not read as a person about whom nothing is kept."""
+    with pytest.raises(ConfigError, match=r"--caller: .* cannot be the name of a caller"):
+        DataSubject(caller=name)

@@ -20,6 +20,7 @@ from chassis.clock import now, to_timestamp
 from chassis.config.constraints import RetentionRules
 from chassis.errors import ConfigError
 from chassis.privacy.normalized_text import normalize
+from chassis.store.credentials import CALLER_NAME
 from chassis.store.database import Connection, Database, Row
 from chassis.telemetry import names
 from chassis.telemetry.instruments import Instruments
@@ -118,7 +119,7 @@ class DataSubject:
         texts: What texts about them contain.
 
     Raises:
-        ConfigError: A text is too short, or there is nothing to search for.
+        ConfigError: A text is too short, the caller has no possible name, or there is nothing to search for.
     """
 
     caller: str | None = None
@@ -127,6 +128,9 @@ class DataSubject:
     def __post_init__(self) -> None:
         if self.caller is None and not self.texts:
             raise ConfigError("chassis forget", "no person is named", "Give --caller NAME or --text VALUE")
+        if self.caller is not None and not CALLER_NAME.fullmatch(self.caller):
+            problem = f"{self.caller!r} cannot be the name of a caller"
+            raise ConfigError("--caller", problem, "`uv run chassis keys list` shows the names")
         for text in self.texts:
             if len(_characters(text)) < MIN_CHARACTERS:
                 problem = f"{text!r} has fewer than {MIN_CHARACTERS} letters and digits, and would find other people"
