@@ -1,5 +1,6 @@
 """The fingerprint of a grader: every change of its behavior changes it, and nothing else does."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -210,4 +211,23 @@ def test_a_harmless_change_leaves_the_fingerprint_alone(tmp_path: Path, name: st
 
 def test_the_fingerprint_is_the_same_in_every_version_of_python(tmp_path: Path) -> None:
     """A value that is written down, because the syntax tree of each version has other empty fields."""
-    assert fingerprint(tmp_path) == "0e4c1959643a"
+    assert fingerprint(tmp_path) == "bf5d707f74f1"
+
+
+@pytest.mark.parametrize("package", ["acme_bills", "t", "answer"])
+def test_the_name_of_the_package_does_not_count(tmp_path: Path, package: str) -> None:
+    """Each service has its own; with a second package in `src`, it does, as a grader may use either."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    for root in (before, after):
+        fingerprint(root)
+        (root / "src/team/__init__.py").touch()
+    same = Fingerprints(before, (before / "evals/graders.py").read_text()).of("right")
+    (after / "src/team").rename(after / "src" / package)
+    for file in after.rglob("*.py"):
+        file.write_text(re.sub(r"from team\b", f"from {package}", file.read_text()))
+    source = (after / "evals/graders.py").read_text()
+
+    assert Fingerprints(after, source).of("right") == same
+    (after / "src/another").mkdir()
+    (after / "src/another/__init__.py").touch()
+    assert Fingerprints(after, source).of("right") != same

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-from chassis_tools.evals.identity import code_hash, files_hash, json_hash
+from chassis_tools.evals.identity import code_hash, files_hash, json_hash, without_package
 
 MODULE_FOLDERS = ("src", "", "evals")
 """Where the modules of the team are, below the root of the project."""
@@ -145,7 +145,8 @@ class Fingerprints:
             for statement in module.effects:
                 self._add(module, statement, reached)
         self._add_called_methods(reached)
-        parts: list[object] = [name, sorted((module, text) for (module, *_), text in reached.statements.items())]
+        statements = [(module, text) for (module, *_), text in reached.statements.items()]
+        parts: list[object] = [name, sorted(without_package(self._root, statements))]
         data = self._data_files() if reached.reads_files else ()
         parts.append(files_hash(self._root, {*self._named_files(reached.strings), *data}))
         if reached.is_dynamic:
