@@ -1,6 +1,7 @@
 """Models and prompts are compared by cost and quality, offline from recordings."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,15 @@ def test_the_front_is_what_no_other_beats() -> None:
     cells = [cell(0.9, 3), cell(0.9, 2), cell(0.5, 1), cell(0.4, 1), cell(0.3, 0), cell(1, 0, missing=1)]
 
     assert [each.is_best for each in mark_best(cells)] == [False, True, True, False, True, False]
+
+
+@pytest.mark.usefixtures("team")
+def test_a_model_or_prompt_that_is_named_twice_is_measured_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its second row would say nothing more."""
+    twice = ["--model", "baseline", "--prompts", "evals/polite.py"] * 2
+    capsys.readouterr()
+    assert chassis("evals", "matrix", "answers", *twice, "--json") == 0
+
+    cells = json.loads(capsys.readouterr().out)["cells"]
+
+    assert [(cell["model"], cell["prompt"]) for cell in cells] == [("baseline", "current"), ("baseline", "polite.py")]

@@ -272,6 +272,13 @@ def test_power_says_what_the_cases_can_show(project: Path, capsys: pytest.Captur
     assert figures["detectable_points_by_power"].keys() == {"0.5", "0.8", "0.95"}
 
 
+@pytest.mark.parametrize("drop", ["0", "-1", "nan", "inf", "100.5"])
+def test_a_drop_that_no_run_can_have_is_refused(drop: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Instead of a number of cases that means nothing."""
+    assert chassis("evals", "power", "answers", "--drop", drop) == 2
+    assert f"--drop: it is {drop}. Write points above 0 and up to 100" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("smallest_drop", "result"),
     [(0.125, "detect a drop of 12.5 points with 80 % power"), (1.0, "are too few to detect any drop with 80 % power")],

@@ -486,7 +486,7 @@ def test_single_cases_are_asked_without_a_verdict(evaluated: Path, capsys: pytes
     assert not (evaluated / "var/evals/report.json").exists()
     for unknown in ("onee", "kept"):
         assert chassis("evals", "run", "--case", unknown) == 2
-        assert f"there is no case {unknown!r}" in capsys.readouterr().err
+        assert f"The cases of answers and attacks: there is no case {unknown!r}" in capsys.readouterr().err
 
 
 def test_a_case_shows_the_repeat_that_went_wrong(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:

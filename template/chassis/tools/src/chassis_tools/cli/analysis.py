@@ -79,6 +79,8 @@ def show_power(
     from chassis_tools.evals.gate_result import ALPHA
     from chassis_tools.evals.statistics import cases_needed, detectable_drop
 
+    if not 0 < drop / 100 <= 1:
+        raise ConfigError("--drop", f"it is {drop:g}", "Write points above 0 and up to 100, such as 5")
     [plan] = load(find_project(), [suite])
     context = gate_context(plan, last_run(plan))
     figures: list[dict[str, object]] = []
@@ -256,8 +258,8 @@ def compare_models(
     matrix = Matrix(
         plan=plan,
         evaluator=plan.suite.evaluators[0],
-        models=names,
-        prompts=[None, *(prompts or ())],
+        models=tuple(dict.fromkeys(names)),
+        prompts=(None, *dict.fromkeys(prompts or ())),
         module=module_of_prompts(plan.project, module),
         record=record,
     )

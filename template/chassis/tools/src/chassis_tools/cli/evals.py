@@ -194,7 +194,8 @@ def _run_single_cases(plans: "Sequence[Plan]", cases: Sequence[str], *, as_json:
 
     # A case of the holdout split is never shown by itself.
     shown = [[case.id for case in plan.cases(plan.project.load_task()) if case.split != "holdout"] for plan in plans]
-    _require_cases(cases, [case for ids in shown for case in ids], "evals/cases/")
+    where = f"The cases of {' and '.join(plan.name for plan in plans)}"
+    _require_cases(cases, [case for ids in shown for case in ids], where)
     found: dict[str, list[CaseResult]] = {}
     for plan, ids in zip(plans, shown, strict=True):
         if only := frozenset(cases).intersection(ids):
