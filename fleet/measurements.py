@@ -6,6 +6,8 @@ A clone has no database, so what production reaches is known only to the service
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
+from math import isfinite
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlencode
@@ -58,8 +60,10 @@ def _samples(url: str) -> Iterator[tuple[str, tuple[str, str], float]]:
         for each in results:
             labels = each["metric"]
             key = labels.get("job", ""), labels.get("chassis_success_metric", "")
-            yield labels["__name__"], key, float(each["value"][1])
-    except (URLError, OSError, ValueError) as error:
+            value = float(each["value"][1])
+            if isfinite(value):
+                yield labels["__name__"], key, value
+    except (URLError, HTTPException, OSError, ValueError) as error:
         raise PrometheusError(f"Prometheus at {url} cannot be read: {error}") from error
-    except (KeyError, TypeError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError, IndexError) as error:
         raise PrometheusError(f"{url} does not answer as Prometheus does; give the address of a server") from error
