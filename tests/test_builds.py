@@ -22,7 +22,13 @@ pytestmark = pytest.mark.slow
 SETS: list[dict[str, Any]] = [
     {},
     {"shape": "blank", "provider": "none", "service_name": "bare-idea", "when_models_fail": "error"},
-    {"provider": "anthropic", "data_class": "personal", "monthly_budget_usd": 0, "when_models_fail": "review"},
+    {
+        "service_name": "acme-bills",
+        "provider": "anthropic",
+        "data_class": "personal",
+        "monthly_budget_usd": 0,
+        "when_models_fail": "review",
+    },
     {"shape": "blank", "provider": "openai-compatible", "python_version": "3.13", "owner_team": "@solo"},
 ]
 UNSET = ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "UV_PYTHON", "PYTHONDONTWRITEBYTECODE")
