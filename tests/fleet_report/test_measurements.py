@@ -97,6 +97,15 @@ def test_what_is_not_prometheus_is_named(
     assert url in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
+def test_a_value_that_is_no_number_is_not_measured(value: str) -> None:
+    """Prometheus writes NaN for a share of nothing."""
+    with server(reply(sample(VALUE, "a", "b", value), sample(OBSERVATIONS, "a", "b", value))) as url:
+        assert read_measurements(url) == {}
+    with server(reply(sample(VALUE, "a", "b", "0.5"), sample(OBSERVATIONS, "a", "b", value))) as url:
+        assert read_measurements(url) == {("a", "b"): Measurement(0.5, 0)}
+
+
 def test_a_server_that_is_down_is_named() -> None:
     """As every address that nothing listens on."""
     with server("") as url:
