@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import ssl
+import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import product
@@ -31,6 +32,7 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
+from structlog.testing import capture_logs
 
 from chassis.config.constraints import ModelConfig
 from chassis.guard.vendors import MODEL_FACTORIES
@@ -356,3 +358,23 @@ async def test_a_stream_goes_through_the_sdk(config: ModelConfig) -> None:
         texts.append(str(stream.get().text))
 
     assert texts == ["Yes.", "Yes."]
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["openai._models.construct_type", "openai._base_client.BaseClient._make_status_error_from_response"],
+)
+async def test_a_changed_sdk_sends_every_request(
+    config: ModelConfig, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """Without a private name that the direct way needs, the service works all the same, and says so."""
+    monkeypatch.delitem(sys.modules, "chassis.guard.chat_completions", raising=False)
+    monkeypatch.delattr(missing)
+
+    with capture_logs() as logs:
+        reference, ours = both(config, lambda _: REPLIES["a text, JSON"]())
+
+    assert [line["event"] for line in logs] == ["openai.direct_requests_off"]
+    assert missing.rpartition(".")[2] in logs[0]["reason"]
+    asked = [ASKED], None, PARAMETERS["text"]
+    assert await outcome(ours, *asked) == await outcome(reference, *asked)

@@ -7,6 +7,7 @@ An SDK is imported only if a model needs it. Every client has an explicit timeou
 import os
 from collections.abc import Callable
 
+import structlog
 from httpx2 import AsyncClient, InvalidURL
 from pydantic import SecretStr
 from pydantic_ai.models import Model
@@ -16,6 +17,8 @@ from chassis.config.environment import check_sdk_variables
 from chassis.config.project import Settings
 from chassis.errors import ConfigError
 from chassis.guard.egress import Endpoint, ForbiddenAddress, Network, VendorModel, create_client
+
+log = structlog.get_logger()
 
 REQUIRED_VARIABLES: dict[Provider, str] = {
     "openai": "OPENAI_API_KEY",
@@ -86,10 +89,13 @@ def _openai(config: ModelConfig, key: str, base_url: str, client: AsyncClient) -
     from pydantic_ai.profiles.openai import OpenAIModelProfile
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    from chassis.guard.chat_completions import DirectCompletions
-
     sdk = AsyncOpenAI(api_key=key, base_url=base_url, http_client=client, timeout=_seconds(client), max_retries=0)
-    sdk.chat.completions.create = DirectCompletions(sdk, client).create
+    try:
+        from chassis.guard.chat_completions import DirectCompletions
+
+        sdk.chat.completions.create = DirectCompletions(sdk, client).create
+    except (ImportError, AttributeError, TypeError) as error:  # it uses private names, which a new version may change
+        log.warning("openai.direct_requests_off", reason=str(error))
     new_name = config.output_cap_parameter != "max_tokens"
     profile = OpenAIModelProfile(openai_chat_supports_max_completion_tokens=new_name)
     return OpenAIChatModel(config.model, provider=OpenAIProvider(openai_client=sdk), profile=profile)
