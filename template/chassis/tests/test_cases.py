@@ -388,11 +388,16 @@ def test_a_draft_needs_a_new_name(documented: Path, name: str) -> None:
     assert not (documented / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("folder", ["missing", "empty", "evals"])
-def test_without_text_below_a_heading_nothing_is_drafted(documented: Path, folder: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "problem"), [("missing", "no such folder"), ("empty", "no text below"), ("evals", "no text below")]
+)
+def test_without_text_below_a_heading_nothing_is_drafted(
+    documented: Path, capsys: pytest.CaptureFixture[str], folder: str, problem: str
+) -> None:
     """The folder is named, and no file is written."""
     (documented / "empty").mkdir()
     assert chassis("cases", "draft", folder, "--to", "new") == 2
+    assert f"{folder}: there is {problem}" in capsys.readouterr().err
     assert not (documented / "evals/cases/new.jsonl").exists()
 
 

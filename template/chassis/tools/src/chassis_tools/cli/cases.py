@@ -91,7 +91,10 @@ def draft(
 
     project = find_project()
     new_dataset(project.root, dataset)
-    passages = first_passages(read_folder(folder if folder.is_absolute() else project.root / folder), limit)
+    documents = project.root / folder
+    if not documents.is_dir():
+        raise ConfigError(str(folder), "there is no such folder", "Name a folder with documents")
+    passages = first_passages(read_folder(documents), limit)
     if not passages:
         raise ConfigError(str(folder), "there is no text below a heading", "Name a folder with documents")
     task = project.load_task()
