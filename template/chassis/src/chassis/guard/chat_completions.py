@@ -7,6 +7,7 @@ way, and `tests/test_openai_requests.py` holds the two against each other.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, cast
 
 import httpx2
@@ -30,17 +31,13 @@ class DirectCompletions:
 
     Raises:
         AttributeError: This version of the SDK lacks a private function that is needed here.
-        TypeError: One of them takes other arguments.
     """
 
     def __init__(self, sdk: AsyncOpenAI, client: httpx2.AsyncClient) -> None:
         self._client = client
         self._create = cast("Callable[..., Awaitable[Any]]", sdk.chat.completions.create)
+        self._build_request = sdk._build_request  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         self._status_error = sdk._make_status_error_from_response  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        # A request of the SDK: the headers and the URL of every other one.
-        options = FinalRequestOptions(method="post", url="/chat/completions", security={"bearer_auth": True})
-        self._template = sdk._build_request(options)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        del self._template.headers["content-length"]
 
     async def create(self, **parameters: Any) -> Any:
         """Send a request. Parameters, result and errors are those of the SDK's method."""
@@ -53,6 +50,14 @@ class DirectCompletions:
             options |= {"extra_headers": headers, "extra_body": body, "stream": body.get("stream")}
             return await self._create(model=body["model"], messages=(), **options)
         return _completion(await self._send(self._request(body, headers)))
+
+    @cached_property
+    def _template(self) -> httpx2.Request:
+        """Return a request of the SDK: the headers and the URL of every other one."""
+        options = FinalRequestOptions(method="post", url="/chat/completions", security={"bearer_auth": True})
+        template = self._build_request(options)
+        del template.headers["content-length"]
+        return template
 
     def _request(self, body: dict[str, Any], headers: dict[str, str]) -> httpx2.Request:
         template = self._template

@@ -94,7 +94,7 @@ def _openai(config: ModelConfig, key: str, base_url: str, client: AsyncClient) -
         from chassis.guard.chat_completions import DirectCompletions
 
         sdk.chat.completions.create = DirectCompletions(sdk, client).create
-    except (ImportError, AttributeError, TypeError) as error:  # it uses private names, which a new version may change
+    except (ImportError, AttributeError) as error:  # it uses private names, which a new version may change
         log.warning("openai.direct_requests_off", reason=str(error))
     new_name = config.output_cap_parameter != "max_tokens"
     profile = OpenAIModelProfile(openai_chat_supports_max_completion_tokens=new_name)
