@@ -58,7 +58,7 @@ KEYS: dict[str, tuple[See, Seen, Seen]] = {
     "success.stop_at": (VOIDED, (0.3, set()), (0.2, {"risk"})),
     "success.stop_when": (VOIDED, (CONSTRAINTS["success"]["stop_when"], set()), ("Never at all", {"risk"})),
     "success.review_on": (reviewed("CON105"), ("2030-01-01", "pass"), ("2029-06-01", "fail")),
-    "latency.deadline_seconds": (answered_late, (5, "first"), (0.4, "baseline")),
+    "latency.deadline_seconds": (answered_late, (20, "first"), (1, "baseline")),
     "latency.p95_seconds": (late_calls, (5, 0), (0.000001, 1)),
     "reliability.availability": (objective("availability"), (0.99, "0.99"), (0.9, "0.9")),
     "reliability.without_fallback": (objective("without_fallback"), (0.9, "0.9"), (0.8, "0.8")),

@@ -69,8 +69,8 @@ def answered_by(*replies: Reply, text: str = "hello") -> See:
 
 
 def answered_late(root: Path, raw: Raw) -> object:
-    """See who answers if the model takes a second."""
-    return answered_by(Crowd(seconds=1).reply)(root, raw)
+    """See who answers if the model takes two seconds."""
+    return answered_by(Crowd(seconds=2).reply)(root, raw)
 
 
 def answered_without_database(root: Path, raw: Raw) -> object:
