@@ -1,12 +1,14 @@
 """The search finds the passage that answers, in any script, and is confident only where the documents answer."""
 
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from chassis.errors import ConfigError
 from chassis.search import Passage, Search
-from chassis.search.ranking import BM25
+from chassis.search.ranking import BM25, Ranking
 from chassis.search.search import INDEXED_LATER
 from chassis.search.words import index_words, plain_words, trigrams
 
@@ -25,6 +27,25 @@ def test_only_many_passages_are_indexed_before_the_first_question(passages: int,
     assert ("_ranking" in vars(search)) is indexed
     assert search.find("opening hours", 1)[0].passage == HOURS
     assert "_ranking" in vars(search)
+
+
+def test_questions_that_come_first_together_build_one_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that has just started may get many questions at once, each in a thread."""
+    built: list[Ranking] = []
+
+    def build(passages: Sequence[Passage], language: str) -> Ranking:
+        time.sleep(0.05)  # long enough for all threads to find that there is no index
+        built.append(Ranking(passages, language))
+        return built[-1]
+
+    monkeypatch.setattr("chassis.search.ranking.Ranking", build)
+    search = Search([RETURNS, HOURS])
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: search.find("opening hours", 1)[0].passage, range(8)))
+
+    assert found == [HOURS] * 8
+    assert len(built) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 from chassis.search.passages import Passage
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 INDEXED_LATER = 2_000
 """An index of at most this many passages is built for the first question, in less than a second, not at the start."""
+INDEXING = Lock()
+"""Held while an index is built, and by no question once there is one."""
 INTERCEPT, SLOPE = -1.6, 11.6
 """Of the logistic curve from lead to confidence, fitted on the same questions and on the starter's own cases."""
 HYBRID_INTERCEPT, HYBRID_SLOPE, CLOSENESS_SLOPE = -0.9, 4.7, 44.0
@@ -76,7 +79,10 @@ class Search:
     def _ranking(self) -> "Ranking":
         from chassis.search.ranking import Ranking  # with numpy, which a start without questions does not need
 
-        return Ranking(self.passages, self.language)
+        with INDEXING:  # otherwise each of the questions that come first together would build an index
+            if "_ranking" not in vars(self):
+                vars(self)["_ranking"] = Ranking(self.passages, self.language)
+        return vars(self)["_ranking"]
 
     def find(self, question: str, limit: int) -> list[Hit]:
         """Return at most `limit` passages, the best first; none if nothing matches. The search has a span."""
