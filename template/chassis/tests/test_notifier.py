@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -226,14 +228,40 @@ def test_a_long_queue_is_sent_in_one_go(store_url: str) -> None:
         assert len(receiver.got) == 2 * BATCH + 5
 
 
+class Mailbox(Message):
+    """Keeps what it gets.
+
+    Args:
+        port: Where its server listens on this machine.
+    """
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.url = SecretStr(f"smtp://127.0.0.1:{port}")
+        self.got: list[Any] = []
+
+    @override
+    def handle_message(self, message: Any) -> None:
+        self.got.append(message)
+
+
+@contextmanager
+def receiving_mail() -> Generator[Mailbox]:
+    """Run a real SMTP server."""
+    with create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    mailbox = Mailbox(port)
+    server = Controller(mailbox, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        yield mailbox
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize("secret", ["whsec_not base64", "whsec_Zm9", "whsec_ä"])
 def test_what_cannot_be_sent_at_all_delays_no_other(store_url: str, lines: Lines, secret: str) -> None:
     """A secret that is no key fails every webhook, and the emails arrive."""
-    mailbox = Mailbox()
-    with create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    server = Controller(mailbox, hostname="127.0.0.1", port=port)
-    server.start()
 
     async def story(office: Office) -> None:
         await office.refer()
@@ -247,12 +275,10 @@ def test_what_cannot_be_sent_at_all_delays_no_other(store_url: str, lines: Lines
         notify=frozenset({"webhook", "email"}),
         webhook="http://127.0.0.1:9/hook",
     )
-    settings = Settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}"))
-    settings = settings.model_copy(update={"webhook_secret": SecretStr(secret)})  # which no start would accept
-    try:
+    with receiving_mail() as mailbox:
+        settings = Settings(smtp_url=mailbox.url)
+        settings = settings.model_copy(update={"webhook_secret": SecretStr(secret)})  # which no start would accept
         tell(store_url, both, story, settings)
-    finally:
-        server.stop()
     assert len(mailbox.got) == 2
     assert len(lines.named("notification.failed")) == 2
 
@@ -296,25 +322,8 @@ def test_a_webhook_reaches_no_private_network_unless_declared(tmp_path: Path) ->
         assert receiver.got == []
 
 
-class Mailbox(Message):
-    """Keeps what it gets."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.got: list[Any] = []
-
-    @override
-    def handle_message(self, message: Any) -> None:
-        self.got.append(message)
-
-
 def test_an_email_says_which_referral_waits(store_url: str) -> None:
     """A real SMTP server gets it."""
-    mailbox = Mailbox()
-    with create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    server = Controller(mailbox, hostname="127.0.0.1", port=port)
-    server.start()
     tickets: list[str] = []
 
     async def story(office: Office) -> None:
@@ -322,10 +331,8 @@ def test_an_email_says_which_referral_waits(store_url: str) -> None:
         await office.send()
         assert await office.notifier.outbox.failing() == []
 
-    try:
-        tell(store_url, team(None), story, Settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}")))
-    finally:
-        server.stop()
+    with receiving_mail() as mailbox:
+        tell(store_url, team(None), story, Settings(smtp_url=mailbox.url))
     [mail] = mailbox.got
     assert (mail["To"], mail["Subject"]) == ("team@example.com", "sample: A question waits for a person")
     assert tickets[0] in mail.get_payload()
@@ -404,20 +411,13 @@ def test_quality_drift_is_notified_once_until_it_is_closed(store_url: str) -> No
 
 def test_an_email_says_that_quality_drifts(store_url: str) -> None:
     """Its text names the command that says what to do next."""
-    mailbox = Mailbox()
-    with create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    server = Controller(mailbox, hostname="127.0.0.1", port=port)
-    server.start()
 
     async def story(office: Office) -> None:
         await office.notifier.drift_alarms.raise_alarm("echo", "reviews", now().date(), "18 of 120 failed")
         await office.send()
 
-    try:
-        tell(store_url, team(None), story, Settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}")))
-    finally:
-        server.stop()
+    with receiving_mail() as mailbox:
+        tell(store_url, team(None), story, Settings(smtp_url=mailbox.url))
     [mail] = mailbox.got
     assert mail["Subject"] == "sample: Quality drift"
     assert "18 of 120 failed" in mail.get_payload(decode=True).decode()
