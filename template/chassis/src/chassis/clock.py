@@ -9,6 +9,8 @@ import structlog
 
 from chassis.errors import DatabaseUnavailable
 
+log = structlog.get_logger()
+
 
 def now() -> datetime:
     """Return the current time in UTC."""
@@ -18,9 +20,6 @@ def now() -> datetime:
 def to_timestamp(moment: datetime) -> str:
     """Return a time as text that sorts in the order of time, such as `2026-11-23T15:04:05.000000+00:00`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-log = structlog.get_logger()
 
 
 @asynccontextmanager
