@@ -1,7 +1,7 @@
 """`chassis evals compare`, `power`, `search`, `floors`, `calibrate-confidence`, `matrix`: no verdicts."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import floor
 from pathlib import Path
@@ -15,7 +15,7 @@ from chassis.config.project import find_project
 
 if TYPE_CHECKING:
     from chassis_tools.evals.case_scores import CaseScores
-    from chassis_tools.evals.confidence_floors import GradedAnswer
+    from chassis_tools.evals.confidence_floors import FloorEffect, GradedAnswer
     from chassis_tools.evals.plan import Plan
     from chassis_tools.evals.records import ScoreRecord
 
@@ -171,26 +171,30 @@ def show_floors(suite: SuiteName, evaluator: Grader = None, as_json: AsJson = Fa
     from chassis_tools.evals.confidence_floors import floor_effect, floor_effects, separation
 
     plan, _, answers = _graded(suite, evaluator, as_drafted=False)
+    quality = plan.constraints.quality
+    effects, now = floor_effects(answers), floor_effect(answers, quality.confidence_floor)
     if as_json:
-        floors = [asdict(effect) | {"accuracy": effect.accuracy} for effect in floor_effects(answers)]
-        now = floor_effect(answers, plan.constraints.quality.confidence_floor)
-        print_json({"floors": floors, "now": asdict(now) | {"accuracy": now.accuracy}, "auroc": separation(answers)})
+        floors, present = [_effect_as_dict(effect) for effect in effects], _effect_as_dict(now)
+        print_json({"floors": floors, "now": present, "auroc": separation(answers)})
         return
     table = Table("floor", "right", "wrong", "made up", "needless referral", "right referral", "accuracy")
-    quality = plan.constraints.quality
-    best = max(floor_effects(answers), key=lambda effect: effect.accuracy.value)
-    for effect in floor_effects(answers):
+    for effect in effects:
         counts = effect.right, effect.wrong, effect.made_up, effect.needless_referrals, effect.right_referrals
         table.add_row(f"{effect.floor:.2f}", *map(str, counts), f"{effect.accuracy.value:.3f}")
     plain_console().print(table)
+    best = max(effects, key=lambda effect: effect.accuracy.value)
     print(f"The highest accuracy, {best.accuracy.value:.1%}, is at {best.floor:.2f}; the floor is now", end=" ")
     print(f"{quality.confidence_floor:.2f} (quality.confidence_floor in constraints.toml)")
-    accuracy = floor_effect(answers, quality.confidence_floor).accuracy
+    accuracy = now.accuracy
     print(f"There the accuracy is {accuracy.value:.1%} of {len(answers)} cases, which proves at least", end=" ")
     print(f"{accuracy.low:.1%}; quality.accuracy_floor is {quality.accuracy_floor:.2f}", end="")
     print(f", write {floor(100 * accuracy.low) / 100:.2f}" if quality.accuracy_floor > accuracy.low else "")
     if (share := separation(answers)) is not None:
         print(f"In {share:.1%} of pairs the answerable question has the higher confidence")
+
+
+def _effect_as_dict(effect: "FloorEffect") -> Mapping[str, object]:
+    return asdict(effect) | {"accuracy": effect.accuracy}
 
 
 def calibrate_confidence(suite: SuiteName, evaluator: Grader = None) -> None:
