@@ -170,16 +170,12 @@ def _pull_request(additions: "CaseAdditions", origin: str) -> str:
         f"Questions and answers come from {origin}. Sensitive values are placeholders.",
         "",
     ]
-    lines += [
-        *_addition_lines(additions),
-        "",
-        "Cases that must pass fail the gate until the service answers them correctly: `make evals`.",
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_addition_lines(additions)])
 
 
 def _addition_lines(additions: "CaseAdditions") -> list[str]:
-    return [f"- `{case.id}`: {case.split}{', must pass' if case.must_pass else ''}" for case in additions.cases]
+    lines = [f"- `{case.id}`: {case.split}{', must pass' if case.must_pass else ''}" for case in additions.cases]
+    return [*lines, "", "Cases that must pass fail the gate until the service answers them correctly: `make evals`."]
 
 
 def propose(
@@ -209,14 +205,14 @@ def propose(
             print("There is nothing to propose. Review answers of that time at /review, then try again.")
             raise typer.Exit(exit_code)
         title = f"Add cases of quality drift in {report.signal.name}"
-        evidence = f"{EVIDENCE_FOLDER}/{alarm_id}.md"
+        proposal, evidence = _proposal(title, report, additions), f"{EVIDENCE_FOLDER}/{alarm_id}.md"
         (root / evidence).parent.mkdir(parents=True, exist_ok=True)
-        (root / evidence).write_text(_proposal(title, report, additions), encoding="utf-8")
+        (root / evidence).write_text(proposal, encoding="utf-8")
         write_additions(root, additions)
         commit_files(root, title, [additions.file, evidence])
     print(
         f"The branch {name} has {len(additions.cases)} new in {additions.file}, and {evidence}. "
-        f"Read it with `git show {name}`, push it and open a pull request:\n\n{_proposal(title, report, additions)}"
+        f"Read it with `git show {name}`, push it and open a pull request:\n\n{proposal}"
     )
     raise typer.Exit(exit_code)
 
@@ -235,6 +231,5 @@ async def _failures(project: Project, database: "Database", alarm_id: str) -> "t
 def _proposal(title: str, report: "SignalReport", additions: "CaseAdditions") -> str:
     from chassis.cli.drift import signal_lines
 
-    lines = [title, "", *(line.strip() for line in signal_lines(report)), "", *_addition_lines(additions), ""]
-    lines += ["Cases that must pass fail the gate until the service answers them correctly: `make evals`."]
+    lines = [title, "", *(line.strip() for line in signal_lines(report)), "", *_addition_lines(additions)]
     return "\n".join(lines) + "\n"
