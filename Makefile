@@ -4,7 +4,7 @@
 UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
 # The folders of the test helpers.
-HELPERS := tests/helpers:template/chassis/tests/helpers:template/chassis/tests
+HELPERS := tests/helpers:tests/chassis/helpers:tests/chassis
 PYTEST = $(RUN) pytest --dist loadfile
 # For two cores: quick tests sometimes wait for a deadline or a server, slow tests keep a core busy.
 QUICK_WORKERS ?= 4
@@ -74,7 +74,7 @@ storm: ## Send 10,000 requests to three replicas while a vendor fails and a proc
 	PYTHONPATH=$(HELPERS) $(RUN) python -m storm
 
 histories: ## Check 10,000 random ledger histories on SQLite and as many on PostgreSQL
-	LEDGER_HISTORIES=10000 $(RUN) pytest template/chassis/tests/test_histories.py -k many_histories
+	LEDGER_HISTORIES=10000 $(RUN) pytest tests/chassis/test_histories.py -k many_histories
 
 accept: ## Run the starter evaluation of each shape and accept the results
 	$(RUN) python scripts/accept.py

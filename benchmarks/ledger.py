@@ -27,7 +27,7 @@ GOALS = {"SQLite": 2_000, "PostgreSQL": 380}
 PAIRS = {"SQLite": 3_200, "PostgreSQL": 960}
 """In one round."""
 HOT = [Account(key, 10**15, 60) for key in ("caller-day:alice:2026-11-23", "day:2026-11-23", "month:2026-11")]
-TESTS = Path(__file__).parents[1] / "template/chassis/tests/helpers"
+TESTS = Path(__file__).parents[1] / "tests/chassis/helpers"
 
 
 @dataclass(frozen=True, slots=True)

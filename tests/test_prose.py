@@ -36,7 +36,6 @@ TEMPLATE = (
     "**/*.y*ml",
     "Dockerfile",
 )
-NOT_SHIPPED = {("chassis", ".uv"), ("chassis", "tests")}
 CODE = ("template/chassis/src", "template/chassis/tools/src", "fleet", "hooks", "scripts")
 PROSE = {tokenize.STRING, tokenize.FSTRING_MIDDLE, tokenize.COMMENT}
 
@@ -45,7 +44,7 @@ def pages() -> Iterator[Path]:
     """Yield the pages of the template, and every text that it puts into a project."""
     yield from (file for pattern in PAGES for file in ROOT.glob(pattern))
     for file in (file for pattern in TEMPLATE for file in (ROOT / "template").glob(pattern)):
-        if file.relative_to(ROOT / "template").parts[:2] not in NOT_SHIPPED:
+        if ".uv" not in file.parts:
             yield file
 
 

@@ -12,7 +12,7 @@ from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelRequest
 from pydantic_ai.models import Model
 
-TESTS = Path(__file__).parents[2] / "template/chassis/tests/helpers"
+TESTS = Path(__file__).parents[2] / "tests/chassis/helpers"
 SUITES = """
 [suites.live]
 kind = "live"

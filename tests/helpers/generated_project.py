@@ -24,13 +24,8 @@ def copy_template(folder: Path) -> Path:
     """Copy the template from the working tree into a folder, without git."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "copier.yml", folder)
-    shutil.copytree(ROOT / "template", folder / "template", ignore=_ignored)
+    shutil.copytree(ROOT / "template", folder / "template", ignore=CACHES)
     return folder
-
-
-def _ignored(at: str, names: list[str]) -> set[str]:
-    """Return the names to skip: caches, and nearly all tests of the chassis, which would take Copier long to read."""
-    return set(names) - {"conftest.py"} if at == str(ROOT / "template/chassis/tests") else CACHES(at, names)
 
 
 def generate_into(folder: Path, template: Path, answers: dict[str, Any], **options: Any) -> Path:

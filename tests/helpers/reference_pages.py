@@ -114,7 +114,7 @@ def redaction() -> str:
         f"Chinese and Japanese; {harmless} of them contain nothing sensitive but look as if they did. The sentences "
         "were written and labeled before they were compared with the patterns, and the patterns were improved on two "
         "thirds of them only. The right half of the table is the other third. [How the corpus was "
-        "made](../../template/chassis/tests/sensitive/README.md).\n\n"
+        "made](../../tests/chassis/sensitive/README.md).\n\n"
         + table(head, rows())
         + "\n## Other forms\n\nThe same kinds in other forms: touched by markup, behind an escape sequence, encoded, "
         "with other white space or separators, with invisible characters, with the digits of other scripts, and "

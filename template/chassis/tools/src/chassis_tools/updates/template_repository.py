@@ -168,7 +168,6 @@ class TemplateRepository:
 
     def generated_paths(self, commit: str, answers: Mapping[str, Any]) -> set[str]:
         """Return the paths that a commit renders for some answers, except for Copier's answers file."""
-        owners = parse_path_owners(self.read(commit, PATHS_FILE))
         shape = f"{{{{ shape_{answers.get('shape')} }}}}/"
         package = str(answers.get("service_name")).replace("-", "_")
         paths: set[str] = set()
@@ -177,7 +176,7 @@ class TemplateRepository:
         ]:
             path = source.removeprefix(TEMPLATE_FOLDER).removeprefix(shape).removesuffix(".jinja")
             path = path.replace("{{ package_name }}", package)
-            if "{{" not in path and owner_of(path, owners) != "template":
+            if "{{" not in path:
                 paths.add(path)
         return paths
 
