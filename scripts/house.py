@@ -1,6 +1,7 @@
 """Prints how large the code, a generated project and its image are: one column for each checkout that is named."""
 
 import argparse
+import ast
 import os
 import shutil
 import subprocess
@@ -61,6 +62,23 @@ def code_rows(root: Path) -> Rows:
 
 def _files_and_lines(code: list[Module]) -> str:
     return f"{len(code)}, {sum(module.lines for module in code):,}"
+
+
+def rows_of_tests(folders: Iterable[Path]) -> Rows:
+    """Yield how many test functions and assertions the tests in some folders have, counted where they stand."""
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for folder in folders for file in folder.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    yield "test functions", f"{sum(function.name.startswith('test_') for function in functions):,}"
+    yield "assertions in tests", f"{sum(map(_asserts, nodes)):,}"
+
+
+def _asserts(node: ast.AST) -> bool:
+    match node:
+        case ast.Assert() | ast.Call(func=ast.Attribute(value=ast.Name("pytest"), attr="raises" | "warns" | "fail")):
+            return True
+        case _:
+            return False
 
 
 def frames(root: Path) -> int:
@@ -126,6 +144,9 @@ def image_row(root: Path) -> str:
 def rows(root: Path) -> Rows:
     """Yield the name and the value of every measure of a checkout."""
     yield from code_rows(root)
+    yield from rows_of_tests(
+        [root / "tests", root / "template/chassis/tests"]
+    )  # where older checkouts have some of them
     yield "files of a default project", str(len(project_files(root)))
     yield "files, size of /app in its image", image_row(root)
 

@@ -70,6 +70,16 @@ def test_what_is_measured(tmp_path: Path) -> None:
     assert code_measures.percentile([3, 1, 2, 4], 50) == 2
 
 
+def test_tests_are_counted(tmp_path: Path) -> None:
+    """A test counts once however often it runs; an exception that is expected counts as an assertion."""
+    helper, test = (
+        "def helper():\n    assert 1\n",
+        "async def test_a():\n    assert 2\n    pytest.raises(ValueError, int, '')\n",
+    )
+    (tmp_path / "test_sample.py").write_text(helper + test, encoding="utf-8")
+    assert dict(house.rows_of_tests([tmp_path])) == {"test functions": "1", "assertions in tests": "3"}
+
+
 def test_files_by_folder() -> None:
     """Packages are told apart by their subpackages, everything else by the folder at the top."""
     files = ["README.md", "ops/kubernetes/base/a.yaml", "chassis/uv", "chassis/handbook/a.md"]
