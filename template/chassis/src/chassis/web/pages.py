@@ -2,9 +2,9 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import Any, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
-import jinja2
 import structlog
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -15,15 +15,10 @@ from chassis.errors import CallError
 from chassis.usd import format_usd
 from chassis.web.middleware import Handler, RequestLimits
 
+if TYPE_CHECKING:
+    import jinja2
+
 MAX_FORM_BYTES = 1_000_000
-TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("chassis.web"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-TEMPLATES.filters["usd"] = format_usd
 log = structlog.get_logger()
 
 
@@ -51,8 +46,23 @@ class Pages:
     def render(self, template: str, *, status: int, **values: Any) -> Response:
         """Return a page that loads nothing, and runs no script but its own."""
         nonce = secrets.token_urlsafe(16)
-        html = TEMPLATES.get_template(template).render(service=self._service, nonce=nonce, **values)
+        html = _templates().get_template(template).render(service=self._service, nonce=nonce, **values)
         return HTMLResponse(html, status, _headers(nonce))
+
+
+@cache
+def _templates() -> "jinja2.Environment":
+    import jinja2  # the first page pays for it: a service whose pages are never opened does without
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("chassis.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["usd"] = format_usd
+    return environment
 
 
 def _headers(nonce: str) -> dict[str, str]:
