@@ -5,7 +5,7 @@ None of them contains an argument, a result, a question or a document.
 
 import time
 from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -36,7 +36,6 @@ class ChatSpan:
 
     def __init__(self, instruments: Instruments, config: ModelConfig, max_tokens: int) -> None:
         self._instruments, self._config, self._max_tokens = instruments, config, max_tokens
-        self._open = ExitStack()
         self._tokens: dict[str, int] = {}
         self._labels: dict[str, AttributeValue] = {
             names.OPERATION_NAME: names.CHAT,
@@ -46,8 +45,8 @@ class ChatSpan:
 
     def __enter__(self) -> Self:
         attributes = {**self._labels, names.MODEL: self._config.name, names.REQUEST_MAX_TOKENS: self._max_tokens}
-        span = self._instruments.span(names.chat_span(self._config.model), attributes, SpanKind.CLIENT)
-        self._span = self._open.enter_context(span)
+        self._open = self._instruments.span(names.chat_span(self._config.model), attributes, SpanKind.CLIENT)
+        self._span = self._open.__enter__()
         self._started = time.perf_counter()
         return self
 
@@ -76,14 +75,14 @@ class ChatSpan:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._open:
-            if kind is not None:
-                self._labels[names.ERROR_TYPE] = kind.__name__
-                self._span.set_attribute(names.ERROR_TYPE, kind.__name__)
-                self._span.set_status(StatusCode.ERROR)
-            self._instruments.operation_duration.record(time.perf_counter() - self._started, self._labels)
-            for token_type, tokens in self._tokens.items():
-                self._instruments.token_usage.record(tokens, {**self._labels, names.TOKEN_TYPE: token_type})
+        if kind is not None:
+            self._labels[names.ERROR_TYPE] = kind.__name__
+            self._span.set_attribute(names.ERROR_TYPE, kind.__name__)
+            self._span.set_status(StatusCode.ERROR)
+        self._instruments.operation_duration.record(time.perf_counter() - self._started, self._labels)
+        for token_type, tokens in self._tokens.items():
+            self._instruments.token_usage.record(tokens, {**self._labels, names.TOKEN_TYPE: token_type})
+        self._open.__exit__(kind, error, traceback)
 
 
 @contextmanager
