@@ -84,11 +84,11 @@ def test_counts_wait_for_the_database(tmp_path: Path) -> None:
     async def story() -> None:
         broken, working = [await open_database(f"sqlite:///{name}.db", tmp_path) for name in ("broken", "working")]
         daily_counts = DailyCounts()
-        daily_counts.add("echo", "outcome", "answered")
+        daily_counts.add("echo", [("outcome", "answered")])
         (tmp_path / "broken.db").unlink()
         with pytest.raises(DatabaseUnavailable):
             await daily_counts.save(broken)
-        daily_counts.add("echo", "outcome", "answered")
+        daily_counts.add("echo", [("outcome", "answered")])
         for _ in range(2):
             await daily_counts.save(working)
         assert await counts(working) == {"outcome answered": 2}
@@ -105,7 +105,7 @@ def test_several_processes_add_to_the_same_counts(store_url: str) -> None:
         processes = [DailyCounts() for _ in range(4)]
         for process in processes:
             for value in ("answered", "referred", "refused"):
-                process.add("echo", "outcome", value, 10)
+                process.add("echo", [("outcome", value)], 10)
         await asyncio.gather(*(process.save(database) for process in processes))
         assert await counts(database) == {"outcome answered": 40, "outcome referred": 40, "outcome refused": 40}
 
@@ -161,8 +161,7 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     async def story(database: Database) -> None:
         daily_counts = DailyCounts()
-        for value in ("answered", "referred", "refused", "answered"):
-            daily_counts.add("echo", "outcome", value)
+        daily_counts.add("echo", [("outcome", value) for value in ("answered", "referred", "refused", "answered")])
         await daily_counts.save(database)
         assert await counts(database) == {"outcome answered": 2, "outcome referred": 1}
 
@@ -190,7 +189,7 @@ def test_days_are_those_of_utc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
     async def story(database: Database) -> None:
         daily_counts = DailyCounts()
-        daily_counts.add("echo", "outcome", "answered")
+        daily_counts.add("echo", [("outcome", "answered")])
         await daily_counts.save(database)
         [row] = await database.fetch("SELECT day FROM daily_counts")
         assert row["day"] == "2026-03-01"

@@ -141,9 +141,8 @@ class CallLog:
         write(names.CALL_FINISHED, task=task, caller=call.caller, **facts, seconds=round(seconds, 6), exc_info=failed)
         self._count(task, result, seconds)
         self._count_attempts(task, call)
-        for measure, value in chain(_daily_values(scope, result, seconds), self._versions(call)):
-            self.daily_counts.add(task, measure, value)
-        self.daily_counts.add(task, "cost", COST_UNIT, call.cost)
+        self.daily_counts.add(task, chain(_daily_values(scope, result, seconds), self._versions(call)))
+        self.daily_counts.add(task, [("cost", COST_UNIT)], call.cost)
 
     def _versions(self, call: Call) -> Iterator[tuple[Measure, str]]:
         yield from self.daily_counts.versions.items()

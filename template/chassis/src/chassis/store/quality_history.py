@@ -74,11 +74,13 @@ class DailyCounts:
         self.versions = versions or {}
         self._waiting: Counter[tuple[str, str, Measure, str]] = Counter()
 
-    def add(self, task: str, measure: Measure, value: str, amount: int = 1) -> None:
-        """Count something. The table has it after at most 15 seconds."""
-        key = now().date().isoformat(), task, measure, value
-        if key in self._waiting or len(self._waiting) < MAX_WAITING:
-            self._waiting[key] += amount
+    def add(self, task: str, values: Iterable[tuple[Measure, str]], amount: int = 1) -> None:
+        """Count the values that measures had. The table has them after at most 15 seconds."""
+        day, waiting = now().date().isoformat(), self._waiting
+        for measure, value in values:
+            key = day, task, measure, value
+            if key in waiting or len(waiting) < MAX_WAITING:
+                waiting[key] += amount
 
     @asynccontextmanager
     async def saved_to(self, database: Database) -> AsyncGenerator[None]:
