@@ -1,7 +1,7 @@
 """The type of a detector: a kind of sensitive value, a pattern, and a check of what matches."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -55,10 +55,15 @@ class Detector:
     is_real: Callable[[str], bool] = always
     needs: tuple[str, ...] = ()
 
-    def __call__(self, text: str, lowered: str) -> Iterator[SensitiveMatch]:
-        """Yield what it finds in `text`; `lowered` is the same text in lower case."""
-        if self.needs and not any(need in lowered for need in self.needs):
-            return
+    def __call__(self, text: str, lowered: str) -> Iterable[SensitiveMatch]:
+        """Return what it finds in `text`; `lowered` is the same text in lower case."""
+        # A loop, because most detectors find nothing in most texts, and a generator takes as long as the search.
+        for need in self.needs:
+            if need in lowered:
+                return self._search(text)
+        return () if self.needs else self._search(text)
+
+    def _search(self, text: str) -> Iterator[SensitiveMatch]:
         group = "value" if "value" in self.pattern.groupindex else 0
         position = 0
         while match := self.pattern.search(text, position):

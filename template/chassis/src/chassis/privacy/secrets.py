@@ -27,6 +27,8 @@ KEY_STARTS = (
     *("acca", "aiza", "ya29", "dapi", "key-", "sg.", "eyj", "https://hooks"),
 )
 """How these keys start, in lower case."""
+LONG_WORD = re.compile(r"(?<![a-z0-9_.:/-])[a-z0-9_.:/-]{17,}")
+"""As long as the shortest key, and all that it consists of, in lower case."""
 TELEGRAM_KEY = lazy_pattern(rf"{START}\d{{8,10}}:AA{WORD}{{33}}", re.ASCII)
 TWILIO_KEY = lazy_pattern(rf"SK(?<!{ALNUM}SK)[0-9a-f]{{32}}(?!{ALNUM})")
 """It begins with what is searched for, not with what is before it, so that it is found fast."""
@@ -60,6 +62,8 @@ NAME = lazy_pattern(
 )
 """The name of a secret, in lower case."""
 OPTION = lazy_pattern(r"(?:(?<![\w-])--?(?:[a-z][\w-]{0,32})?|\b(?:env|setenv|setx)\s\w{0,32})\Z")
+OPTION_SIGNS = ("-", "env", "setx")
+"""One of these is in every option."""
 OPTION_REACH = 40
 """How many characters before the name of a secret may make it an option of a command."""
 ATTRIBUTES = r"(?:\s[\w:-]{1,40}=[\"'][^\"'<>]{0,80}[\"']){0,4}"
@@ -144,9 +148,9 @@ ASSIGNED, ARGUMENTS = (
 
 def find_keys(text: str, lowered: str) -> Iterator[SensitiveMatch]:
     """Yield what has the format of a key. Only where one can start is it searched for."""
-    position = 0
+    position, words = 0, "\n".join(LONG_WORD.findall(lowered))
     starts = (
-        found.start() for start in KEY_STARTS if start in lowered for found in re.finditer(re.escape(start), lowered)
+        found.start() for start in KEY_STARTS if start in words for found in re.finditer(re.escape(start), lowered)
     )
     for start in sorted(starts):
         if start >= position and (match := KEY.match(text, start)):
@@ -161,7 +165,8 @@ def find_named_secrets(text: str, lowered: str) -> Iterator[SensitiveMatch]:
         position = max(position, start)
         while name := NAME.search(lowered, position, end):
             position = name.start() + 1
-            is_option = OPTION.search(lowered[max(0, name.start() - OPTION_REACH) : name.start()])
+            before = lowered[max(0, name.start() - OPTION_REACH) : name.start()]
+            is_option = any(sign in before for sign in OPTION_SIGNS) and OPTION.search(before)
             for pattern, is_real in ARGUMENTS if is_option else ASSIGNED:
                 match = pattern.match(text, name.end())
                 if match and is_real(match["value"]):
