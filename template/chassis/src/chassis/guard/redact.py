@@ -68,6 +68,8 @@ class Redact:
             return await self.inner.ask(request)
         redactor = _Redactor(self.finder, self.turn.call.placeholders)
         response = await self.inner.ask(redactor.redact(request))
+        if not self.turn.call.placeholders:
+            return response
         # In these modes the text of the reply is JSON, in which a restored value has to be escaped.
         is_json = request.parameters.output_mode in {"native", "prompted"}
         return replace(response, parts=[redactor.restore_part(part, is_json=is_json) for part in response.parts])
@@ -177,6 +179,8 @@ class _Redactor:
         return settings | cast("ModelSettings", redacted)
 
     def _parameters(self, parameters: ModelRequestParameters) -> ModelRequestParameters:
+        if not (parameters.instruction_parts or parameters.function_tools or parameters.output_tools):
+            return parameters
         parts = [replace(part, content=self._text(part.content)) for part in parameters.instruction_parts or []]
         return replace(
             parameters,
