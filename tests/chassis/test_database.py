@@ -16,7 +16,7 @@ from chassis.money.ledger import RETRY_SECONDS, Ledger
 from chassis.store.credentials import ApiKeys
 from chassis.store.database import LOCK_TIMEOUT_SECONDS, Database
 from chassis.store.opening import open_database
-from chassis.store.postgres import _Statements, driver  # pyright: ignore[reportPrivateUsage]
+from chassis.store.postgres import _Session, driver  # pyright: ignore[reportPrivateUsage]
 from chassis.store.reply_cache import ReplyCache
 from chassis.store.review_queue import ReviewQueue
 from chassis.store.reviews import Reviews
@@ -384,7 +384,7 @@ class Scripted:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    async def fetch(self, *_: object, **__: object) -> None:
+    async def prepare(self, *_: object, **__: object) -> None:
         """Fail."""
         raise self._error
 
@@ -409,6 +409,6 @@ class Scripted:
 def test_errors_of_the_driver_are_named(error: Exception, reason: str) -> None:
     """Whatever the driver raises for a lost connection, the database is unavailable."""
     with pytest.raises(DatabaseUnavailable) as refusal:
-        asyncio.run(_Statements(Scripted(error)).fetch("SELECT 1"))
+        asyncio.run(_Session(Scripted(error)).fetch("SELECT 1"))
 
     assert refusal.value.reason == reason
