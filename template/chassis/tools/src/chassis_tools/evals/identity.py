@@ -6,6 +6,7 @@ Short hashes tell whether one of them changed between two runs; git tells the co
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,8 @@ from chassis.errors import ConfigError
 
 HASH_LENGTH = 12
 """In hexadecimal digits: 48 bits are plenty for the few versions of one project."""
-DERIVED_FOLDERS = frozenset({"__pycache__", "node_modules"})
+NOT_WRITTEN = re.compile(r"\.|(__pycache__|node_modules|.*\.egg-info)\Z")
+"""Names of what is hidden, or derived by tools."""
 NOT_READ_FOLDERS = frozenset({"build", "dist", "docs", "evals", "ops", "signoffs", "src", "tests", "var"})
 """Folders of a project that hold no documents of the service; `src` counts as code."""
 
@@ -50,8 +52,8 @@ def documents_hash(root: Path) -> str:
     They are those of every folder that is neither hidden nor one of `NOT_READ_FOLDERS`; of the chassis it is the
     handbook.
     """
-    other = NOT_READ_FOLDERS | DERIVED_FOLDERS | {"chassis"}
-    folders = [path for path in sorted(root.glob("*/")) if path.name not in other and not path.name.startswith(".")]
+    other = NOT_READ_FOLDERS | {"chassis"}
+    folders = [path for path in root.glob("*/") if path.name not in other and not NOT_WRITTEN.match(path.name)]
     return files_hash(root, (file for folder in (*folders, root / "chassis/handbook") for file in _files_in(folder)))
 
 
@@ -63,8 +65,8 @@ def search_hash(root: Path) -> str:
 def files_hash(base: Path, files: Iterable[Path]) -> str:
     """Return the hash of files by their path below `base` and their content."""
     # With `/` on every system, so that Windows computes the same.
-    digests = {file.relative_to(base).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    return json_hash(digests)
+    paths = {os.path.relpath(file, base).replace(os.sep, "/"): file for file in files}
+    return json_hash({path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in paths.items()})
 
 
 def without_package(root: Path, statements: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -83,11 +85,9 @@ def without_package(root: Path, statements: Iterable[tuple[str, str]]) -> Iterat
 
 def _files_in(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder that people write: nothing hidden, nothing that tools derive."""
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        derived = any(part in DERIVED_FOLDERS or part.startswith(".") or part.endswith(".egg-info") for part in parts)
-        if path.is_file() and not derived:
-            yield path
+    for parent, folders, names in os.walk(folder):
+        folders[:] = (name for name in folders if not NOT_WRITTEN.match(name))  # it goes on in what stays here
+        yield from filter(Path.is_file, (Path(parent, name) for name in names if not NOT_WRITTEN.match(name)))
 
 
 IDENTITY = "run.json"

@@ -160,8 +160,8 @@ def _content_hash(folder: Path) -> str | None:
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             return None
         if path.is_file():
-            content = path.read_bytes()
-            digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode(errors="surrogateescape") + content)
+            name, content = os.path.relpath(path, folder), path.read_bytes()
+            digest.update(f"{name}\0{len(content)}\0".encode(errors="surrogateescape") + content)
     return digest.hexdigest()
 
 

@@ -127,13 +127,13 @@ class LastEvaluationPassed(EvalsCheck, id="EVL106", level="standard"):
     remedy = "Run `make evals`, and repair what it reports"
 
     def check(self, repository: Repository) -> str:
+        reports = _last_report(repository)
         now = {
             "code": _code_hash(repository),
             "documents": documents_hash(repository.root),
             "constraints": constraints_hash(repository.constraints),
             "confidence": confidence_hash(load_confidence(repository.root)),
         }
-        reports = _last_report(repository)
         names = [name for name, suite in repository.suites.items() if suite.kind == "replay"]
         for name in names:
             verdict, run = reports.get(name, ("not in the report", {}))

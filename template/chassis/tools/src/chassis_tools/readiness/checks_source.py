@@ -249,19 +249,19 @@ class AlertsHaveRunbooks(RepositoryCheck, id="OBS102", level="standard"):
     def check(self, repository: Repository) -> str:
         alerts = re.findall(r"^ *- alert: *(\S+)", repository.text("ops/alerts.yaml"), re.MULTILINE)
         links = re.findall(r"\brunbook(?:_url)?: *(\S+)", repository.text("ops/alerts.yaml"))
-        missing = sorted({link for link in links if not _exists(repository, link)})
+        anchors = {page: _anchors(repository, page) for page in {link.partition("#")[0] for link in links}}
+        missing = sorted({link for link in links if link.partition("#")[2] not in anchors[link.partition("#")[0]]})
         if len(links) < len(alerts):
             missing.append(f"{len(alerts)} alerts have only {len(links)} links")
         return require(alerts and not missing, f"missing: {', '.join(missing)}", f"{len(alerts)} alerts with a runbook")
 
 
-def _exists(repository: Repository, link: str) -> bool:
-    """Return whether the page of a link exists, and the heading that a forge makes its anchor from."""
-    page, _, anchor = link.partition("#")
+def _anchors(repository: Repository, page: str) -> set[str]:
+    """Return the anchors that a forge makes from the headings of a page, and the empty one; none if it is missing."""
     if not (repository.root / page).is_file():
-        return False
+        return set()
     headings = re.findall(r"^#+ (.+)$", repository.text(page), re.MULTILINE)
-    return not anchor or anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {"", *(re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings)}
 
 
 class ProjectDescribed(RepositoryCheck, id="DOC101", level="standard"):

@@ -116,8 +116,9 @@ def _answers_files(root: Path) -> Iterator[str]:
 def _read_answers(root: Path, path: str) -> Mapping[str, Any]:
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the variant in C is ten times as fast
     try:
-        content: object = yaml.safe_load((root / path).read_text(encoding="utf-8"))
+        content: object = yaml.load((root / path).read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - both are safe
     except (yaml.YAMLError, UnicodeDecodeError):
         raise ConfigError(path, "not valid YAML", "Restore it from git; only Copier edits it") from None
     return cast("dict[str, Any]", content) if isinstance(content, dict) else {}

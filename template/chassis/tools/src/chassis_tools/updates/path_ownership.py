@@ -93,7 +93,7 @@ def find_drift(root: Path, shipped: Mapping[str, ShippedFile]) -> Drift:
 def linked_part(root: Path, path: str) -> str | None:
     """Return the first part of a path that is a symbolic link: a folder above it, or the path itself."""
     parts = (*reversed(PurePosixPath(path).parents[:-1]), PurePosixPath(path))
-    return next((str(part) for part in parts if (root / part).is_symlink()), None)
+    return next((str(part) for part in parts if os.path.islink(f"{root}/{part}")), None)  # noqa: PTH114 - as below
 
 
 def lexists(file: Path) -> bool:

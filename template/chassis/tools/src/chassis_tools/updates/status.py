@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from chassis.config.constraints import load_constraints
@@ -125,7 +126,7 @@ def compare_with_template(root: Path, answers_file: AnswersFile, template: Templ
     return Upstream(
         newest=newest,
         commits_behind=template.commits_between(commit, target),
-        drift=find_drift(root, shipped),
+        drift=_find_drift(root, shipped),
         changes=changes_between(earlier, latest, answers_file.answers),
         news=news_between(template.changelog(commit), template.changelog(target), answers_file.answers),
     )
@@ -188,32 +189,47 @@ def compare_with_release(root: Path, *, use_remembered: bool = True) -> ReleaseC
     # The answers file belongs to the repository, so it cannot exempt the chassis itself.
     kept = tuple(path for path in answers_file.kept_paths if not path.startswith(CHASSIS_FOLDER) and path in shipped)
     compared = {path: file for path, file in shipped.items() if path not in kept}
-    return ReleaseComparison(answers_file.source, answers_file.version, len(compared), kept, find_drift(root, compared))
+    return ReleaseComparison(
+        answers_file.source, answers_file.version, len(compared), kept, _find_drift(root, compared)
+    )
 
 
 type Releases = dict[tuple[str, str], Mapping[str, ShippedFile] | None]
 """The chassis files of a release, by the source of the template and the version; None if there is no such release."""
-_known_releases: ContextVar[Releases | None] = ContextVar("known_releases", default=None)
+_known_releases: ContextVar[Releases] = ContextVar("known_releases")
 
 
 @contextmanager
 def remembering_releases(known: Releases) -> Generator[None]:
-    """Clone each template once, not for each repository that is compared, and add what it ships to those known."""
+    """Clone each template once, not for each repository that is compared, and add what it ships to those known.
+
+    Nothing changes while the block runs, so a repository that is compared twice with the same files is read once.
+    """
     token = _known_releases.set(known)
     try:
         yield
     finally:
         _known_releases.reset(token)
+        _known_drift.cache_clear()
+
+
+def _find_drift(root: Path, shipped: Mapping[str, ShippedFile]) -> Drift:
+    if _known_releases.get(None) is None:
+        return find_drift(root, shipped)
+    return _known_drift(root, frozenset(shipped.items()))
+
+
+@cache
+def _known_drift(root: Path, shipped: frozenset[tuple[str, ShippedFile]]) -> Drift:
+    return find_drift(root, dict(shipped))
 
 
 def _shipped(answers_file: AnswersFile) -> Mapping[str, ShippedFile]:
     """Return the chassis files of every forge: a file of the other forge is either absent or compared."""
-    known, key = _known_releases.get(), (answers_file.source, answers_file.version)
-    if known is None:
-        shipped = _release(*key)
-    else:
-        shipped = known[key] = known[key] if key in known else _release(*key)
-    if shipped is None:
+    known, key = _known_releases.get({}), (answers_file.source, answers_file.version)
+    if key not in known:
+        known[key] = _release(*key)
+    if (shipped := known[key]) is None:
         problem = f"it has no release {answers_file.version}, which {answers_file.path} names"
         raise ConfigError(answers_file.source, problem, "Generate the project from a release, or update it to one")
     return shipped
