@@ -45,7 +45,7 @@ STEPS = {
 }
 LIMITS: dict[str, dict[str, float]] = {
     "files": {"chassis": 116, "chassis_tools": 68},
-    "lines": {"chassis": 17_060, "chassis_tools": 13_940},
+    "lines": {"chassis": 17_060, "chassis_tools": 13_960},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 150, "chassis_tools": 210},
     "median function": {"chassis": 8, "chassis_tools": 8},
