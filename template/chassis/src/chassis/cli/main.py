@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import entry_points, version
 from pkgutil import resolve_name
 from typing import Annotated, Any
@@ -77,18 +78,19 @@ class Chassis(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all subcommands, those of other packages included."""
-        self._add_offered()
+        self.commands.update(_offered())
         return super().list_commands(ctx)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a subcommand; other packages are looked for only if the runtime has none of this name."""
         if cmd_name not in self.commands:
-            self._add_offered()
+            self.commands.update(_offered())
         return super().get_command(ctx, cmd_name)
 
-    def _add_offered(self) -> None:
-        for entry in entry_points(group="chassis.commands"):
-            self.commands.update({str(command.name): command for command in entry.load()})
+
+@cache
+def _offered() -> dict[str, Subcommand]:
+    return {str(each.name): each for entry in entry_points(group="chassis.commands") for each in entry.load()}
 
 
 app = typer.Typer(cls=Chassis, no_args_is_help=True, pretty_exceptions_enable=False)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 from chassis.config.confidence import CALIBRATE, ConfidenceCalibration, ConfidenceCurve, log_odds
 from chassis.config.constraints import Constraints
@@ -74,10 +73,10 @@ def calibration_error(pairs: Pairs) -> float:
     for confidence, is_right in pairs:
         by_confidence.setdefault(confidence, []).append(is_right)
     # Answers of the same confidence count with their mean: a bin that ends among them must not depend on their order.
-    ranked = [(each, fmean(right)) for each, right in sorted(by_confidence.items()) for _ in right]
+    ranked = [(each, sum(right) / len(right)) for each, right in sorted(by_confidence.items()) for _ in right]
     size = max(1, len(ranked) // BINS)
     bins = [ranked[start : start + size] for start in range(0, len(ranked), size)]
-    gaps = (len(each) * abs(fmean(pair[0] for pair in each) - fmean(pair[1] for pair in each)) for each in bins)
+    gaps = (abs(sum(confidence - share for confidence, share in each)) for each in bins)
     return sum(gaps) / len(ranked)
 
 

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
+from functools import cache
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 from pydantic import TypeAdapter
 
@@ -26,6 +27,18 @@ type Segment = tuple[str, bool]
 
 def to_html(report: Report) -> str:
     """Return the page; autoescaping turns everything from cases, answers and models into text."""
+    return _page().render(
+        report=report,
+        causes=list(_causes(report)),
+        text=text,
+        case_tags=case_tags,
+        changed_words=changed_words,
+        open_cases=open_cases,
+    )
+
+
+@cache
+def _page() -> Template:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -34,14 +47,7 @@ def to_html(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["code"] = _code
-    return environment.get_template("page.html.j2").render(
-        report=report,
-        causes=list(_causes(report)),
-        text=text,
-        case_tags=case_tags,
-        changed_words=changed_words,
-        open_cases=open_cases,
-    )
+    return environment.get_template("page.html.j2")
 
 
 def case_tags(suite: SuiteReport) -> list[str]:
