@@ -76,8 +76,7 @@ def calibration_error(pairs: Pairs) -> float:
     ranked = [(each, sum(right) / len(right)) for each, right in sorted(by_confidence.items()) for _ in right]
     size = max(1, len(ranked) // BINS)
     bins = [ranked[start : start + size] for start in range(0, len(ranked), size)]
-    gaps = (abs(sum(confidence - share for confidence, share in each)) for each in bins)
-    return sum(gaps) / len(ranked)
+    return sum(abs(sum(confidence - share for confidence, share in each)) for each in bins) / len(ranked)
 
 
 def confidence_data(
