@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from copier.errors import UnsafeTemplateError
 from former_releases import CURRENT, FORMER_RELEASES, RETIRED_WORKFLOW, substitute, template_with_releases
-from generated_project import commit, git
+from generated_project import commit, git, quick_copier
 from update_matrix import (
     CASES,
     FORBIDDEN_EDITS,
@@ -30,7 +30,7 @@ type UpdateToMutation = Callable[..., UpdateCounts]
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the template with four releases, of which a test may change the last one."""
-    return template_with_releases(tmp_path_factory.mktemp("mutated") / "template")
+    return template_with_releases(tmp_path_factory.mktemp("mutated") / "template", subpackages=False)
 
 
 @pytest.fixture
@@ -42,7 +42,8 @@ def update_to_mutation(source: Path, tmp_path: Path) -> Generator[UpdateToMutati
         substitute(source / path, pattern, replacement)
         commit(source, "A mutation")
         git(source, "tag", "--force", CURRENT)
-        return UpdateMatrix(source, tmp_path).measure(version, HEAVY_EDITS)
+        with quick_copier():
+            return UpdateMatrix(source, tmp_path).measure(version, HEAVY_EDITS)
 
     original = git(source, "rev-parse", CURRENT).strip()
     yield mutate_and_update

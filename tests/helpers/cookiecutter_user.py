@@ -17,8 +17,11 @@ COPIER_PROGRAMS = ("copier", "uvx", "pipx")
 
 
 def copy_cookiecutter_template(folder: Path) -> Path:
-    """Copy the template, and what cookiecutter needs to read it, into a folder."""
-    copy_template(folder)
+    """Copy the template, and what cookiecutter needs to read it, into a folder.
+
+    The subpackages of the chassis are left out: no question concerns them.
+    """
+    copy_template(folder, subpackages=False)
     shutil.copy(ROOT / "cookiecutter.json", folder)
     for name in ("hooks", "{{cookiecutter.__folder}}"):
         shutil.copytree(ROOT / name, folder / name)

@@ -25,9 +25,9 @@ BUDGET = 120
 """An answer that is not a default, so that losing it would be noticed."""
 
 
-def template_with_releases(folder: Path) -> Path:
-    """Return a repository of the template with four releases."""
-    source = template_repository(folder)
+def template_with_releases(folder: Path, *, subpackages: bool = True) -> Path:
+    """Return a repository of the template with four releases, and with or without the subpackages of the chassis."""
+    source = template_repository(folder, subpackages=subpackages)
     files = {path: path.read_bytes() for path in (source / "template").rglob("*") if path.is_file()}
     questions = (source / "copier.yml").read_bytes()
     undo = {FORMER_RELEASES[0]: _undo_questions, FORMER_RELEASES[1]: _undo_workflow, FORMER_RELEASES[2]: _undo_content}

@@ -11,10 +11,9 @@ from chassis_tools.updates.copier import ANSWERS_FILE
 from generated_project import commit, copy_template, generate_into, git
 
 
-def template_repository(folder: Path) -> Path:
+def template_repository(folder: Path, *, subpackages: bool = True) -> Path:
     """Copy the template from the working tree into a new git repository, without a commit."""
-    folder.mkdir(parents=True)
-    copy_template(folder)
+    copy_template(folder, subpackages=subpackages)
     git(folder, "init", "--quiet", "--initial-branch", "main")
     return folder
 

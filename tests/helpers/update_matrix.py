@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType
 from typing import Any
-from unittest.mock import patch
 
 from answer_sets import ROOT
 from chassis_tools.updates.copier import ANSWERS_FILE, load_answers_file
@@ -20,8 +18,7 @@ from chassis_tools.updates.path_ownership import PathOwners, load_path_owners, o
 from chassis_tools.updates.update import update_chassis
 from copier import run_update
 from former_releases import BUDGET, CURRENT, FORMER_RELEASES, RENAMED_QUESTIONS, template_with_releases
-from generated_project import commit, generate_into, git, rendered
-from jinja2 import Environment
+from generated_project import commit, generate_into, git, quick_copier, rendered
 from template_releases import generate_repository
 
 EDITS = ROOT / "tests/edits"
@@ -203,7 +200,7 @@ class UpdateMatrix:
 
     def _once(self, key: str, make: Callable[[Path], Path]) -> Path:
         if key not in self.generated:
-            self.generated[key] = make(self.folder / f"generated-{len(self.generated)}")
+            self.generated[key] = make(Path(tempfile.mkdtemp(prefix="generated-", dir=self.folder)))
         return self.generated[key]
 
     def _copy(self, pristine: Path, version: str, case: UpdateCase) -> Path:
@@ -281,30 +278,17 @@ def _mode(file: Path) -> int:
 
 def measure_release(version: str, folder: Path) -> list[UpdateCounts]:
     """Measure every case from one former release, and the forbidden edits from the last one."""
-    with patch.object(Environment, "compile", _compile_once()):
+    with quick_copier():
         return list(_measure_cases(version, folder))
 
 
-def _compile_once() -> Callable[..., CodeType]:
-    """Return Jinja's compiler with a cache. Without it, half of the time goes into the parts of the same paths."""
-    compiler, compiled = Environment.compile, dict[tuple[str, str | None, str | None], CodeType]()
-
-    def compile_template(
-        environment: Environment, source: str, name: str | None = None, filename: str | None = None
-    ) -> CodeType:
-        key = (source, name, filename)
-        if key not in compiled:
-            compiled[key] = compiler(environment, source, name, filename)
-        return compiled[key]
-
-    return compile_template
-
-
 def _measure_cases(version: str, folder: Path) -> Iterator[UpdateCounts]:
-    matrix = UpdateMatrix(template_with_releases(folder / "template"), folder)
-    cases = (*CASES, FORBIDDEN_EDITS) if version == FORMER_RELEASES[-1] else CASES
-    for case in cases:
-        counts = matrix.measure(version, case)
+    latest = version == FORMER_RELEASES[-1]
+    whole = UpdateMatrix(template_with_releases(folder / "whole"), folder)
+    # What differs between the releases does not depend on how many modules there are.
+    matrix = whole if latest else UpdateMatrix(template_with_releases(folder / "small", subpackages=False), folder)
+    for case in (*CASES, FORBIDDEN_EDITS) if latest else CASES:
+        counts = (whole if case.by_chassis else matrix).measure(version, case)
         print(counts, file=sys.stderr)
         yield counts
 
