@@ -6,9 +6,9 @@ RUN := $(UV) run --frozen
 # The folders of the test helpers.
 HELPERS := tests/helpers:tests/chassis/helpers:tests/chassis
 PYTEST = $(RUN) pytest --dist loadfile
-# For two cores: quick tests sometimes wait for a deadline or a server, slow tests keep a core busy.
+# Twice as many as the usual two cores, because half of the time the tests wait for a server, a disk or a deadline.
 QUICK_WORKERS ?= 4
-SLOW_WORKERS ?= 2
+SLOW_WORKERS ?= 4
 # Without cached bytecode Python takes twice as long to start, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -29,7 +29,7 @@ check: ## Format, lint, types and the quick tests; takes two to three minutes
 
 test: check ## Everything: also strict types and the slow tests, which generate services and run their checks
 	$(RUN) basedpyright
-	$(PYTEST) -n $(SLOW_WORKERS) -m "slow and not phoenix and not load"
+	$(PYTEST) --no-loadscope-reorder -n $(SLOW_WORKERS) -m "slow and not phoenix and not load"
 
 phoenix: ## Send a trace to Phoenix and save a screenshot as build/phoenix.png
 	$(RUN) pytest -m phoenix

@@ -13,6 +13,29 @@ from generated_project import Generate, GenerateOnce, SharedProjects, generate_i
 from template_releases import tag_release
 
 DECISIONS = ("constraints.toml", "ownership.toml", "pyproject.toml")
+LONGEST_FILES = (
+    "test_adopt_fixtures.py",
+    "test_update_matrix.py",
+    "test_builds.py",
+    "test_adopt.py",
+    "test_update_repositories.py",
+    "test_runs.py",
+    "test_cookiecutter.py",
+    "test_readme.py",
+    "test_live_evals.py",
+    "test_gitlab.py",
+    "test_container.py",
+    "test_update_command.py",
+    "test_benchmarks.py",
+    "test_storm.py",
+)
+"""The test files that take longest, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest files first, so that all workers end at about the same time."""
+    rank = {name: number for number, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture(scope="session", autouse=True)
