@@ -144,7 +144,7 @@ class PostgresDatabase:
                 if session.usable and not self._closed:
                     self._idle.append(session)
                 else:
-                    await session.close()
+                    await asyncio.shield(session.close())  # also if its caller is cancelled once more
         finally:
             self._slots.release()
 
