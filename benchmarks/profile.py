@@ -3,17 +3,19 @@
 import asyncio
 import cProfile
 import pstats
+import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks import stub
-from benchmarks.contestants import BARE, ON_SQLITE, SDK, Ask, contestants
+from benchmarks.contestants import BARE, ON_POSTGRES, ON_SQLITE, SDK, Ask, contestants, postgresql
 from benchmarks.guard import QUESTIONS
 from benchmarks.rounds import Effort
 from benchmarks.tables import Row, Table, python_version
 
-COLUMNS = (SDK, BARE, ON_SQLITE)
+COLUMNS = (ON_POSTGRES, ON_SQLITE, SDK, BARE)
 ROUNDS_TO_CALLS = 8
 LEAST_MICROS = 20
 """What takes less in every column is left out."""
@@ -21,37 +23,53 @@ REST = "Python's own library"
 IN_C = "~"
 """The file of what is written in C; its time counts for whoever calls it."""
 
+LARGEST = 3
+"""How many libraries are named of those that make a difference."""
+
 type Function = tuple[str, int, str]
 type Figures = tuple[int, int, float, float]
+type Share = dict[str, float]
+"""The microseconds that each library takes of a call."""
 
 
 def measure(effort: Effort) -> Table:
     """Profile a call of the SDK, of pydantic-ai and of ours, and add up what each library takes by itself."""
     calls = effort.bursts * ROUNDS_TO_CALLS
-    with stub.running() as url:
-        shares = asyncio.run(_shares(url, calls))
+    with stub.running() as url, postgresql() as server:
+        shares = asyncio.run(_shares(url, server, calls))
     libraries = {library for share in shares.values() for library in share}
     rows = [
-        Row(library, {f"µs, {name}": shares[name][library] for name in COLUMNS if library in shares[name]})
+        Row(library, {f"µs, {name}": shares[name][library] for name in shares if library in shares[name]})
         for library in libraries
     ]
     seen = [row for row in rows if max(row.figures.values()) >= LEAST_MICROS]
     return Table(
         "Where the time of one call goes",
-        f"{python_version()}; own time under cProfile, which inflates it: compare columns, not tables; {calls} calls",
+        f"{python_version()}; own CPU time in cProfile, which inflates it: compare columns, not tables; {calls} calls"
+        + "".join(_remainders(shares)),
         sorted(seen, key=lambda row: -max(row.figures.values())),
     )
 
 
-async def _shares(url: str, calls: int) -> dict[str, dict[str, float]]:
-    async with contestants(url, None) as (asks, _):
-        return {name: await _share(asks[name], calls) for name in COLUMNS}
+def _remainders(shares: dict[str, Share]) -> Iterator[str]:
+    """Say what a call of ours takes beyond one of the SDK, and a call on PostgreSQL beyond one on SQLite."""
+    for name, base in ((ON_SQLITE, SDK), (ON_POSTGRES, ON_SQLITE)):
+        if name in shares:
+            more = {library: micros - shares[base].get(library, 0) for library, micros in shares[name].items()}
+            largest = sorted(more, key=lambda library: -more[library])[:LARGEST]
+            where = ", ".join(f"{more[library]:,.0f} in {library}" for library in largest)
+            yield f". What remains of `{name}` above `{base}`: {sum(more.values()):,.0f} µs, of which {where}"
 
 
-async def _share(ask: Ask, calls: int) -> dict[str, float]:
+async def _shares(url: str, server: str | None, calls: int) -> dict[str, Share]:
+    async with contestants(url, server) as (asks, _):
+        return {name: await _share(asks[name], calls) for name in COLUMNS if name in asks}
+
+
+async def _share(ask: Ask, calls: int) -> Share:
     """Return the microseconds that each library takes of a call, with its calls of C and without those of others."""
     await ask(next(QUESTIONS))
-    with cProfile.Profile() as profile:
+    with cProfile.Profile(time.process_time) as profile:  # in wall-clock time a send waits for the server's turn
         for _ in range(calls):
             await ask(next(QUESTIONS))
     micros: defaultdict[str, float] = defaultdict(float)
