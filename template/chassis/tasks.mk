@@ -7,6 +7,8 @@ CHASSIS_RUN := $(CHASSIS_UV) run --frozen
 # Where uv installs. It would only warn of another environment that happens to be active.
 CHASSIS_ENVIRONMENT := $(or $(UV_PROJECT_ENVIRONMENT),.venv)
 unexport VIRTUAL_ENV
+# A module found there could take the place of one of the chassis.
+unexport PYTHONPATH
 # pre-commit runs hooks only at the top of a repository. prek reads the same file, also that of a service in a folder; a
 # repository with several services has a prek.toml at its top, so that its git hook runs the hooks of all of them.
 CHASSIS_HOOKS = $(if $(shell git rev-parse --show-prefix 2>/dev/null),prek,pre-commit)

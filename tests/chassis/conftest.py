@@ -4,6 +4,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from chassis_tools.cli import asking
 from postgres_server import NoServer, Server, any_server
 from pydantic_ai import models
 from sample_repository import CONSTRAINTS, write_repository
@@ -23,6 +24,12 @@ def _no_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trust no server of the web: none is asked, and to read whom this machine trusts takes a client 30 ms."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask suites in the process of the test, which may have replaced the model or the task of the sample."""
+    monkeypatch.setattr(asking, "start_process", lambda _, request: asking.ask_and_score(request))
 
 
 @pytest.fixture

@@ -44,10 +44,10 @@ STEPS = {
     *("concurrency", "circuit_breaker", "retry", "meter", "timeout"),
 }
 LIMITS: dict[str, dict[str, float]] = {
-    "files": {"chassis": 116, "chassis_tools": 68},
-    "lines": {"chassis": 17_060, "chassis_tools": 13_960},
+    "files": {"chassis": 116, "chassis_tools": 72},
+    "lines": {"chassis": 17_060, "chassis_tools": 14_400},
     "longest file": {"chassis": 400, "chassis_tools": 400},
-    "median file": {"chassis": 150, "chassis_tools": 210},
+    "median file": {"chassis": 150, "chassis_tools": 215},
     "median function": {"chassis": 8, "chassis_tools": 8},
     "percent of long functions": {"chassis": 10, "chassis_tools": 10},
 }

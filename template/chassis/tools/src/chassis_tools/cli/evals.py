@@ -1,15 +1,12 @@
 """`chassis evals`: runs, judges, compares and analyzes evaluations."""
 
 import asyncio
-import sys
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.config.project import Project, find_project
@@ -23,15 +20,11 @@ from chassis_tools.cli.analysis import (
 )
 
 if TYPE_CHECKING:
-    from chassis_tools.evals.environment import Mode
+    from chassis_tools.cli.asking import Asking
     from chassis_tools.evals.gate_result import GateResult
-    from chassis_tools.evals.jsonl import Progress
     from chassis_tools.evals.plan import Plan
     from chassis_tools.evals.records import SuiteRun
     from chassis_tools.evals.report.report import CaseResult, Report
-
-INTERRUPTED = 130
-"""The exit code by which shells know a program that was stopped with Ctrl-C."""
 
 MAX_NAMED_CASES = 20
 UNCHANGED = "  The run is the same as the accepted one, so nothing was written"
@@ -66,19 +59,15 @@ def run_suites(
     as_json: AsJson = False,
 ) -> None:
     """Ask, score and judge. Exit code 0 if good enough, 1 if not, 3 without evidence, 4 if inconclusive."""
-    from dataclasses import replace
-
-    from chassis_tools.evals.evaluation import last_run, load
-    from chassis_tools.evals.records import SuiteRun
+    from chassis_tools.cli.asking import Asking
+    from chassis_tools.evals.evaluation import load
 
     project = find_project()
     plans = load(project, suites or (), base)
     if cases:
         _run_single_cases(plans, cases, as_json=as_json)
         return
-    # What was scored before it was stopped is scored again, because graders may have changed.
-    earlier = [replace(last_run(plan), records=()) if resume else SuiteRun() for plan in plans]
-    judged = [_evaluate(plan, plan.suite.kind, run) for plan, run in zip(plans, earlier, strict=True)]
+    judged = _evaluate(plans, Asking([plan.name for plan in plans], resume=resume))
     _publish(project, judged, as_json=as_json)
 
 
@@ -90,9 +79,9 @@ def record_replies(
 ) -> None:
     """Ask the models and record their replies, so that `run` gives the same verdict offline."""
     from chassis.errors import ConfigError
+    from chassis_tools.cli.asking import Asking
     from chassis_tools.evals.evaluation import load
     from chassis_tools.evals.recordings import FOLDER
-    from chassis_tools.evals.records import SuiteRun
     from chassis_tools.evals.suites import FILE
 
     project = find_project()
@@ -104,17 +93,16 @@ def record_replies(
     if fresh:
         for plan in plans:
             (project.root / FOLDER / f"{plan.name}.jsonl").unlink(missing_ok=True)
-    _publish(project, [_evaluate(plan, "record", SuiteRun()) for plan in plans], as_json=as_json)
+    _publish(project, _evaluate(plans, Asking(suites, record=True)), as_json=as_json)
 
 
 @app.command("gate")
 def judge_last_runs(suites: SuiteNames = None, base: Base = None, as_json: AsJson = False) -> None:
     """Judge the last runs again, with the rules and thresholds of today; no model is asked."""
-    from chassis_tools.evals.evaluation import gate, last_run, load
+    from chassis_tools.evals.evaluation import load
 
     project = find_project()
-    runs = [(plan, last_run(plan)) for plan in load(project, suites or (), base)]
-    _publish(project, [(plan, run, gate(plan, run)) for plan, run in runs], as_json=as_json)
+    _publish(project, [_judge(plan) for plan in load(project, suites or (), base)], as_json=as_json)
 
 
 @app.command("report")
@@ -135,12 +123,10 @@ def accept_runs(
 ) -> None:
     """Make the last runs the ones that later runs are compared with; commit what it writes."""
     from chassis_tools.evals.accepted_run import accept_run
-    from chassis_tools.evals.evaluation import gate, last_run, load
+    from chassis_tools.evals.evaluation import load
     from chassis_tools.evals.gate_result import join_names
 
-    for plan in load(find_project(), suites or ()):
-        run = last_run(plan)
-        result = gate(plan, run)
+    for plan, run, result in map(_judge, load(find_project(), suites or ())):
         print(f"{result.verdict.title}. {result.sentence}")
         change = accept_run(plan, run, result, although_failed)
         for cases, verb in ((change.worse, "get worse"), (change.better, "get better")):
@@ -189,6 +175,7 @@ def _run_single_cases(plans: "Sequence[Plan]", cases: Sequence[str], *, as_json:
     """Ask some cases and show what came back, apart from the runs that are judged and accepted."""
     from dataclasses import replace
 
+    from chassis_tools.cli.asking import run_suite
     from chassis_tools.evals.records import SuiteRun
     from chassis_tools.evals.report.build import case_results
 
@@ -200,7 +187,7 @@ def _run_single_cases(plans: "Sequence[Plan]", cases: Sequence[str], *, as_json:
     for plan, ids in zip(plans, shown, strict=True):
         if only := frozenset(cases).intersection(ids):
             single = replace(plan, only=only, purpose="cases")
-            run = _run_and_score(single, plan.suite.kind, plan.suite.repeats, SuiteRun())
+            run = run_suite(single, plan.suite.kind, plan.suite.repeats, SuiteRun())
             found[plan.name] = list(case_results(single, run))
     _show_cases(found, as_json=as_json)
     typer.echo("No verdict: the other cases were not asked", err=as_json)
@@ -230,60 +217,36 @@ def _require_cases(wanted: Iterable[str], known: Sequence[str], where: str) -> N
             raise ConfigError(where, f"there is no case {case!r}", remedy)
 
 
-def _evaluate(plan: "Plan", mode: "Mode", earlier: "SuiteRun") -> "tuple[Plan, SuiteRun, GateResult]":
-    """Run, score and judge one suite; if that is inconclusive, once more with as many repeats as the suite allows."""
-    from chassis_tools.evals.evaluation import gate
+def _evaluate(plans: "Sequence[Plan]", asking: "Asking") -> "list[tuple[Plan, SuiteRun, GateResult]]":
+    """Ask, score and judge suites; those that are inconclusive once more, with as many repeats as they allow."""
+    from dataclasses import replace
 
-    run = _run_and_score(plan, mode, plan.suite.repeats, earlier)
-    result = gate(plan, run)
-    repeats = max((record.repeat for record in run.records), default=0)
-    if result.is_inconclusive and repeats < plan.suite.most_repeats:
-        typer.echo(
-            f"{plan.name}: inconclusive after {repeats} repeats; asking up to {plan.suite.most_repeats}", err=True
-        )
-        run = _run_and_score(plan, mode, plan.suite.most_repeats, run)
-        result = gate(plan, run)
-    return plan, run, result
+    from chassis_tools.cli.asking import ask_suites
+    from chassis_tools.evals.evaluation import remove_scores
 
-
-def _run_and_score(plan: "Plan", mode: "Mode", repeats: int, earlier: "SuiteRun") -> "SuiteRun":
-    """Run one suite with a progress bar; Ctrl-C saves the answers so far."""
-    from chassis_tools.evals.evaluation import run_and_score
-
-    finished: dict[str, int] = {}
-    try:
-        with _progress_bars(plan.name, finished) as progress:
-            return asyncio.run(run_and_score(plan, mode, repeats=repeats, earlier=earlier, progress=progress))
-    except KeyboardInterrupt:
-        if plan.purpose:
-            raise typer.Exit(INTERRUPTED) from None
-        saved = " and ".join(f"{count} {step}" for step, count in finished.items()) or "No answers"
-        command = f"record {plan.name}" if mode == "record" else f"run {plan.name} --resume"
-        print(f"Stopped. {saved} are saved; `chassis evals {command}` continues", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+    # Read before the team's code runs, which can then change neither the plans nor what they are compared with.
+    for plan in plans:
+        remove_scores(plan)
+    ask_suites(plans, asking)
+    judged = {plan.name: _judge(plan) for plan in plans}
+    unsettled: list[Plan] = []
+    for plan, run, result in judged.values():
+        repeats = max((record.repeat for record in run.records), default=0)
+        if result.is_inconclusive and repeats < plan.suite.most_repeats:
+            most = plan.suite.most_repeats
+            typer.echo(f"{plan.name}: inconclusive after {repeats} repeats; asking up to {most}", err=True)
+            unsettled.append(plan)
+    if unsettled:
+        ask_suites(unsettled, replace(asking, suites=[plan.name for plan in unsettled], more_repeats=True))
+        judged |= {plan.name: _judge(plan) for plan in unsettled}
+    return list(judged.values())
 
 
-@contextmanager
-def _progress_bars(suite: str, finished: dict[str, int]) -> "Generator[Progress]":
-    """Show a bar for each step of a run, and count in `finished` what each step has done."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+def _judge(plan: "Plan") -> "tuple[Plan, SuiteRun, GateResult]":
+    from chassis_tools.evals.evaluation import gate, last_run
 
-    from chassis_tools.evals.jsonl import Progress
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, transient=True, console=Console(stderr=True)) as bars:
-
-        def start(step: str, total: int) -> None:
-            if total:
-                finished[step] = 0
-                bars.add_task(f"{suite}: {step}", total=total)
-
-        def advance() -> None:
-            finished[list(finished)[-1]] += 1
-            bars.advance(bars.task_ids[-1])
-
-        yield Progress(start, advance)
+    run = last_run(plan)
+    return plan, run, gate(plan, run)
 
 
 def _last_report(project: Project) -> "Report":

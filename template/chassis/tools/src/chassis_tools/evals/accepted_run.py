@@ -106,6 +106,11 @@ def gate_context(plan: Plan, run: SuiteRun) -> GateContext:
 def check_cases(context: GateContext) -> Iterator[Finding]:
     """Yield which cases are not those of the accepted run. If too many were edited, nothing can be compared."""
     yield from _find_exempt(context)
+    scored = {(record.case, record.repeat) for record in context.records}
+    asked = (trial for trial in context.run.trials if trial.variant == "service")
+    if unscored := dict.fromkeys(trial.case for trial in asked if (trial.case, trial.repeat) not in scored):
+        sentence = f"No evaluator scores some answers to {join_names(unscored, MAX_NAMED_CASES)}"
+        yield _named("unscored cases", sentence, [*unscored])
     if changes := context.plan.changed_rules:
         yield _named("rules", f"Changed since {context.plan.base}: {'; '.join(changes)}")
     rules = [rule for rule in context.plan.suite.rules if isinstance(rule, RegressionRule)]

@@ -248,8 +248,7 @@ async def run_and_score(
     from chassis_tools.evals.environment import open_environment, require_models
 
     earlier = earlier or SuiteRun()
-    # A run that is stopped leaves no scores: those of the run before would be taken for its own.
-    (plan.folder / RECORDS).unlink(missing_ok=True)
+    remove_scores(plan)
     async with open_environment(plan, mode, models=models) as environment:
         require_models(environment)
         cases, evaluators = plan.cases(environment.task), make_evaluators(environment)
@@ -272,6 +271,11 @@ def make_evaluators(environment: "EvalEnvironment") -> list[Evaluator]:
         make_judge(name, environment, required=name in blocking) if name in plan.judges else graders.evaluator(name)
         for name in plan.suite.evaluators
     ]
+
+
+def remove_scores(plan: Plan) -> None:
+    """Remove the scores of the last run: a run that stops early would leave them, and they would pass for its own."""
+    (plan.folder / RECORDS).unlink(missing_ok=True)
 
 
 def last_run(plan: Plan) -> SuiteRun:

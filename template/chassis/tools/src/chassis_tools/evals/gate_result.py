@@ -163,8 +163,15 @@ def find_invalid(context: GateContext) -> Iterator[Finding]:
     # The baseline's records are there for comparison; they say nothing about whether the service was asked.
     records = [record for record in context.records if record.variant == "service"]
     if not records:
-        yield no_evidence("cases", "No case was asked; add some to evals/cases/, or run the suite")
+        problem = "No evaluator scores an answer" if context.run.trials else "No case was asked"
+        yield no_evidence("cases", f"{problem}; add some to evals/cases/, or run the suite")
         return
+    trials = {(trial.case, trial.repeat) for trial in context.run.trials if trial.variant == "service"}
+    repeats = range(1, max((repeat for _, repeat in trials), default=1) + 1)
+    ids = context.plan.case_ids
+    if missing := [case for case in ids if any((case, repeat) not in trials for repeat in repeats)]:
+        sentence = f"The run is not complete: {len(missing)} of {len(ids)} cases have no answer: {join_names(missing)}"
+        yield no_evidence("cases", f"{sentence}; run `chassis evals run {name}` again", missing)
     if altered := context.run.identity.altered:
         sentence = (
             f"The accepted run was altered: its answers do not get the scores that it has for {join_names(altered)}"

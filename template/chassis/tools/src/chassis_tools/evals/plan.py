@@ -8,7 +8,7 @@ from typing import Any
 from chassis.config.constraints import Constraints
 from chassis.config.project import Project
 from chassis.contract import Task
-from chassis_tools.evals.cases import Case, Dataset, parse_cases
+from chassis_tools.evals.cases import Case, Dataset, case_ids, parse_cases
 from chassis_tools.evals.identity import ACCEPTED
 from chassis_tools.evals.judges import Calibration, Judge
 from chassis_tools.evals.records import SuiteRun
@@ -67,6 +67,11 @@ class Plan:
         return tuple(
             case for case in cases if case.split in self.suite.splits and (not self.only or case.id in self.only)
         )
+
+    @property
+    def case_ids(self) -> tuple[str, ...]:
+        """Return the ids of the cases of the suite, without any code of the team."""
+        return case_ids(self.datasets, self.suite.cases, self.suite.splits)
 
     @property
     def accepted_here(self) -> tuple[frozenset[str], str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +15,8 @@ from chassis.contract import Answered, FallbackReason, Outcome, Referred
 from chassis.errors import BudgetExhausted, DatabaseUnavailable, ModelsFailed, ModelsOff
 from chassis.usd import NanoUsd, to_usd
 from chassis_tools.evals.cases import Split
-from chassis_tools.evals.identity import HISTORY, Acceptance, RunIdentity, read_identity
-from chassis_tools.evals.jsonl import read_jsonl
+from chassis_tools.evals.identity import HISTORY, Acceptance, RunIdentity, json_hash, read_identity
+from chassis_tools.evals.jsonl import read_jsonl, to_json_line
 
 TRIALS, JUDGEMENTS, RECORDS = "trials.jsonl", "judgements.jsonl", "records.jsonl"
 NOT_RECORDED = "NotRecorded"
@@ -180,6 +181,11 @@ class SuiteRun:
     history: Sequence[Acceptance] = ()
 
     @property
+    def hash(self) -> str:
+        """Return the hash of the answers and scores, as `results_hash` returns it for their files."""
+        return _digest("".join(map(to_json_line, rows)).encode() for rows in (self.trials, self.records))
+
+    @property
     def cost(self) -> NanoUsd:
         """Return what the run cost, judges included."""
         return sum(trial.cost for trial in self.trials) + self.judges_cost
@@ -204,6 +210,16 @@ def read_run(folder: Path, remedy: str) -> SuiteRun:
         identity=history[-1].identity if history else read_identity(folder) or RunIdentity(),
         history=history,
     )
+
+
+def results_hash(folder: Path) -> str:
+    """Return the hash of the answers and scores in the folder of a run."""
+    files = (folder / name for name in (TRIALS, RECORDS))
+    return _digest(file.read_bytes() if file.exists() else b"" for file in files)
+
+
+def _digest(contents: Iterable[bytes]) -> str:
+    return json_hash([sha256(content).hexdigest() for content in contents])
 
 
 def outcome_to_json(outcome: CaseOutcome[Any]) -> dict[str, JsonValue]:
