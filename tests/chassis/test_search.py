@@ -165,6 +165,31 @@ def test_two_documents_that_fit_equally_lower_the_confidence() -> None:
     assert Search([RETURNS, same, HOURS, PARKING]).find(question, limit=1)[0].confidence > 0.8
 
 
+@pytest.mark.parametrize(
+    ("question", "share"),
+    [
+        ("return parcel", 1.0),  # in the heading, not in the text
+        ("Send it back", 1.0),
+        ("returned parcels", 1.0),  # other forms
+        ("opening parcel", 0.66),  # the first is on another page, and the second in no text, so it counts more
+        ("closed sundays", 0.0),
+    ],
+)
+def test_coverage_is_the_share_of_words_that_a_passage_has(question: str, share: float) -> None:
+    """Words that few passages have count more; those of its headings count too."""
+    ranking = Ranking(SEARCH.passages, "english")
+
+    assert ranking.coverage(question, 0) == pytest.approx(share, abs=0.02)
+
+
+def test_a_word_that_no_passage_has_lowers_the_confidence() -> None:
+    """The page is about the right thing and lacks what was asked for."""
+    known, unknown = (SEARCH.find(f"return a parcel {word}", 1)[0] for word in ("back", "zzqxj"))
+
+    assert known.passage == unknown.passage == RETURNS
+    assert unknown.confidence < known.confidence - 0.05
+
+
 def test_no_more_passages_than_the_limit_are_found() -> None:
     """The best come first."""
     hits = SEARCH.find("When can I return a parcel, and when do you open?", limit=2)

@@ -7,11 +7,13 @@ from chassis.errors import ConfigError
 from chassis.search import Passage
 from chassis_tools.evals.search_benchmark import (
     SearchQuestion,
+    compare_searches,
     fitted_errors,
     halves,
     load_search_questions,
     measure_search,
     searches,
+    smooth_calibration_error,
 )
 
 A, B, C = (
@@ -40,7 +42,7 @@ def test_what_is_measured() -> None:
 
 def test_every_search_finds_what_is_there(tmp_path: Path) -> None:
     """The rivals are real ones, so that the comparison says something."""
-    for name, find in searches([A, B, C], "english", tmp_path / "vectors.npz").items():
+    for name, find in searches([A, B, C], "english", tmp_path / "vectors.npz"):
         assert [passage for passage, _ in find("pear?")] == [B], name
         assert list(find("...")) == [], name
 
@@ -79,7 +81,51 @@ def test_the_error_that_chance_alone_leaves() -> None:
         (0.8, place % 5 > 0) for place in range(100)
     ]
 
-    few, many = (fitted_errors(answers, answers * times)[1] for times in (1, 20))
+    few, many = (fitted_errors(answers, answers * times).by_chance for times in (1, 20))
 
     assert 0.02 < few < 0.12
     assert many < few / 2
+
+
+def test_the_error_that_few_fitted_answers_leave() -> None:
+    """A fit of the right kind to 100 answers misses the true curve, however many answers are held out."""
+    answers = [(share / 10, place < share) for share in range(1, 10) for place in range(10)] * 20
+
+    errors = fitted_errors(answers, answers)
+
+    assert errors.by_chance < 0.03 < errors.ideal < 0.1
+    assert errors.binned < 0.1
+
+
+@pytest.mark.parametrize(
+    ("pairs", "error"),
+    [
+        ([(0.0, False), (1.0, True)], 0.0),
+        ([(0.6, True), (0.6, True), (0.6, False), (0.6, False), (0.6, False)], 0.2),
+        ([(0.2, True)] * 2 + [(0.2, False)] * 3 + [(0.8, True)] * 3 + [(0.8, False)] * 2, 0.18),
+        # Opposite gaps at a distance of 0.02, which bins of this width measure as 0.5: 0.255 * 0.02 * 0.8 / x = x.
+        ([(0.49, True), (0.51, False)] * 50, 0.064),
+    ],
+)
+def test_the_smooth_calibration_error(pairs: list[tuple[float, bool]], error: float) -> None:
+    """It is the distance between confidence and share, without bins that part what is close."""
+    assert smooth_calibration_error(pairs) == pytest.approx(error, abs=0.005)
+
+
+def test_searches_are_compared_question_by_question() -> None:
+    """Two searches of the same share may find other pages."""
+    questions = [
+        SearchQuestion(question=f"{fruit} {number}", documents=["b.md"])
+        for fruit in ("pears", "pear")
+        for number in range(9)
+    ]
+
+    rows = compare_searches([A, B, C], questions, "english", None)
+
+    assert {(row["search"], row["half"]) for row in rows} >= {
+        (name, half) for name in ("lexical", "SQLite FTS5") for half in ("tuning", "held out")
+    }
+    assert all((row["won"], row["lost"], row["hit@1"]) == (0, 0, 1.0) for row in rows)
+    assert [row["half"] for row in rows if row["fitted"] is not None] == ["held out"]
+    [half] = {row["half"] for row in compare_searches([A, B, C], questions[:1], "english", None)}
+    assert half in {"tuning", "held out"}

@@ -81,6 +81,12 @@ class BM25:
         ids = (self._ids.get(term) for term in sorted(set(terms)))
         return sum(unknown if term_id is None else float(self._idf[term_id]) for term_id in ids)
 
+    def contains(self, term: str, row: int) -> bool:
+        """Return whether a text contains a term."""
+        rows = self._rows[self._entries(term)]  # ascending
+        place = int(np.searchsorted(rows, row))
+        return place < len(rows) and int(rows[place]) == row
+
     def _entries(self, term: str) -> slice:
         term_id = self._ids.get(term)
         return slice(0) if term_id is None else slice(int(self._starts[term_id]), int(self._starts[term_id + 1]))
@@ -131,6 +137,12 @@ class Ranking:
         }
         likely = ((row, score) for row, score in scores.items() if score >= MIN_SCORE)
         return dict(sorted(likely, key=lambda item: item[1], reverse=True))
+
+    def coverage(self, question: str, row: int) -> float:
+        """Return the share, by weight, of the words of a question that a passage or its headings have, from 0 to 1."""
+        asked = set(index_words(question, self._language))
+        found = [word for word in asked if self._texts.contains(word, row) or self._headings.contains(word, row)]
+        return self._texts.weight(found) / self._texts.weight(asked)
 
     def _agreement(self, asked: set[str], row: int) -> float:
         """Return the share, by weight, of the trigrams of a question and a heading that both have, from 0 to 1."""

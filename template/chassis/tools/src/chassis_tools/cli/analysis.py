@@ -23,7 +23,8 @@ MEANS = {"cost_usd": ("mean cost, $", 6), "seconds": ("mean latency, s", 3)}
 """What `compare` compares besides scores, each with its title and its decimals."""
 POWERS = (0.5, 0.8, 0.95)
 """The shares of runs in which a drop is found, from the weakest to the strongest."""
-SEARCH_COLUMNS = ("search", "half", "hit@1", "hit@5", "MRR", "AUROC", "ECE", "fitted", "chance", "CPU ms")
+RANKING_COLUMNS = ("hit@1", "hit@5", "MRR", "won", "lost", "AUROC", "CPU ms")
+CALIBRATION_COLUMNS = ("ECE", "fitted", "smooth", "chance", "ideal")
 
 SuiteName = Annotated[str, typer.Argument(help="A suite of evals/suites.toml")]
 Grader = Annotated[
@@ -117,50 +118,39 @@ def measure_searches(
     """Measure how often the search finds the right document first, beside SQLite FTS5.
 
     A line of the questions is such as {"question": "May I return it?", "documents": ["returns.md"]}; without documents
-    it is one that cannot be answered. The figures to believe are those of the half with which nothing was tuned. ECE is
-    the calibration error of the confidence; `fitted` is what is left of it after fits to 100 tuning questions, and
-    `chance` what would be left of a perfect confidence, because the questions are few.
+    it is one that cannot be answered. The figures to believe are those of the half with which nothing was tuned. `won`
+    counts the questions for which this search has a right document first and the lexical one has not, `lost` the
+    others; if both are about as many, the difference is chance.
+
+    ECE is the calibration error of the confidence; `fitted` and `smooth`, which uses no bins, are what is left of it
+    after fits to 100 tuning questions. A perfect confidence would leave `chance`, because the questions are few. A fit
+    of the right kind would leave `ideal`, because it knows only 100 of them.
     """
     from chassis.search import read_folder
-    from chassis_tools.evals.confidence_fit import calibration_error
-    from chassis_tools.evals.search_benchmark import (
-        OURS,
-        fitted_errors,
-        halves,
-        load_search_questions,
-        measure_search,
-        searches,
-    )
+    from chassis_tools.evals.search_benchmark import compare_searches, load_search_questions
 
     passages = read_folder(folder)
     known = {passage.document.partition("/")[2] for passage in passages}
-    parts = halves(load_search_questions(questions, known))
-    rows: list[dict[str, str | float | None]] = []
-    for name, find in searches(passages, language, embeddings).items():
-        tuned = None
-        for half, part in zip(("tuning", "held out"), parts, strict=True):
-            if any(question.documents for question in part):
-                result = measure_search(find, part)
-                shares = (result.first, result.first_five, result.reciprocal_rank)
-                error = calibration_error(result.answers) if name in OURS else None
-                fitted = fitted_errors(tuned, result.answers) if tuned and error is not None else (None, None)
-                tuned = result.answers
-                values = (name, half, *shares, result.abstention, error, *fitted, result.milliseconds)
-                rows.append(dict(zip(SEARCH_COLUMNS, values, strict=True)))
+    asked = load_search_questions(questions, known)
+    rows = compare_searches(passages, asked, language, embeddings)
     if as_json:
-        print_json({"passages": len(passages), "documents": len(known), "searches": rows})
+        print_json({"passages": len(passages), "documents": len(known), "questions": len(asked), "searches": rows})
         return
-    table = Table(*SEARCH_COLUMNS)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    print(f"{len(passages)} passages of {len(known)} documents; {len(parts[0])} + {len(parts[1])} questions")
-    plain_console().print(table)
+    seconds = ", ".join(f"{name} {cpu:.1f} s" for name, cpu in {row["search"]: row["index s"] for row in rows}.items())
+    print(f"{len(passages)} passages of {len(known)} documents; {len(asked)} questions; CPU to index: {seconds}")
+    calibrated = [row for row in rows if row["fitted"] is not None]
+    for columns, shown in ((RANKING_COLUMNS, rows), (CALIBRATION_COLUMNS, calibrated)):
+        if shown:
+            table = Table("search", "half", *columns)
+            for row in shown:
+                table.add_row(*(_cell(row[column]) for column in ("search", "half", *columns)))
+            plain_console().print(table)
 
 
 def _cell(value: str | float | None) -> str:
     if value is None:
         return "-"
-    return value if isinstance(value, str) else f"{value:.3f}"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def show_floors(suite: SuiteName, evaluator: Grader = None, as_json: AsJson = False) -> None:
@@ -182,7 +172,7 @@ def show_floors(suite: SuiteName, evaluator: Grader = None, as_json: AsJson = Fa
         counts = effect.right, effect.wrong, effect.made_up, effect.needless_referrals, effect.right_referrals
         table.add_row(f"{effect.floor:.2f}", *map(str, counts), f"{effect.accuracy.value:.3f}")
     plain_console().print(table)
-    best = max(effects, key=lambda effect: effect.accuracy.value)
+    best = max(effects, key=lambda effect: (effect.accuracy.value, effect.floor))
     print(f"The highest accuracy, {best.accuracy.value:.1%}, is at {best.floor:.2f}; the floor is now", end=" ")
     print(f"{quality.confidence_floor:.2f} (quality.confidence_floor in constraints.toml)")
     accuracy = now.accuracy

@@ -4,7 +4,7 @@ import hashlib
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,10 +12,12 @@ from itertools import product
 from pathlib import Path
 from random import Random
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from chassis.config.confidence import ConfidenceCurve
 from chassis.errors import ConfigError
 from chassis.search import Passage, Search
 from chassis_tools.evals.confidence_fit import Pairs, calibration_error, fit_curve
@@ -27,6 +29,12 @@ PLACES = 20
 
 FITTED_ON, DRAWS = 100, 20
 """Answers of one fit of the confidence, and fits to different ones."""
+SMOOTHING_GRID = 200
+"""Steps from 0 to 1 to which `smooth_calibration_error` rounds confidences."""
+
+HALVES = ("tuning", "held out")
+FITTED = ("fitted", "smooth", "chance", "ideal")
+"""The titles of `FittedErrors`."""
 
 type Find = Callable[[str], Sequence[tuple[Passage, float]]]
 """From a question to passages with their confidence or score, the best first."""
@@ -128,22 +136,105 @@ def measure_search(find: Find, questions: Sequence[SearchQuestion]) -> SearchRes
     )
 
 
-def fitted_errors(tuning: Pairs, held_out: Pairs) -> tuple[float, float]:
-    """Return what is left of the calibration error of held-out answers after fits to answers of the other half.
+type Row = dict[str, str | float | None]
+"""What `chassis evals search` shows of one search and one half of the questions, and explains."""
 
-    Returns:
-        The mean error after `DRAWS` fits, each to `FITTED_ON` answers, and what would be measured if those confidences
-        were exactly right: few answers differ from their shares by chance.
+
+def compare_searches(
+    passages: Sequence[Passage], questions: Sequence[SearchQuestion], language: str, embeddings_file: Path | None
+) -> list[Row]:
+    """Return a row for each search and half of the questions; none for a half that has no answerable question."""
+    named = zip(HALVES, halves(questions), strict=True)
+    parts = {half: part for half, part in named if any(question.documents for question in part)}
+    rows: list[Row] = []
+    lexical: list[SearchResult] = []
+    started = time.process_time()
+    for name, find in searches(passages, language, embeddings_file):
+        find("")  # builds the index if that was put off
+        seconds = time.process_time() - started
+        results = [measure_search(find, part) for part in parts.values()]
+        lexical = lexical or results
+        for half, result, reference in zip(parts, results, lexical, strict=True):
+            fitted = name in OURS and result is not results[0] and fitted_errors(results[0].answers, result.answers)
+            cells = {"search": name, "half": half} | _ranking_cells(result, reference) | {"index s": seconds}
+            error = calibration_error(result.answers) if name in OURS else None
+            rows.append(cells | {"ECE": error} | dict(zip(FITTED, fitted or [None] * len(FITTED), strict=True)))
+        started = time.process_time()
+    return rows
+
+
+def _ranking_cells(result: SearchResult, lexical: SearchResult) -> Row:
+    pairs = zip(result.answers, lexical.answers, strict=True)
+    first = [(here, there) for (_, here), (_, there) in pairs]
+    return {
+        "hit@1": result.first,
+        "hit@5": result.first_five,
+        "MRR": result.reciprocal_rank,
+        "won": first.count((True, False)),
+        "lost": first.count((False, True)),
+        "AUROC": result.abstention,
+        "CPU ms": result.milliseconds,
+    }
+
+
+class FittedErrors(NamedTuple):
+    """What is left of the calibration error of held-out answers after a fit, and how much of that is chance.
+
+    Args:
+        binned: The expected calibration error, the mean over `DRAWS` fits.
+        smooth: The same without bins, which few answers distort less.
+        by_chance: What `binned` would be if the fitted confidences were exactly right: few answers differ from them.
+        ideal: What it would be if the true curve were of the fitted kind, so that only the number of answers limits it.
     """
-    errors: list[float] = []
-    by_chance: list[float] = []
+
+    binned: float
+    smooth: float
+    by_chance: float
+    ideal: float
+
+
+def fitted_errors(tuning: Pairs, held_out: Pairs) -> FittedErrors:
+    """Return the errors on held-out answers after fits, each to `FITTED_ON` answers of the other half."""
+    errors: list[FittedErrors] = []
+    truth = fit_curve(tuning)
     for seed in range(DRAWS):
         random = Random(seed)  # noqa: S311  no secret
-        curve = fit_curve(random.sample(tuning, min(FITTED_ON, len(tuning))))
-        fitted = [(curve.share_right(each), is_right) for each, is_right in held_out]
-        errors.append(calibration_error(fitted))
-        by_chance.append(calibration_error([(share, random.random() < share) for share, _ in fitted]))
-    return fmean(errors), fmean(by_chance)
+        sample = random.sample(tuning, min(FITTED_ON, len(tuning)))
+        fitted = _calibrated(held_out, fit_curve(sample))
+        exact = [(share, random.random() < share) for share, _ in fitted]
+        few, many = _drawn(sample, truth, random), _drawn(held_out, truth, random)
+        ideal = _calibrated(many, fit_curve(few))
+        binned, by_chance, at_best = map(calibration_error, (fitted, exact, ideal))
+        errors.append(FittedErrors(binned, smooth_calibration_error(fitted), by_chance, at_best))
+    return FittedErrors(*map(fmean, zip(*errors, strict=True)))
+
+
+def _calibrated(answers: Pairs, curve: ConfidenceCurve) -> Pairs:
+    return [(curve.share_right(confidence), is_right) for confidence, is_right in answers]
+
+
+def _drawn(answers: Pairs, curve: ConfidenceCurve, random: Random) -> Pairs:
+    """Return the answers as if each were right as often as the curve says."""
+    return [(confidence, random.random() < curve.share_right(confidence)) for confidence, _ in answers]
+
+
+def smooth_calibration_error(pairs: Pairs) -> float:
+    """Return the calibration error with a Gaussian kernel in place of bins, as wide as the error itself.
+
+    Source: Błasiok and Nakkiran (2023), Smooth ECE.
+    """
+    points = np.arange(SMOOTHING_GRID + 1) / SMOOTHING_GRID
+    places = [round(confidence * SMOOTHING_GRID) for confidence, _ in pairs]
+    gaps = np.bincount(places, [is_right - confidence for confidence, is_right in pairs], len(points)) / len(pairs)
+    # Reflected at 0 and 1, so that no gap leaves the interval.
+    distances = np.array([points[:, None] - image for image in (points, -points, 2 - points)])
+    narrow, wide = 0.0, 1.0
+    while wide - narrow > 1 / SMOOTHING_GRID**2:
+        width = (narrow + wide) / 2
+        kernel = np.exp(-((distances / width) ** 2) / 2).sum(axis=0)
+        error = float(np.abs(kernel / kernel.sum(axis=0) @ gaps).sum())
+        narrow, wide = (width, wide) if error > width else (narrow, width)
+    return wide
 
 
 def _place(question: SearchQuestion, hits: Sequence[tuple[Passage, float]]) -> float:
@@ -158,22 +249,23 @@ def _auroc(higher: Sequence[float], lower: Sequence[float]) -> float:
     return wins / (len(higher) * len(lower))
 
 
-def searches(passages: Sequence[Passage], language: str, embeddings_file: Path | None = None) -> dict[str, Find]:
-    """Return the methods of the chassis, plain FTS5 and, if it is installed, bm25s, both of them with stems.
+def searches(
+    passages: Sequence[Passage], language: str, embeddings_file: Path | None = None
+) -> Iterator[tuple[str, Find]]:
+    """Yield the methods of the chassis, plain FTS5 and, if it is installed, bm25s, both of them with stems.
 
     Args:
         passages: What is searched.
         language: Their language.
         embeddings_file: Where the hybrid search keeps its vectors; None to leave that search out.
     """
-    ours = {"lexical": _found_by(Search(passages, language=language))}
+    yield "lexical", _found_by(Search(passages, language=language))
     if embeddings_file:
         hybrid = Search(passages, language=language, method="hybrid", embeddings_file=embeddings_file)
-        ours["hybrid"] = _found_by(hybrid)
-    rivals: dict[str, Find] = {"SQLite FTS5": _fts5(passages)}
+        yield "hybrid", _found_by(hybrid)
+    yield "SQLite FTS5", _fts5(passages)
     with suppress(ModuleNotFoundError):  # a development dependency of the template only
-        rivals["bm25s"] = _bm25s(passages, language)
-    return ours | rivals
+        yield "bm25s", _bm25s(passages, language)
 
 
 def _found_by(search: Search) -> Find:
