@@ -136,17 +136,17 @@ def measure_search(find: Find, questions: Sequence[SearchQuestion]) -> SearchRes
     )
 
 
-type Row = dict[str, str | float | None]
+type BenchmarkRow = dict[str, str | float | None]
 """What `chassis evals search` shows of one search and one half of the questions, and explains."""
 
 
 def compare_searches(
     passages: Sequence[Passage], questions: Sequence[SearchQuestion], language: str, embeddings_file: Path | None
-) -> list[Row]:
+) -> list[BenchmarkRow]:
     """Return a row for each search and half of the questions; none for a half that has no answerable question."""
     named = zip(HALVES, halves(questions), strict=True)
     parts = {half: part for half, part in named if any(question.documents for question in part)}
-    rows: list[Row] = []
+    rows: list[BenchmarkRow] = []
     lexical: list[SearchResult] = []
     started = time.process_time()
     for name, find in searches(passages, language, embeddings_file):
@@ -163,7 +163,7 @@ def compare_searches(
     return rows
 
 
-def _ranking_cells(result: SearchResult, lexical: SearchResult) -> Row:
+def _ranking_cells(result: SearchResult, lexical: SearchResult) -> BenchmarkRow:
     pairs = zip(result.answers, lexical.answers, strict=True)
     first = [(here, there) for (_, here), (_, there) in pairs]
     return {
