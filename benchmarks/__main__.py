@@ -24,6 +24,7 @@ TOPICS: dict[str, Callable[[Effort], Table]] = {
     "profile": profile.measure,
     "service": service.measure,
     "start": start.measure,
+    "start-steps": start.measure_steps,
     "upkeep": upkeep.measure,
 }
 PAGE = """# Speed

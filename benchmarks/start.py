@@ -25,6 +25,19 @@ app = fastapi.FastAPI()
 app.get("/healthz")(lambda: {})
 uvicorn.run(app, port=int(sys.argv[-1]), log_level="warning")
 """
+STEPS = {
+    "Python, asyncio": "import asyncio",
+    "typer, rich": "import typer, rich.traceback",
+    "pydantic, pydantic-settings": "import pydantic_settings",
+    "structlog": "import structlog",
+    "FastAPI, uvicorn": "import fastapi, uvicorn.protocols.http.h11_impl",
+    "httpx2": "import httpx2",
+    "pydantic-ai": "import pydantic_ai.direct",
+    "OpenTelemetry, prometheus-client": "import opentelemetry.sdk.trace, opentelemetry.exporter.prometheus",
+    "the chassis": "import chassis.wiring, chassis.web.server",
+}
+"""What `chassis serve` imports, in an order in which each library comes after those that it needs."""
+REST = "documents, prices, wiring, routes, first response"
 
 type Child = subprocess.Popen[str]
 
@@ -59,6 +72,42 @@ def measure(effort: Effort) -> Table:
         rows,
         [*goals(rows, "CPU ms"), *goals(rows, "MB", "MB goal")],
     )
+
+
+def measure_steps(effort: Effort) -> Table:
+    """Divide a start into the libraries that it imports and the rest: the reason where a goal of it is missed."""
+    with TemporaryDirectory() as folder:
+        project = generate(Path(folder))
+        programs = {name: "; ".join(["import gc", "gc.disable()", *code]) for name, code in _first_imports().items()}
+        contestants: dict[str, Callable[[], Footprint]] = {
+            name: partial(finished, project, program) for name, program in programs.items()
+        } | {REST: partial(serving, project, CLI, "serve", "--port")}
+        measured = [(name, start()) for name, start in in_turn(contestants, effort.rounds)]
+    cpu = lowest((name, footprint.cpu_seconds * 1e3) for name, footprint in measured)
+    memory = lowest((name, footprint.megabytes) for name, footprint in measured)
+    former = dict(zip(contestants, [None, *contestants], strict=False))
+    rows = [
+        Row(
+            name,
+            {
+                "+ CPU ms": cpu[name] - cpu.get(former[name] or "", 0),
+                "+ MB": memory[name] - memory.get(former[name] or "", 0),
+                "CPU ms so far": cpu[name],
+                "MB so far": memory[name],
+            },
+        )
+        for name in contestants
+    ]
+    return Table(
+        "Where the time and the memory of a start go",
+        f"{python_version()}; each row adds to those above it; least of {effort.rounds} rounds",
+        rows,
+    )
+
+
+def _first_imports() -> dict[str, list[str]]:
+    """Return for each step the imports up to it."""
+    return {name: list(STEPS.values())[: number + 1] for number, name in enumerate(STEPS)}
 
 
 def finished(project: Path, code: str, *arguments: str) -> Footprint:

@@ -26,20 +26,25 @@ def measure(effort: Effort) -> Table:
     """Copy the second release, and update to it from the first, each with both templates in turn."""
     with TemporaryDirectory() as folder:
         ours = make_ours(Path(folder, "ours"))
-        files = count(ours, Path(folder, "count"))
-        floor = make_floor(Path(folder, "floor"), files)
+        paths = generated_paths(ours, Path(folder, "generated"))
+        templates = {
+            "floor": make_floor(Path(folder, "floor"), [f"file-{number:03}.txt" for number in range(len(paths))]),
+            "folders": make_floor(Path(folder, "folders"), paths),
+            "ours": ours,
+        }
         jobs: Mapping[str, Job] = {"copier copy": copy, "copier update": update}
         contestants = {
             f"{name}, {whose}": partial(job, template)
             for name, job in jobs.items()
-            for whose, template in {"floor": floor, "ours": ours}.items()
+            for whose, template in templates.items()
         }
         costs = lowest((name, cost(job)) for name, job in in_turn(contestants, effort.rounds))
     rows = [row(name, costs) for name in jobs]
     return Table(
         "Copying and updating, beside an empty template of as many files",
-        f"{python_version()}; {files} files, {CHANGED} of them changed by the update, default answers, from the shell, "
-        f"git repositories with two releases; least of {effort.rounds} rounds",
+        f"{python_version()}; {len(paths)} files, {CHANGED} of them changed by the update, default answers, from the "
+        "shell, git repositories with two releases; the empty template has all files in one folder, or in the same "
+        f"folders as ours: Copier renders two templates for each part of a path; least of {effort.rounds} rounds",
         rows,
         goals(rows, RATIO),
     )
@@ -47,8 +52,9 @@ def measure(effort: Effort) -> Table:
 
 def row(job: str, costs: Mapping[str, float]) -> Row:
     """Return what one job costs with both templates."""
-    ours, floor = costs[f"{job}, ours"], costs[f"{job}, floor"]
-    return Row(job, {"CPU ms": ours * 1e3, "empty template": floor * 1e3, RATIO: ours / floor, "goal": GOALS[job]})
+    floor, folders, ours = (costs[f"{job}, {whose}"] for whose in ("floor", "folders", "ours"))
+    figures = {"CPU ms": ours * 1e3, "empty template": floor * 1e3, RATIO: ours / floor, "goal": GOALS[job]}
+    return Row(job, figures | {"same folders": folders * 1e3, "x same folders": ours / folders})
 
 
 def cost(job: Callable[[Path], float]) -> float:
@@ -76,10 +82,11 @@ def copier(*arguments: str) -> float:
     return cpu_seconds() - before
 
 
-def count(template: Template, project: Path) -> int:
-    """Return how many files a template makes."""
+def generated_paths(template: Template, project: Path) -> list[str]:
+    """Return the files that a template makes, except for Copier's record."""
     copy(template, project)
-    return sum(path.is_file() for path in project.rglob("*"))
+    files = (path.relative_to(project).as_posix() for path in sorted(project.rglob("*")) if path.is_file())
+    return [path for path in files if not path.startswith(".copier-answers")]
 
 
 def make_ours(folder: Path) -> Template:
@@ -89,14 +96,14 @@ def make_ours(folder: Path) -> Template:
     return with_releases(folder, modules[:CHANGED])
 
 
-def make_floor(folder: Path, files: int) -> Template:
+def make_floor(folder: Path, paths: list[str]) -> Template:
     """Return a template of plain files without any content to speak of, and Copier's record, with two releases."""
-    (folder / "template").mkdir(parents=True)
+    plain = [folder / "template" / path for path in paths]
+    for file in plain:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("one line\n", encoding="utf-8")
     (folder / "copier.yml").write_text("_subdirectory: template\n", encoding="utf-8")
     (folder / "template" / RECORD).write_text("{{ _copier_answers | to_nice_yaml }}", encoding="utf-8")
-    plain = [folder / f"template/file-{number:03}.txt" for number in range(files - 1)]
-    for file in plain:
-        file.write_text("one line\n", encoding="utf-8")
     return with_releases(folder, plain[:CHANGED])
 
 

@@ -25,7 +25,7 @@ def test_every_contestant_has_figures(tmp_path: Path) -> None:
         if not figure.startswith(("+", "own", "exponent"))  # a difference, which may be anything
     }
 
-    assert len(tables) == 11
+    assert len(tables) == 12
     assert "## Goals: " in page.read_text(encoding="utf-8")
     assert all(f"## {table['title']}\n" in page.read_text(encoding="utf-8") for table in tables)
     assert len(costs) > 30
