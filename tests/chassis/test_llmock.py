@@ -6,8 +6,10 @@ It is nobody's of ours and runs in an environment of its own. `strict` is its ow
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -70,14 +72,17 @@ def llmock() -> Generator[httpx2.Client]:
         port = str(free.getsockname()[1])
     uv = os.environ.get("UV") or shutil.which("uv")
     script = ["sh", str(Path(__file__).parents[2] / "template/chassis/uv")]
-    command = [*([uv] if uv else script), "run", "--isolated", "--no-project", "--with", LLMOCK]
-    with subprocess.Popen([*command, "llmock", "serve", "--port", port], stderr=subprocess.DEVNULL) as server:
+    command = [*([uv] if uv else script), "tool", "run", "--quiet", "--python", sys.executable, "--from", LLMOCK]
+    with subprocess.Popen(
+        [*command, "llmock", "serve", "--port", port], stderr=subprocess.DEVNULL, start_new_session=True
+    ) as server:
         try:
             with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
                 _wait_for(client)
                 yield client
         finally:
-            server.terminate()
+            # SIGTERM would let it send the answers that it delays by 30 seconds.
+            os.killpg(server.pid, signal.SIGKILL)
 
 
 def _wait_for(client: httpx2.Client) -> None:
