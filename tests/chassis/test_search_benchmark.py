@@ -81,7 +81,7 @@ def test_the_error_that_chance_alone_leaves() -> None:
         (0.8, place % 5 > 0) for place in range(100)
     ]
 
-    few, many = (fitted_errors(answers, answers * times).by_chance for times in (1, 20))
+    few, many = (fitted_errors(answers, answers * times).by_chance for times in (1, 10))
 
     assert 0.02 < few < 0.12
     assert many < few / 2

@@ -242,7 +242,7 @@ def id_token(nonce: str, /, **changes: Any) -> Callable[[Provider], dict[str, st
 def desk_of_liar(tmp_path_factory: pytest.TempPathFactory) -> Generator[Desk]:
     """Serve the sample with the provider that lies."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server, pytest.MonkeyPatch.context() as patch:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         set_variables(patch, ISSUER=f"http://127.0.0.1:{server.server_port}")
         with open_desk(tmp_path_factory.mktemp("liar")) as opened:
             yield opened

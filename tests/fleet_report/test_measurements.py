@@ -34,7 +34,7 @@ def server(body: str, status: int = 200) -> Generator[str]:
             """Stay silent."""
 
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=running.serve_forever, daemon=True).start()
+    Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{running.server_port}/"
     finally:

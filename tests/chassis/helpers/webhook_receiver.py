@@ -45,7 +45,7 @@ def receiving(*statuses: int) -> Generator[Receiver]:
 
     server = Server(("127.0.0.1", 0), Handler)
     receiver.address = f"http://127.0.0.1:{server.server_port}/hook"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
         yield receiver
     finally:
