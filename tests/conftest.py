@@ -2,13 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cookiecutter_user import CookiecutterUser, copy_cookiecutter_template
-from copier._jinja_ext import SandboxedEnvironment
 from generated_project import Generate, GenerateOnce, SharedProjects, generate_into, git
 from template_releases import tag_release
 
@@ -36,21 +34,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the longest files first, so that all workers end at about the same time."""
     rank = {name: number for number, name in enumerate(LONGEST_FILES)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _templates_compiled_once() -> Generator[None]:
-    """Let Copier compile each path and file of the template once; to do so for each project takes half its time."""
-    original, compiled = SandboxedEnvironment.compile, {}
-
-    def compile_once(environment: SandboxedEnvironment, *what: Any) -> Any:
-        if what not in compiled:
-            compiled[what] = original(environment, *what)
-        return compiled[what]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SandboxedEnvironment, "compile", compile_once)
-        yield
 
 
 @pytest.fixture(scope="session")
