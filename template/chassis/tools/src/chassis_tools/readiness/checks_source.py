@@ -48,9 +48,10 @@ class NoWayPastGuard(CodeCheck, id="SEC101", level="experiment"):
     """No way past the guard is found in the code.
 
     Every file of the team that git does not ignore is read, with the modules that it imports from the repository. None
-    uses the SDK of a vendor or a library around one, names a vendor's host, key or model, or starts a program (curl).
-    Packages, compiled code and addresses that are computed cannot be read; at run time the guard's own HTTP client and
-    the network policy hold. A request past the guard is not redacted, not charged to the budgets and not logged.
+    uses the SDK of a vendor or a library around one, names a vendor's host, key or model, starts a program (curl), or
+    takes the place of the chassis. What is computed, decoded, installed or compiled cannot be read: its file and line
+    are named, and the check is `unknown`. Packages and addresses from elsewhere are not seen; at run time the guard's
+    own HTTP client and the network policy hold. A request past the guard is not redacted, charged or logged.
     """
 
     remedy = "Use the model that the task is given"

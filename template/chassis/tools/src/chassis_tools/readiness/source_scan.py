@@ -6,8 +6,6 @@ HTTP client in `chassis/guard/egress.py`, and the network policy around the cont
 """
 
 import ast
-import base64
-import binascii
 import json
 import os
 import posixpath
@@ -19,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from chassis_tools.readiness.constant_text import ConstantText, encoded_forms, parts
 from chassis_tools.readiness.vendor_names import AWS_MODELS, HARMLESS_MODELS, HOST, KEY_VARIABLE, MODEL_ID, PAGES, SDKS
 from chassis_tools.updates.git import git_list
 from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, load_path_owners, owner_of
@@ -49,13 +48,26 @@ HTTP_CLIENTS = frozenset(
     | {"urllib", "urllib3", "websockets"}
 )
 PYTHON, JUPYTER = frozenset({".py", ".pyi", ".pyw", ".pyx"}), ".ipynb"
-OTHER_CODE = frozenset(
-    {".bash", ".cfg", ".go", ".ini", ".js", ".json", ".mjs", ".rb", ".sh", ".toml", ".ts", ".txt", ".yaml", ".yml"}
+PROSE = frozenset({".adoc", ".css", ".csv", ".lock", ".markdown", ".md", ".mdx", ".rst", ".svg", ".tsv"})
+"""Files that no program takes an address from. The text of all others is searched for hosts."""
+INLINE = re.compile(r"""\bpython[\w.]*\s+(?:-\w\s+)*-c\s+(?P<quote>['"])(?P<code>.*?)(?P=quote)""", re.DOTALL)
+"""Python code in a command."""
+INSTALLERS = re.compile(
+    r"\b(?:pip[\d.]*|pipx|conda|mamba|npm)\s+install\b|\buv\s+(?:add|pip|tool|run\s+--with)\b|\buvx\b"
 )
-"""Files whose text is searched for hosts only."""
+OTHER_LANGUAGES = re.compile(r"(?:^|\s|/)(node|deno|bun|ruby|perl|php|Rscript|osascript)(?=\s)")
+UNREADABLE = frozenset({"cffi", "ctypes", "marshal", "pip", "zipimport"})
+"""Modules that load compiled code, or code that is not in the repository."""
+DECODERS = re.compile(
+    r"(?:base64\.\w*decode|binascii\.\w+|bz2\.decompress|gzip\.decompress|lzma\.decompress|pickle\.loads|zlib\.decompress)"
+)
+"""Functions that turn a constant into another text."""
+STARTUP = re.compile(r"(?:.*/)?(?:sitecustomize\.py|usercustomize\.py|[^/]+\.pth|chassis(?:_tools)?(?:/__init__)?\.py)")
+"""Files that run in every Python process, or take the place of a package of the chassis."""
+COMMAND = re.compile(r"""^\s*['"]?chassis['"]?\s*=\s*['"]|chassis\.commands""", re.MULTILINE)
+"""What gives the command `chassis`, or a part of it, to a package of the team."""
 NOT_CODE = ("documents/", "docs/", "evals/cases/", "evals/accepted/", "signoffs/", "constraints.toml", "uv.lock")
 """What the service does not run, and what the guard itself is configured with."""
-MAX_ENCODED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +126,19 @@ def _scan_file(root: Path, path: str) -> "_FileScan":
     scan = _FileScan(root, path)
     suffix = PurePosixPath(path).suffix
     content = (root / path).read_bytes()
+    if STARTUP.fullmatch(path):
+        scan.find(1, "runs in every Python process, or in place of the chassis")
+    if path.endswith("pyproject.toml") and COMMAND.search(content.decode(errors="replace")):
+        scan.find(1, "replaces the command chassis")
     if suffix in PYTHON or re.match(rb"#!.*\bpython", content):
-        scan.visit(ast.parse(content, path))
+        scan.visit_code(ast.parse(content, path))
     elif suffix == JUPYTER:
         scan.visit_cells(json.loads(content))
-    elif suffix in OTHER_CODE or not suffix or path.startswith(".env"):
+    elif suffix not in PROSE and b"\0" not in content:
         for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
             # A comment may name any host.
             scan.check_text(line.partition("# ")[0], number, is_python=False)
+            scan.check_inline(line, number)
     return scan
 
 
@@ -136,6 +153,12 @@ class _FileScan(ast.NodeVisitor):
     own_imports: list[str] = field(default_factory=list)
     uses_http: bool = False
     _names: dict[str, str] = field(default_factory=dict)
+    _texts: ConstantText = field(default_factory=lambda: ConstantText(ast.Module([], [])))
+
+    def visit_code(self, tree: ast.Module) -> None:
+        """Visit a file, after its constants were collected."""
+        self._texts = ConstantText(tree)
+        self.visit(tree)
 
     def visit_cells(self, content: Mapping[str, Any]) -> None:
         """Visit the code cells; lines for the shell are searched like its programs."""
@@ -144,9 +167,9 @@ class _FileScan(ast.NodeVisitor):
                 source = "".join(cell.get("source", ()))
                 for line in re.findall(r"^\s*[!%].*", source, re.MULTILINE):
                     self.check_text(line, 1, is_python=False)
-                    self._check_program(line, 1)
+                    self._check_program([line], 1)
                 # `pass` in place of the line, so that the numbers of all others stay right.
-                self.visit(ast.parse(re.sub(r"^(\s*)[!%].*", r"\1pass", source, flags=re.MULTILINE), self.path))
+                self.visit_code(ast.parse(re.sub(r"^(\s*)[!%].*", r"\1pass", source, flags=re.MULTILINE), self.path))
 
     def visit_Import(self, node: ast.Import) -> None:
         """Check each module."""
@@ -174,7 +197,7 @@ class _FileScan(ast.NodeVisitor):
             self._check_module(name, node.lineno)
         # The one private attribute that leads from a guarded model to the bare ones.
         if node.attr == "_guard":
-            self._find(node.lineno, "takes the guard apart")
+            self.find(node.lineno, "takes the guard apart")
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -191,7 +214,7 @@ class _FileScan(ast.NodeVisitor):
     def visit_Constant(self, node: ast.Constant) -> None:
         """Check a text."""
         if isinstance(node.value, str | bytes):
-            self.check_text(_as_text(node.value), node.lineno)
+            self.check_text(self._texts.of(node) or "", node.lineno)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
         """Check an f-string as a whole."""
@@ -202,43 +225,55 @@ class _FileScan(ast.NodeVisitor):
         self._visit_text(node)
 
     def _visit_text(self, node: ast.expr) -> None:
-        if (text := _constant(node)) is not None:
+        if (text := self._texts.of(node)) is not None:
             self.check_text(text, node.lineno)
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
         """Check what imports a module, runs a text or starts a program, and texts that a method puts together."""
         name = self._full_name(node.func)
-        first = _constant(node.args[0]) if node.args else None
-        if LOADERS.fullmatch(name):
+        first = self._texts.of(node.args[0]) if node.args else None
+        if name == "sys.modules.get" and first is not None:
+            self._check_module(first, node.lineno)
+        elif LOADERS.fullmatch(name):
             self._check_import(first, node)
         elif name in INTERPRETERS:
-            self._check_interpreter(first, node)
+            self._check_interpreter(first, node.lineno)
         elif STARTERS.fullmatch(name):
-            parts = [part for argument in (*node.args, *_values(node)) for part in _parts(argument)]
-            self._check_program(" ".join(_constant(part) or "" for part in parts), node.lineno)
+            values = [part for argument in (*node.args, *_values(node)) for part in parts(argument)]
+            self._check_program([self._texts.of(value) for value in values], node.lineno)
+        elif (DECODERS.fullmatch(name) and first is not None) or name.endswith(".translate"):
+            decoded = any(HOST.search(form) for form in encoded_forms(first or ""))
+            if not decoded and (first is not None or isinstance(node.func, ast.Attribute)):
+                self._miss(node.lineno, f"decodes a text with {name or 'translate'}")
         if name.rpartition(".")[2] in {"delenv", "setenv"}:  # a test that needs a key to be absent
             return
         self._visit_text(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         """Check a module that is taken from those already imported."""
-        if self._full_name(node.value) == "sys.modules" and (module := _constant(node.slice)):
+        if self._full_name(node.value) == "sys.modules" and (module := self._texts.of(node.slice)):
             self._check_module(module, node.lineno)
-        self.generic_visit(node)
+        self._visit_text(node)
 
     def _check_import(self, module: str | None, node: ast.Call) -> None:
-        if module is not None:
+        if module is not None and not _dotted(node.func).endswith("_from_file_location"):
             self._check_module(module.partition(":")[0], node.lineno)
         elif node.args:
-            self.unseen.append(f"{self.path}:{node.lineno}: imports a module whose name is computed")
+            self._miss(node.lineno, "imports a module whose name is computed")
 
-    def _check_interpreter(self, text: str | None, node: ast.Call) -> None:
+    def _check_interpreter(self, text: str | None, line: int) -> None:
         if text is None:
-            self.unseen.append(f"{self.path}:{node.lineno}: runs a text as code")
-        else:
-            with suppress(SyntaxError):
-                self.visit(ast.parse(text))
+            self._miss(line, "runs a text as code")
+            return
+        with suppress(SyntaxError):
+            # Its lines are counted from its own start.
+            self.visit(ast.increment_lineno(ast.parse(text), line - 1))
+
+    def check_inline(self, text: str, line: int) -> None:
+        """Check Python code in a command."""
+        for match in INLINE.finditer(text):
+            self._check_interpreter(match["code"], line)
 
     def _full_name(self, node: ast.expr) -> str:
         """Return a chain of attributes with the full name of the module that it begins with."""
@@ -248,30 +283,40 @@ class _FileScan(ast.NodeVisitor):
     def check_text(self, text: str, line: int, *, is_python: bool = True) -> None:
         """Find the host of a vendor in a text, also if it is reversed or encoded; in Python also names that connect."""
         # Encoded names are no accident; a review should not be passed by `b64decode`.
-        for form in _forms(text):
+        for form in encoded_forms(text):
             for host in HOST.findall(form):
                 if not PAGES.match(host.lower()):
-                    self._find(line, f"names the host {host}")
+                    self.find(line, f"names the host {host}")
         if is_python and (key := KEY_VARIABLE.fullmatch(text)):
-            self._find(line, f"reads {key[0]}")
+            self.find(line, f"reads {key[0]}")
         if is_python and (model := MODEL_ID.fullmatch(text)):
-            self._find(line, f"connects the model {model[0]}")
+            self.find(line, f"connects the model {model[0]}")
         if is_python and text in {"__import__", "import_module"}:
-            self.unseen.append(f"{self.path}:{line}: names the function {text}")
+            self._miss(line, f"names the function {text}")
         if is_python and AWS_MODELS.fullmatch(text):
-            self._find(line, f"connects to {text}")
+            self.find(line, f"connects to {text}")
 
-    def _check_program(self, text: str, line: int) -> None:
+    def _check_program(self, arguments: Sequence[str | None], line: int) -> None:
+        text = " ".join(argument or "" for argument in arguments)
         if program := PROGRAM.search(text):
-            self._find(line, f"starts {program[1] or program[2]}")
+            self.find(line, f"starts {program[1] or program[2]}")
+        if "-c" in arguments[:-1] and "python" in (arguments[0] or "python"):
+            self._check_interpreter(arguments[arguments.index("-c") + 1], line)
+        self.check_inline(text, line)
+        if INSTALLERS.search(text):
+            self._miss(line, "installs packages when it runs")
+        if language := OTHER_LANGUAGES.search(text):
+            self._miss(line, f"starts {language[1]}")
 
     def _check_module(self, name: str, line: int) -> None:
         if self._follow(name, ""):
             return
         if any(name == client or name.startswith(f"{client}.") for client in HTTP_CLIENTS):
             self.uses_http = True
+        if (top := name.partition(".")[0]) in UNREADABLE:
+            self._miss(line, f"uses {top}")
         if sdk := _sdk(name):
-            self._find(line, f"uses {sdk}")
+            self.find(line, f"uses {sdk}")
 
     def _follow(self, name: str, folder: str) -> bool:
         """Note the files of a module that lies in the repository, and return whether there are any."""
@@ -281,10 +326,16 @@ class _FileScan(ast.NodeVisitor):
         self.own_imports += found
         return bool(found)
 
-    def _find(self, line: int, what: str) -> None:
+    def find(self, line: int, what: str) -> None:
+        """Note a way past the guard, once."""
         finding = f"{self.path}:{line}: {what}"
         if finding not in self.findings:
             self.findings.append(finding)
+
+    def _miss(self, line: int, what: str) -> None:
+        place = f"{self.path}:{line}: {what}"
+        if place not in self.unseen:
+            self.unseen.append(place)
 
 
 @lru_cache(maxsize=10_000)
@@ -311,69 +362,8 @@ def _sdk(name: str) -> str | None:
     return None
 
 
-def _forms(text: str) -> Iterator[str]:
-    """Yield a text as it is, reversed, and decoded if it could be Base64 or hexadecimal."""
-    yield text
-    yield text[::-1]
-    if 12 <= len(text) <= MAX_ENCODED and re.fullmatch(r"[\w+/=-]+", text):  # noqa: PLR2004 - the shortest host
-        for decode in (base64.b64decode, base64.urlsafe_b64decode, bytes.fromhex):
-            with suppress(ValueError, binascii.Error):
-                yield decode(text).decode()
-
-
-def _constant(node: ast.expr) -> str | None:
-    """Return the text of an expression whose parts are all constant, or None. What stands between is left out."""
-    text: str | None
-    match node:
-        case ast.Constant(value=str() | bytes() as value):
-            text = _as_text(value)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            text = _joined([left, right], "")
-        case ast.BinOp(left=left, op=ast.Mod(), right=right):
-            text = _filled(_constant(left), list(_parts(right)), r"%s")
-        case ast.JoinedStr(values=values):
-            text = "".join(_constant(value) or "" for value in values)
-        case ast.FormattedValue(value=value):
-            text = _constant(value)
-        case ast.Call(func=ast.Attribute(attr="join", value=separator), args=[ast.List() | ast.Tuple() as items]):
-            text = _joined(items.elts, _constant(separator) or "")
-        case ast.Call(func=ast.Attribute(attr="format", value=form), args=arguments):
-            text = _filled(_constant(form), arguments, r"\{\w*\}")
-        case ast.Call(func=ast.Attribute(attr="replace", value=value), args=[old, new]):
-            text = _replaced(_constant(value), _constant(old), _constant(new))
-        case ast.Call(func=ast.Attribute(attr="lower" | "strip" | "decode" | "encode" | "casefold", value=value)):
-            text = _constant(value)
-        case _:
-            text = None
-    return text
-
-
-def _joined(parts: Sequence[ast.expr], separator: str) -> str | None:
-    texts = [_constant(part) for part in parts]
-    known = [text for text in texts if text is not None]
-    return separator.join(known) if known else None
-
-
-def _filled(form: str | None, arguments: Sequence[ast.expr], gap: str) -> str | None:
-    if form is None:
-        return None
-    values = iter([_constant(argument) or "" for argument in arguments])
-    return re.sub(gap, lambda _: next(values, ""), form)
-
-
-def _replaced(text: str | None, old: str | None, new: str | None) -> str | None:
-    return None if text is None or not old or new is None else text.replace(old, new)
-
-
 def _values(node: ast.Call) -> Iterator[ast.expr]:
     return (keyword.value for keyword in node.keywords)
-
-
-def _parts(node: ast.expr) -> Iterator[ast.expr]:
-    if isinstance(node, ast.List | ast.Tuple):
-        yield from node.elts
-    else:
-        yield node
 
 
 def _dotted(node: ast.expr) -> str:
@@ -385,7 +375,3 @@ def _dotted(node: ast.expr) -> str:
             return f"{_dotted(value)}.{attr}"
         case _:
             return ""
-
-
-def _as_text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("latin-1")

@@ -14,6 +14,7 @@ WRAPPERS = """
 agno aisuite autogen autogen_agentchat autogen_core autogen_ext browser_use crewai dspy embedchain gpt4all guidance
 haystack haystack_integrations instructor langchain langgraph litellm llama_index llama_stack_client llm lmql magentic
 marvin mem0 mirascope openai_agents outlines portkey_ai promptflow semantic_kernel smolagents strands txtai vanna
+transformers.AutoModelForCausalLM transformers.AutoModelForSeq2SeqLM transformers.pipeline transformers.pipelines
 vllm llama_cpp mlx_lm gpt4all
 """
 UNGUARDED = """
