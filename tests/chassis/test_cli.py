@@ -295,6 +295,11 @@ def test_an_answer_from_a_file_is_validated(project: Path, capsys: pytest.Captur
     assert run("review", "answer", ticket, "--file", str(file)) == 2
     assert "the answer: text: the value is 3. Input should be a valid string" in capsys.readouterr().err
 
+    for empty in ("", " \n", '{"text": ""}', '{"text": "\\t"}'):
+        file.write_text(empty)
+        assert run("review", "answer", ticket, "--file", str(file)) == 2
+        assert "the answer: text: it is empty" in capsys.readouterr().err
+
     file.write_text('{"text": "Because."}')
 
     assert run("review", "answer", ticket, "--file", str(file)) == 0

@@ -13,7 +13,7 @@ from chassis.cli.terminal import AsJson, plain_console, print_json
 from chassis.clock import now
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
-from chassis.config.typed_values import read_typed, show_json
+from chassis.config.typed_values import read_answer, show_json
 from chassis.errors import ConfigError, NotFound
 from chassis.store.opening import run_with_database
 from chassis.store.outbox import Outbox
@@ -120,7 +120,7 @@ def answer(
         raise ConfigError("chassis review answer", "exactly one answer is needed", "Give either ANSWER or --file")
     project = find_project()
     _find(project, referral_id)  # a wrong id is the more likely mistake, so it is reported first
-    typed = read_typed(project.load_task().gives, text, "the answer")
+    typed = read_answer(project.load_task().gives, text)
     reviewer = by or getpass.getuser()
     second_share = load_constraints(project.root).review.second_share
     run_with_database(

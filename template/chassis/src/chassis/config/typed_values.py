@@ -35,6 +35,20 @@ def read_typed[T: BaseModel](kind: type[T], text: str, where: str) -> T:
         raise ConfigError(where, f"not valid JSON ({error})", "Correct the JSON") from None
 
 
+def read_answer[T: BaseModel](kind: type[T], text: str) -> T:
+    """Read an answer that a person wrote; see `read_typed`.
+
+    Raises:
+        ConfigError: It does not fit the type, or a text that every answer has is blank.
+    """
+    answer = read_typed(kind, text, "the answer")
+    for name, field in kind.model_fields.items():
+        value = getattr(answer, name)
+        if field.is_required() and isinstance(value, str) and not value.strip():
+            raise ConfigError(f"the answer: {name}", "it is empty", "Write what the caller is to get")
+    return answer
+
+
 def value_from_json[T: BaseModel](kind: type[T], data: JsonValue) -> T:
     """Return the value that `value_to_json` wrote.
 

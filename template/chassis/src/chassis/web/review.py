@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from chassis.clock import now
-from chassis.config.typed_values import read_typed, required_fields, show_json
+from chassis.config.typed_values import read_answer, required_fields, show_json
 from chassis.contract import FallbackReason
 from chassis.errors import CallError, ConfigError, NotFound
 from chassis.quality.drift import SignalReport
@@ -158,7 +158,7 @@ class ReviewPage:
                 raise InvalidReview("Correct the answer first; the caller gets what you write")
             case "fail":
                 try:
-                    typed = read_typed(self._wiring.task.gives, text, "the answer")
+                    typed = read_answer(self._wiring.task.gives, text)
                 except ConfigError as error:
                     raise InvalidReview(str(error)) from None
                 return typed.model_dump_json(by_alias=True), Assessment(tags=tags, note=note)
