@@ -60,7 +60,7 @@ def git_dir(clone: Path) -> Path:
 def parse_arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="fleet", description=__doc__)
-    parser.add_argument("folders", nargs="*", type=Path, help="a clone, or a folder of clones")
+    parser.add_argument("folders", nargs="*", type=no_file, help="a clone, or a folder of clones")
     parser.add_argument("--list", type=file_text, metavar="FILE", help="a file with one path or address per line")
     parser.add_argument("--clones", type=Path, default=ROOT / "build/fleet", help="folder for clones of addresses")
     parser.add_argument(
@@ -80,6 +80,13 @@ def parse_arguments() -> argparse.Namespace:
         "--today", type=date.fromisoformat, default=today, metavar="DAY", help="judge dates as of this day"
     )
     return parser.parse_args()
+
+
+def no_file(name: str) -> Path:
+    """Return the path of a folder, or reject a file; a folder that is missing is a row of the report."""
+    if Path(name).is_file():
+        raise argparse.ArgumentTypeError(f"{name} is a file; name a clone or a folder of clones, or use --list {name}")
+    return Path(name)
 
 
 def file_text(name: str) -> str:

@@ -53,6 +53,8 @@ def read_measurements(url: str) -> Measurements:
 
 
 def _samples(url: str) -> Iterator[tuple[str, tuple[str, str], float]]:
+    if not url.startswith(("http://", "https://")):  # `urlopen` reads local files too
+        raise PrometheusError(f"{url} is not an address of a server; write https://prometheus.example.com")
     address = f"{url.rstrip('/')}/api/v1/query?{urlencode({'query': QUERY})}"
     try:
         with urlopen(address, timeout=TIMEOUT_SECONDS) as reply:  # noqa: S310 - the user gave the address

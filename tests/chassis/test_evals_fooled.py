@@ -248,6 +248,12 @@ def test_no_module_of_the_team_is_in_the_process_that_judges(evaluated: Path, fi
     assert (code, FOREIGN in output) == (2, True), output
 
 
+def test_a_suite_that_the_report_does_not_have_is_named(evaluated: Path) -> None:
+    """Rather than the case, which it has."""
+    code, output = evaluate(evaluated, "show", "c1", "--suite", "nope")
+    assert (code, "--suite nope: the last report has no suite 'nope'. Name one of answers" in output) == (2, True)
+
+
 def test_scores_of_a_run_that_proves_nothing_are_removed(evaluated: Path) -> None:
     """`gate` and `accept` would take them for those of a good run."""
     write_task(evaluated, "import random\nrandom.random = lambda: 0.5", method="upper")

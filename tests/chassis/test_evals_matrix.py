@@ -96,6 +96,8 @@ def test_a_model_without_recordings_has_no_figures(capsys: pytest.CaptureFixture
     for wrong in (("--model", "second"), ("--prompts", "no.py"), ("--prompts", "evals/polite.py", "--module", "words")):
         assert chassis("evals", "matrix", "answers", *wrong) == 2
         assert "there is no" in capsys.readouterr().err
+    assert chassis("evals", "matrix", "answers", "--module", "words") == 2
+    assert "--module words: no prompts are given for it" in capsys.readouterr().err
 
 
 def test_the_front_is_what_no_other_beats() -> None:

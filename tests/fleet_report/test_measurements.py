@@ -106,6 +106,15 @@ def test_a_value_that_is_no_number_is_not_measured(value: str) -> None:
         assert read_measurements(url) == {("a", "b"): Measurement(0.5, 0)}
 
 
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "file://prometheus", "ftp://a.example", "prometheus:9090", "data:,x"]
+)
+def test_what_is_no_address_of_a_server_is_named(url: str) -> None:
+    """No file of this machine is read."""
+    with pytest.raises(PrometheusError, match="is not an address of a server"):
+        read_measurements(url)
+
+
 def test_a_server_that_is_down_is_named() -> None:
     """As every address that nothing listens on."""
     with server("") as url:

@@ -233,7 +233,9 @@ def compare_models(
     prompts: Annotated[
         list[Path] | None, typer.Option("--prompts", help="A file in place of the prompts; may be given several times")
     ] = None,
-    module: Annotated[str, typer.Option(help="The module of the prompts in your package")] = "prompts",
+    module: Annotated[
+        str | None, typer.Option(help="The module of the prompts in your package: `prompts` if none is named")
+    ] = None,
     record: Annotated[bool, typer.Option("--record", help="Ask models for replies that are not recorded")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -243,10 +245,13 @@ def compare_models(
     Without --record no model is asked: replies come from the recordings of the suite. `chassis evals gate` then shows
     the result as a plot in the report.
     """
+    from chassis.errors import ConfigError
     from chassis_tools.evals.confidence_floors import SILENT
     from chassis_tools.evals.evaluation import load
     from chassis_tools.evals.matrix import BASELINE, Matrix, module_of_prompts
 
+    if module is not None and not prompts:
+        raise ConfigError(f"--module {module}", "no prompts are given for it", "Name a file with --prompts")
     [plan] = load(find_project(), [suite])
     names = models or [*(config.name for config in plan.constraints.models), BASELINE]
     matrix = Matrix(
@@ -254,7 +259,7 @@ def compare_models(
         evaluator=plan.suite.evaluators[0],
         models=tuple(dict.fromkeys(names)),
         prompts=(None, *dict.fromkeys(prompts or ())),
-        module=module_of_prompts(plan.project, module),
+        module=module_of_prompts(plan.project, module or "prompts"),
         record=record,
     )
     table = Table("model", "prompts", "right", "95 % interval", "cost", "seconds", "")

@@ -143,10 +143,15 @@ def show_case(
     as_json: AsJson = False,
 ) -> None:
     """Show one case of the last report: question, answers, reasons, tool calls, time and cost."""
+    from chassis.errors import ConfigError
     from chassis_tools.evals.plan import RUNS
     from chassis_tools.evals.report.output import REPORT_FILE
 
-    suites = [each for each in _last_report(find_project()).suites if suite in {None, each.name}]
+    reported = _last_report(find_project()).suites
+    suites = [each for each in reported if suite in {None, each.name}]
+    if not suites:
+        names = ", ".join(each.name for each in reported)
+        raise ConfigError(f"--suite {suite}", f"the last report has no suite {suite!r}", f"Name one of {names}")
     _require_cases([case], [result.id for each in suites for result in each.cases], f"{RUNS}/{REPORT_FILE}")
     found = {each.name: [result for result in each.cases if result.id == case] for each in suites}
     _show_cases(found, as_json=as_json)
