@@ -1,10 +1,12 @@
 """`chassis evals search` measures what it says, on a folder small enough to count by hand."""
 
+import json
 from pathlib import Path
 
 import pytest
 from chassis.errors import ConfigError
 from chassis.search import Passage
+from chassis_tools.cli.analysis import measure_searches
 from chassis_tools.evals.search_benchmark import (
     SearchQuestion,
     compare_searches,
@@ -129,3 +131,18 @@ def test_searches_are_compared_question_by_question() -> None:
     assert [row["half"] for row in rows if row["fitted"] is not None] == ["held out"]
     [half] = {row["half"] for row in compare_searches([A, B, C], questions[:1], "english", None)}
     assert half in {"tuning", "held out"}
+
+
+def test_the_output_is_json_though_a_document_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Log lines go to standard error."""
+    folder, questions = tmp_path / "documents", tmp_path / "questions.jsonl"
+    folder.mkdir()
+    (folder / "a.md").write_text("Apples are red.", encoding="utf-8")
+    (folder / "empty.md").write_text("", encoding="utf-8")
+    questions.write_text('{"question": "apples?", "documents": ["a.md"]}\n', encoding="utf-8")
+
+    measure_searches(folder, questions, as_json=True)
+
+    output = capsys.readouterr()
+    assert json.loads(output.out)["documents"] == 1
+    assert "document.skipped" in output.err

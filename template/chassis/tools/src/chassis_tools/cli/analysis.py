@@ -127,8 +127,10 @@ def measure_searches(
     of the right kind would leave `ideal`, because it knows only 100 of them.
     """
     from chassis.search import read_folder
+    from chassis.telemetry.logs import configure_logs
     from chassis_tools.evals.search_benchmark import compare_searches, load_search_questions
 
+    configure_logs(production=False)
     passages = read_folder(folder)
     known = {passage.document.partition("/")[2] for passage in passages}
     asked = load_search_questions(questions, known)
