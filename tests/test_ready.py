@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from answer_sets import answer_set_with
+from answer_sets import ROOT, answer_set_with
 from chassis.cli.main import main
 from chassis.config.confidence import CONFIDENCE_FILE, load_confidence
 from chassis.config.constraints import load_constraints
@@ -246,6 +246,8 @@ OUT_OF_DATE = {"EVL106": "fail", "EVL107": "fail"}
 def ready(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a critical service that passes every check."""
     project = generate_repository(source, "1.0.0", tmp_path_factory.mktemp("ready") / "project")
+    # The template of the tests has no subpackages.
+    shutil.copytree(ROOT / "template" / SEARCH_PACKAGE, project / SEARCH_PACKAGE)
     (project / "uv.lock").write_text("[[package]]\n", encoding="utf-8")
     replace_examples(project)
     calibrate(project)
