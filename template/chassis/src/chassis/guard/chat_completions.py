@@ -7,6 +7,7 @@ way, and `tests/test_openai_requests.py` holds the two against each other.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, cast
 
@@ -80,13 +81,14 @@ class DirectCompletions:
 
 def _completion(response: httpx2.Response) -> Any:
     """Return the reply in a response, or what the SDK makes of a response without one."""
+    with suppress(ValidationError):  # all but a few replies end here, read and validated at once
+        return ChatCompletion.model_validate_json(response.content)
     try:
         data = response.json()
     except Exception:
         if response.headers.get("content-type", "*").partition(";")[0].endswith("json"):
             raise
         return response.text
-    try:
+    with suppress(ValidationError):
         return ChatCompletion.model_validate(data)
-    except ValidationError:
-        return data if data is None else construct_type(type_=ChatCompletion, value=data)
+    return data if data is None else construct_type(type_=ChatCompletion, value=data)

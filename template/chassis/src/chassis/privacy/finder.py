@@ -4,6 +4,7 @@ import re
 import string
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from chassis.contract import Recognizer, SensitiveKind, SensitiveMatch
 from chassis.privacy.contact_details import EMAIL_DETECTORS, IP_DETECTORS, PHONE_DETECTORS, SPREAD_PHONE_DETECTORS
@@ -91,7 +92,7 @@ class Finder:
         views = list(_views(text))
         for kind in (kind for kind in DETECTORS if kind in self.kinds):
             for index in range(len(views)):
-                if views[index].digits < FEWEST_DIGITS.get(kind, 0):
+                if kind in FEWEST_DIGITS and views[index].digits < FEWEST_DIGITS[kind]:
                     continue
                 for detect in views[index].detectors[kind]:  # pyright: ignore[reportArgumentType]
                     if matches := views[index].matches(detect):
@@ -108,7 +109,7 @@ class Finder:
                     yield match
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _View:
     """A text in one of the ways in which it is searched.
 
@@ -116,20 +117,23 @@ class _View:
         detectors: What searches it.
         searched: The text.
         lowered: The same in lower case.
-        digits: How many digits it has at most.
     """
 
     detectors: Detectors
     searched: NormalizedText
     lowered: str
-    digits: int
 
     @classmethod
     def of(cls, detectors: Detectors, searched: NormalizedText) -> "_View":
         """Return a view of a text."""
         text = searched.text
         lowered = text.replace("\u0130", "I").lower()  # this letter would become two
-        return cls(detectors, searched, lowered, sum(map(text.count, string.digits)))
+        return cls(detectors, searched, lowered)
+
+    @cached_property
+    def digits(self) -> int:
+        """Return how many digits the text has."""
+        return sum(map(self.searched.text.count, string.digits))
 
     def matches(self, detect: Detect) -> list[SensitiveMatch]:
         """Return what a detector finds, as matches in the original text."""

@@ -51,7 +51,7 @@ class ReplyCache:
         return (rows[0]["model"], rows[0]["reply"]) if rows else None
 
     async def store(self, key: str, model: str, reply: str) -> None:
-        """Store a reply, and delete expired ones and those that are too many.
+        """Store a reply, and now and then delete those that are too many; `Retention` deletes expired ones.
 
         An unavailable database is only logged: the reply has been paid for, and the caller should still get it.
         """
@@ -66,18 +66,14 @@ class ReplyCache:
             log.warning("reply_cache.write_failed", reason=error.reason)
 
     async def _store(self, key: str, model: str, reply: str) -> None:
-        moment = now()
-        async with self._database.transaction() as tx:
-            # Here, because the service has no background task for it.
-            await tx.execute("DELETE FROM replies WHERE expires_at <= $1", to_timestamp(moment))
-            await tx.execute(
-                "INSERT INTO replies (key, model, reply, expires_at) VALUES ($1, $2, $3, $4)"
-                " ON CONFLICT (key) DO UPDATE SET model = $2, reply = $3, expires_at = $4",
-                key,
-                model,
-                reply,
-                to_timestamp(moment + self._ttl),
-            )
+        await self._database.execute(
+            "INSERT INTO replies (key, model, reply, expires_at) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (key) DO UPDATE SET model = $2, reply = $3, expires_at = $4",
+            key,
+            model,
+            reply,
+            to_timestamp(now() + self._ttl),
+        )
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Delete replies that turned out to be unusable."""
