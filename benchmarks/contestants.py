@@ -45,7 +45,7 @@ SQLITE = "sqlite:///var/service.db"
 TESTS = Path(__file__).parents[1] / "tests/chassis/helpers"
 AMPLE = {"per_request_usd": 1, "per_caller_day_usd": 10**6, "per_day_usd": 10**6, "per_month_usd": 10**6}
 """A hundred requests at once must be slowed down by nothing but their cost."""
-WIDE = {"concurrent_requests_per_model": 1_000, "queued_requests_per_model": 1_000}
+WIDE = {"concurrent_requests_per_model": 1_000, "queued_requests_per_model": 1_000, "calls_per_minute": 10**6}
 
 type Ask = Callable[[str], Awaitable[object]]
 

@@ -39,7 +39,7 @@ SETUP = (
     f"servers on loopback, asked with a key; {stub.TRAFFIC}; ours: one process, SQLite, local spans, JSON log; the "
     "proxy: one worker, no database"
 )
-PLACES = {"concurrent_calls": 1_000, "queued_calls": 1_000, "calls_per_minute": 10**6}
+PLACES = {"concurrent_calls": 1_000, "queued_calls": 1_000}
 LIMITS = AMPLE | WIDE | PLACES | {"input_usd_per_million": 0.75, "output_usd_per_million": 4.5}
 """Nothing but its cost slows a request down, and it does cost something."""
 
