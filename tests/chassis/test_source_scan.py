@@ -226,6 +226,20 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
     assert (result.findings, len(result.unseen) >= 1) == ((), True)
 
 
+@pytest.mark.parametrize("terms", [400, 4000])
+def test_code_that_is_nested_too_deeply_is_named(tmp_path: Path, terms: int) -> None:
+    """Whether Python's parser gives up or the scan itself."""
+    result = scan(tmp_path, **{"src/acme/tool.py": "text = " + " + ".join(["'a'"] * terms), "ok.py": "x = 1"})
+    assert result.unseen == ("src/acme/tool.py:1: nested too deeply to be read",)
+
+
+@pytest.mark.parametrize("step", ["x = x + x", "x = x * 4000", "x = ''.join([x, x])", "x = x.replace('a', x)"])
+def test_a_text_that_grows_is_cut(tmp_path: Path, step: str) -> None:
+    """A hundred such lines make a text longer than any memory."""
+    code = "\n".join(["x = 'a' * 4000", *[step] * 100, "host = 'api.' + 'openai.com'"])
+    assert scan(tmp_path, **{"src/acme/tool.py": code}).findings
+
+
 def test_http_clients_are_named(tmp_path: Path) -> None:
     """An address that is computed cannot be read."""
     result = scan(tmp_path, **{"src/acme/tool.py": "import httpx\nhttpx.get(url)", "src/acme/other.py": "import json"})

@@ -152,7 +152,12 @@ class Graders:
     def evaluator(self, name: str) -> GraderEvaluator:
         """Return the function `name(case, outcome)` as an evaluator; see `function`."""
         function = self.function(name)
-        return GraderEvaluator(name, self.fingerprints.of(name) if self.fingerprints else "", function)
+        try:
+            fingerprint = self.fingerprints.of(name) if self.fingerprints else ""
+        except RecursionError:
+            problem = f"{name!r} reaches code that is nested too deeply to be compared with the accepted run"
+            raise ConfigError(FILE, problem, "Write long sums of texts as a list that is joined") from None
+        return GraderEvaluator(name, fingerprint, function)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 MAX_ENCODED = 4096
+MAX_COMPUTED = 4096
+"""The most characters of a text that is put together, so that no code makes the scan run out of memory."""
 UNCHANGED = frozenset({"lower", "strip", "decode", "encode", "casefold", "as_posix"})
 """Methods that leave a text as it is, for the purpose of a search."""
 
@@ -40,7 +42,6 @@ class ConstantText:
 
     def of(self, node: ast.expr) -> str | None:
         """Return the text of an expression, or None if no part is known. An unknown part of it is left out."""
-        text = None
         match node:
             case ast.Constant(value=str() | bytes() as value):
                 text = _as_text(value)
@@ -58,21 +59,23 @@ class ConstantText:
                 text = self._known.get(f"{last_name(value)}[{self.of(key)}]")
             case ast.Call():
                 text = self._called(node)
+            case _:
+                text = None
         return text
 
     def _combined(self, node: ast.BinOp) -> str | None:
-        text = None
         match node:
             case ast.BinOp(op=ast.Add()):
                 text = self._joined([node.left, node.right], "")
             case ast.BinOp(op=ast.Mod()):
                 text = self._filled(node.left, list(parts(node.right)), r"%s")
             case ast.BinOp(op=ast.Mult(), right=ast.Constant(value=int() as count)):
-                text = ((self.of(node.left) or "") * min(count, MAX_ENCODED))[:MAX_ENCODED] or None
+                text = ((self.of(node.left) or "")[:MAX_COMPUTED] * min(count, MAX_COMPUTED))[:MAX_COMPUTED] or None
+            case _:
+                text = None
         return text
 
     def _called(self, node: ast.Call) -> str | None:
-        text = None
         match node:
             case ast.Call(func=ast.Name(id="chr"), args=[ast.Constant(value=int() as code)]):
                 text = _characters([code])
@@ -85,11 +88,14 @@ class ConstantText:
             case ast.Call(func=ast.Attribute(attr="replace", value=value), args=[old, new]):
                 before, after = self.of(old), self.of(new)
                 text = self.of(value)
-                text = None if text is None or not before or after is None else text.replace(before, after)
+                if text is not None and before and after is not None:
+                    text = text[:MAX_COMPUTED].replace(before, after[:MAX_COMPUTED])[:MAX_COMPUTED]
             case ast.Call(func=ast.Attribute(attr="which"), args=[name]):
                 text = self.of(name)
             case ast.Call(func=ast.Attribute(attr=method, value=value)) if method in UNCHANGED:
                 text = self.of(value)
+            case _:
+                text = None
         return text
 
     def _joined_items(self, items: ast.expr, separator: str) -> str | None:
@@ -108,12 +114,12 @@ class ConstantText:
 
     def _joined(self, items: Sequence[ast.expr], separator: str) -> str | None:
         texts = [text for item in items if (text := self.of(item)) is not None]
-        return separator.join(texts) if texts else None
+        return separator.join(texts)[:MAX_COMPUTED] if texts else None
 
     def _filled(self, form: ast.expr, arguments: Sequence[ast.expr], gap: str) -> str | None:
         text = self.of(form)
         values = iter([self.of(argument) or "" for argument in arguments])
-        return None if text is None else re.sub(gap, lambda _: next(values, ""), text)
+        return None if text is None else re.sub(gap, lambda _: next(values, ""), text)[:MAX_COMPUTED]
 
     def _sliced(self, value: ast.expr, part: ast.Slice) -> str | None:
         text = self.of(value)

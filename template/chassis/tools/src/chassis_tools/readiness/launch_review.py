@@ -161,6 +161,8 @@ def _run(check: Check, repository: Repository, waiver: Waiver | None) -> CheckRe
         status, evidence = CheckStatus.FAIL, str(error)
     except (CheckUnknown, ConfigError, OSError, SyntaxError, ValueError) as error:
         status, evidence = CheckStatus.UNKNOWN, str(error)
+    except RecursionError:
+        status, evidence = CheckStatus.UNKNOWN, "a file is nested too deeply to be read"
     if waiver is None:
         return CheckResult(check, status, evidence)
     if not waiver.from_day <= repository.today < waiver.until:

@@ -107,7 +107,11 @@ def scan_repository(root: Path) -> ScanResult:
     while waiting:
         path = waiting.pop()
         if path not in scans:
-            scans[path] = scan = _scan_file(root, path)
+            scans[path] = scan = _FileScan(root, path)
+            try:
+                scan.read()
+            except RecursionError:
+                scan.unseen.append(f"{path}:1: nested too deeply to be read")
             waiting += scan.own_imports
     ordered = [scans[path] for path in sorted(scans)]
     return ScanResult(
@@ -122,26 +126,6 @@ def _is_data(path: str) -> bool:
     return path.startswith(NOT_CODE) and PurePosixPath(path).suffix not in {*PYTHON, JUPYTER}
 
 
-def _scan_file(root: Path, path: str) -> "_FileScan":
-    scan = _FileScan(root, path)
-    suffix = PurePosixPath(path).suffix
-    content = (root / path).read_bytes()
-    if STARTUP.fullmatch(path):
-        scan.find(1, "runs in every Python process, or in place of the chassis")
-    if path.endswith("pyproject.toml") and COMMAND.search(content.decode(errors="replace")):
-        scan.find(1, "replaces the command chassis")
-    if suffix in PYTHON or re.match(rb"#!.*\bpython", content):
-        scan.visit_code(ast.parse(content, path))
-    elif suffix == JUPYTER:
-        scan.visit_cells(json.loads(content))
-    elif suffix not in PROSE and b"\0" not in content:
-        for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
-            # A comment may name any host.
-            scan.check_text(line.partition("# ")[0], number, is_python=False)
-            scan.check_inline(line, number)
-    return scan
-
-
 @dataclass
 class _FileScan(ast.NodeVisitor):
     """Collects what one file contains."""
@@ -154,6 +138,24 @@ class _FileScan(ast.NodeVisitor):
     uses_http: bool = False
     _names: dict[str, str] = field(default_factory=dict)
     _texts: ConstantText = field(default_factory=lambda: ConstantText(ast.Module([], [])))
+
+    def read(self) -> None:
+        """Scan the file, by its kind."""
+        suffix = PurePosixPath(self.path).suffix
+        content = (self.root / self.path).read_bytes()
+        if STARTUP.fullmatch(self.path):
+            self.find(1, "runs in every Python process, or in place of the chassis")
+        if self.path.endswith("pyproject.toml") and COMMAND.search(content.decode(errors="replace")):
+            self.find(1, "replaces the command chassis")
+        if suffix in PYTHON or re.match(rb"#!.*\bpython", content):
+            self.visit_code(ast.parse(content, self.path))
+        elif suffix == JUPYTER:
+            self.visit_cells(json.loads(content))
+        elif suffix not in PROSE and b"\0" not in content:
+            for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
+                # A comment may name any host.
+                self.check_text(line.partition("# ")[0], number, is_python=False)
+                self.check_inline(line, number)
 
     def visit_code(self, tree: ast.Module) -> None:
         """Visit a file, after its constants were collected."""
