@@ -82,6 +82,16 @@ BEFORE: dict[str, tuple[str, int, str]] = {
     "a builtin": ("import builtins\nbuiltins.input = None", 3, f"{REPLACED} builtins.input"),
     "the environment": ("import os\nos.environ.update(CHASSIS_ENV='production', PYTHONPATH='/')", 1, REGRESSION),
     "the exit": ("import sys\nsys.exit(0)", 3, ""),
+    "a word on the pipe": (
+        (
+            "import os, stat\n"
+            "fds = [fd for fd in range(3, 30) if os.path.exists(f'/dev/fd/{fd}')]\n"
+            "pipes = [fd for fd in fds if stat.S_ISFIFO(os.fstat(fd).st_mode)]\n"
+            "assert [os.write(fd, b'[') for fd in pipes]"
+        ),
+        3,
+        UNFINISHED,
+    ),
     "the exit after a green verdict": (f"import os\n{GREEN}\nos._exit(0)", 3, UNFINISHED),
     "the end of the process": (f"import atexit\natexit.register(lambda: exec({COPY!r}))", 1, REGRESSION),
     "a thread that outlives the run": (
