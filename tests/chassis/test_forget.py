@@ -33,6 +33,7 @@ WRITTEN = [
     "jürgen.möller@example.org",
     "JürgenMöller",
 ]
+RESERVATION = '["caller-day:alice:2026-11-27", "day:2026-11-27"]'
 OTHERS = ["Jürgen Müller", "Jürgen Möllermann", "Jürgen asked Möller"]
 
 
@@ -63,9 +64,7 @@ def test_a_caller_is_removed_from_every_table(store_url: str, project: Path) -> 
             for account in accounts_for(caller, load_constraints(project)):
                 await database.execute("INSERT INTO accounts VALUES ($1, 0, 1) ON CONFLICT DO NOTHING", account.key)
         await keys.create("alice", "reviewer")
-        await database.execute(
-            "INSERT INTO reservations VALUES ('v1', $1, 1, '')", '["caller-day:alice:2026-11-27", "day:2026-11-27"]'
-        )
+        await database.execute("INSERT INTO reservations VALUES ('v1', $1, 1, '')", RESERVATION)
         await ReplyCache(database, ttl_seconds=60).store("k", "gpt", "a reply")
         mine, other = await refer(database, "alice", "one"), await refer(database, "alice2", "two")
 
@@ -86,6 +85,21 @@ def test_a_caller_is_removed_from_every_table(store_url: str, project: Path) -> 
         [answered] = await Reviews(database).events(mine)
         assert (answered.action, answered.details) == ("answered", {})
         assert (await Reviews(database).events(other))[0].details != {}
+
+    run_with_database(store_url, story)
+
+
+def test_a_text_takes_no_caller_out_of_a_reservation(store_url: str) -> None:
+    """Not even the one whose name is that of no caller in Python."""
+
+    async def story(database: Database) -> None:
+        keys = RESERVATION.replace("alice", "None")
+        await database.execute("INSERT INTO reservations VALUES ('v1', $1, 1, '')", keys)
+
+        subject = DataSubject(texts=(NAME,))
+        await erase(database, await find_personal_rows(database, subject), subject)
+
+        assert [row["keys"] for row in await database.fetch("SELECT keys FROM reservations")] == [keys]
 
     run_with_database(store_url, story)
 
@@ -268,6 +282,45 @@ def test_a_dry_run_announces_exactly_what_is_removed(
 
     assert chassis("forget", *person, "--dry-run") == 0
     assert "There is nothing here about this person." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("referrals", [0, 1])
+@pytest.mark.parametrize("reservations", [0, 1])
+def test_an_open_reservation_is_announced(
+    project: Path,
+    reservations: int,
+    referrals: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Like all else that is removed; with nothing to remove the command says so, and asks nothing."""
+    url = f"sqlite:///{project}/var/service.db"
+
+    async def plant(database: Database) -> None:
+        rows = (("mine", RESERVATION), ("other", RESERVATION.replace("alice", "bob")))
+        for name, keys in rows[1 - reservations :]:
+            await database.execute("INSERT INTO reservations VALUES ($1, $2, 1, '')", name, keys)
+        for _ in range(referrals):
+            await refer(database, "alice", "one")
+
+    run_with_database(url, plant)
+    lines = [
+        *["referrals: 1 would be deleted"] * referrals,
+        *["reservations: 1 would be kept without the caller"] * reservations,
+    ]
+    for options in (("--dry-run",), ()):
+        monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+        assert chassis("forget", "--caller", "alice", *options) == 0
+        printed = capsys.readouterr().out.replace("[y/N]: ", "\n")  # nobody pressed the Enter key
+        listed = [line for line in printed.splitlines() if line.startswith(("referrals:", "reservations:"))]
+        assert [line for line in listed if "would be" in line] == lines
+        assert ("There is nothing here about this person." in printed) == (not lines)
+        assert ("Remove all of this?" in printed) == (bool(lines) and not options)
+    assert listed == [*lines, *(line.replace("would be ", "") for line in lines)]
+    assert places_of(project, "caller-day:alice") == set()
+
+    assert chassis("forget", "--caller", "alice") == 0
+    assert capsys.readouterr().out.startswith("There is nothing here about this person.\n\nThis cannot be reached")
 
 
 @pytest.mark.usefixtures("planted")

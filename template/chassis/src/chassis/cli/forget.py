@@ -9,14 +9,7 @@ import typer
 
 from chassis.config.constraints import load_constraints
 from chassis.config.project import Project, find_project
-from chassis.store.deletion import (
-    BLANKED,
-    DataSubject,
-    PersonalRows,
-    caller_hash,
-    erase,
-    find_personal_rows,
-)
+from chassis.store.deletion import BLANKED, DataSubject, PersonalRows, caller_hash, erase, find_personal_rows
 from chassis.store.opening import run_with_database
 
 if TYPE_CHECKING:
@@ -37,13 +30,14 @@ def forget(
     if dry_run or not yes:
         planned = [*_in_database(found, "would be "), *_forget_files(project, subject, found.ids, dry_run=True)]
         typer.echo("\n".join(planned) or "There is nothing here about this person.")
-    if not dry_run:
-        if not yes:
+        if planned and not dry_run:
             typer.confirm("Remove all of this? It cannot be undone.", abort=True)
+    if not dry_run:  # with nothing to remove too: an earlier attempt may have left deleted bytes in the files
         run_with_database(project, lambda database: erase(database, found, subject))
         removed = [*_in_database(found, ""), *_forget_files(project, subject, found.ids, dry_run=False)]
-        typer.echo("\n".join(removed) or "There was nothing here about this person.")
-        typer.echo("The database and its free pages no longer have any of this.")
+        if removed or yes:
+            typer.echo("\n".join(removed) or "There was nothing here about this person.")
+            typer.echo("The database and its free pages no longer have any of this.")
     typer.echo("\nThis cannot be reached from here:")
     for line in _out_of_reach(project, subject):
         typer.echo(f"- {line}")
@@ -51,8 +45,9 @@ def forget(
 
 def _in_database(found: PersonalRows, would_be: str) -> Iterator[str]:
     """Yield what happens to how many rows of which table."""
+    kept = dict.fromkeys(BLANKED, "emptied") | {"reservations": "kept without the caller"}
     for table, keys in found.keys.items():
-        yield f"{table}: {len(keys)} {would_be}{'emptied' if table in BLANKED else 'deleted'}"
+        yield f"{table}: {len(keys)} {would_be}{kept.get(table, 'deleted')}"
 
 
 def _forget_files(project: Project, subject: DataSubject, ids: frozenset[str], *, dry_run: bool) -> Iterator[str]:

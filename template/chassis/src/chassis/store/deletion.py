@@ -174,6 +174,8 @@ async def find_personal_rows(database: Database, subject: DataSubject) -> Person
                 # A row that stays, such as an audit event, would otherwise drag all others of its referral along.
                 if table not in BLANKED:
                     ids |= {str(link) for link in links if link}
+    if reservations := await _without_caller(database, subject):
+        found["reservations"] = list(reservations)
     return PersonalRows(found, frozenset(ids))
 
 
@@ -183,15 +185,15 @@ async def erase(database: Database, found: PersonalRows, subject: DataSubject) -
     Raises:
         DatabaseUnavailable: Another process uses the database all the time; the rows may be gone already.
     """
-    keys = dict(_tables())
     async with database.transaction() as tx:
-        for table, ids in found.keys.items():
+        for table, key in _tables():
             action = f"UPDATE {table} SET {BLANKED[table]}" if table in BLANKED else f"DELETE FROM {table}"  # noqa: S608
-            for each in ids:
-                await tx.execute(f"{action} WHERE {keys[table]} = $1", each)
-        await _leave_reservations(tx, subject)
+            for each in found.keys.get(table, ()):
+                await tx.execute(f"{action} WHERE {key} = $1", each)
+        for each, keys in (await _without_caller(tx, subject)).items():
+            await tx.execute("UPDATE reservations SET keys = $2 WHERE id = $1", each, keys)
     # A deleted row stays readable in the file until its page is used again.
-    await database.overwrite_deleted([*found.keys, "reservations"])
+    await database.overwrite_deleted({*found.keys, "reservations"})
 
 
 def caller_hash(caller: str) -> str:
@@ -199,13 +201,15 @@ def caller_hash(caller: str) -> str:
     return hashlib.sha256(f"caller:{caller}".encode()).hexdigest()[:12]
 
 
-async def _leave_reservations(tx: Connection, subject: DataSubject) -> None:
-    """Take the caller's accounts out of reservations; the other accounts still need them to be released."""
-    for row in await tx.fetch("SELECT id, keys FROM reservations"):
+async def _without_caller(connection: Connection, subject: DataSubject) -> dict[str, str]:
+    """Return the caller's open reservations, with the accounts of others, which need them to be released."""
+    found: dict[str, str] = {}
+    for row in await connection.fetch("SELECT id, keys FROM reservations"):
         keys: list[str] = json.loads(row["keys"])
         others = [key for key in keys if not key.startswith(f"caller-day:{subject.caller}:")]
-        if others != keys:
-            await tx.execute("UPDATE reservations SET keys = $2 WHERE id = $1", row["id"], json.dumps(others))
+        if subject.caller is not None and others != keys:
+            found[row["id"]] = json.dumps(others)
+    return found
 
 
 def _tables() -> list[tuple[str, str]]:
