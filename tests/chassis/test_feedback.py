@@ -173,6 +173,28 @@ def test_hostile_feedback_is_refused(service: LiveService, change: dict[str, Any
     assert service.run(service.wiring.feedback.find(call_id)) is None
 
 
+@pytest.mark.parametrize(
+    ("correction", "problem"),
+    [
+        ({}, "Field required"),
+        ({"text": ""}, "The text is empty; write the right answer, or leave out the correction"),
+        ({"text": " \t\n"}, "The text is empty; write the right answer, or leave out the correction"),
+        ({"text": None}, "Input should be a valid string"),
+    ],
+)
+def test_an_empty_correction_is_refused(service: LiveService, correction: dict[str, Any], problem: str) -> None:
+    """It would become the expected answer of a case. One with a text is stored."""
+    body = {"call_id": answered(service), "verdict": "negative", "correction": correction}
+
+    refusal = send(service, body).json()
+
+    assert (refusal["status"], refusal["detail"]) == (422, f"body.correction.text: {problem}")
+    assert refusal["errors"] == [{"field": "body.correction.text", "message": problem}]
+    assert service.run(service.wiring.feedback.find(body["call_id"])) is None
+    for accepted in ({"text": "Hello."}, None):
+        assert send(service, body | {"correction": accepted}).status_code == 200
+
+
 def test_feedback_needs_a_key_and_json(service: LiveService) -> None:
     """It is refused before anything of it is read."""
     for headers, content, status in (

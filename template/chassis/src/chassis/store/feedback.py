@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
@@ -145,17 +145,9 @@ class Correction:
 async def unreviewed_corrections(database: Database, task: str) -> list[Correction]:
     """Return the corrections of a task that opened no referral, the oldest first. Of the others, the review counts."""
     rows = await database.fetch(
-        "SELECT call_id, feedback.caller, question, correction, received_at FROM feedback JOIN calls ON id = call_id"
-        " WHERE task = $1 AND correction IS NOT NULL AND referral_id IS NULL ORDER BY received_at, call_id",
+        "SELECT call_id, feedback.caller, question, correction AS answer, received_at"
+        " FROM feedback JOIN calls ON id = call_id WHERE task = $1 AND correction IS NOT NULL AND referral_id IS NULL"
+        " ORDER BY received_at, call_id",
         task,
     )
-    return [
-        Correction(
-            row["call_id"],
-            row["caller"],
-            row["question"],
-            row["correction"],
-            datetime.fromisoformat(row["received_at"]),
-        )
-        for row in rows
-    ]
+    return [Correction(**dict[str, Any](row, received_at=datetime.fromisoformat(row["received_at"]))) for row in rows]
