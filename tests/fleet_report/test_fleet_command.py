@@ -148,6 +148,15 @@ def test_arguments_are_checked_first(option: str, sentence: str) -> None:
     assert sentence in done.stderr
 
 
+def test_a_file_in_place_of_a_folder_is_named() -> None:
+    """As `make fleet REPOS=README.md` names it; the message says what to write instead."""
+    command = [sys.executable, "-m", "fleet", "README.md"]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    sentence = "README.md is a file; name a clone or a folder of clones, or use --list README.md"
+    assert sentence in done.stderr
+
+
 def test_no_repository_is_an_error() -> None:
     """The message says what to name."""
     done = subprocess.run([sys.executable, "-m", "fleet"], cwd=ROOT, check=False, capture_output=True, text=True)
