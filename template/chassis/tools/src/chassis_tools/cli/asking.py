@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from chassis.cli.terminal import protected_streams
@@ -124,10 +125,9 @@ def start_process(root: Path, asking: Asking) -> tuple[int, Mapping[str, str]]:
 def _hashes(output: bytes) -> Mapping[str, str]:
     """Return the hashes in what the process wrote; none if code of the team wrote something else there."""
     try:
-        hashes = json.loads(output)
-    except (ValueError, RecursionError):
+        return TypeAdapter(dict[str, str]).validate_json(output)
+    except ValidationError:
         return {}
-    return hashes if isinstance(hashes, dict) else {}
 
 
 def require_no_foreign_code(root: Path) -> None:
