@@ -42,18 +42,11 @@ def read_answer[T: BaseModel](kind: type[T], text: str) -> T:
         ConfigError: It does not fit the type, or a text that every answer has is blank.
     """
     answer = read_typed(kind, text, "the answer")
-    if name := blank_text(answer):
-        raise ConfigError(f"the answer: {name}", "it is empty", "Write what the caller is to get")
-    return answer
-
-
-def blank_text(answer: BaseModel) -> str | None:
-    """Return the name in JSON of a blank text that every answer has, or None if there is none."""
-    for name, field in type(answer).model_fields.items():
+    for name, field in kind.model_fields.items():
         value = getattr(answer, name)
         if field.is_required() and isinstance(value, str) and not value.strip():
-            return field.alias or name
-    return None
+            raise ConfigError(f"the answer: {field.alias or name}", "it is empty", "Write what the caller is to get")
+    return answer
 
 
 def value_from_json[T: BaseModel](kind: type[T], data: JsonValue) -> T:

@@ -4,11 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from chassis.config.typed_values import blank_text
 from chassis.errors import (
     BudgetExhausted,
     CallbackNotAllowed,
@@ -44,6 +42,7 @@ from chassis.web.schemas import (
     ReferredBody,
     Responses,
     body_of,
+    corrected,
     problem_responses,
     specialized,
 )
@@ -205,9 +204,6 @@ def _add_callback(router: APIRouter, wiring: Wiring) -> None:
 
 def _add_feedback(router: APIRouter, wiring: Wiring) -> None:
     async def feedback(body: FeedbackBody[BaseModel], caller: Caller) -> Response:
-        if body.correction is not None and (name := blank_text(body.correction)):
-            message = "The text is empty; write the right answer, or leave out the correction"
-            raise RequestValidationError([{"type": "value_error", "loc": ("body", "correction", name), "msg": message}])
         check_question(body, wiring.constraints.data, wiring.task.recognizers)
         recorded = await wiring.feedback.record(
             body.call_id,
@@ -226,7 +222,7 @@ def _add_feedback(router: APIRouter, wiring: Wiring) -> None:
         )
         return _json(200, receipt)
 
-    feedback.__annotations__["body"] = specialized(FeedbackBody, wiring.task.gives)
+    feedback.__annotations__["body"] = specialized(FeedbackBody, corrected(wiring.task.gives))
     router.add_api_route(
         FEEDBACK_PATH,
         feedback,

@@ -1,10 +1,12 @@
 """The bodies of successful responses, and what the OpenAPI document says about responses in general."""
 
 from datetime import datetime
-from typing import Any, Literal, assert_never
+from typing import Annotated, Any, Literal, assert_never
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from chassis.call import Call
 from chassis.contract import Answered, FallbackReason, Outcome, Referred
@@ -115,6 +117,35 @@ def specialized[B: BaseModel](body: type[B], gives: type[BaseModel]) -> type[B]:
     """Return `body[gives]`. Type checkers cannot read that expression, because `gives` is known only at run time."""
     generic: Any = body
     return generic[gives]
+
+
+def corrected[A: BaseModel](gives: type[A]) -> type[A]:
+    """Return `gives` for a correction: its required texts must not be blank, which its JSON schema says too."""
+    fields: dict[str, Any] = {
+        name: (Annotated[str, _NotBlank], field)
+        for name, field in gives.model_fields.items()
+        if field.is_required() and field.annotation is str
+    }
+    return create_model(f"Corrected{gives.__name__}", __base__=gives, **fields)
+
+
+class _NotBlank:
+    """Marks a text of which at least one character is no space."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls._check, handler(source))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"pattern": r"\S"} | handler(schema)
+
+    @staticmethod
+    def _check(text: str) -> str:
+        if not text.strip():
+            message = "The text is empty; write the right answer, or leave out the correction"
+            raise PydanticCustomError("blank_text", message)
+        return text
 
 
 def body_of(outcome: Outcome[Any], call: Call, wiring: Wiring) -> AnsweredBody[Any] | ReferredBody:
