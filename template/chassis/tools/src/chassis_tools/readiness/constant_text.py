@@ -11,6 +11,8 @@ from contextlib import suppress
 MAX_ENCODED = 4096
 MAX_COMPUTED = 4096
 """The most characters of a text that is put together, so that no code makes the scan run out of memory."""
+BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+"""Where a statement has others."""
 UNCHANGED = frozenset({"lower", "strip", "decode", "encode", "casefold", "as_posix"})
 """Methods that leave a text as it is, for the purpose of a search."""
 
@@ -24,7 +26,7 @@ class ConstantText:
 
     def __init__(self, tree: ast.AST) -> None:
         self._known: dict[str, str] = {}
-        for node in ast.walk(tree):
+        for node in _statements(tree):
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
                 for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                     self._note(target, node.value)
@@ -130,6 +132,15 @@ class ConstantText:
         except (ValueError, TypeError):
             return text
         return None if text is None or bounds[2] == 0 else text[slice(*bounds)]
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements of a file, the outer ones first, without their expressions, which are most of a file."""
+    found = [tree]
+    for node in found:  # a list that grows
+        yield node
+        for block in BLOCKS:
+            found += getattr(node, block, ())
 
 
 def encoded_forms(text: str) -> Iterator[str]:

@@ -104,10 +104,11 @@ def scan_repository(root: Path) -> ScanResult:
     # A list that grows: what a file imports is scanned too, even if git ignores it.
     waiting = [path for path in tracked if not _is_data(path) and (root / path).is_file()]
     scans: dict[str, _FileScan] = {}
+    modules = _ModulesIn(root)
     while waiting:
         path = waiting.pop()
         if path not in scans:
-            scans[path] = scan = _FileScan(root, path)
+            scans[path] = scan = _FileScan(root, path, modules)
             try:
                 scan.read()
             except RecursionError:
@@ -132,6 +133,7 @@ class _FileScan(ast.NodeVisitor):
 
     root: Path
     path: str
+    modules: "_ModulesIn"
     findings: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     own_imports: list[str] = field(default_factory=list)
@@ -322,7 +324,8 @@ class _FileScan(ast.NodeVisitor):
 
     def _follow(self, name: str, folder: str) -> bool:
         """Note the files of a module that lies in the repository, and return whether there are any."""
-        bases = (folder,) if folder else ("", "src", "tests", "evals", posixpath.dirname(self.path))
+        folders = (folder,) if folder else ("", "src", "tests", "evals", posixpath.dirname(self.path))
+        bases = tuple(base for base in folders if name.partition(".")[0] in self.modules[base])
         # Without path objects, because this happens for every name in every file.
         found = [path for path in _module_files(name, bases) if os.path.isfile(f"{self.root}/{path}")]  # noqa: PTH113
         self.own_imports += found
@@ -338,6 +341,22 @@ class _FileScan(ast.NodeVisitor):
         place = f"{self.path}:{line}: {what}"
         if place not in self.unseen:
             self.unseen.append(place)
+
+
+class _ModulesIn(dict[str, frozenset[str]]):
+    """The modules and packages in each folder, listed once: most of what a file imports lies outside the repository."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self._root = root
+
+    def __missing__(self, folder: str) -> frozenset[str]:
+        try:
+            files = list((self._root / folder).iterdir())
+        except OSError:  # no folder
+            files = []
+        self[folder] = modules = frozenset(file.name.removesuffix(".py") for file in files)
+        return modules
 
 
 @lru_cache(maxsize=10_000)
