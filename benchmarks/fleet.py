@@ -87,5 +87,5 @@ def measure_parts(fleet: Path, template: Path) -> list[Row]:
 
 def parts(root: Path, template: RememberedTemplate, repository: Repository) -> Mapping[str, Callable[[], object]]:
     """Return what an inspection does with one clone, by name."""
-    checks = {f"check `{check.id}`": partial(check.check, repository) for check in CHECKS}
+    checks = {check.title: partial(check.check, repository) for check in CHECKS}
     return checks | {"its files compared": lambda: compare_with_template(root, load_answers_file(root), template)}
