@@ -144,11 +144,9 @@ def _statements(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def encoded_forms(text: str) -> Iterator[str]:
-    """Yield a text as it is, reversed, rotated by 13 letters, and decoded if it could be Base64 or hexadecimal."""
-    yield text
-    yield text[::-1]
+    """Yield each form of a text that could be a host: as it is, reversed, rotated by 13 letters, and decoded."""
     if "." in text:
-        yield codecs.encode(text, "rot13")
+        yield from (text, text[::-1], codecs.encode(text, "rot13"))
     if 12 <= len(text) <= MAX_ENCODED and re.fullmatch(r"[\w+/=-]+", text):  # noqa: PLR2004 - the shortest host
         for decode in (base64.b64decode, base64.urlsafe_b64decode, bytes.fromhex):
             with suppress(ValueError, binascii.Error):
