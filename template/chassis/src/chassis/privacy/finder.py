@@ -109,7 +109,7 @@ class Finder:
                     yield match
 
 
-@dataclass(frozen=True)
+@dataclass
 class _View:
     """A text in one of the ways in which it is searched.
 

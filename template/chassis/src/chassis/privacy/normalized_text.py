@@ -94,7 +94,7 @@ SPREAD_SIGNS = (
 WORD_PAIR = re.compile("[A-Za-z0-9]{2}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NormalizedText:
     """A text to search.
 

@@ -75,7 +75,9 @@ def texts_in(value: object, key: str = "") -> Iterator[str]:
         case None:
             return
         case BaseModel():
-            yield from texts_in(dict(value), key)
+            yield from texts_in(value.model_extra)  # their names come from the caller, those of fields do not
+            for name, item in vars(value).items():
+                yield from texts_in(item, name)
         case Mapping():
             for name, item in cast("Mapping[object, object]", value).items():
                 yield str(name)
