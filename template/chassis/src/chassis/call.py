@@ -14,7 +14,7 @@ def new_call_id() -> str:
     return "c_" + secrets.token_hex(12)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deadline:
     """The moment by which the whole call must be over. Every wait within the call is limited by it.
 
@@ -56,7 +56,7 @@ class Deadline:
         return seconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TimeBudget:
     """How long one model of the chain may take: an equal part of the time that is left for models.
 
@@ -80,7 +80,7 @@ class TimeBudget:
         return self.deadline.for_models() / self.models_left
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     """One request sent to one model, and what it cost.
 

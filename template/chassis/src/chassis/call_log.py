@@ -57,7 +57,7 @@ class CallScope:
     answer_length: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallResult:
     """How a call ended.
 

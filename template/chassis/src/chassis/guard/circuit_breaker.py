@@ -114,7 +114,7 @@ class CircuitBreaker:
         self.instruments.circuit_breakers_open.add(amount, {names.SUBJECT: self.subject})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CheckCircuitBreakers:
     """Asks a model only if its breaker and its host's allow it, and tells them how the request ended.
 

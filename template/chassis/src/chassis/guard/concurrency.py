@@ -63,7 +63,7 @@ class ConcurrencyLimit:
             self._waiting -= 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LimitConcurrency:
     """Waits for a slot of the model's concurrency limit, for at most the model's time budget.
 

@@ -1,7 +1,7 @@
 """Asks the models of the chain in order until one gives a usable reply."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelResponse
@@ -12,7 +12,7 @@ from chassis.guard.candidate import Candidate
 from chassis.guard.request import Request, Step
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fallback:
     """Asks the next model when one fails. Errors in the team's code or in ours are not caught.
 
@@ -41,7 +41,8 @@ class Fallback:
             try:
                 # Some parts of a conversation can only be read by the vendor that wrote them.
                 messages = candidate.model.prepare_messages(request.messages, request.parameters)
-                return await self.pipeline_of(candidate, time_budget).ask(replace(request, messages=messages))
+                prepared = Request(messages, request.settings, request.parameters)
+                return await self.pipeline_of(candidate, time_budget).ask(prepared)
             # A `CallError`, such as a deadline, ends the chain: no other model could do better.
             except (ModelAPIError, UnexpectedModelBehavior) as failure:
                 failures.append(failure)

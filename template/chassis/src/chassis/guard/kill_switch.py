@@ -14,7 +14,7 @@ from chassis.guard.request import Request, Step
 from chassis.store.kill_switch import KillSwitch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CheckKillSwitch:
     """Passes requests and replies on only while the models are on.
 

@@ -37,7 +37,7 @@ MAX_LOGGED = 100
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Meter:
     """Records every attempt, successful or not, on the turn and as a span.
 
@@ -66,7 +66,7 @@ class Meter:
         with ChatSpan(self.instruments, self.candidate.config, max_tokens) as span, tracked_delivery() as delivery:
             try:
                 # Within the span, so that the trace headers continue from it.
-                capped = replace(request, settings=self._settings(request.settings, max_tokens))
+                capped = Request(request.messages, self._settings(request.settings, max_tokens), request.parameters)
                 with _errors_as_failures(self.candidate.config.name, delivery):
                     response = self._without_false_usage(await self.inner.ask(capped))
                     span.set_response(response, self._served(response))

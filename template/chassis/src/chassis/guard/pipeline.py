@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
+from pydantic_ai.models.fallback import FallbackModel
+
 from chassis.call import TimeBudget, Turn
 from chassis.config.constraints import Constraints
 from chassis.contract import Recognizer, SensitiveKind
-from chassis.guard.candidate import Candidate
+from chassis.guard.candidate import Candidate, DescribeOnlyModel
 from chassis.guard.circuit_breaker import CheckCircuitBreakers
 from chassis.guard.concurrency import LimitConcurrency
 from chassis.guard.fallback import Fallback
@@ -73,6 +75,11 @@ class Guard:
         destinations = (self.constraints.destinations[candidate.config.destination] for candidate in self.candidates)
         kinds = frozenset[SensitiveKind]().union(*(destination.redact for destination in destinations))
         return Finder(kinds, self.recognizers)
+
+    @cached_property
+    def described_chain(self) -> FallbackModel:
+        """Return the models of the chain as pydantic-ai sees them, which cannot be asked."""
+        return FallbackModel(*(DescribeOnlyModel(candidate.model) for candidate in self.candidates))
 
     @cached_property
     def models(self) -> frozenset[str]:

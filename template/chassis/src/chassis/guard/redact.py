@@ -43,7 +43,7 @@ HEADERS_SETTING = "extra_headers"
 """The one setting that is not searched: a team may have to send a credential of its own in a header."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Redact:
     """Asks with placeholders instead of sensitive values.
 

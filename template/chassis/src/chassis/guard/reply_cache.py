@@ -58,7 +58,7 @@ class SingleFlight[T]:
                 flight.set_result(None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UseReplyCache:
     """Looks in the cache before a model is asked, and stores its reply.
 

@@ -28,7 +28,7 @@ TOKENS_PER_MESSAGE = 16
 """A generous allowance for the separators that vendors put around each message."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Request:
     """The arguments of pydantic-ai's `Model.request`, as one value.
 
@@ -80,7 +80,11 @@ def _unbounded(content: str) -> str:
 
 
 class Step(Protocol):
-    """One step of the pipeline. Most steps pass the request on to the next one, under a condition of their own."""
+    """One step of the pipeline. Most steps pass the request on to the next one, under a condition of their own.
+
+    Their classes are not frozen, because they are created for each request, and that takes a frozen one four times as
+    long.
+    """
 
     async def ask(self, request: Request) -> ModelResponse:
         """Return the reply to the request.

@@ -15,7 +15,7 @@ from chassis.money.accounts import Reservation, accounts_for, check_request_budg
 from chassis.money.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReserveBudget:
     """Asks only what the budgets cover.
 

@@ -30,7 +30,7 @@ DOWN_ERRORS = (ModelServerError, ModelUnavailableError, ModelConnectionError)
 """The vendor is down. Only the last model of the chain is then retried; otherwise the next one is the better bet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Retry:
     """Retries within the model's time budget.
 

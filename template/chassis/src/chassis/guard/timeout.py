@@ -12,7 +12,7 @@ from chassis.guard.failures import TimedOut
 from chassis.guard.request import Request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EnforceTimeout:
     """The innermost step: sends the request to the vendor's model and cancels it when its time is over.
 
