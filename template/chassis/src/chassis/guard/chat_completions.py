@@ -61,11 +61,11 @@ class DirectCompletions:
         return template
 
     def _request(self, body: dict[str, Any], headers: dict[str, str]) -> httpx2.Request:
-        template = self._template
+        template, content = self._template, openapi_dumps(body)
         merged = template.headers.copy()
-        merged.update(headers)
-        cookies, content = self._client.cookies, openapi_dumps(body)
-        return httpx2.Request("POST", template.url, headers=merged, cookies=cookies, content=content)
+        merged.update({**headers, "Content-Length": str(len(content))})
+        cookies, stream = self._client.cookies, httpx2.ByteStream(content)  # as `content` it would be examined
+        return httpx2.Request("POST", template.url, headers=merged, cookies=cookies, stream=stream)
 
     async def _send(self, request: httpx2.Request) -> httpx2.Response:
         try:
