@@ -8,8 +8,7 @@ its end.
 import ipaddress
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -122,16 +121,12 @@ class Delivery:
 _delivery: ContextVar[Delivery] = ContextVar("delivery")
 
 
-@contextmanager
-def tracked_delivery() -> Generator[Delivery]:
-    """Note whether the request that is sent within the context may have been received."""
+def track_delivery() -> Delivery:
+    """Note whether the next request of this task may have been received."""
     # A context variable, because the vendor's SDK stands between this and the client and passes nothing on.
     delivery = Delivery()
-    token = _delivery.set(delivery)
-    try:
-        yield delivery
-    finally:
-        _delivery.reset(token)
+    _delivery.set(delivery)
+    return delivery
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from chassis.config.constraints import SELF_HOSTED
 from chassis.errors import ChassisError
 from chassis.guard.candidate import Candidate
 from chassis.guard.diagnosis import diagnose
-from chassis.guard.egress import Delivery, tracked_delivery
+from chassis.guard.egress import Delivery, track_delivery
 from chassis.guard.failures import UnreadableReply, UnsentRequest
 from chassis.guard.reply_check import check_reply, is_plausible_usage
 from chassis.guard.request import Request, Step
@@ -63,7 +63,8 @@ class Meter:
         # tokens.
         max_tokens, started = self._max_tokens(request.settings), time.monotonic()
         response: ModelResponse | None = None
-        with ChatSpan(self.instruments, self.candidate.config, max_tokens) as span, tracked_delivery() as delivery:
+        delivery = track_delivery()
+        with ChatSpan(self.instruments, self.candidate.config, max_tokens) as span:
             try:
                 # Within the span, so that the trace headers continue from it.
                 capped = Request(request.messages, self._settings(request.settings, max_tokens), request.parameters)

@@ -79,12 +79,9 @@ def _unbounded(content: str) -> str:
     return f"The cost of reading {content} has no upper bound, so no budget can be reserved for it"
 
 
+# Steps are not frozen: they are created for each request, and a frozen object takes four times as long to create.
 class Step(Protocol):
-    """One step of the pipeline. Most steps pass the request on to the next one, under a condition of their own.
-
-    Their classes are not frozen, because they are created for each request, and that takes a frozen one four times as
-    long.
-    """
+    """One step of the pipeline. Most steps pass the request on to the next one, under a condition of their own."""
 
     async def ask(self, request: Request) -> ModelResponse:
         """Return the reply to the request.

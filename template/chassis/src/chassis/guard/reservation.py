@@ -1,7 +1,7 @@
 """Reserves the worst case of a request before anything is sent, and settles it to the real cost afterwards."""
 
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic_ai.messages import ModelResponse
@@ -43,14 +43,9 @@ class ReserveBudget:
             InputNotAllowed: The request has no worst case, because it contains more than text.
         """
         self.turn.max_input_tokens = request.max_input_tokens
-        async with self._reservation():
-            return await self.inner.ask(request)
-
-    @asynccontextmanager
-    async def _reservation(self) -> AsyncGenerator[None]:
         reservation = await self._reserve_affordable()
         try:
-            yield
+            return await self.inner.ask(request)
         finally:
             # Also when the call fails, or is cancelled because its caller disconnected: what was sent must be paid.
             # `settle` itself runs to its end even if this task is cancelled once more while it waits.

@@ -54,7 +54,7 @@ class SqliteDatabase:
         self._path, self._connection = path, connection
         self._file: tuple[int, int] | None = None
         self._lock, self._waiting = asyncio.Lock(), 0
-        self._statements = _Statements(connection)
+        self._statements = _Statements(self._run)
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -141,7 +141,7 @@ class SqliteDatabase:
         self._connection.close()
 
     def _run(self, sql: str, *values: Value) -> sqlite3.Cursor:
-        return self._connection.execute(sql, _by_name(values))
+        return self._connection.execute(sql, dict(zip(PARAMETER_NAMES, values, strict=False)))
 
     def _end_transaction(self) -> None:
         try:
@@ -197,16 +197,16 @@ class SqliteDatabase:
 class _Statements:
     """The statements of an open transaction. None of them waits, so no other task can run between two of them."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, run: Run) -> None:
+        self._run = run
 
     async def fetch(self, sql: str, *values: Value) -> list[Row]:
         with _translated_errors():
-            return _rows(self._connection.execute(sql, _by_name(values)))
+            return _rows(self._run(sql, *values))
 
     async def execute(self, sql: str, *values: Value) -> int:
         with _translated_errors():
-            return self._connection.execute(sql, _by_name(values)).rowcount
+            return self._run(sql, *values).rowcount
 
 
 @contextmanager
@@ -239,7 +239,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _rows(cursor: sqlite3.Cursor) -> list[Row]:
     return [dict(row) for row in cursor]
-
-
-def _by_name(values: tuple[Value, ...]) -> dict[str, Value]:
-    return dict(zip(PARAMETER_NAMES, values, strict=False))
