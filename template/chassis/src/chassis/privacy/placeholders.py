@@ -9,7 +9,8 @@ from typing import cast
 from chassis.contract import SensitiveKind, SensitiveMatch
 from chassis.privacy.normalized_text import NormalizedText, normalize
 
-PLACEHOLDER = re.compile(r"\\{0,4}[\[\uff3b\u3010]((?:[A-Za-z]|\\{0,4}_){2,20}?\\{0,4}_\d{1,6})\\{0,4}[\]\uff3d\u3011]")
+BRACKETED = re.compile(r"[\[\uff3b\u3010]((?:[A-Za-z]|\\{0,4}_){2,20}?\\{0,4}_\d{1,6})\\{0,4}[\]\uff3d\u3011]")
+PLACEHOLDER = re.compile(r"\\{0,4}" + BRACKETED.pattern)
 """A placeholder such as `[EMAIL_1]`, also as models copy it: escaped for Markdown or JSON, in lower case, or in the
 brackets of Chinese and Japanese texts."""
 NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
@@ -35,7 +36,7 @@ class Placeholders:
 
     def reserve(self, text: str) -> None:
         """Let no value get a placeholder that a text of the request already contains."""
-        for match in PLACEHOLDER.finditer(text):
+        for match in BRACKETED.finditer(text):  # three times as fast as with the backslashes before the bracket
             # It stands for itself, and is thus restored to itself.
             self._values.setdefault(_canonical(match), _canonical(match))
 
