@@ -112,11 +112,11 @@ async def _json_only(request: Request) -> None:
         raise WrongMediaType("Send the header `Content-Type: application/json` and a JSON body")
 
 
-def _rate_limit(per_minute: int) -> Callable[[Caller], Awaitable[None]]:
+def _rate_limit(per_minute: int) -> Callable[[Request], Awaitable[None]]:
     rate_limiter = RateLimiter(per_minute)
 
-    async def check(caller: Caller) -> None:
-        if (seconds := rate_limiter.check(caller)) is not None:
+    async def check(request: Request) -> None:
+        if (seconds := rate_limiter.check(request.state.caller)) is not None:
             raise TooManyCalls(f"The limit is {per_minute} calls per minute; try again later", retry_after=seconds)
 
     return check
