@@ -2,12 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cookiecutter_user import CookiecutterUser, copy_cookiecutter_template
 from generated_project import Generate, GenerateOnce, SharedProjects, generate_into, git
+from quick_copier import quick_copier, write_quick_copier
 from template_releases import tag_release
 
 DECISIONS = ("constraints.toml", "ownership.toml", "pyproject.toml")
@@ -34,6 +36,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the longest files first, so that all workers end at about the same time."""
     rank = {name: number for number, name in enumerate(LONGEST_FILES)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def copier_in_process() -> Generator[None]:
+    """Spare each call of Copier in this process what changes no file; test_generate compares it with the real one."""
+    with quick_copier():
+        yield
+
+
+@pytest.fixture(scope="module")
+def copier_on_path(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Let `chassis update` find such a Copier, too."""
+    folder = tmp_path_factory.mktemp("bin")
+    write_quick_copier(folder)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+        yield
 
 
 @pytest.fixture(scope="session")

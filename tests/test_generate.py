@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from itertools import combinations
 from pathlib import Path
@@ -133,6 +134,19 @@ def test_own_endpoint(decide: Generate) -> None:
         0,
         0,
     )
+
+
+@pytest.mark.slow
+def test_users_get_the_same_files(template: Path, generated_once: GenerateOnce, tmp_path: Path) -> None:
+    """The Copier of users makes the files that the quick one of the tests makes, with the same modes."""
+    project = tmp_path / "project"
+    command = [sys.executable, "-m", "copier", "copy", "--defaults", "--quiet", str(template), str(project)]
+    subprocess.run(command, check=True)
+    quick = generated_once({})
+    assert rendered(project) == rendered(quick)
+    assert {path: (project / path).stat().st_mode for path in rendered(quick)} == {
+        path: (quick / path).stat().st_mode for path in rendered(quick)
+    }
 
 
 @pytest.mark.slow

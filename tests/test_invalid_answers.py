@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from copier import run_copy
-from generated_project import Generate, quick_copier
+from generated_project import Generate
+from quick_copier import quick_copier
 
 SERVICE_NAME = "use lowercase words joined by hyphens, such as acme-help, not "
 HANDLE = "use a handle that starts with @, such as @acme"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from copier.errors import UnsafeTemplateError
 from former_releases import CURRENT, FORMER_RELEASES, RETIRED_WORKFLOW, substitute, template_with_releases
-from generated_project import commit, git, quick_copier
+from generated_project import commit, git
+from quick_copier import quick_copier
 from update_matrix import (
     CASES,
     FORBIDDEN_EDITS,
@@ -20,7 +21,7 @@ from update_matrix import (
     totals,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("copier_on_path")]
 MINIMUM_RUNS = 50
 LATEST = FORMER_RELEASES[-1]
 

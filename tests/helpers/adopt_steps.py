@@ -1,11 +1,11 @@
 """Adds the lines that `chassis adopt` prints to the files of a repository, as its reader would."""
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from answer_sets import ROOT
+from quick_copier import QUICK_COPIER
 from template_releases import append_line
 
 PAGE = ROOT / "docs/how-to/adopt.md"
@@ -17,9 +17,8 @@ def commands_of_the_page(source: Path) -> list[str]:
     """Return the commands of the how-to page, with answers to all questions, for a release that is not the newest."""
     answers = " ".join(f"--data {name}={value}" for name, value in ANSWERS.items())
     commands = re.findall(r"^\$ (.*)", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    copier = f"{sys.executable} -m copier"
     return [
-        command.replace("uvx copier copy", f"{copier} copy --defaults --quiet --vcs-ref 1.0.0 {answers}").replace(
+        command.replace("uvx copier copy", f"{QUICK_COPIER} copy --defaults --quiet --vcs-ref 1.0.0 {answers}").replace(
             "<this repository>", str(source)
         )
         for command in commands

@@ -3,19 +3,15 @@
 import fcntl
 import shutil
 import subprocess
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from types import CodeType
 from typing import Any
-from unittest.mock import patch
 
 from answer_sets import ROOT, without_defaults
 from copier import run_copy
-from copier._main import Worker
-from jinja2 import Environment
+from quick_copier import quick_copier
 
 CACHES = shutil.ignore_patterns("__pycache__", ".uv", ".venv", ".pytest_cache", ".ruff_cache", ".hypothesis")
 AUTHOR = ("-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
@@ -47,33 +43,6 @@ def generate_into(folder: Path, template: Path, answers: dict[str, Any], **optio
     with quick_copier():
         run_copy(str(template), folder, data=answers, defaults=True, quiet=True, **options)
     return folder
-
-
-@contextmanager
-def quick_copier() -> Generator[None]:
-    """Spare Copier what takes half of its time and changes no file here.
-
-    It compiles the parts of the same paths again and again, and starts git for each file to ask whether `core.fileMode`
-    is off, which it is not.
-    """
-    with (
-        patch.object(Environment, "compile", _compile_once),
-        patch.object(Worker, "_sync_git_index_executable_bit"),
-    ):
-        yield
-
-
-_COMPILE = Environment.compile
-_COMPILED: dict[tuple[str, str | None, str | None], CodeType] = {}
-
-
-def _compile_once(
-    environment: Environment, source: str, name: str | None = None, filename: str | None = None
-) -> CodeType:
-    key = (source, name, filename)
-    if key not in _COMPILED:
-        _COMPILED[key] = _COMPILE(environment, source, name, filename)
-    return _COMPILED[key]
 
 
 @dataclass(frozen=True, slots=True)

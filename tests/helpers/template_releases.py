@@ -22,6 +22,7 @@ def tag_release(source: Path, version: str) -> None:
     """Commit the template and tag it."""
     commit(source, version)
     git(source, "tag", version)
+    git(source, "repack", "-a", "-d", "--quiet")  # Copier clones it often, and a pack is one file
 
 
 def generate_repository(

@@ -18,7 +18,8 @@ from chassis_tools.updates.path_ownership import PathOwners, load_path_owners, o
 from chassis_tools.updates.update import update_chassis
 from copier import run_update
 from former_releases import BUDGET, CURRENT, FORMER_RELEASES, RENAMED_QUESTIONS, template_with_releases
-from generated_project import commit, generate_into, git, quick_copier, rendered
+from generated_project import commit, generate_into, git, rendered
+from quick_copier import quick_copier
 from template_releases import generate_repository
 
 EDITS = ROOT / "tests/edits"
