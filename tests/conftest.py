@@ -15,18 +15,18 @@ from template_releases import tag_release
 DECISIONS = ("constraints.toml", "ownership.toml", "pyproject.toml")
 LONGEST_FILES = (
     "test_adopt_fixtures.py",
+    "test_benchmarks.py",
     "test_update_matrix.py",
     "test_builds.py",
     "test_adopt.py",
-    "test_update_repositories.py",
     "test_runs.py",
     "test_cookiecutter.py",
     "test_readme.py",
+    "test_update_repositories.py",
     "test_live_evals.py",
     "test_gitlab.py",
     "test_container.py",
     "test_update_command.py",
-    "test_benchmarks.py",
     "test_storm.py",
 )
 """The test files that take longest, the longest first."""

@@ -20,6 +20,9 @@ SIMILARITY_CUTOFF = 0.4
 MAX_SHOWN = 200
 """The most characters of a wrong key or value that an error repeats."""
 
+_parsed = lru_cache(maxsize=32)(tomllib.loads)
+"""Pure Python, so it takes ten times as long as a copy of the result, and checks read the same file often."""
+
 
 def _check_http_url(url: str) -> str:
     remedy = "write a URL such as https://models.example.com/v1"
@@ -103,11 +106,6 @@ def toml_content(path: Path) -> dict[str, Any]:
         raise ConfigError(path.name, f"it cannot be read ({error.strerror})", "Check its permissions") from None
     except (ValueError, RecursionError) as error:  # a number may be too long for Python, and lists nested too deeply
         raise ConfigError(path.name, f"not valid TOML ({error})", "Correct that line") from None
-
-
-@lru_cache(maxsize=32)
-def _parsed(text: str) -> dict[str, Any]:
-    return tomllib.loads(text)  # pure Python: it takes ten times as long as the copy, and checks read a file often
 
 
 def config_error_from(where: str, error: ValidationError) -> ConfigError:
