@@ -16,6 +16,17 @@ BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
 MENTIONED = re.compile(r"`(make|uv run chassis) ([a-z]+(?:[ -][a-z]+)*)[^`]*`")
 
+HELP_OF_EACH = """
+import sys
+from chassis.cli.main import main
+for command in sys.argv[1:]:
+    try:
+        main([*command.split(), "--help"])
+    except SystemExit as exit:
+        assert exit.code == 0, command
+"""
+"""In one process, because there are many commands."""
+
 
 def test_readme(template: Path, newcomers_shell: Shell, no_network_if_possible: tuple[str, ...]) -> None:
     """Every command of every code block works as it stands; after `make setup` without a network."""
@@ -59,5 +70,6 @@ def test_what_is_mentioned(set_up_project: Shell) -> None:
     listed = set(re.findall(r"^ +make (\S+)", set_up_project.run("make"), re.MULTILINE))
     assert targets >= {"setup", "serve", "ask", "check", "evals", "local-model"}
     assert targets <= listed
-    for command in sorted({words for program, words in mentioned if program != "make"}):
-        set_up_project.run(".venv/bin/chassis", *command.split(), "--help")
+    commands = sorted({words for program, words in mentioned if program != "make"})
+    assert len(commands) > 10
+    set_up_project.run(".venv/bin/python", "-c", HELP_OF_EACH, *commands)
