@@ -19,14 +19,17 @@ from chassis.store.opening import open_database
 from chassis.store.quality_history import read_counts
 from chassis.store.review_queue import ReviewQueue
 from chassis.telemetry.instruments import NO_INSTRUMENTS
+from chassis.web.schemas import correction_type
 from chassis.wiring import Wiring
 from database_story import run_with_database
 from live_server import LiveService, serve_sample
-from pydantic import BaseModel, field_serializer
+from pydantic import BaseModel, ValidationError, field_serializer
 from sample_task import Answer, Question
 from scenario import run_scenario
 from short_timeouts import short_timeouts
 from telemetry_sinks import Lines, stored
+
+type Title = str
 
 NEGATIVE = Feedback(verdict="negative", comment="It is wrong.", correction='{"text": "right"}')
 ANSWERED: Answered[BaseModel] = Answered(Answer(text="HELLO"), "gpt", 0.8, degraded=False, fallback_reason=None)
@@ -193,6 +196,27 @@ def test_an_empty_correction_is_refused(service: LiveService, correction: dict[s
     assert service.run(service.wiring.feedback.find(body["call_id"])) is None
     for accepted in ({"text": "Hello."}, None):
         assert send(service, body | {"correction": accepted}).status_code == 200
+
+
+class Named(BaseModel):
+    """An answer whose texts are not written as `str`."""
+
+    title: Title
+    note: str | None
+    count: int
+
+
+@pytest.mark.parametrize(("field", "blank"), [("title", ""), ("title", " "), ("note", "\t")])
+def test_a_text_is_known_by_its_value(field: str, blank: str) -> None:
+    """A blank one is refused however its type is written, and the schema says so. Other values are as before."""
+    right = {"title": "A", "note": None, "count": 0}
+    corrected = correction_type(Named)
+
+    assert corrected.model_validate(right).model_dump() == right
+    with pytest.raises(ValidationError, match="The text is empty"):
+        corrected.model_validate(right | {field: blank})
+    described = corrected.model_json_schema()["properties"]
+    assert [name for name in described if described[name].get("pattern") == r"\S"] == ["title", "note"]
 
 
 def test_feedback_needs_a_key_and_json(service: LiveService) -> None:

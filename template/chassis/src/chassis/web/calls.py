@@ -42,7 +42,7 @@ from chassis.web.schemas import (
     ReferredBody,
     Responses,
     body_of,
-    corrected,
+    correction_type,
     problem_responses,
     specialized,
 )
@@ -222,7 +222,7 @@ def _add_feedback(router: APIRouter, wiring: Wiring) -> None:
         )
         return _json(200, receipt)
 
-    feedback.__annotations__["body"] = specialized(FeedbackBody, corrected(wiring.task.gives))
+    feedback.__annotations__["body"] = specialized(FeedbackBody, correction_type(wiring.task.gives))
     router.add_api_route(
         FEEDBACK_PATH,
         feedback,

@@ -119,18 +119,19 @@ def specialized[B: BaseModel](body: type[B], gives: type[BaseModel]) -> type[B]:
     return generic[gives]
 
 
-def corrected[A: BaseModel](gives: type[A]) -> type[A]:
+def correction_type[A: BaseModel](gives: type[A]) -> type[A]:
     """Return `gives` for a correction: its required texts must not be blank, which its JSON schema says too."""
+    annotated: Any = Annotated  # type checkers cannot read it with a type that is known only at run time
     fields: dict[str, Any] = {
-        name: (Annotated[str, _NotBlank], field)
+        name: (annotated[field.annotation, _NotBlank], field)
         for name, field in gives.model_fields.items()
-        if field.is_required() and field.annotation is str
+        if field.is_required()
     }
     return create_model(f"Corrected{gives.__name__}", __base__=gives, **fields)
 
 
 class _NotBlank:
-    """Marks a text of which at least one character is no space."""
+    """Marks a value that, if it is a text, has at least one character that is no space."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -138,14 +139,17 @@ class _NotBlank:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"pattern": r"\S"} | handler(schema)
+        described = handler(schema)
+        if handler.resolve_ref_schema(described).get("type", "string") == "string":
+            described.setdefault("pattern", r"\S")
+        return described
 
     @staticmethod
-    def _check(text: str) -> str:
-        if not text.strip():
+    def _check(value: object) -> object:
+        if isinstance(value, str) and not value.strip():
             message = "The text is empty; write the right answer, or leave out the correction"
             raise PydanticCustomError("blank_text", message)
-        return text
+        return value
 
 
 def body_of(outcome: Outcome[Any], call: Call, wiring: Wiring) -> AnsweredBody[Any] | ReferredBody:
