@@ -54,11 +54,10 @@ BEFORE_PART, AFTER_PART = 20, 80
 NAME = lazy_pattern(
     r"(?:pass(?:word|wd|code|phrase|wort|(?<![a-z]pass)(?![a-z]))|pw(?<![a-z]pw)d?(?![a-z])|mot de passe|kennwort"
     r"|contraseña|senha|wachtwoord|lösenord|hasło|heslo|salasana|şifre|пароль|密码|口令|パスワード|비밀번호"
-    r"|secret|geheimnis|token|jeton|令牌|トークン|api[-_ ]?(?:key|schlüssel)"
+    r"|secret|geheimnis|token(?!s\": \d{1,20}[,}])|jeton|令牌|トークン|api[-_ ]?(?:key|schlüssel)"
     r"|(?:access|account|auth|encryption|master|private|session|shared|signing|subscription)[-_ ]?key)"
     # `token_type` names no token, and neither does `"input_tokens": 42`
     r"(?![\w-]{0,24}(?:algorithm|count|file|format|id|length|limit|name|path|policy|ttl|type|uri|url)(?![a-z]))"
-    r"(?!s?\": \d{1,20}[,}])"
     r"[a-z0-9_\u00C0-\u1FFF-]{0,16}"
 )
 """The name of a secret, in lower case."""
