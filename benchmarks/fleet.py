@@ -4,18 +4,15 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from chassis.errors import ConfigError
 from chassis_tools.readiness.check import CheckFailed, CheckUnknown, Repository
 from chassis_tools.readiness.launch_review import CHECKS
-from chassis_tools.updates.copier import load_answers_file
-from chassis_tools.updates.status import compare_with_template, remembering_releases
+from chassis_tools.updates.status import remembering_releases
 
 from benchmarks.clones import make_fleet, make_template
 from benchmarks.projects import ROOT
@@ -29,7 +26,7 @@ SIZES = (20, 200)
 QUICK_SIZES = (3,)
 GOAL = 15
 """CPU seconds for the large one."""
-PARTS_SHOWN = 6
+CHECKS_SHOWN = 6
 
 
 def measure(effort: Effort) -> Table:
@@ -38,11 +35,11 @@ def measure(effort: Effort) -> Table:
     with TemporaryDirectory() as folder:
         template = make_template(Path(folder, "template"))
         rows = [measure_size(Path(folder, str(size)), template, size) for size in sizes]
-        rows += measure_parts(Path(folder, f"{sizes[0]}/fleet"), template)
+        rows += measure_checks(Path(folder, f"{sizes[0]}/fleet"), template)
     return Table(
         "Fleet report",
         f"{python_version()}; clones of three releases and three sets of answers, some neglected; table, JSON and "
-        "page; once; the parts are measured in one process, after another report has read all clones",
+        "page; once; the checks are measured in one process, after another report has read all clones",
         rows,
         goals(rows, "CPU s"),
     )
@@ -65,8 +62,8 @@ def report(fleet: Path, template: Path, folder: Path) -> tuple[float, float]:
     return time.monotonic() - started, cpu_seconds() - before
 
 
-def measure_parts(fleet: Path, template: Path) -> list[Row]:
-    """Inspect the clones of a fleet again, part by part; return what one takes of each, the largest parts first."""
+def measure_checks(fleet: Path, template: Path) -> list[Row]:
+    """Run the checks on the clones of a fleet again, one by one; return the time of each for one clone."""
     known, today = RememberedTemplate(template / ".git"), datetime.now(UTC).date()
     sources = list(sources_in([fleet]))
     for source in sources:
@@ -74,18 +71,13 @@ def measure_parts(fleet: Path, template: Path) -> list[Row]:
     costs: defaultdict[str, float] = defaultdict(float)
     with remembering_releases(KNOWN_RELEASES):
         for source in sources:
-            for name, part in parts(source.path, known, Repository(source.path, today)).items():
+            repository = Repository(source.path, today)
+            for check in CHECKS:
                 before = cpu_seconds()
                 with suppress(CheckFailed, CheckUnknown, ConfigError, OSError, ValueError):  # some are neglected
-                    part()
-                costs[name] += (cpu_seconds() - before) / len(sources) * 1e3
+                    check.check(repository)
+                costs[check.title] += (cpu_seconds() - before) / len(sources) * 1e3
     ordered = sorted(costs, key=lambda name: -costs[name])
-    shown = {f"of one: {name}": costs[name] for name in ordered[:PARTS_SHOWN]}
-    shown["of one: all other checks"] = sum(costs[name] for name in ordered[PARTS_SHOWN:])
+    shown = {f"of one: {name}": costs[name] for name in ordered[:CHECKS_SHOWN]}
+    shown["of one: all other checks"] = sum(costs[name] for name in ordered[CHECKS_SHOWN:])
     return [Row(name, {"CPU ms each": milliseconds}) for name, milliseconds in shown.items()]
-
-
-def parts(root: Path, template: RememberedTemplate, repository: Repository) -> Mapping[str, Callable[[], object]]:
-    """Return what an inspection does with one clone, by name."""
-    checks = {check.title: partial(check.check, repository) for check in CHECKS}
-    return checks | {"its files compared": lambda: compare_with_template(root, load_answers_file(root), template)}
