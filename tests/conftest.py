@@ -39,14 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def copier_in_process() -> Generator[None]:
+def quick_copier_in_process() -> Generator[None]:
     """Spare each call of Copier in this process what changes no file; test_generate compares it with the real one."""
     with quick_copier():
         yield
 
 
 @pytest.fixture(scope="module")
-def copier_on_path(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+def quick_copier_on_path(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
     """Let `chassis update` find such a Copier, too."""
     folder = tmp_path_factory.mktemp("bin")
     write_quick_copier(folder)

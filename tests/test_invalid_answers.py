@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from copier import run_copy
 from generated_project import Generate
-from quick_copier import quick_copier
 
 SERVICE_NAME = "use lowercase words joined by hyphens, such as acme-help, not "
 HANDLE = "use a handle that starts with @, such as @acme"
@@ -112,6 +111,5 @@ def test_a_package_of_the_repository_is_left_alone(decisions: Path, tmp_path: Pa
 
 def service_name(template: Path, folder: Path, **answers: str) -> str:
     """Return the name that a service generated into a folder gets, without generating it."""
-    with quick_copier():
-        worker = run_copy(str(template), folder, data=answers, defaults=True, quiet=True, pretend=True)
+    worker = run_copy(str(template), folder, data=answers, defaults=True, quiet=True, pretend=True)
     return worker.answers.combined["service_name"]

@@ -11,7 +11,7 @@ from cli_runner import run, run_json
 from generated_project import commit, git
 from template_releases import append_line, generate_repository, tag_release, template_repository, working_copy
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("copier_on_path")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_copier_on_path")]
 
 CHANGES = """
 [[changes]]

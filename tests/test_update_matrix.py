@@ -8,7 +8,6 @@ import pytest
 from copier.errors import UnsafeTemplateError
 from former_releases import CURRENT, FORMER_RELEASES, RETIRED_WORKFLOW, substitute, template_with_releases
 from generated_project import commit, git
-from quick_copier import quick_copier
 from update_matrix import (
     CASES,
     FORBIDDEN_EDITS,
@@ -21,7 +20,7 @@ from update_matrix import (
     totals,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("copier_on_path")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_copier_on_path")]
 MINIMUM_RUNS = 50
 LATEST = FORMER_RELEASES[-1]
 
@@ -43,8 +42,7 @@ def update_to_mutation(source: Path, tmp_path: Path) -> Generator[UpdateToMutati
         substitute(source / path, pattern, replacement)
         commit(source, "A mutation")
         git(source, "tag", "--force", CURRENT)
-        with quick_copier():
-            return UpdateMatrix(source, tmp_path).measure(version, HEAVY_EDITS)
+        return UpdateMatrix(source, tmp_path).measure(version, HEAVY_EDITS)
 
     original = git(source, "rev-parse", CURRENT).strip()
     yield mutate_and_update

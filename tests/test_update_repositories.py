@@ -13,7 +13,7 @@ from copier import run_update
 from generated_project import commit, generate_into, git
 from template_releases import append_line, generate_repository, tag_release, template_repository, working_copy
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("copier_on_path")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_copier_on_path")]
 
 
 @pytest.fixture(scope="module")

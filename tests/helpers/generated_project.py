@@ -11,7 +11,6 @@ from typing import Any
 
 from answer_sets import ROOT, without_defaults
 from copier import run_copy
-from quick_copier import quick_copier
 
 CACHES = shutil.ignore_patterns("__pycache__", ".uv", ".venv", ".pytest_cache", ".ruff_cache", ".hypothesis")
 AUTHOR = ("-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
@@ -40,8 +39,7 @@ def copy_template(folder: Path, *, subpackages: bool = True) -> Path:
 
 def generate_into(folder: Path, template: Path, answers: dict[str, Any], **options: Any) -> Path:
     """Generate a project into a folder and return it."""
-    with quick_copier():
-        run_copy(str(template), folder, data=answers, defaults=True, quiet=True, **options)
+    run_copy(str(template), folder, data=answers, defaults=True, quiet=True, **options)
     return folder
 
 
