@@ -16,6 +16,7 @@ from chassis import Answered, Draft, Task
 from chassis.config.constraints import ModelConfig, Provider
 from chassis.guard import circuit_breaker
 from chassis.guard.egress import Endpoint, VendorModel, create_client
+from chassis.guard.reply_check import max_reply_bytes
 from chassis.guard.vendors import MODEL_FACTORIES
 from chassis.money.ledger import Balance, SqliteStatements
 from chassis.testing import CONSTRAINTS, ScriptedModel
@@ -81,8 +82,9 @@ def connected(url: str, provider: Provider = "openai-compatible", key: str = "ke
     fields = CONSTRAINTS["models"][0] | {"provider": provider} | changes
     if provider == "openai-compatible":
         fields["base_url"] = url
-    client = create_client(Endpoint.from_url(url, "any"), timeout=5)
-    return VendorModel(MODEL_FACTORIES[provider](ModelConfig.model_validate(fields), key, url, client), client)
+    config = ModelConfig.model_validate(fields)
+    client = create_client(Endpoint.from_url(url, "any"), 5, max_reply_bytes(config))
+    return VendorModel(MODEL_FACTORIES[provider](config, key, url, client), client)
 
 
 class Serving(ScriptedModel):
@@ -222,7 +224,7 @@ REPLIES: dict[Provider, list[dict[str, Any]]] = {
 }
 HOSTILE_VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 2**31, 2**64 - 1, 10**400, 1.5, 1e308),
-    *("", "mystery", "\ud83d", "x" * 100_000),
+    *("", "mystery", "\ud83d", "x" * 20_000, "x" * 100_000),
     *([], [None], ["\ud83d"], {}, {"a": None}, {"\ud83d": 1}, json.loads("[" * 300 + "]" * 300)),
 )
 

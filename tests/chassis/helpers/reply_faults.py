@@ -9,6 +9,7 @@ ANSWER = '{"text": "Four."}'
 HALF_PAIR = "\ud83d"
 """Half of a surrogate pair: JSON can contain it, but no encoding of Unicode can."""
 LISTS = "[" * 300 + "]" * 300
+SHORT_CALL = {"id": "", "type": "function", "function": {"name": "f", "arguments": ""}}
 CUSTOM_CALL = {"id": "t1", "type": "custom", "custom": {"name": "look_up", "input": "four"}}
 IMPLAUSIBLE = "usage.implausible"
 
@@ -70,26 +71,29 @@ UNREADABLE = (
             ("no choices", calling("final_result", ANSWER, choices=[])),
             ("a kind of tool call that does not exist here", completion("tool_calls", tool_calls=[CUSTOM_CALL])),
             ("a time that no calendar has", calling("final_result", ANSWER, created=10**300)),
-            ("a body of 100,000 brackets", b"[" * 100_000),
+            ("a body of 20,000 brackets", b"[" * 20_000),
             ("a number of 5,000 digits", b'{"id": ' + b"9" * 5_000 + b"}"),
         )
     ),
     *(
-        Fault(
-            what,
-            failed("OversizedReply", charged=WORST, logged=(IMPLAUSIBLE, "model.failed OversizedReply")),
-            raw(body),
-        )
+        Fault(what, failed("OversizedReply", charged=WORST), raw(body))
         for what, body in (
             ("a text of a megabyte", completion(content="x" * MEGABYTE)),
             ("a tool with a name of a megabyte", calling("x" * MEGABYTE, "{}")),
+            ("an id of a megabyte", calling("final_result", ANSWER, id="x" * MEGABYTE)),
+            ("300,000 tool calls", completion("tool_calls", tool_calls=[{}] * 300_000)),
+            ("9 megabytes of spaces", b" " * 9 * MEGABYTE),
         )
     ),
     *(
         Fault(what, failed(error, charged=charged), behavior)
         for what, error, charged, behavior in (
-            ("an id of a megabyte", "OversizedReply", USAGE, raw(calling("final_result", ANSWER, id="x" * MEGABYTE))),
-            ("a body of 9 megabytes", "OversizedReply", WORST, raw(b" " * 9 * MEGABYTE)),
+            (
+                "300 tool calls",
+                "OversizedReply",
+                USAGE,
+                raw(completion("tool_calls", tool_calls=[SHORT_CALL] * 300)),
+            ),
             (
                 "a text block without text",
                 "EmptyReply",

@@ -91,7 +91,7 @@ def _is_never_a_model(ip: IPAddress) -> bool:
 CONNECTION_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 """The same as in the vendors' SDKs. What limits a service is `limits.concurrent_calls`."""
 MAX_BODY_BYTES = 8 * 1024 * 1024
-"""The largest body of a response: many times the longest reply of any model."""
+"""The largest body of a response: many times the longest reply of any model. Models have a lower limit of their own."""
 SEE_OTHER = 303
 """A redirect to the result of a request that was carried out. All other redirects say to send the request elsewhere."""
 LOCAL_NAME = "localhost"
@@ -186,11 +186,16 @@ class Endpoint:
             raise ForbiddenAddress(f"{self.url.host} is at {address}, {problem}")
 
 
-def create_client(endpoint: Endpoint, timeout: float) -> httpx2.AsyncClient:
+def create_client(endpoint: Endpoint, timeout: float, max_body_bytes: int = MAX_BODY_BYTES) -> httpx2.AsyncClient:
     """Return a client that reaches this endpoint only.
 
     Proxies of the environment are used, except to this machine. Which address a proxy connects to is the proxy's to
     check; which URL it is asked for is checked here.
+
+    Args:
+        endpoint: What it may reach.
+        timeout: Seconds to wait for a connection, and for each part of a response.
+        max_body_bytes: The size of a body at which the client stops reading.
 
     Raises:
         ConfigError: The variables of proxies or certificates cannot be used.
@@ -211,7 +216,7 @@ def create_client(endpoint: Endpoint, timeout: float) -> httpx2.AsyncClient:
         # Decompressing happens below `_BoundedStream`, which would only see the size after it has filled the memory.
         if response.headers.get("content-encoding", "identity") != "identity":
             raise httpx2.DecodingError("the response is compressed, although the request asked for the opposite")
-        response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream))
+        response.stream = _BoundedStream(cast("httpx2.AsyncByteStream", response.stream), max_body_bytes)
 
     hooks: dict[str, list[Callable[..., Any]]] = {"request": [check_request], "response": [refuse_redirect, bound_body]}
     # A proxy cannot reach this machine for us, and must not be asked for what has to stay in the own network.
@@ -288,15 +293,15 @@ class VendorModel(WrapperModel):
 class _BoundedStream(httpx2.AsyncByteStream):
     """The body of a response, up to a size."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
+    def __init__(self, stream: httpx2.AsyncByteStream, max_bytes: int) -> None:
+        self._stream, self._max_bytes = stream, max_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
         async for chunk in self._stream:
             size += len(chunk)
-            if size > MAX_BODY_BYTES:
-                raise BodyTooLarge(f"the response is larger than {MAX_BODY_BYTES} bytes")
+            if size > self._max_bytes:
+                raise BodyTooLarge(f"the response is larger than {self._max_bytes} bytes")
             yield chunk
 
     async def aclose(self) -> None:

@@ -41,6 +41,14 @@ FILTERED = frozenset({"content_filter", "guardrail_intervened", "safety", "recit
 """Why a reply ended, in the words of pydantic-ai, and in those of servers that it passes on as they are."""
 
 
+def max_reply_bytes(config: ModelConfig) -> int:
+    """Return how long a reply within the cap on output tokens can be. It is the limit of a response's body too.
+
+    An SDK needs up to 20 µs for each byte of a body that has thousands of parts, and nothing else runs meanwhile.
+    """
+    return config.max_output_tokens * MAX_BYTES_PER_TOKEN + MAX_OVERHEAD_BYTES
+
+
 def check_reply(config: ModelConfig, response: ModelResponse, messages: Sequence[ModelMessage] = ()) -> None:
     """Check that a reply can be used.
 
@@ -92,7 +100,7 @@ def is_plausible_usage(response: ModelResponse, max_input_tokens: int, max_outpu
 def _check_form(config: ModelConfig, response: ModelResponse) -> None:
     """Check that a reply consists of text and tool calls, is not too long, and can be stored and read again."""
     encoded = REPLY.dump_json(response, warnings=False)
-    if len(encoded) > config.max_output_tokens * MAX_BYTES_PER_TOKEN + MAX_OVERHEAD_BYTES:
+    if len(encoded) > max_reply_bytes(config):
         raise OversizedReply(
             config.name,
             f"{config.name} returned {len(encoded)} bytes, more than {config.max_output_tokens} tokens can have",

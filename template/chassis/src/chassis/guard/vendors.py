@@ -16,7 +16,8 @@ from chassis.config.constraints import CONSTRAINTS_FILE, SELF_HOSTED, ModelConfi
 from chassis.config.environment import check_sdk_variables
 from chassis.config.project import Settings
 from chassis.errors import ConfigError
-from chassis.guard.egress import Endpoint, ForbiddenAddress, Network, VendorModel, create_client
+from chassis.guard.egress import MAX_BODY_BYTES, Endpoint, ForbiddenAddress, Network, VendorModel, create_client
+from chassis.guard.reply_check import max_reply_bytes
 
 log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ def connect(config: ModelConfig, settings: Settings, timeout: float) -> VendorMo
     if key is None or base_url is None:
         return None
     check_sdk_variables("openai" if config.provider in SELF_HOSTED else config.provider, os.environ)
-    client = create_client(_endpoint(config, base_url), timeout)
+    client = create_client(_endpoint(config, base_url), timeout, min(max_reply_bytes(config), MAX_BODY_BYTES))
     try:
         model = MODEL_FACTORIES[config.provider](config, key.get_secret_value(), base_url, client)
     except ImportError:
