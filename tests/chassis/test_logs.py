@@ -75,6 +75,12 @@ def test_known_keys_are_hidden(lines: Lines, kind: str, secret: str) -> None:
         ("\x1b[31mghp_abcdefghijklmnopqrstuvwxyz0123456789\x1b[0m", "\x1b[31m[SECRET]\x1b[0m"),
         ("token%3Dghp_abcdefghijklmnopqrstuvwxyz0123456789%26", "token%3D[SECRET]%26"),
         ('{"password": "Tr0ub4dor&3"}', '{"password": "[SECRET]"}'),
+        ('{"password": 12345678}', '{"password": [SECRET]}'),
+        ("the password is 4711-0815.", "the password is [SECRET]."),
+        ("<secret>12345678</secret>", "<secret>[SECRET]</secret>"),
+        ("mysql -u app -p12345678 shop", "mysql -u app -p[SECRET] shop"),
+        ("login ada password 12345678", "login ada password [SECRET]"),
+        ("token: 12345678, api_key=12345678", "token: 12345678, api_key=12345678"),
         ("app --password 'blue horse 42' --verbose", "app --password '[SECRET]' --verbose"),
         (
             "cached_tokens=1024 max_tokens=4k api_key_id=k_12ab34",
@@ -95,6 +101,18 @@ def test_a_credential_is_hidden_by_its_key(lines: Lines) -> None:
     [line] = lines.parsed()
     assert (line["auth_token"], line["tokens"]) == ("[SECRET]", 12)
     assert line["settings"] == {"db": {"password": "[SECRET]"}, "headers": ["Authorization: Basic [SECRET]"]}
+
+
+@pytest.mark.parametrize("value", [12345678, -12345678, 1234567.25, 10**18])
+def test_a_number_is_hidden_by_its_key(lines: Lines, value: float) -> None:
+    """A password may be a number; the line stays JSON."""
+    structlog.get_logger().info("client.started", db_password=value, nested={"passcode": value}, last=[{"pwd": value}])
+    [line] = lines.parsed()
+    assert (line["db_password"], line["nested"], line["last"]) == (
+        "[SECRET]",
+        {"passcode": "[SECRET]"},
+        [{"pwd": "[SECRET]"}],
+    )
 
 
 def fail(words: str) -> None:

@@ -158,8 +158,14 @@ CREDENTIALS = Finder(("secret",))
 
 
 def hide_secrets(text: str) -> str:
-    """Replace every credential in a line of the log by `[SECRET]`."""
-    return replace_matches(text, CREDENTIALS.find(text), lambda _: "[SECRET]")
+    """Replace every credential in a line of the log by `[SECRET]`. A line of JSON stays one."""
+
+    def hidden(match: SensitiveMatch) -> str:
+        before = text[max(0, match.start - 4) : match.start]
+        is_json_number = before.endswith('": ') and not before.startswith("\\")
+        return '"[SECRET]"' if is_json_number else "[SECRET]"
+
+    return replace_matches(text, CREDENTIALS.find(text), hidden)
 
 
 def without_overlaps(length: int, matches: Iterable[SensitiveMatch]) -> list[SensitiveMatch]:

@@ -96,6 +96,10 @@ UNQUOTED = (
     + ")"
 )
 """A value that ends with the word, before Chinese or Japanese, or where the next parameter of a URL begins."""
+NUMBER = r"[\"'`„“«‚‘「『]{0,3}(?P<value>-?\d[\d!#$%&*+./=?@^~_-]{4,198}\d)(?!\w)"
+"""A value without letters."""
+COUNTED = re.compile("token|jeton|令牌|トークン|key|schlüssel")
+"""A number after one of these is a count or an id. After any other name of a secret it is a password."""
 COMMAND_ARGUMENT = lazy_pattern(
     r"\b(?:curl|login|mariadb|mysql|psql|redis-cli|sshpass|wget)\b[^\n]{0,120}?\s"
     r"(?:-[ap]\s{0,3}|password\s{1,4}|(?:-u\s{0,3}|--user[\s=]\s{0,3})[\"']?[^\s:\"']{1,64}:)[\"']?"
@@ -130,6 +134,11 @@ def looks_like_password(text: str) -> bool:
     return is_mixed(text) and not CODE.fullmatch(text)
 
 
+def looks_like_argument(text: str) -> bool:
+    """Return whether this may be a password where nothing else is expected, so that it may consist of digits."""
+    return text.isdigit() or looks_like_password(text)
+
+
 def looks_like_passphrase(text: str) -> bool:
     """Return whether this may be a password of several words, and is no sentence or template."""
     return is_mixed(text) and len(text.split()) <= MAX_WORDS and not TEMPLATE.fullmatch(text)
@@ -140,10 +149,11 @@ ASSIGNED, ARGUMENTS = (
         (lazy_pattern(rf"(?:{ASSIGNMENT}|(?<!pass)\s{{1,4}}){QUOTED}", re.IGNORECASE), looks_like_passphrase),
         (lazy_pattern(ELEMENT), looks_like_passphrase),
         (lazy_pattern(lead + UNQUOTED, re.IGNORECASE), looks_like_password),
+        (lazy_pattern(lead + NUMBER, re.IGNORECASE), has_digit),
     )
     for lead in (ASSIGNMENT, rf"(?:{NEXT_ARGUMENT}|{ASSIGNMENT})")
 )
-"""What may follow a name, and what may follow the name of an option."""
+"""What may follow a name, and what may follow the name of an option; the last pattern of each is that of numbers."""
 
 
 def find_keys(text: str, lowered: str) -> Iterator[SensitiveMatch]:
@@ -167,7 +177,8 @@ def find_named_secrets(text: str, lowered: str) -> Iterator[SensitiveMatch]:
             position = name.start() + 1
             before = lowered[max(0, name.start() - OPTION_REACH) : name.start()]
             is_option = any(sign in before for sign in OPTION_SIGNS) and OPTION.search(before)
-            for pattern, is_real in ARGUMENTS if is_option else ASSIGNED:
+            patterns = ARGUMENTS if is_option else ASSIGNED
+            for pattern, is_real in patterns[:-1] if COUNTED.search(name[0]) else patterns:
                 match = pattern.match(text, name.end())
                 if match and is_real(match["value"]):
                     yield SensitiveMatch("secret", *match.span("value"))
@@ -196,8 +207,8 @@ SECRET_DETECTORS = (
     Detector("secret", BEARER, has_digit, needs=("bearer",)),
     Detector("secret", AUTHORIZATION, needs=("authorization",)),
     find_named_secrets,
-    Detector("secret", NETRC, looks_like_password, needs=("password",)),
-    Detector("secret", COMMAND_ARGUMENT, looks_like_password, needs=("-p", "-a", "-u", "login")),
+    Detector("secret", NETRC, looks_like_argument, needs=("password",)),
+    Detector("secret", COMMAND_ARGUMENT, looks_like_argument, needs=("-p", "-a", "-u", "login")),
 )
 SPREAD_SECRET_DETECTORS = SECRET_DETECTORS[:5]
 """Those whose values have a form of their own."""
