@@ -1,6 +1,6 @@
 """What every test may ask for."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,11 @@ def _no_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask suites in the process of the test, which may have replaced the model or the task of the sample."""
-    monkeypatch.setattr(asking, "start_process", lambda _, request: asking.ask_and_score(request))
+
+    def in_this_process(_: Path, request: asking.Asking) -> tuple[int, Mapping[str, str]]:
+        return asking.ask_and_score(request)
+
+    monkeypatch.setattr(asking, "start_process", in_this_process)
 
 
 @pytest.fixture

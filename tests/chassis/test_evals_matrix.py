@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chassis.config.project import find_project
@@ -65,7 +66,7 @@ def test_models_and_prompts_are_compared(team: Path, capsys: pytest.CaptureFixtu
     """Recorded once, then measured offline; the report has the plot, and the suite's own run stays as it was."""
     [plan] = load(find_project(team), ["answers"])
     prompts = [None, team / "evals/polite.py"]
-    how = {"plan": plan, "evaluator": "right", "prompts": prompts, "module": "prompted.prompts"}
+    how: dict[str, Any] = {"plan": plan, "evaluator": "right", "prompts": prompts, "module": "prompted.prompts"}
     matrix = Matrix(**how, models=["first", "baseline"], record=True, doubles={"first": ScriptedModel(obey)})
     cells = asyncio.run(matrix.measure(SILENT))
 

@@ -121,8 +121,8 @@ def test_each_call_counts_once(tmp_path: Path) -> None:
         calls = [wiring.service.new_call("alice") for _ in range(3)]
         for call in calls:
             await wiring.service.answer(Question(text="hello"), call)
-        verdicts: tuple[tuple[int, FeedbackVerdict], ...] = ((0, "negative"), (0, "negative"), (1, "positive"))
-        for number, verdict in (*verdicts, (1, "negative"), (2, "positive")):
+        verdicts: list[FeedbackVerdict] = ["negative", "negative", "positive", "negative", "positive"]
+        for number, verdict in zip((0, 0, 1, 1, 2), verdicts, strict=True):
             await wiring.feedback.record(calls[number].id, "alice", Feedback(verdict=verdict))
 
         counts = await read_counts(wiring.database, "echo", ["feedback"], date.min)
@@ -187,7 +187,7 @@ def test_hostile_feedback_is_refused(service: LiveService, change: dict[str, Any
 )
 def test_an_empty_correction_is_refused(service: LiveService, correction: dict[str, Any], problem: str) -> None:
     """It would become the expected answer of a case. One with a text is stored."""
-    body = {"call_id": answered(service), "verdict": "negative", "correction": correction}
+    body: dict[str, Any] = {"call_id": answered(service), "verdict": "negative", "correction": correction}
 
     refusal = send(service, body).json()
 
@@ -310,11 +310,10 @@ def test_the_history_is_bounded(store_url: str) -> None:
         long, broken = Question.model_construct(text="x" * MAX_TEXT_LENGTH), Unserializable(text="x")
         unstored = [remember(history, question) for question in (long, broken)]
         for _ in range(MAX_BUFFERED - 3):
-            last = remember(history)
+            remember(history)
         dropped = remember(history)
         await history.flush()
-        for _ in range(10):
-            last = remember(history)
+        last = [remember(history) for _ in range(10)][-1]
 
         assert await history.find(last, "alice")
         found = [await history.find(call_id, "alice") for call_id in (first, *unstored, dropped)]

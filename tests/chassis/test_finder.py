@@ -37,7 +37,12 @@ def test_a_pattern_that_is_compiled_late_is_a_pattern(name: str) -> None:
 def test_a_pattern_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not when it is written down, and not again."""
     compiled: list[str] = []
-    monkeypatch.setattr(re, "compile", lambda *pattern: compiled.append(pattern[0]) or NUMBER)
+
+    def compile_pattern(pattern: str, _: int) -> re.Pattern[str]:
+        compiled.append(pattern)
+        return NUMBER
+
+    monkeypatch.setattr(re, "compile", compile_pattern)
     pattern = lazy_pattern("[0-9]+")
     assert compiled == []
 

@@ -6,6 +6,7 @@ import sqlite3
 import unicodedata
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import pytest
 from chassis.config.constraints import load_constraints
@@ -197,7 +198,10 @@ def planted(project: Path) -> str:
     trace = (
         sqlite3.connect(project / "var/traces.db").execute("SELECT trace_id FROM spans ORDER BY rowid").fetchone()[0]
     )
-    exchanges = [{"trace_id": trace, "sent": [{"part": "user", "text": question}]}, {"trace_id": "0", "sent": []}]
+    exchanges: list[dict[str, Any]] = [
+        {"trace_id": trace, "sent": [{"part": "user", "text": question}]},
+        {"trace_id": "0", "sent": []},
+    ]
     (project / "var/content.jsonl").write_text("".join(json.dumps(each) + "\n" for each in exchanges))
     return question
 

@@ -5,13 +5,13 @@
 
 import asyncio
 import os
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from chassis.errors import BudgetExhausted
@@ -246,7 +246,7 @@ def run_histories(history: type[History], examples: int, phases: tuple[Phase, ..
             deadline=None,
             phases=phases,
             database=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=cast("Collection[HealthCheck]", HealthCheck),
         ),
     )
 

@@ -6,10 +6,12 @@ import pickle
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -81,7 +83,7 @@ def test_vectors_are_kept_by_the_hash_of_their_text(tmp_path: Path, monkeypatch:
         return sum(entry["passages"] for entry in logs if entry["event"] == "documents.embedding")
 
     assert [embedded(texts) for texts in (["a", "b", "a"], ["b", "a"], ["b", "c"], ["a"])] == [2, 0, 1, 1]
-    monkeypatch.setattr("chassis.search.embeddings.version", lambda _: "another")
+    monkeypatch.setattr("chassis.search.embeddings.version", Mock(return_value="another"))
     assert embedded(["a"]) == 1
     assert [each.name for each in tmp_path.iterdir()] == [file.name]
 
@@ -190,7 +192,7 @@ def test_without_the_extra_one_sentence_says_what_to_do(monkeypatch: pytest.Monk
 def test_no_network_and_no_variable_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model is in the package, and the limit of its threads is for it alone."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a connection was opened"))
+    monkeypatch.setattr(socket.socket, "connect", Mock(side_effect=AssertionError("a connection was opened")))
 
     Embeddings(["a"])
 
@@ -202,6 +204,6 @@ def test_threads_may_share_a_hybrid_search(hybrid: Search) -> None:
     questions = [question for question, _ in IN_OTHER_WORDS] * 5
 
     with ThreadPoolExecutor(4) as threads:
-        hits = list(threads.map(lambda question: hybrid.find(question, 1)[0], questions))
+        hits = list(threads.map(partial(hybrid.find, limit=1), questions))
 
-    assert [hit.passage for hit in hits] == [expected for _, expected in IN_OTHER_WORDS] * 5
+    assert [hit.passage for [hit] in hits] == [expected for _, expected in IN_OTHER_WORDS] * 5

@@ -321,7 +321,9 @@ def test_no_error_is_left_unretrieved(tmp_path: Path, monkeypatch: pytest.Monkey
             raise DatabaseUnavailable("gone")
 
         async with ledger_at(f"sqlite:///{tmp_path}/store.db") as ledger:
-            monkeypatch.setattr(ledger._statements, "reserve", fail)  # noqa: SLF001 - the failure has to come at this moment
+            # The failure has to come at this moment.
+            statements = ledger._statements  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            monkeypatch.setattr(statements, "reserve", fail)
             reserving = asyncio.create_task(ledger.reserve([DAY], 10))
             await asyncio.sleep(0)
             failing.set()

@@ -98,7 +98,10 @@ def completion(message: Any, finish_reason: Any = "stop", **more: Any) -> dict[s
 
 USAGE = {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}
 DETAILS = {"prompt_tokens_details": {"cached_tokens": 3}, "completion_tokens_details": {"reasoning_tokens": 1}}
-LOGPROBS = {"content": [{"token": "Yes", "logprob": -0.1, "bytes": None, "top_logprobs": []}], "refusal": None}
+LOGPROBS: dict[str, Any] = {
+    "content": [{"token": "Yes", "logprob": -0.1, "bytes": None, "top_logprobs": []}],
+    "refusal": None,
+}
 PARTS = [{"type": "text", "text": "Ye"}, "s", {"type": "reference", "reference_ids": [1]}]
 COMPLETIONS: dict[str, Any] = {
     "a text": completion(MESSAGE),
@@ -343,7 +346,7 @@ async def test_the_sdk_sends_what_is_no_plain_request(
 
 async def test_a_stream_goes_through_the_sdk(config: ModelConfig) -> None:
     """It is given the same pieces as pydantic-ai alone."""
-    delta = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt"}
+    delta: dict[str, Any] = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt"}
     delta["choices"] = [{"index": 0, "delta": {"content": "Yes."}, "finish_reason": "stop"}]
     content = f"data: {json.dumps(delta)}\n\ndata: [DONE]\n\n"
     texts: list[str] = []

@@ -5,7 +5,7 @@ import traceback
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import chassis
 import httpx2
@@ -71,7 +71,7 @@ def test_a_call_is_few_frames_away_from_its_vendor(tmp_path: Path, ttl_seconds: 
 
     async def look_back(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
         stack = [frame.f_code for frame, _ in traceback.walk_stack(None)]
-        until_call = stack[: stack.index(Service.answer.__code__) + 1]
+        until_call = stack[: stack.index(Service[Any, Any].answer.__code__) + 1]
         frames.extend(code.co_qualname for code in until_call if Path(code.co_filename).is_relative_to(SOURCE))
         return ModelResponse([TextPart("Four.")])
 
@@ -202,7 +202,8 @@ def test_the_failure_of_each_model_is_reported(tmp_path: Path) -> None:
 
     cause = refusal.value.__cause__
     assert isinstance(cause, ExceptionGroup)
-    assert [type(failure) for failure in cause.exceptions] == [ModelServerError, EmptyReply]
+    failures = cast("ExceptionGroup[Exception]", cause).exceptions
+    assert [type(failure) for failure in failures] == [ModelServerError, EmptyReply]
 
 
 def test_the_task_never_sees_an_unusable_reply(tmp_path: Path) -> None:
@@ -223,7 +224,8 @@ def test_the_reservation_covers_every_model_and_every_retry(tmp_path: Path) -> N
             reserved.extend(balance.reserved for balance in await wiring.ledger.balances())
             return ModelResponse([TextPart("Four.")])
 
-        first._replies[:] = [record_balances]  # noqa: SLF001 - the wiring has to exist before the reply that reads it
+        # The wiring has to exist before the reply that reads it.
+        first._replies[:] = [record_balances]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         await ask(wiring)
 
     first = ScriptedModel("Four.")

@@ -5,8 +5,9 @@ import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
-import asyncpg
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 import pytest
 from chassis.errors import DatabaseUnavailable
 from chassis.gauges import GaugeSources, refresh_gauges
@@ -93,9 +94,12 @@ def test_a_check_leaves_nothing_behind(store_url: str) -> None:
     assert asyncio.run(story()) == 0
 
 
+driver: Any = asyncpg
+
+
 async def set_read_only(url: str) -> None:
     """Make new sessions read-only, as on a replica."""
-    admin = await asyncpg.connect(url)
+    admin = await driver.connect(url)
     await admin.execute(f"ALTER DATABASE {await admin.fetchval('SELECT current_database()')} SET "
                         "default_transaction_read_only = on")  # fmt: skip
     await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
@@ -105,7 +109,7 @@ async def set_read_only(url: str) -> None:
 
 async def drop_table(url: str) -> None:
     """Lose a table."""
-    admin = await asyncpg.connect(url)
+    admin = await driver.connect(url)
     await admin.execute("ALTER TABLE reservations RENAME TO elsewhere")
     await admin.close()
 

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
+from unittest.mock import Mock
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
@@ -17,7 +18,7 @@ from chassis.errors import ConfigError
 from chassis.web.single_sign_on import CALLBACK, SingleSignOn
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
-from oidc_provider_mock import User, run_server_in_thread
+from oidc_provider_mock import User, run_server_in_thread  # pyright: ignore[reportMissingTypeStubs]
 from review_desk import Desk, chromium, open_desk
 from shell import free_port
 
@@ -178,7 +179,7 @@ def test_settings_that_cannot_work(
 def test_the_package_is_an_extra(configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it the service does not start, and says how to add it."""
     configure(ISSUER="https://idp.example")
-    monkeypatch.setattr("chassis.web.single_sign_on.find_spec", {}.get)
+    monkeypatch.setattr("chassis.web.single_sign_on.find_spec", Mock(return_value=None))
     with pytest.raises(ConfigError, match=r"joserfc is not installed.*ai-service-chassis\[oidc\]"):
         SingleSignOn.from_settings(Settings())
 
@@ -221,7 +222,7 @@ def id_token(nonce: str, /, **changes: Any) -> Callable[[Provider], dict[str, st
 
     def answer(provider: Provider) -> dict[str, str]:
         key, algorithm = changes.get("key", KEY), changes.get("algorithm", "RS256")
-        claims = {
+        claims: dict[str, Any] = {
             "iss": f"http://{provider.headers['Host']}",
             "aud": "acme-help",
             "sub": "ann",
@@ -229,8 +230,7 @@ def id_token(nonce: str, /, **changes: Any) -> Callable[[Provider], dict[str, st
             "nonce": nonce,
             "email": "ann@acme.example",
             "email_verified": True,
-        }
-        claims |= {name: value for name, value in changes.items() if name not in {"key", "algorithm"}}
+        } | {name: value for name, value in changes.items() if name not in {"key", "algorithm"}}
         claims = {name: value for name, value in claims.items() if value is not None}
         token = jwt.encode({"alg": algorithm}, claims, key, algorithms=[algorithm])
         return {"access_token": "a", "id_token": token}

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import asyncpg
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 
 START_SECONDS = 20.0
 LITTLE_USERS = ("postgres", "nobody")
+driver: Any = asyncpg
 numbers = count()
 
 
@@ -52,7 +53,7 @@ class Server:
         return f"{parts.scheme}://{parts.netloc}/{name}?{parts.query}"
 
     async def _make(self, name: str) -> None:
-        connection = await asyncpg.connect(self.url)
+        connection = await driver.connect(self.url)
         await connection.execute(f"CREATE DATABASE {name}")
         await connection.close()
 
@@ -143,7 +144,7 @@ async def _answers(url: str) -> None:
     give_up_at = time.monotonic() + START_SECONDS
     while True:
         try:
-            await (await asyncpg.connect(url)).close()
+            await (await driver.connect(url)).close()
         except (OSError, asyncpg.PostgresError):
             if time.monotonic() > give_up_at:
                 raise

@@ -6,7 +6,7 @@ stands inside keys and passwords, so that no scanner takes the invented for the 
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -121,8 +121,9 @@ def _slots() -> dict[str, Slot]:
     makes: dict[str, Callable[[Random], str]] = {**vars(credentials), **vars(makers)}
     makes |= {f"{vendor}_key": _key_of(vendor) for vendor in ("openai", "anthropic", "github", "slack", "stripe")}
     labelled = {slot: _labelled(kind, makes[slot]) for kind, slots in KINDS.items() for slot in slots.split()}
+    decoy: Mapping[str, Callable[[Random], str]] = vars(decoys)
     return {
-        **{name: _unlabelled(make) for name, make in vars(decoys).items() if callable(make)},
+        **{name: _unlabelled(decoy[name]) for name in decoy if callable(decoy[name])},
         **labelled,
         "aws_secret_line": lambda random, _: "aws_secret_access_key=" + _mark("secret", credentials.aws_secret(random)),
     }

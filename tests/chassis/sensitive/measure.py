@@ -39,10 +39,12 @@ class Score:
 
 def measure(sentences: Iterable[Sentence]) -> dict[SensitiveKind, Score]:
     """Look for every kind in every sentence."""
-    scores = {kind: Score() for kind in MEASURED}
+    scores: dict[SensitiveKind, Score] = {kind: Score() for kind in MEASURED}
     finder = Finder(MEASURED)
     for sentence in sentences:
-        found = {(item.start, item.end, item.kind) for item in finder.find(sentence.text)}
+        found: set[tuple[int, int, SensitiveKind]] = {
+            (item.start, item.end, item.kind) for item in finder.find(sentence.text)
+        }
         covered = {place for start, end, _ in found for place in range(start, end)}
         for _, _, kind in found:
             scores[kind].found += 1
