@@ -3,7 +3,7 @@
 import argparse
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from benchmarks import drift, fleet, generation, growth, guard, ledger, profile,
 from benchmarks.rounds import FULL, QUICK, Effort
 from benchmarks.tables import Table, console, drawn, goals_in_markdown, in_markdown
 
-TOPICS: dict[str, Callable[[Effort], Table]] = {
-    "callers": service.measure_callers,
+TOPICS: dict[str, Callable[[Effort], Table | Iterable[Table]]] = {
     "drift": drift.measure,
     "fleet": fleet.measure,
     "generation": generation.measure,
@@ -43,9 +42,11 @@ def main() -> None:
     tables: list[Table] = []
     for topic in options.topics or TOPICS:
         with screen.status(f"measuring {topic} …"):
-            table = TOPICS[topic](QUICK if options.quick else FULL)
-        screen.print(drawn(table))
-        tables.append(table)
+            measured = TOPICS[topic](QUICK if options.quick else FULL)
+            of_topic = [measured] if isinstance(measured, Table) else [*measured]
+        for table in of_topic:
+            screen.print(drawn(table))
+        tables += of_topic
     if options.page:
         options.page.write_text(
             "\n".join([PAGE, goals_in_markdown(tables), *map(in_markdown, tables)]), encoding="utf-8"

@@ -15,10 +15,14 @@ CLI = "from chassis.cli.main import main; main()"
 """`chassis`, which is not installed in a project that is only measured."""
 
 
-def copy_template(folder: Path) -> Path:
-    """Copy what Copier reads into a new folder, without git, and return it."""
+def copy_template(folder: Path, *, subpackages: bool = True) -> Path:
+    """Copy what Copier reads into a new folder, without git, and return it; half of it are the chassis' subpackages."""
     shutil.copytree(ROOT / "template", folder / "template", ignore=CACHES)
     shutil.copy(ROOT / "copier.yml", folder)
+    if not subpackages:
+        for package in ("src/chassis", "tools/src/chassis_tools"):
+            for subpackage in (folder / "template/chassis" / package).glob("*/"):
+                shutil.rmtree(subpackage)
     return folder
 
 

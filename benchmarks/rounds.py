@@ -26,7 +26,7 @@ class Effort:
 
 
 FULL = Effort(rounds=3, bursts=50, calls=10)
-QUICK = Effort(rounds=1, bursts=1, calls=2)
+QUICK = Effort(rounds=1, bursts=1, calls=1)
 
 
 def in_turn[T](contestants: Mapping[str, T], rounds: int) -> Iterator[tuple[str, T]]:

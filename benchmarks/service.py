@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -46,10 +46,16 @@ LIMITS = AMPLE | WIDE | PLACES | {"input_usd_per_million": 0.75, "output_usd_per
 type Costs = dict[str, float]
 
 
-def measure(effort: Effort) -> Table:
-    """Send questions through each server in turn, one after the other and many at once."""
+def measure(effort: Effort) -> Iterator[Table]:
+    """Send questions through each server in turn, one after the other, and then from many callers at once."""
     with served() as doors:
-        costs = asyncio.run(_costs(doors, effort))
+        yield one_by_one(doors, effort)
+        yield at_once(doors, effort)
+
+
+def one_by_one(doors: Mapping[str, Door], effort: Effort) -> Table:
+    """Measure what one request costs each server."""
+    costs = asyncio.run(_costs(doors, effort))
     rows = [Row(name, _figures(name, costs)) for name in costs]
     return Table(
         "One request to a whole service, and to a proxy",
@@ -60,10 +66,9 @@ def measure(effort: Effort) -> Table:
     )
 
 
-def measure_callers(effort: Effort) -> Table:
+def at_once(doors: Mapping[str, Door], effort: Effort) -> Table:
     """Send questions from more and more callers at the same time, and measure how long each waits."""
-    with served() as doors:
-        rows = asyncio.run(_levels(doors, effort))
+    rows = asyncio.run(_levels(doors, effort))
     busy = [row for row in rows if row.name == _level(OURS, BUSY_LEVEL)]
     return Table(
         "Callers at the same time",
