@@ -79,14 +79,16 @@ def test_a_regression_fails_the_evaluation(github: Forge) -> None:
     assert github.last_body().startswith("<!-- evals -->\n## ❌ Evaluation of acme-help")
 
 
-MAKEFILE_LINES = ["RUN := true", "UV := true", "evals:\n\t@true", "override RUN = true", "SHELL := true"]
+MAKEFILE_LINES = ("RUN := true", "UV := true", "evals:\n\t@true", "override RUN = true", "SHELL := true")
+"""Each can only hide a regression, and none undoes what another hides: they are tried at once."""
 
 
-@pytest.mark.parametrize("line", MAKEFILE_LINES)
-def test_the_makefile_cannot_hide_a_regression(github: Forge, line: str) -> None:
+def test_the_makefile_cannot_hide_a_regression(github: Forge) -> None:
     """The workflow takes its targets from the chassis; a report of an earlier run does not count."""
     replace(github.shell.folder / "src/acme_help/search.py", r"Search\(passages,", "Search(passages[:1],")
-    replace(github.shell.folder / "Makefile", r"\Z", f"{line}\n")
+    replace(github.shell.folder / "Makefile", r"\Z", "\n".join([*MAKEFILE_LINES, ""]))
+    team = github.shell.try_run("make", "evals")
+    assert team.returncode == 0, team.stderr
     (github.shell.folder / "var/evals").mkdir(parents=True, exist_ok=True)
     (github.shell.folder / "var/evals/report.md").write_text("all well\n", encoding="utf-8")
     done = github.run_workflow("evals.yml", "pull_request", **PULL_REQUEST)
