@@ -66,10 +66,15 @@ def offline() -> tuple[str, ...]:
 
 @pytest.mark.parametrize("answers", SETS, ids=["default", "blank-none", "anthropic-personal", "blank-own-endpoint"])
 def test_build(generate: Generate, make: Make, offline: tuple[str, ...], answers: dict[str, Any]) -> None:
-    """After `make setup`, checks and evaluation pass without a network, and change no file that git tracks."""
+    """After `make setup`, checks and evaluation pass without a network, and change no file that git tracks.
+
+    `make house` and the limit of files count those that git knows of after `make setup`.
+    """
     project = generate(**answers)
+    expected = house.after_setup(rendered(project), ROOT)
     setup = make(project, "setup")
     assert setup.returncode == 0, setup.stdout + setup.stderr
+    assert subprocess.check_output(["git", "ls-files"], cwd=project, text=True).splitlines() == expected
 
     check = make(project, "check", prefix=offline)
     assert check.returncode == 0, check.stdout + check.stderr
@@ -111,15 +116,6 @@ def test_the_lowest_versions(generate: Generate, tmp_path: Path) -> None:
         shell.run(".venv/bin/chassis", *command)
     for check in (("ruff", "check"), ("ruff", "format", "--check"), ("ty", "check")):
         shell.run(f".venv/bin/{check[0]}", *check[1:])
-
-
-def test_setup_adds_the_expected_files(generate: Generate, make: Make) -> None:
-    """`make house` and the limit of files count those that git knows of after `make setup`."""
-    project = generate()
-    expected = house.after_setup(rendered(project), ROOT)
-    setup = make(project, "setup")
-    assert setup.returncode == 0, setup.stdout + setup.stderr
-    assert subprocess.check_output(["git", "ls-files"], cwd=project, text=True).splitlines() == expected
 
 
 def test_first_steps(generate: Generate, make: Make) -> None:
