@@ -5,7 +5,8 @@ UV := sh template/chassis/uv
 RUN := $(UV) run --frozen
 # The folders of the test helpers.
 HELPERS := tests/helpers:tests/chassis/helpers:tests/chassis
-PYTEST = $(RUN) pytest --dist loadfile
+# The longest files first, as tests/conftest.py has put them.
+PYTEST = $(RUN) pytest --dist loadfile --no-loadscope-reorder
 # Twice as many as the usual two cores, because half of the time the tests wait for a server, a disk or a deadline.
 QUICK_WORKERS ?= 4
 SLOW_WORKERS ?= 4
@@ -29,7 +30,7 @@ check: ## Format, lint, types and the quick tests; takes two to three minutes
 
 test: check ## Everything: also strict types and the slow tests, which generate services and run their checks
 	$(RUN) basedpyright
-	$(PYTEST) --no-loadscope-reorder -n $(SLOW_WORKERS) -m "slow and not phoenix and not load"
+	$(PYTEST) -n $(SLOW_WORKERS) -m "slow and not phoenix and not load"
 
 phoenix: ## Send a trace to Phoenix and save a screenshot as build/phoenix.png
 	$(RUN) pytest -m phoenix

@@ -14,6 +14,12 @@ from template_releases import tag_release
 
 DECISIONS = ("constraints.toml", "ownership.toml", "pyproject.toml")
 LONGEST_FILES = (
+    "test_faults.py",
+    "test_ready.py",
+    "test_evals_run.py",
+    "test_constraint_keys.py",
+    "test_openai_requests.py",
+    "test_model_failures.py",
     "test_adopt_fixtures.py",
     "test_benchmarks.py",
     "test_update_matrix.py",
@@ -29,7 +35,7 @@ LONGEST_FILES = (
     "test_update_command.py",
     "test_storm.py",
 )
-"""The test files that take longest, the longest first."""
+"""The test files that take longest, the longest first: those of the quick tests, and those of the slow ones."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
