@@ -12,6 +12,8 @@ import pytest
 from sample_evaluation import FEW, GRADERS, SUITES, write_start
 from sample_repository import write_repository
 
+pytestmark = pytest.mark.slow
+
 TASK = """
 {before}
 from pydantic import BaseModel
@@ -210,7 +212,6 @@ def test_a_wrong_answer_alone_is_red(evaluated: Path) -> None:
     assert (code, REGRESSION in output) == (1, True), output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", BEFORE)
 def test_code_that_is_imported_cannot_change_the_verdict(evaluated: Path, way: str) -> None:
     """It runs in another process than the one that judges; that it tried is named where it can be seen."""
@@ -220,7 +221,6 @@ def test_code_that_is_imported_cannot_change_the_verdict(evaluated: Path, way: s
     assert (code, sentence in output) == (expected, True), output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", WITHIN)
 def test_an_answer_cannot_change_the_verdict(evaluated: Path, way: str) -> None:
     """The same while a question is answered."""
@@ -230,7 +230,6 @@ def test_an_answer_cannot_change_the_verdict(evaluated: Path, way: str) -> None:
     assert (code, sentence in output) == (expected, True), output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", GRADING)
 def test_a_grader_cannot_change_the_verdict_of_others(evaluated: Path, way: str) -> None:
     """A grader decides what is right; everything else is not its business."""
@@ -241,7 +240,6 @@ def test_a_grader_cannot_change_the_verdict_of_others(evaluated: Path, way: str)
     assert (code, sentence in output) == (expected, True), output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "text"),
     [
