@@ -85,7 +85,7 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def commit(folder: Path, message: str) -> None:
-    """Commit all changes."""
+def commit(folder: Path, message: str, *options: str) -> None:
+    """Commit all changes; with `--no-verify` without running the hooks."""
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", message)
+    git(folder, "commit", "--quiet", "--message", message, *options)

@@ -16,7 +16,7 @@ def pushed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     (folder / "home").mkdir()
     project = Shell(generate_into(folder / "acme-help", template, {}), clean_environment(folder / "home"))
     project.run("make", "setup")
-    commit(project.folder, "As generated")
+    commit(project.folder, "As generated", "--no-verify")
     git(project.folder, "remote", "add", "origin", f"https://github.com/{REPOSITORY}.git")
     return project
 

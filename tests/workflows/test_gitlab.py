@@ -71,7 +71,7 @@ def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
         generate_into(folder / "acme-help", template, {"forge": "gitlab"}), clean_environment(folder / "home")
     )
     shell.run("make", "setup")
-    commit(shell.folder, "As generated")
+    commit(shell.folder, "As generated", "--no-verify")
     git(shell.folder, "remote", "add", "origin", "https://gitlab.com/acme/acme-help.git")
     # Unlike GitLab, gitlab-ci-local keeps its state in the repository.
     (shell.folder / ".git/info/exclude").write_text("/.gitlab-ci-local/\n", encoding="utf-8")
