@@ -1,6 +1,6 @@
 """A real model is evaluated: it fails the floor beside the baseline, and its recording replays the same verdict.
 
-Twelve questions are enough to be sure of so small a model, and little enough to wait for.
+Eight questions are enough to be sure of so small a model, and little enough to wait for.
 """
 
 import json
@@ -17,7 +17,7 @@ from shell import Shell
 
 pytestmark = pytest.mark.slow
 
-CASES = 12
+CASES = 8
 SUITES = """
 [suites.few]
 kind = "live"
