@@ -35,6 +35,7 @@ def drawn(share: Callable[[float], float], count: int, seed: int) -> Pairs:
     return [(each, rng.random() < share(each)) for each in confidences]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", SHAPES.values(), ids=SHAPES)
 def test_a_hundred_answers_are_enough(share: Callable[[float], float]) -> None:
     """On others, the fitted confidence is off by at most 0.08, on average over the answers that it was fitted to."""

@@ -149,6 +149,7 @@ def test_without_a_regression_the_gate_passes(evaluated: Path, capsys: pytest.Ca
     assert "PASS. answers: 5 of 5 rules hold" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("plant", "code", "sentence"), PLANTED, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_planted_regression_fails_the_gate(
     evaluated: Path,

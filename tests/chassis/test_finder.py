@@ -237,6 +237,7 @@ BEGINNINGS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(CHARACTERS | BEGINNINGS, min_size=1, max_size=3))
 def test_every_text_is_searched_in_linear_time(units: list[str]) -> None:

@@ -173,6 +173,7 @@ def lengths(rng: random.Random, count: int, mean: float = 5) -> Counter[str]:
     return Counter(bin_of(rng.lognormvariate(mean, 0.8)) for _ in range(count))
 
 
+@pytest.mark.slow
 def test_psi_is_silent_without_drift() -> None:
     """Of 1,000 windows of the smallest size, at most 5 are reported at the stated 0.1 %; expected is 1."""
     rng = random.Random(3)  # noqa: S311

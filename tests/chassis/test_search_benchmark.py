@@ -77,6 +77,7 @@ def test_an_invalid_file_of_questions(tmp_path: Path, line: str, problem: str) -
         load_search_questions(tmp_path / "questions.jsonl", {"a.md"})
 
 
+@pytest.mark.slow
 def test_the_error_that_chance_alone_leaves() -> None:
     """A confidence that is exactly right still differs from the share of few answers, and less from that of many."""
     answers = [(0.2 + place / 1000, place % 5 == 0) for place in range(100)] + [
