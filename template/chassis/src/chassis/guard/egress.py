@@ -24,7 +24,6 @@ from pydantic_ai.models.wrapper import WrapperModel
 from chassis.config.environment import check_client_variables
 from chassis.errors import ConfigError
 from chassis.guard.failures import EgressRefused, OversizedReply
-from chassis.guard.network import use_asyncio
 
 CLOUD_ADDRESSES = frozenset(
     ipaddress.ip_address(text)
@@ -225,7 +224,7 @@ def create_client(endpoint: Endpoint, timeout: float, max_body_bytes: int = MAX_
     if trust_env:
         check_client_variables(os.environ)
     try:
-        client = httpx2.AsyncClient(
+        return httpx2.AsyncClient(
             headers={"Accept-Encoding": "identity"},  # a few compressed bytes can become gigabytes
             timeout=timeout,
             limits=CONNECTION_LIMITS,
@@ -240,8 +239,6 @@ def create_client(endpoint: Endpoint, timeout: float, max_body_bytes: int = MAX_
     except (ValueError, ImportError, httpx2.InvalidURL) as error:
         variables = "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY"
         raise ConfigError(variables, f"no client can use them ({error})", "Correct or remove them") from None
-    use_asyncio(client)
-    return client
 
 
 @cache
