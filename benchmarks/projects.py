@@ -16,7 +16,7 @@ CLI = "from chassis.cli.main import main; main()"
 
 
 def copy_template(folder: Path, *, subpackages: bool = True) -> Path:
-    """Copy what Copier reads into a new folder, without git, and return it; half of it are the chassis' subpackages."""
+    """Copy what Copier reads into a new folder, without git, and return it; half of the files are in subpackages."""
     shutil.copytree(ROOT / "template", folder / "template", ignore=CACHES)
     shutil.copy(ROOT / "copier.yml", folder)
     if not subpackages:
