@@ -19,7 +19,7 @@ help: ## Show this list
 demo: ## Generate a service into build/demo, set it up, ask it a question, run its checks
 	@STARTED=$$(date +%s) $(RUN) --only-group template python scripts/demo.py
 
-check: ## Format, lint, types and the quick tests; takes two to three minutes
+check: ## Format, lint, types and the quick tests; takes about two minutes
 	$(UV) lock --check --quiet
 	$(RUN) ruff format --check
 	$(RUN) ruff check
