@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from answer_sets import QUESTIONS, QUICK_SETS, Answers, choices, pairs, pairwise
+from answer_sets import QUESTIONS, QUICK_SETS, ROOT, Answers, choices, pairs, pairwise
 from chassis.config.constraints import RetentionRules, load_constraints
 from chassis.config.project import find_project
 from chassis_tools.governance.derived_files import out_of_date_files, write_derived_files
@@ -48,6 +48,24 @@ def test_every_choice_is_generated() -> None:
 def test_formatted_and_linted(project: Path) -> None:
     """A new project passes its own formatter and linter."""
     assert_clean(project)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_checked"),
+    [
+        ("documents/prices.pdf", False),
+        ("services/help/documents/2026/prices.pdf", False),
+        ("embeddings.npz", False),
+        ("src/acme_help/weights.bin", True),
+        ("my-documents/prices.pdf", True),
+    ],
+)
+def test_what_is_searched_may_be_large(path: str, is_checked: bool) -> None:  # noqa: FBT001 - a parameter
+    """The hook against large files leaves out documents, which are PDF files of many megabytes, and vectors."""
+    settings = yaml.safe_load((ROOT / "template/.pre-commit-config.yaml").read_text(encoding="utf-8"))
+    [hook] = [hook for hook in settings["repos"][0]["hooks"] if hook["id"] == "large-files"]
+
+    assert (re.search(hook["exclude"], path) is None) == is_checked
 
 
 @pytest.mark.slow
