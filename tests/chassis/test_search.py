@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from chassis.errors import ConfigError
 from chassis.search import Passage, Search
+from chassis.search.passages import split
 from chassis.search.ranking import BM25, Ranking
 from chassis.search.search import INDEXED_LATER
 from chassis.search.words import index_words, plain_words, trigrams
@@ -209,6 +210,27 @@ def test_an_excerpt_is_the_two_sentences_that_cover_most() -> None:
         "Sundays we are closed.\nRing the bell."
     )
     assert SEARCH.excerpt("Where do visitors park?", PARKING) == "Visitors park behind the house."
+
+
+def test_an_excerpt_of_a_table_names_its_columns() -> None:
+    """A row alone does not say what its cells are."""
+    table = """# Plans\n\nChoose by size.\n
+| Plan | Price | Users |
+| :--- | ---: | --- |
+| Solo | $9 | 1 |
+| Team | $49 | 25 |
+| Enterprise | $199 | unlimited |\n\nPrices are per month.\n"""
+    [plans] = split("plans.md", table)
+    search = Search([plans])
+
+    assert search.excerpt("Which plan is unlimited? Enterprise?", plans) == (
+        "| Plan | Price | Users |\n| Team | $49 | 25 |\n| Enterprise | $199 | unlimited |"
+    )
+    assert search.excerpt("Is Solo $9?", plans) == "| Plan | Price | Users |\n| Solo | $9 | 1 |"
+    assert search.excerpt("What do I choose by size?", plans).splitlines() == [
+        "Choose by size.",
+        "| Plan | Price | Users |",
+    ]
 
 
 def test_threads_may_share_a_search() -> None:

@@ -10,7 +10,8 @@ MAX_PASSAGE_LENGTH = 600
 FENCE = re.compile(r"\s*(```+|~~~+)\s*\{?(\w*)")
 HEADING = re.compile(r"(#{1,6})\s+(.+?)[\s#]*$")
 UNDERLINE = re.compile(r"(=|-)\1{2,}\s*$")
-RULE = re.compile(r"\s*([-*_])(\s*\1){2,}\s*$")
+RULE = re.compile(r"\s*([-*_])(\s*\1){2,}\s*$|\s*\|(\s*:?-+:?\s*\|)+\s*$")
+"""A line between paragraphs, or below the first row of a table."""
 LIST_ITEM = re.compile(r"\s*([-*+>|]|\d+[.)])\s")
 SENTENCE_END = re.compile(r"(?<=[^\d\s][.!?])\s+(?![a-z])|(?<=[\u3002\uff01\uff1f])(?=.)")
 

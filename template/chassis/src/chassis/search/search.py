@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise, takewhile
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
@@ -102,15 +103,19 @@ class Search:
         """Return two neighboring sentences of a passage.
 
         The first two if the heading covers most of the question, because the answer then follows it. Otherwise the two
-        that cover most of the question beyond the heading.
+        that cover most of the question beyond the heading; rows of a table come with its first row, which names the
+        columns.
         """
         asked = set(trigrams(question))
         rest = asked - set(trigrams(passage.heading))
-        starts = range(max(1, len(passage.sentences) - 1))
-        pairs = [passage.sentences[start : start + 2] for start in starts]
         if self._ranking.weight(rest) < self._ranking.weight(asked) / 2:
-            return "\n".join(pairs[0])
-        return "\n".join(max(pairs, key=lambda pair: self._ranking.weight(rest.intersection(trigrams(" ".join(pair))))))
+            return "\n".join(passage.sentences[:2])
+        pairs = list(pairwise(passage.sentences)) or [passage.sentences]
+        covered = [self._ranking.weight(rest.intersection(trigrams(" ".join(pair)))) for pair in pairs]
+        start = covered.index(max(covered))
+        rows = takewhile(_is_row, reversed(passage.sentences[: start + 1]))
+        header = list(rows)[1:][-1:]
+        return "\n".join([*header, *pairs[start]])
 
     def _confidence(self, row: int, scores: Mapping[int, float], coverage: float) -> float:
         """Return how likely a passage answers, mostly from how far it is ahead of the best one of another document.
@@ -130,6 +135,10 @@ class Search:
         document = self.passages[row].document
         rivals = (score for other, score in scores.items() if self.passages[other].document != document)
         return scores.get(row, 0.0) - max(rivals, default=0.0)
+
+
+def _is_row(sentence: str) -> bool:
+    return sentence.startswith("|")
 
 
 def fuse(*rankings: Iterable[int]) -> list[int]:
