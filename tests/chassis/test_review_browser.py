@@ -53,6 +53,7 @@ def test_forty_referrals_are_reviewed_by_keyboard(desk: Desk, browser: Browser) 
         page.keyboard.type(f"p f d z {number}")  # letters in a field are no keys
         page.keyboard.press("Escape")
         page.keyboard.press("f")  # goes to the answer, because there is no correction yet
+        page.wait_for_selector("text=Write the right answer here")
         page.keyboard.type(f"Correction {number}")
         page.keyboard.press("Control+Enter")
     page.wait_for_selector("text=All done")

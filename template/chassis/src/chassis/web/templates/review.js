@@ -26,8 +26,9 @@ function press(event) {
   } else if (isField(target)) {
     target.focus();
   } else if (target.value === "fail" && !isChanged() && !("optional" in answer.dataset)) {
-    answer.focus(); // there is nothing to save yet
+    answer.focus();
     answer.select();
+    document.getElementById("hint").textContent = "Write the right answer here, then press Ctrl+Enter.";
   } else {
     target.click();
   }
