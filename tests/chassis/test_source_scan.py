@@ -240,7 +240,65 @@ def test_a_text_that_grows_is_cut(tmp_path: Path, step: str) -> None:
     assert scan(tmp_path, **{"src/acme/tool.py": code}).findings
 
 
-def test_http_clients_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "client"),
+    [
+        ("import httpx\nhttpx.get(url)", "1: httpx"),
+        ("import boto3\nboto3.client(service)", "1: boto3"),
+        ("from websockets.sync.client import connect", "1: websockets"),
+        ("from google.auth.transport.requests import Request", "1: google.auth.transport"),
+        ("import _socket\n_socket.socket()", "1: _socket"),
+        ("import socketserver\nsocketserver.socket.socket()", "2: socketserver.socket.socket"),
+        ("import asyncio\nasyncio.open_connection(host)", "2: asyncio.open_connection"),
+        ("from asyncio import open_connection as ask\nask(host)", "1: asyncio.open_connection"),
+        ("from asyncio import *\nopen_connection(host)", "1: asyncio.*"),
+        ("async def ask(loop):\n    await loop.create_connection(make, host)", "2: loop.create_connection"),
+        ("import asyncio\nasyncio.get_running_loop().sock_connect(s, h)", "2: sock_connect"),
+        ("connect = getattr(loop, 'create_connection')", "1: create_connection"),
+        ("import anyio\nanyio.connect_tcp(host, 443)", "2: anyio.connect_tcp"),
+        ("import xmlrpc.client as rpc\nrpc.ServerProxy(host)", "1: xmlrpc.client"),
+        ("import logging.handlers\nlogging.handlers.HTTPHandler(host, '/')", "2: logging.handlers.HTTPHandler"),
+        ("from logging import handlers\nhandlers.SocketHandler(host, 1)", "2: logging.handlers.SocketHandler"),
+        ("from logging.handlers import *\nSysLogHandler(host)", "1: logging.handlers.*"),
+        (
+            "import logging.config as c\nc.dictConfig({'class': 'logging.handlers.HTTPHandler'})",
+            "2: logging.handlers.HTTPHandler",
+        ),
+        ("from multiprocessing.connection import Client", "1: multiprocessing.connection"),
+        ("import urllib.robotparser", "1: urllib.robotparser"),
+        ("import urllib.request\nurllib.request.urlopen(url)", "1: urllib.request"),
+        ("import ssl\nssl.get_server_certificate((host, 443))", "2: ssl.get_server_certificate"),
+        ("import importlib\nimportlib.import_module('smtplib')", "2: smtplib"),
+        ("import webbrowser\nwebbrowser.open(url)", "1: webbrowser"),
+    ],
+)
+def test_network_clients_are_named(tmp_path: Path, code: str, client: str) -> None:
     """An address that is computed cannot be read."""
-    result = scan(tmp_path, **{"src/acme/tool.py": "import httpx\nhttpx.get(url)", "src/acme/other.py": "import json"})
-    assert result.clients == ("src/acme/tool.py",)
+    result = scan(tmp_path, **{"src/acme/tool.py": code})
+    assert result.clients == (f"src/acme/tool.py:{client}",)
+
+
+def test_a_configuration_names_a_network_client(tmp_path: Path) -> None:
+    """`logging` imports a handler by its name."""
+    result = scan(tmp_path, **{"logging.ini": "[handler_web]\nclass=handlers.HTTPHandler"})
+    assert result.clients == ("logging.ini:2: handlers.HTTPHandler",)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import asyncio\nasyncio.run(main())\nasyncio.create_task(x())",
+        "import logging.handlers\nlogging.handlers.RotatingFileHandler('var/x.log')",
+        "import xmlrpc",
+        "from urllib.parse import urlencode",
+        "import multiprocessing\nmultiprocessing.Pool()",
+        "import ssl\nssl.create_default_context()",
+        "from http import HTTPStatus",
+        "from . import requests\nWORD = 'socket'",
+        "from google.cloud import storage",
+        "import websocketish\nself.socket = 1",
+    ],
+)
+def test_other_modules_are_no_network_clients(tmp_path: Path, code: str) -> None:
+    """Such as those beside a client in the same package."""
+    assert scan(tmp_path, **{"src/acme/tool.py": code, "src/acme/requests.py": ""}).clients == ()

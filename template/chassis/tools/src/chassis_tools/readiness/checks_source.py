@@ -50,8 +50,9 @@ class NoWayPastGuard(CodeCheck, id="SEC101", level="experiment"):
     Every file of the team that git does not ignore is read, with the modules that it imports from the repository. None
     uses the SDK of a vendor or a library around one, names a vendor's host, key or model, starts a program (curl), or
     takes the place of the chassis. What is computed, decoded, installed or compiled cannot be read: its file and line
-    are named, and the check is `unknown`. Packages and addresses from elsewhere are not seen; at run time the guard's
-    own HTTP client and the network policy hold. A request past the guard is not redacted, charged or logged.
+    are named, and the check is `unknown`. Where a network client leads is not seen: each is named beside the result,
+    and at run time the guard's own HTTP client and the network policy hold. A request past the guard is not redacted,
+    charged or logged.
     """
 
     remedy = "Use the model that the task is given"
@@ -61,7 +62,8 @@ class NoWayPastGuard(CodeCheck, id="SEC101", level="experiment"):
         require(not result.findings, summarize(result.findings), "")
         if result.unseen:
             raise CheckUnknown(f"cannot be read: {summarize(result.unseen)}")
-        clients = f"; not seen: where the HTTP clients of {summarize(result.clients)} lead" if result.clients else ""
+        leads = [f"{place} leads" for place in result.clients]
+        clients = f"; not seen: where {summarize(leads)}" if leads else ""
         return f"{result.files} files read{clients}"
 
 

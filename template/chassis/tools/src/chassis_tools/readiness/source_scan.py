@@ -18,7 +18,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from chassis_tools.readiness.constant_text import ConstantText, encoded_forms, parts
-from chassis_tools.readiness.vendor_names import AWS_MODELS, HARMLESS_MODELS, HOST, KEY_VARIABLE, MODEL_ID, PAGES, SDKS
+from chassis_tools.readiness.vendor_names import (
+    AWS_MODELS,
+    HARMLESS_MODELS,
+    HOST,
+    IN_TEXT,
+    KEY_VARIABLE,
+    MODEL_ID,
+    PAGES,
+    SDKS,
+    client_in,
+)
 from chassis_tools.updates.git import git_list
 from chassis_tools.updates.path_ownership import CHASSIS_FOLDER, load_path_owners, owner_of
 
@@ -32,21 +42,6 @@ LOADERS = re.compile(
 """Functions that import what a text names, by their full names."""
 STARTERS = re.compile(r"(?:subprocess|os|asyncio|pty|pexpect|sh|plumbum|invoke|fabric)\.\w+")
 INTERPRETERS = frozenset({"exec", "eval", "compile", "builtins.exec", "builtins.eval", "code.interact"})
-HTTP_CLIENTS = frozenset(
-    {
-        "aiohttp",
-        "ftplib",
-        "grpc",
-        "http.client",
-        "httpx",
-        "httpx2",
-        "pycurl",
-        "requests",
-        "socket",
-        "tornado.httpclient",
-    }
-    | {"urllib", "urllib3", "websockets"}
-)
 PYTHON, JUPYTER = frozenset({".py", ".pyi", ".pyw", ".pyx"}), ".ipynb"
 PROSE = frozenset({".adoc", ".css", ".csv", ".lock", ".markdown", ".md", ".mdx", ".rst", ".svg", ".tsv"})
 """Files that no program takes an address from. The text of all others is searched for hosts."""
@@ -78,7 +73,7 @@ class ScanResult:
         files: How many files were read.
         findings: The ways past the guard, as `path:line: what it is`.
         unseen: What could be a way and cannot be read, in the same form.
-        clients: Files that use an HTTP client; where a client leads cannot be read if the address is computed.
+        clients: What can send bytes to a host that is computed, as `path:line: name`; once for each file and name.
     """
 
     files: int
@@ -119,7 +114,7 @@ def scan_repository(root: Path) -> ScanResult:
         len(ordered),
         tuple(finding for scan in ordered for finding in scan.findings),
         tuple(place for scan in ordered for place in scan.unseen),
-        tuple(scan.path for scan in ordered if scan.uses_http),
+        tuple(f"{scan.path}:{line}: {name}" for scan in ordered for name, line in scan.clients.items()),
     )
 
 
@@ -137,7 +132,7 @@ class _FileScan(ast.NodeVisitor):
     findings: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     own_imports: list[str] = field(default_factory=list)
-    uses_http: bool = False
+    clients: dict[str, int] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     _texts: ConstantText = field(default_factory=lambda: ConstantText(ast.Module([], [])))
 
@@ -291,6 +286,8 @@ class _FileScan(ast.NodeVisitor):
             for host in HOST.findall(form):
                 if not PAGES.match(host.lower()):
                     self.find(line, f"names the host {host}")
+        if client := IN_TEXT.search(text):
+            self.clients.setdefault(client[0], line)
         if is_python and (key := KEY_VARIABLE.fullmatch(text)):
             self.find(line, f"reads {key[0]}")
         if is_python and (model := MODEL_ID.fullmatch(text)):
@@ -315,8 +312,8 @@ class _FileScan(ast.NodeVisitor):
     def _check_module(self, name: str, line: int) -> None:
         if self._follow(name, ""):
             return
-        if any(name == client or name.startswith(f"{client}.") for client in HTTP_CLIENTS):
-            self.uses_http = True
+        if client := client_in(name):
+            self.clients.setdefault(client, line)
         if (top := name.partition(".")[0]) in UNREADABLE:
             self._miss(line, f"uses {top}")
         if sdk := _sdk(name):

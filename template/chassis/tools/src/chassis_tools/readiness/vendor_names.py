@@ -1,4 +1,4 @@
-"""The names of vendors in code: their SDKs, hosts, API keys and models, and the libraries around them."""
+"""Names in code: of vendors (their SDKs, hosts, keys and models), of libraries around them, and of network clients."""
 
 import re
 
@@ -52,3 +52,42 @@ MODEL_ID = re.compile(
 )
 """A name from which pydantic-ai connects a model by itself."""
 AWS_MODELS = re.compile(r"(?:bedrock(?:-agent)?|sagemaker)-runtime")
+STANDARD_LIBRARY = """
+_socket asynchat asyncore ftplib http.client imaplib logging.handlers.DatagramHandler logging.handlers.HTTPHandler
+logging.handlers.SMTPHandler logging.handlers.SocketHandler logging.handlers.SysLogHandler multiprocessing.connection
+multiprocessing.managers nntplib poplib smtplib socket ssl.get_server_certificate telnetlib urllib.request
+urllib.robotparser webbrowser xmlrpc.client
+"""
+PACKAGES = """
+aioboto3 aiobotocore aiohttp aioquic asks asyncssh boto3 botocore curl_cffi eventlet.green fabric gevent.socket
+google.api_core google.auth.transport googleapiclient gql grpc grpclib hishel httpcore httpcore2 httplib2 httpx httpx2
+httpx_sse httpx_ws niquests paramiko playwright primp pycurl pyppeteer pyreqwest requests requests_futures requests_html
+requests_toolbelt rnet selenium smart_open suds tls_client tornado.httpclient tornado.simple_httpclient
+tornado.tcpclient tornado.websocket treq twisted.internet twisted.web.client uplink urllib3 websocket websockets zeep
+zmq
+"""
+CLIENTS = frozenset(f"{STANDARD_LIBRARY} {PACKAGES}".split())
+"""What can send bytes to any host."""
+FUNCTIONS = (
+    r"create_connection|create_datagram_endpoint|create_unix_connection|open_connection|open_unix_connection|sock_connect"
+    r"|sock_sendto|connect_tcp|open_tcp_stream|open_ssl_over_tcp_stream"
+)
+"""Functions of asyncio, AnyIO and Trio that connect; most are methods of an event loop."""
+CONNECTS = re.compile(rf"(?:.*\.)?(?:{FUNCTIONS}|socket\.socket)|(?:asyncio|anyio|trio)\.\*")
+IN_TEXT = re.compile(rf"^(?:{FUNCTIONS})$|(?<!\w)(?:logging\.)?handlers\.(?:Datagram|HTTP|SMTP|Socket|SysLog)Handler\b")
+"""A client that `getattr` or the configuration of `logging` names."""
+
+
+def client_in(name: str) -> str | None:
+    """Return the client that a full name belongs to, or None.
+
+    Args:
+        name: A module, something in it, or everything in it: `httpx`, `httpx.get`, `logging.handlers.*`.
+    """
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        if (prefix := ".".join(parts[:end])) in CLIENTS:
+            return prefix
+    if name.endswith(".*") and any(client.startswith(name[:-1]) for client in CLIENTS):
+        return name
+    return name.removeprefix(".") if CONNECTS.fullmatch(name) else None
