@@ -1,6 +1,8 @@
 """Documents are read into passages that keep their file and headings, without what no reader of a page would see."""
 
 import io
+import os
+import socket
 import zipfile
 from pathlib import Path
 
@@ -242,6 +244,26 @@ def test_what_is_not_read_is_named(documents: Path, monkeypatch: pytest.MonkeyPa
     ]
 
 
+def test_only_regular_files_are_read(documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a pipe waits for ever, and reading a device fills the memory. A link to a regular file is read."""
+    (tmp_path / "page.md").write_text("A linked page.", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(documents / "a-pipe.md")
+    (documents / "b-device.txt").symlink_to("/dev/zero")
+    (documents / "c-folder").symlink_to(tmp_path / "folder")
+    (documents / "d-linked.md").symlink_to(tmp_path / "page.md")
+    (documents / "e-linked-pipe.pdf").symlink_to(documents / "a-pipe.md")
+    monkeypatch.chdir(documents)  # a socket's path may have about 100 characters
+    with socket.socket(socket.AF_UNIX) as server, capture_logs() as logs:
+        server.bind("f-socket.html")
+        assert read_folder(documents) == [Passage("documents/d-linked.md", (), ("A linked page.",))]
+
+    names = ["a-pipe.md", "b-device.txt", "c-folder", "e-linked-pipe.pdf", "f-socket.html"]
+    assert [(line["document"], line["problem"]) for line in logs] == [
+        (f"documents/{name}", "not a regular file") for name in names
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -283,8 +305,11 @@ def test_a_damaged_file_stops_the_start(documents: Path, name: str, problem: str
 
 
 def test_a_file_that_cannot_be_opened_stops_the_start(documents: Path) -> None:
-    """A dangling link is an error, not a page that is silently missing."""
-    (documents / "gone.md").symlink_to(documents / "nowhere")
+    """A link that leads nowhere or to itself is an error, not a page that is silently missing."""
+    (documents / "loop.md").symlink_to(documents / "loop.md")
+    with pytest.raises(ConfigError, match=r"/loop\.md: the file cannot be read \(Too many levels of symbolic links\)"):
+        read_folder(documents)
 
+    (documents / "gone.md").symlink_to(documents / "nowhere")
     with pytest.raises(ConfigError, match=r"/gone\.md: the file cannot be read \(No such file or directory\)"):
         read_folder(documents)

@@ -116,15 +116,19 @@ def read_folder(folder: Path) -> list[Passage]:
     """Return the passages of every document in `folder` and its subfolders; none if there is no such folder.
 
     `README.md` at the top of the folder is about the folder itself and is left out. Each file in a format that cannot
-    be read, or without text, such as a scanned PDF, is named in a warning, `document.skipped`.
+    be read, or without text, such as a scanned PDF, is named in a warning, `document.skipped`. So is what is no regular
+    file: reading a named pipe or a device would never end, and links to folders are not followed.
 
     Raises:
         ConfigError: A file cannot be read although its format can. Leaving it out would lead to wrong answers.
     """
     passages: list[Passage] = []
-    for file in sorted(path for path in folder.rglob("*") if not path.is_dir()):
+    for file in sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()):
         document = f"{folder.name}/{file.relative_to(folder).as_posix()}"
         if file == folder / "README.md" or file.name.startswith("."):
+            continue
+        if file.exists() and not file.is_file():
+            log.warning("document.skipped", document=document, problem="not a regular file")
             continue
         if file.suffix.lower() not in PLAIN_TEXT | CONVERTERS.keys():
             log.warning(
