@@ -832,6 +832,25 @@ def test_output_formats(project: Path) -> None:
     assert "| [DAT101](chassis/handbook/launch.md#dat101) | The region of every destination is known |" in page
 
 
+def test_what_a_passing_check_cannot_see_is_shown(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without `--all` too, on every output for people and in JSON, with file and line."""
+    (project / "report.py").write_text('"""Reports."""\n\nimport smtplib\n', encoding="utf-8")
+    unseen = "where report.py:3: smtplib leads"
+    review = run_checks(project, TODAY)
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("chassis_tools.cli.ready.now", lambda: datetime(2026, 12, 1, tzinfo=UTC))
+
+    with pytest.raises(SystemExit, match="0"):
+        main(["ready"])
+
+    assert f"Not seen by SEC101: {unseen}" in " ".join(capsys.readouterr().out.split())
+    assert f"- Not seen by SEC101: {unseen}" in as_markdown(review)
+    checks = json.loads(json.dumps(review_as_dict(review)))["checks"]
+    assert [check["unseen"] for check in checks if check["unseen"]] == [[unseen]]
+
+
 def test_the_screen(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """It shows the failing checks by family, each with its evidence and its remedy."""
     MUTATIONS["DAT101"](project)

@@ -115,7 +115,16 @@ def _print(review: "LaunchReview", *, show_all: bool) -> None:
         console.print(f"{len(repeated)} more checks are unknown for the same reason.")
     counts = Counter[str](result.status for result in review.results)
     console.print(", ".join(f"{counts[status]} {word}" for status, word in COUNTED.items() if counts[status]))
+    for line in _unseen(review):
+        console.print(line, style="yellow")
     console.print("chassis/handbook/launch.md explains every check; --all shows those that pass.", style="dim")
+
+
+def _unseen(review: "LaunchReview") -> list[str]:
+    """Return what passing checks could not see: their result holds only for the rest."""
+    from chassis_tools.readiness.check import summarize
+
+    return [f"Not seen by {result.check.id}: {summarize(result.unseen)}" for result in review.results if result.unseen]
 
 
 def _rows(results: Iterable["CheckResult"]) -> Table:
@@ -143,7 +152,7 @@ def review_as_dict(review: "LaunchReview") -> dict[str, object]:
     }
 
 
-def _result_as_dict(result: "CheckResult") -> dict[str, str]:
+def _result_as_dict(result: "CheckResult") -> dict[str, object]:
     check = result.check
     return {
         "id": check.id,
@@ -152,6 +161,7 @@ def _result_as_dict(result: "CheckResult") -> dict[str, str]:
         "level": check.level,
         "status": result.status,
         "evidence": result.evidence,
+        "unseen": result.unseen,
         "remedy": check.remedy,
         "link": check.link,
     }
@@ -192,6 +202,8 @@ def as_markdown(review: "LaunchReview") -> str:
     waived = [f"- {result.check.id}: {result.evidence}" for result in review.results if result.status == "waived"]
     if waived:
         lines += ["", "Waived:", "", *waived]
+    if unseen := _unseen(review):
+        lines += ["", *(f"- {line}" for line in unseen)]
     return "\n".join(lines).rstrip() + "\n"
 
 

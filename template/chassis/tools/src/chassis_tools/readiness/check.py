@@ -40,6 +40,19 @@ class CheckUnknown(Exception):
     """It cannot be decided whether a requirement is met; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class PartialEvidence:
+    """Evidence that a requirement is met, as far as the check can see.
+
+    Args:
+        text: What the check has read.
+        unseen: What it cannot see, one phrase each.
+    """
+
+    text: str
+    unseen: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Repository:
     """One repository on one day. What reads a missing or invalid file raises `ConfigError`, unless it says otherwise.
@@ -230,7 +243,7 @@ class Check(ABC):
         return f"{PAGE}#{self.id.lower()}"
 
     @abstractmethod
-    def check(self, repository: Repository) -> str:
+    def check(self, repository: Repository) -> str | PartialEvidence:
         """Return the evidence that the requirement is met.
 
         Raises:

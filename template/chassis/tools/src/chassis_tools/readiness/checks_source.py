@@ -4,7 +4,15 @@ import ast
 import re
 
 from chassis.privacy.finder import hide_secrets
-from chassis_tools.readiness.check import Check, CheckUnknown, Family, Repository, require, summarize
+from chassis_tools.readiness.check import (
+    Check,
+    CheckUnknown,
+    Family,
+    PartialEvidence,
+    Repository,
+    require,
+    summarize,
+)
 from chassis_tools.readiness.placeholders import DESCRIPTIONS, is_example_address
 from chassis_tools.readiness.source_scan import scan_repository
 from chassis_tools.updates.git import git_list, git_succeeds
@@ -50,21 +58,19 @@ class NoWayPastGuard(CodeCheck, id="SEC101", level="experiment"):
     Every file of the team that git does not ignore is read, with the modules that it imports from the repository. None
     uses the SDK of a vendor or a library around one, names a vendor's host, key or model, starts a program (curl), or
     takes the place of the chassis. What is computed, decoded, installed or compiled cannot be read: its file and line
-    are named, and the check is `unknown`. Where a network client leads is not seen: each is named beside the result,
+    are named, and the check is `unknown`. Where a network client leads is not seen: each is named below the results,
     and at run time the guard's own HTTP client and the network policy hold. A request past the guard is not redacted,
     charged or logged.
     """
 
     remedy = "Use the model that the task is given"
 
-    def check(self, repository: Repository) -> str:
+    def check(self, repository: Repository) -> PartialEvidence:
         result = scan_repository(repository.root)
         require(not result.findings, summarize(result.findings), "")
         if result.unseen:
             raise CheckUnknown(f"cannot be read: {summarize(result.unseen)}")
-        leads = [f"{place} leads" for place in result.clients]
-        clients = f"; not seen: where {summarize(leads)}" if leads else ""
-        return f"{result.files} files read{clients}"
+        return PartialEvidence(f"{result.files} files read", tuple(f"where {place} leads" for place in result.clients))
 
 
 class NoDynamicExecution(CodeCheck, id="SEC102", level="standard"):

@@ -15,7 +15,15 @@ from chassis.config.toml_file import Section, load_toml
 from chassis.errors import ConfigError
 from chassis.quality.success import SuccessMeasurement
 from chassis_tools import readiness
-from chassis_tools.readiness.check import Check, CheckFailed, CheckStatus, CheckUnknown, Family, Repository
+from chassis_tools.readiness.check import (
+    Check,
+    CheckFailed,
+    CheckStatus,
+    CheckUnknown,
+    Family,
+    PartialEvidence,
+    Repository,
+)
 
 FILE = "waivers.toml"
 MAX_DURATION = timedelta(days=90)
@@ -88,11 +96,13 @@ class CheckResult:
         check: The check.
         status: Whether the requirement is met.
         evidence: What the check has read, in words.
+        unseen: What a check that passes could not see.
     """
 
     check: Check
     status: CheckStatus
     evidence: str
+    unseen: tuple[str, ...] = ()
 
     @property
     def blocks(self) -> bool:
@@ -156,7 +166,10 @@ def run_checks(root: Path, today: date, measured_success: SuccessMeasurement | N
 
 def _run(check: Check, repository: Repository, waiver: Waiver | None) -> CheckResult:
     try:
-        return CheckResult(check, CheckStatus.PASS, check.check(repository))
+        found = check.check(repository)
+        if isinstance(found, PartialEvidence):
+            return CheckResult(check, CheckStatus.PASS, found.text, found.unseen)
+        return CheckResult(check, CheckStatus.PASS, found)
     except CheckFailed as error:
         status, evidence = CheckStatus.FAIL, str(error)
     except (CheckUnknown, ConfigError, OSError, SyntaxError, ValueError) as error:
