@@ -30,6 +30,7 @@ from pydantic_ai.models.function import AgentInfo
 from sample_evaluation import (
     CASES,
     FEW,
+    GRADERS,
     accept,
     add_models,
     ask,
@@ -221,6 +222,63 @@ def test_a_broken_grader_is_an_error(
     assert chassis("evals", "run", "answers") == 2
 
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (b"def right(case, outcome:\n    return True\n", "evals/graders.py, line 1: not valid Python ('(' was never"),
+        (b"import json\n\nx = = 1\n", "evals/graders.py, line 3: not valid Python (invalid syntax). Correct that line"),
+        (b"x = 'a\0b'\n", "evals/graders.py: not valid Python (source code string cannot contain null bytes)"),
+        (
+            b"import json\nimport no_such\n",
+            "evals/graders.py, line 2: ModuleNotFoundError while it is imported (No mod",
+        ),
+        (b"from sample_task import Nothing\n", "evals/graders.py, line 1: ImportError while it is imported (cannot"),
+        (b"\nimport json\njson.loads('{')\n", "evals/graders.py, line 3: JSONDecodeError while it is imported (Expect"),
+        (b"import damaged\n", "evals/damaged.py, line 2: not valid Python (invalid syntax). Correct that line"),
+        (
+            b"def right(case, outcome):\n    import damaged\n",
+            "evals/damaged.py, line 2: not valid Python (invalid syntax",
+        ),
+        (b"def wrong(case, outcome):\n    return True\n", "evals/graders.py: it has no function 'right'"),
+        (b"right = 1\n", "evals/graders.py: it has no function 'right'"),
+        (b"", "evals/graders.py: it has no function 'right'"),
+        (b"# caf\xe9\n" + GRADERS.encode(), "evals/graders.py: the file cannot be read ('utf-8' codec can't decode"),
+        (None, "evals/graders.py: the file cannot be read ([Errno 21] Is a directory"),
+    ],
+)
+def test_graders_that_cannot_be_imported_are_named(
+    evaluated: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    source: bytes | None,
+    sentence: str,
+) -> None:
+    """The error names file and line in one sentence, as that of the task does, and no traceback hides it."""
+    monkeypatch.syspath_prepend(evaluated / "evals")
+    (evaluated / "evals/damaged.py").write_text("\n1 +\n")
+    graders = evaluated / "evals/graders.py"
+    if source is None:
+        graders.unlink()
+        graders.mkdir()
+    else:
+        graders.write_bytes(source)
+
+    for command in (["run", "answers"], ["run", "answers", "--case", "c0"]):
+        assert chassis("evals", *command) == 2
+        said = capsys.readouterr().err
+        assert sentence in said
+        assert "Traceback" not in said
+
+
+def test_graders_may_start_with_a_byte_order_mark(evaluated: Path) -> None:
+    """Some editors on Windows write one."""
+    (evaluated / "evals/graders.py").write_text("\ufeff" + GRADERS, encoding="utf-8")
+
+    ask(evaluated)
+
+    assert {record.value for record in records(evaluated)} == {1.0}
 
 
 def test_a_grader_may_return_fractions_and_none(evaluated: Path) -> None:

@@ -291,7 +291,7 @@ class Fingerprints:
             path = folder / name.replace(".", "/")
             for file, is_package in ((path.with_suffix(".py"), False), (path / "__init__.py", True)):
                 if file.is_file():
-                    return Module(name, is_package, ast.parse(file.read_text(encoding="utf-8")))
+                    return Module(name, is_package, ast.parse(file.read_bytes(), file))
         return None
 
     def _named_files(self, strings: Iterable[str]) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import sys
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -123,19 +124,28 @@ class Graders:
     Args:
         fingerprints: Compute the hash of each; None if there is no such file.
         functions: Its functions, by name.
+        root: The root of the project.
     """
 
     fingerprints: Fingerprints | None
     functions: Mapping[str, object]
+    root: Path
 
     @classmethod
     def execute(cls, source: str | None, root: Path) -> "Graders":
-        """Execute the text of `evals/graders.py` of the project at `root`."""
+        """Execute the text of `evals/graders.py` of the project at `root`.
+
+        Raises:
+            ConfigError: It is not valid Python, or it raises an error.
+        """
         module = ModuleType("evals_graders")
         # Some decorators, such as dataclass, look up the module of a class by its name.
         sys.modules[module.__name__] = module
-        exec(compile(source or "", FILE, "exec"), vars(module))  # noqa: S102  it is the team's own code
-        return cls(None if source is None else Fingerprints(root, source), vars(module))
+        try:
+            exec(compile(source or "", FILE, "exec"), vars(module))  # noqa: S102  it is the team's own code
+        except Exception as error:
+            raise _import_error(error, root) from error
+        return cls(None if source is None else Fingerprints(root, source), vars(module), root)
 
     def function(self, name: str) -> Grader:
         """Return the function `name(case, outcome)`.
@@ -157,6 +167,8 @@ class Graders:
         except RecursionError:
             problem = f"{name!r} reaches code that is nested too deeply to be compared with the accepted run"
             raise ConfigError(FILE, problem, "Write long sums of texts as a list that is joined") from None
+        except SyntaxError as error:  # in a module that only this function imports
+            raise _import_error(error, self.root) from None
         return GraderEvaluator(name, fingerprint, function)
 
 
@@ -287,9 +299,32 @@ async def altered_scores(
 
 
 def read_graders(root: Path) -> str | None:
-    """Return the text of `evals/graders.py` of the project at `root`, or None if there is no such file."""
+    """Return the text of `evals/graders.py` of the project at `root`, or None if there is no such file.
+
+    Raises:
+        ConfigError: It is a folder, it may not be read, or it is not UTF-8.
+    """
     path = root / FILE
-    return path.read_text(encoding="utf-8") if path.exists() else None
+    try:
+        return path.read_text(encoding="utf-8-sig") if path.exists() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(FILE, f"the file cannot be read ({error})", "Save it as UTF-8 text") from None
+
+
+def _import_error(error: Exception, root: Path) -> ConfigError:
+    """Return what is wrong with the graders, at the last line of the team that was executed."""
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    problem = f"{type(error).__name__} while it is imported ({error})"
+    if isinstance(error, SyntaxError):
+        places.append((error.filename or FILE, error.lineno))
+        problem = f"not valid Python ({error.msg})"
+    for file, line in reversed(places):
+        path = root / file  # that of an absolute path is the path itself
+        if path.is_file() and path.is_relative_to(root):
+            name = path.relative_to(root).as_posix()
+            if not name.startswith((".", "chassis/")):
+                return ConfigError(f"{name}, line {line}" if line else name, problem, "Correct that line")
+    return ConfigError(FILE, problem, "Correct the file")
 
 
 async def _score_trial(
