@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from chassis.config.toml_file import HttpUrl, Section, load_toml
 from chassis.contract import SensitiveKind
@@ -40,6 +40,10 @@ VENDOR_URLS: dict[Provider, str] = {
 
 SELF_HOSTED = frozenset[Provider]({"openai-compatible", "local"})
 """The providers whose models the team runs itself, on a server that speaks OpenAI's protocol. They need no contract."""
+
+
+RESERVED_NAMES = frozenset({"baseline", "task", "referred", "refused", "abandoned", "failed"})
+"""What logs and metrics call an answerer that is no model, or the end of a call without an answer."""
 
 
 class Risk(Section):
@@ -221,6 +225,13 @@ class ModelConfig(Section):
     def host(self) -> str:
         """Return the host of the endpoint with its port if that is in the URL, or `local`."""
         return urlsplit(self.url).netloc.rpartition("@")[2] if self.url else "local"
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if name in RESERVED_NAMES:
+            raise ValueError(f"the value is {name!r}, which has another meaning in `answered_by`; choose another name")
+        return name
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
