@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from chassis.errors import ConfigError
@@ -115,6 +116,13 @@ def test_an_unknown_language_stops_the_start() -> None:
         ConfigError, match=r"LANGUAGE: 'klingon' is not a language with a stemmer\. Use one of .*english"
     ):
         Search([RETURNS], language="klingon")
+
+
+@pytest.mark.parametrize("method", ["magic", "", "Hybrid", None, 1])
+def test_an_unknown_method(method: Any) -> None:
+    """It is refused, instead of searching by words."""
+    with pytest.raises(ConfigError, match=r"METHOD: .* is not a search method\. Use one of lexical, hybrid"):
+        Search([RETURNS], method=method)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from functools import cached_property
 from itertools import pairwise, takewhile
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
+from chassis.errors import ConfigError
 from chassis.search.passages import Passage
 from chassis.search.words import check_language, trigrams
 from chassis.telemetry.genai_spans import retrieval_span
@@ -57,7 +58,7 @@ class Search:
         embeddings_file: Where the hybrid search keeps the vectors of passages from one start to the next.
 
     Raises:
-        ConfigError: The language has no stemmer, or the extra is missing.
+        ConfigError: The language has no stemmer, the method is unknown, or the extra is missing.
     """
 
     def __init__(
@@ -68,6 +69,8 @@ class Search:
         method: Method = "lexical",
         embeddings_file: Path | None = None,
     ) -> None:
+        if method not in (known := get_args(Method.__value__)):
+            raise ConfigError("METHOD", f"{method!r} is not a search method", f"Use one of {', '.join(known)}")
         check_language(language)
         self.passages, self.language = tuple(passages), language
         self._embeddings = None
