@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import re
 import subprocess
 import sys
@@ -128,6 +129,26 @@ def test_white_space_around_a_value_is_removed(monkeypatch: pytest.MonkeyPatch, 
     assert (settings.openai_api_key, settings.production) == (None, True)
 
 
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        ("OPENAI_API_KEY sk-abc\n", [1]),
+        ("# a key\n\nexport OPENAI_API_KEY\n", [3]),
+        ("A=1\nB='two\nlines'\n\n\n  sk-abc  \nOPENAI_API_KEY: sk-abc\n", [6, 7]),
+        ("A=1\n\n# sk-abc\nexport B=\nC=\n", []),
+    ],
+)
+def test_a_line_of_the_environment_file_that_sets_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, content: str, lines: list[int]
+) -> None:
+    """Its number is named, never its content, which may be a key."""
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    (tmp_path / ".env").write_text(content, encoding="utf-8")
+    load_settings(tmp_path)
+    numbers = [int(number) for number in re.findall(r"line (\d+)", caplog.text)]
+    assert (numbers, "sk-abc" in caplog.text) == (lines, False)
+
+
 AMOUNTS: dict[str, list[Any]] = {
     "cost.mean_usd": [math.inf, math.nan, 1e10, -1],
     "cost.per_request_usd": [math.inf],
@@ -151,7 +172,7 @@ AMOUNTS: dict[str, list[Any]] = {
     "destinations.vendor.retention_days": [10**9],
     "models.0.private_network": [1, "yes"],
     "models.0.model": ["", " ", "m\n", "m\0", "\u202em"],
-    "models.0.name": ["m" * 101],
+    "models.0.name": ["m" * 101, "baseline", "task", "referred", "failed"],
 }
 URLS = [
     *("", " ", "llm.example/v1", "ftp://llm.example/v1", "file:///etc/passwd", "https://", "https:///v1"),

@@ -2,6 +2,7 @@
 
 import base64
 import importlib
+import logging
 import os
 import stat
 import sys
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
+from dotenv.parser import parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -20,6 +22,7 @@ from chassis.config.toml_file import HttpUrl, config_error_from, shown_value, to
 from chassis.contract import Task
 from chassis.errors import ConfigError
 
+log = logging.getLogger(__name__)
 LOCAL_MODEL_FILE = "var/local-model.env"
 SECRETS_FOLDER = Path("/run/secrets")
 """Where Kubernetes and Compose put secrets, each in a file with the name of a variable."""
@@ -128,6 +131,7 @@ def load_settings(root: Path) -> Settings:
     """
     try:
         # Into the environment, because OpenTelemetry reads its variables only from there.
+        _warn_of_ignored_lines(root / ".env")
         load_dotenv(root / ".env")
         load_dotenv(root / LOCAL_MODEL_FILE)
         check_telemetry_variables(os.environ)
@@ -146,6 +150,19 @@ def load_settings(root: Path) -> Settings:
     if settings.production:
         _close(root / ".env")
     return settings
+
+
+def _warn_of_ignored_lines(file: Path) -> None:
+    """Name the lines that set no variable, without their content, which may be a key."""
+    if not file.is_file():
+        return
+    with file.open(encoding="utf-8") as stream:
+        for entry in parse_stream(stream):
+            # dotenv itself warns of what it cannot parse.
+            if entry.key is not None and entry.value is None:
+                text = entry.original.string
+                line = entry.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+                log.warning("%s: line %d has no =, so it is ignored; write NAME=value", file.name, line)
 
 
 def private_file(path: Path) -> Path:
