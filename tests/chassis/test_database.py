@@ -52,10 +52,46 @@ def test_a_mistake_in_a_statement_is_not_an_unavailable_database(store_url: str)
     """Bugs are never hidden behind `DatabaseUnavailable`."""
 
     async def story(database: Database) -> None:
-        await database.fetch("SELECT nonsense")
+        await database.fetch("SELECT 1 nonsense nonsense")
 
-    with pytest.raises((sqlite3.OperationalError, asyncpg.UndefinedColumnError), match="nonsense"):
+    with pytest.raises((sqlite3.OperationalError, asyncpg.PostgresSyntaxError), match="nonsense"):
         run_with_database(store_url, story)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE referrals RENAME TO elsewhere",
+        "DROP TABLE referrals",
+        "ALTER TABLE referrals RENAME COLUMN task TO elsewhere",
+        "ALTER TABLE referrals RENAME COLUMN due_at TO elsewhere",
+    ],
+)
+def test_a_changed_table_is_an_unavailable_database(store_url: str, change: str) -> None:
+    """Reading, writing and counting end with the same error, as with another database than the service's own."""
+
+    async def story(database: Database) -> None:
+        await database.execute(change)
+        with pytest.raises(DatabaseUnavailable, match="The database is missing a table or a column"):
+            await database.fetch("SELECT task, due_at FROM referrals")
+        with pytest.raises(DatabaseUnavailable, match="The database is missing a table or a column"):
+            await database.execute("INSERT INTO referrals (id, task, due_at) VALUES ('r', 't', '')")
+        with pytest.raises(DatabaseUnavailable, match="The database is missing a table or a column"):
+            async with database.transaction() as tx:
+                await tx.execute("UPDATE referrals SET task = 't', due_at = ''")
+
+    run_with_database(store_url, story)
+
+
+def test_a_database_without_its_table_of_migrations_is_explained(store_url: str) -> None:
+    """The migrations cannot be applied to the tables that are there."""
+
+    async def story(database: Database) -> None:
+        await database.execute("ALTER TABLE migrations RENAME TO elsewhere")
+        with pytest.raises(ConfigError, match=r"cannot be opened \(.*\)\. Restore a backup, or name another database"):
+            await open_database(store_url, Path())
+
+    run_with_database(store_url, story)
 
 
 def test_migrations_are_applied_once(store_url: str) -> None:
@@ -129,7 +165,7 @@ def test_columns_of_a_later_release_are_ignored(store_url: str) -> None:
     [
         ("mysql://x", r"DATABASE_URL: the value begins with 'mysql'. Write sqlite:///var/service.db, another path, or"),
         ("sqlite:///file/x.db", "cannot be opened"),
-        ("sqlite:///none", r"none cannot be opened \(The database is damaged\). Name a file that this"),
+        ("sqlite:///none", r"none cannot be opened \(The database is damaged\). Restore a backup, or"),
         ("postgresql://me:secret@/db?host=/nowhere", r"postgresql:///db cannot be opened \(.*\). Start the server, or"),
         (
             "postgresql://me:1/secret@host/db",

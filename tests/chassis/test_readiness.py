@@ -81,6 +81,27 @@ def test_a_database_that_cannot_be_written_is_not_ready(
     assert (before, after, alive) == ((200, "1.0"), (503, "0.0"), 200)
 
 
+@pytest.mark.parametrize(
+    ("table", "path", "body"),
+    [
+        ("referrals", "/v1/echo", {"text": "why?"}),
+        ("referrals", "/v1/referrals/r_0", None),
+        ("api_keys", "/v1/echo", {"text": "hello"}),
+    ],
+)
+def test_a_missing_table_is_an_unavailable_database(
+    tmp_path: Path, table: str, path: str, body: dict[str, str] | None
+) -> None:
+    """Programs that call are told to try again later, as for any other database that cannot be used."""
+    with serve_sample(tmp_path) as service:
+        with contextlib.closing(sqlite3.connect(tmp_path / "service.db")) as other:
+            other.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+        key = {"Authorization": f"Bearer {service.key}"}
+        response = service.client.request("POST" if body else "GET", path, json=body, headers=key)
+
+    assert (response.status_code, response.json()["type"]) == (503, "/problems/database-unavailable")
+
+
 def test_a_check_leaves_nothing_behind(store_url: str) -> None:
     """Many checks at the same time do not block each other, and their rows are gone."""
 

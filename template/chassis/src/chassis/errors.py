@@ -12,7 +12,7 @@ ChassisError
     ├── BudgetExhausted            429  no budget is left to ask a model
     ├── TooManyCalls               429  the caller made more than `limits.calls_per_minute`
     ├── Overloaded                 503  `limits.concurrent_calls` are running and the queue is full
-    ├── DatabaseUnavailable        503  the database is locked, full, gone or too slow
+    ├── DatabaseUnavailable        503  the database is locked, full, damaged, gone or too slow
     └── ModelsFailed               503  no model gave a usable reply
         ├── DeadlineExceeded       503  ... before the deadline
         ├── TooManyModelRequests   503  ... within `limits.model_requests_per_call`
@@ -23,7 +23,11 @@ A failure of a single model is none of these (see `guard/failures.py`): the next
 
 from typing import ClassVar, Literal
 
-type DatabaseProblem = Literal["locked by another process", "full", "read-only", "damaged", "gone", "too slow"]
+type DatabaseProblem = Literal[
+    "locked by another process", "full", "read-only", "damaged", "missing a table or a column", "gone", "too slow"
+]
+NEEDS_BACKUP: tuple[DatabaseProblem, ...] = ("damaged", "missing a table or a column")
+"""The problems that remain until someone restores the database."""
 
 
 class ChassisError(Exception):

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from chassis.cli.terminal import protected_streams
-from chassis.errors import CallError, ChassisError, ConfigError
+from chassis.errors import NEEDS_BACKUP, CallError, ChassisError, ConfigError, DatabaseUnavailable
 
 USE, OPERATE = "Use the service", "Operate the service"
 """The panels of `chassis --help`."""
@@ -119,11 +119,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             app(arguments)
         except ConfigError as error:
             _fail(error, code=2)
+        except DatabaseUnavailable as error:
+            needs_backup = error.reason in NEEDS_BACKUP
+            _fail(f"{error} ({error.__cause__}). Restore a backup" if needs_backup else error, code=1)
         except CallError as error:
             _fail(error, code=1)
 
 
-def _fail(error: ChassisError, code: int) -> None:
+def _fail(error: ChassisError | str, code: int) -> None:
     with suppress(OSError):  # standard error may be closed, and the code says enough
         print(error, file=sys.stderr)
     sys.exit(code)

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from chassis.config.project import Project, load_settings, private_file
-from chassis.errors import ConfigError, DatabaseUnavailable
+from chassis.errors import NEEDS_BACKUP, ConfigError, DatabaseUnavailable
 from chassis.store.database import Database
 from chassis.store.sqlite import SqliteDatabase
 from chassis.telemetry.logs import configure_logs
@@ -49,7 +49,8 @@ async def _open_sqlite(path: Path) -> Database:
         return await SqliteDatabase.open(private_file(path))
     except (OSError, sqlite3.Error, DatabaseUnavailable) as error:
         problem = f"{path} cannot be opened ({error})"
-        raise ConfigError("CHASSIS_DATABASE_URL", problem, "Name a file that this process can write") from error
+        remedy = _remedy(error, "Name a file that this process can write")
+        raise ConfigError("CHASSIS_DATABASE_URL", problem, remedy) from error
 
 
 async def _open_postgres(url: str) -> Database:
@@ -62,7 +63,13 @@ async def _open_postgres(url: str) -> Database:
         return await PostgresDatabase.open(url)
     except (DatabaseUnavailable, ValueError) as error:
         problem = f"{_without_password(url)} cannot be opened ({_printable_reason(error)})"
-        raise ConfigError("CHASSIS_DATABASE_URL", problem, "Start the server, or correct the URL") from error
+        remedy = _remedy(error, "Start the server, or correct the URL")
+        raise ConfigError("CHASSIS_DATABASE_URL", problem, remedy) from error
+
+
+def _remedy(error: Exception, otherwise: str) -> str:
+    needs_backup = isinstance(error, DatabaseUnavailable) and error.reason in NEEDS_BACKUP
+    return "Restore a backup, or name another database" if needs_backup else otherwise
 
 
 def _printable_reason(error: DatabaseUnavailable | ValueError) -> str:

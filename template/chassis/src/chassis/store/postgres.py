@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Literal, Self
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
+import structlog
 
 from chassis.errors import DatabaseProblem, DatabaseUnavailable
 from chassis.store.database import LOCK_TIMEOUT_SECONDS, Row, Value, migrate
@@ -40,8 +41,14 @@ REASONS: dict[str, DatabaseProblem] = {
     "XX": "damaged",
 }
 """The problem of the server, by the class of its SQLSTATE. Any other class is a mistake in the statement."""
-NO_PERMISSION = "42501"
-"""The SQLSTATE after the permission to write was revoked. The rest of its class are mistakes in the statement."""
+STATES: dict[str, DatabaseProblem] = {
+    "42501": "read-only",  # the permission to write was revoked
+    "42703": "missing a table or a column",
+    "42P01": "missing a table or a column",
+    "42P07": "missing a table or a column",  # the table of the migrations: they are applied again
+}
+"""The problem by the whole SQLSTATE. The rest of this class are mistakes in the statement."""
+log = structlog.get_logger()
 FOREIGN_PARAMETERS = frozenset(
     {
         "channel_binding",
@@ -258,6 +265,8 @@ def _translated_errors() -> Generator[None]:
         raise DatabaseUnavailable("too slow") from error
     except driver.PostgresError as error:
         if reason := _reason(error.sqlstate or ""):
+            if reason == "missing a table or a column":
+                log.warning("database.incomplete", problem=str(error))
             raise DatabaseUnavailable(reason) from error
         raise
     except ValueError:  # an invalid URL or value; asyncpg's error for it is an InterfaceError too, so this comes first
@@ -267,4 +276,4 @@ def _translated_errors() -> Generator[None]:
 
 
 def _reason(sqlstate: str) -> DatabaseProblem | None:
-    return "read-only" if sqlstate == NO_PERMISSION else REASONS.get(sqlstate[:2])
+    return STATES.get(sqlstate) or REASONS.get(sqlstate[:2])

@@ -7,12 +7,15 @@ calls continue in the meantime.
 import asyncio
 import os
 import random
+import re
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, Self
+
+import structlog
 
 from chassis.errors import DatabaseProblem, DatabaseUnavailable
 from chassis.store.database import LOCK_TIMEOUT_SECONDS, Connection, Row, Value, migrate
@@ -35,6 +38,9 @@ REASONS: dict[int, DatabaseProblem] = {
     sqlite3.SQLITE_NOTADB: "damaged",
 }
 """The problem of the file, by SQLite's primary result code. Any other code is a mistake in the statement."""
+OTHER_TABLES = re.compile(r"no such (table|column): |table .* has no column named |table .* already exists")
+"""What SQLite says when the tables are not those of the migrations. It has no code of its own for that."""
+log = structlog.get_logger()
 
 
 class Run(Protocol):
@@ -219,6 +225,9 @@ def _translated_errors() -> Generator[None]:
 
 def _translated(error: sqlite3.Error) -> Exception:
     """Return `DatabaseUnavailable` if the file is the problem. A mistake in a statement stays what it is."""
+    if OTHER_TABLES.match(str(error)):
+        log.warning("database.incomplete", problem=str(error))
+        return DatabaseUnavailable("missing a table or a column")
     reason = REASONS.get(_code(error))
     return DatabaseUnavailable(reason) if reason else error
 
