@@ -4,9 +4,11 @@ import io
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -287,6 +289,26 @@ def test_a_person_answers_a_referral(capsys: pytest.CaptureFixture[str]) -> None
     assert '"text": "Because."' in shown
 
 
+@pytest.mark.parametrize(
+    "command", [("review", "list"), ("review", "show", "r_0"), ("ask", "why?")], ids=lambda command: command[-1]
+)
+def test_a_missing_table_is_one_sentence(
+    project: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    """It names the table and the remedy, instead of a traceback."""
+    refer(capsys)
+    with closing(sqlite3.connect(project / "var/service.db")) as other:
+        other.execute("ALTER TABLE referrals RENAME TO elsewhere")
+
+    assert run(*command) == 1
+
+    *_, sentence = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"The database is missing a table or a column \(no such table: (main\.)?referrals\)\. Restore a backup",
+        sentence,
+    )
+
+
 def test_an_answer_from_a_file_is_validated(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The answer has to fit the task's type, because the caller's program reads it."""
     ticket = refer(capsys)
@@ -303,6 +325,19 @@ def test_an_answer_from_a_file_is_validated(project: Path, capsys: pytest.Captur
     file.write_text('{"text": "Because."}')
 
     assert run("review", "answer", ticket, "--file", str(file)) == 0
+
+
+@pytest.mark.parametrize(("content", "byte"), [(b"Gr\xfc\xdfe", 2), (b"\x89PNG", 0), (b"Because\xe2\x82", 7)])
+def test_an_answer_from_a_file_that_is_no_text_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str], content: bytes, byte: int
+) -> None:
+    """The error names the byte, as for other files."""
+    ticket = refer(capsys)
+    (project / "answer").write_bytes(content)
+
+    assert run("review", "answer", ticket, "--file", "answer") == 2
+
+    assert capsys.readouterr().err.endswith(f"answer: byte {byte} is not UTF-8. Save the file as UTF-8\n")
 
 
 @pytest.mark.usefixtures("project")

@@ -115,7 +115,7 @@ def answer(
 ) -> None:
     """Answer a referral, once. Its caller can fetch the answer from then on."""
     if file is not None and text is None:
-        text = file.read_text(encoding="utf-8")
+        text = _read(file)
     elif text is None or file is not None:
         raise ConfigError("chassis review answer", "exactly one answer is needed", "Give either ANSWER or --file")
     project = find_project()
@@ -128,6 +128,13 @@ def answer(
         lambda db: Reviews(db, second_share).answer(referral_id, typed.model_dump_json(by_alias=True), reviewer),
     )
     typer.echo(f"{referral_id} is answered.")
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(file), f"byte {error.start} is not UTF-8", "Save the file as UTF-8") from None
 
 
 def _for_people(fact: str | float | datetime | Sequence[str] | None) -> str:

@@ -86,7 +86,7 @@ def load_search_questions(file: Path, known: set[str]) -> list[SearchQuestion]:
         ConfigError: A line is invalid, or names a document that has no passage.
     """
     questions: list[SearchQuestion] = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
         try:
             questions.append(SearchQuestion.model_validate_json(line))
         except ValidationError as error:
