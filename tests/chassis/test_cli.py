@@ -4,6 +4,8 @@ import io
 import json
 import os
 import re
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -383,3 +385,47 @@ def test_the_shell_completes_commands_and_options(words: str, expected: set[str]
     program = Path(sys.executable).with_name("chassis")
     done = subprocess.run([program], env=environment() | request, check=False, capture_output=True, text=True)
     assert (done.returncode, expected - set(done.stdout.split())) == (0, set())
+
+
+LOCAL_MODEL = """
+from types import SimpleNamespace
+from chassis_tools.cli import local_model as command
+command._find_weights = lambda: None
+command._start_server = lambda weights, port: SimpleNamespace(listening_address=f"http://127.0.0.1:{port}")
+command.load_constraints = lambda root: SimpleNamespace(models=[SimpleNamespace(provider="local")])
+command.local_model(9)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_file_of_a_local_model_does_not_outlive_it(project: Path, number: signal.Signals) -> None:
+    """Otherwise each later call would ask a model that is gone."""
+    command = [sys.executable, "-c", LOCAL_MODEL]
+    with subprocess.Popen(command, cwd=project, env=environment(), stdout=subprocess.PIPE, text=True) as model:
+        assert model.stdout is not None
+        while "Ctrl-C stops it" not in (line := model.stdout.readline()):
+            assert line, "it ended"
+        file = project / "var/local-model.env"
+        assert file.read_text(encoding="utf-8") == "CHASSIS_LOCAL_MODEL_URL=http://127.0.0.1:9/v1\n"
+        model.send_signal(number)
+        assert model.wait(60) == 0
+    assert not file.exists()
+
+
+def test_ask_says_that_the_local_model_is_gone(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model that was killed leaves its file behind; one that listens is not mentioned."""
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    file = project / "var/local-model.env"
+    file.parent.mkdir(exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        file.write_text(f"CHASSIS_LOCAL_MODEL_URL={url}\n", encoding="utf-8")
+        run("ask", "ping")
+        assert "local model" not in capsys.readouterr().err
+    run("ask", "ping", "--json")
+    sentence = f"No local model runs at {url}; start `make local-model` or delete var/local-model.env\n"
+    output = capsys.readouterr()
+    assert output.err.count(sentence) == 1
+    assert json.loads(output.out)["outcome"] == "answered"

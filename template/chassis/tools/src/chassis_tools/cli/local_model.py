@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import signal
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
@@ -26,11 +27,15 @@ def local_model(port: Annotated[int, typer.Option(help="The port to listen on")]
     server = _start_server(_find_weights(), port)
     url = f"{server.listening_address}/v1"
     file = root / LOCAL_MODEL_FILE
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C, so that the file does not outlive the server
+        signal.signal(number, signal.default_int_handler)
     file.parent.mkdir(exist_ok=True)
-    file.write_text(f"{URL_VARIABLE}={url}\n", encoding="utf-8")
-    typer.echo(f"SmolLM2 (135 million parameters) is listening on {url}, set as {URL_VARIABLE} in {LOCAL_MODEL_FILE}.")
-    typer.echo("From another terminal, run: make ask Q='...'. The model is small and often wrong. Ctrl-C stops it.")
     try:
+        file.write_text(f"{URL_VARIABLE}={url}\n", encoding="utf-8")
+        typer.echo(
+            f"SmolLM2 (135 million parameters) is listening on {url}, set as {URL_VARIABLE} in {LOCAL_MODEL_FILE}."
+        )
+        typer.echo("From another terminal, run: make ask Q='...'. The model is small and often wrong. Ctrl-C stops it.")
         Event().wait()
     except KeyboardInterrupt:
         typer.echo("Stopped.")
