@@ -1,13 +1,18 @@
 """`chassis ask`: one question to the whole service, without HTTP."""
 
 import asyncio
+import os
+import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
+from dotenv import dotenv_values
 
 from chassis.cli.terminal import AsJson
-from chassis.config.project import find_project, load_settings
+from chassis.config.project import LOCAL_MODEL_FILE, find_project, load_settings
 from chassis.config.typed_values import read_typed, show_typed
 from chassis.telemetry.logs import configure_logs
 from chassis.usd import format_usd, nano_usd
@@ -39,6 +44,7 @@ def ask(
 async def _ask(text: str) -> ResponseBody:
     project = find_project()
     settings = load_settings(project.root)
+    _warn_of_stopped_local_model(project.root / LOCAL_MODEL_FILE)
     configure_logs(production=settings.production)
     # OpenTelemetry reads variables while it is imported, and only now they are checked.
     from chassis.web.schemas import body_of
@@ -49,6 +55,19 @@ async def _ask(text: str) -> ResponseBody:
         call = wiring.service.new_call(CLI_CALLER)
         with wiring.telemetry.instruments.span("chassis ask", {}):
             return body_of(await wiring.service.answer(question, call), call, wiring)
+
+
+def _warn_of_stopped_local_model(file: Path) -> None:
+    """Say that nothing listens where a local model was started: it was killed, and could not remove its file."""
+    url = (dotenv_values(file) if file.is_file() else {}).get("CHASSIS_LOCAL_MODEL_URL")
+    if not url or os.environ.get("CHASSIS_LOCAL_MODEL_URL") != url:
+        return
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port or 80), timeout=1).close()
+    except OSError:
+        remedy = f"start `make local-model` or delete {LOCAL_MODEL_FILE}"
+        typer.echo(f"No local model runs at {url}; {remedy}", err=True)
 
 
 def _ticket(body: "ReferredBody") -> str:
