@@ -64,6 +64,7 @@ def test_the_halves_are_the_same_in_every_run() -> None:
     ("line", "problem"),
     [
         ("{", r"questions\.jsonl, line 1: Invalid JSON"),
+        ("{\udcff", r"questions\.jsonl, line 1: Invalid JSON"),
         ('{"question": "Why?"}', r"line 1: Field required\. Write lines such as"),
         ('{"question": "Why?", "documents": ["z.md"]}', r"line 1: no text was read from z\.md"),
         ('{"question": "Why?", "documents": []}', "no question names a document"),
@@ -71,7 +72,7 @@ def test_the_halves_are_the_same_in_every_run() -> None:
 )
 def test_an_invalid_file_of_questions(tmp_path: Path, line: str, problem: str) -> None:
     """The error names the line, the mistake and the remedy."""
-    (tmp_path / "questions.jsonl").write_text(line + "\n", encoding="utf-8")
+    (tmp_path / "questions.jsonl").write_bytes(f"{line}\n".encode(errors="surrogateescape"))
 
     with pytest.raises(ConfigError, match=problem):
         load_search_questions(tmp_path / "questions.jsonl", {"a.md"})
