@@ -65,7 +65,13 @@ def review_router(wiring: Wiring) -> APIRouter:
     router.add_api_route("/alarms/{alarm_id}", access.for_reviewers(page.show_alarm), methods=["GET"])
     router.add_api_route("/alarms/{alarm_id}", access.for_reviewers(page.close_alarm), methods=["POST"])
     router.add_api_route("/{referral_id}", access.for_reviewers(page.save), methods=["POST"])
+    router.add_api_route("/{_page}", _no_page, methods=["GET"])
     return router
+
+
+async def _no_page() -> Response:
+    """Answer as for any path that does not exist; without this, the method would be wrong."""
+    raise NotFound("There is no such page; /review shows the next referral")
 
 
 class ReviewPage:
