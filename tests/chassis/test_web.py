@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Annotated
 
 import pytest
 from bad_requests import BAD_REQUESTS, KEY, BadRequest
-from chassis.contract import Draft
+from chassis.contract import Draft, Task
 from chassis.testing import ScriptedModel, wire_for_tests
+from chassis.web.problems import unreadable_body
 from live_server import LiveService, serve_live, serve_sample
+from pydantic import BaseModel, Field
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo
@@ -113,6 +116,45 @@ def test_bad_input_is_refused(service: LiveService, bad: BadRequest) -> None:
     assert (problem["type"], problem["detail"]) == (f"/problems/{bad.slug}", bad.detail)
     assert ("Allow" in response.headers) == (bad.status == 405)
     assert ("WWW-Authenticate" in response.headers) == (bad.status == 401)
+
+
+class Text(BaseModel):
+    """A question whose text must not be blank, as in a new repository."""
+
+    text: Annotated[str, Field(min_length=1, pattern=r"\S")]
+
+
+async def never_run(_question: Text, _model: Model) -> Draft[Answer]:
+    """Stand for the model's half of a task that has no model."""
+    raise AssertionError
+
+
+VISIBLE = Task(
+    name="echo", takes=Text, gives=Answer, run=never_run, baseline=lambda asked: Draft(Answer(text=asked.text), 1.0)
+)
+
+
+@pytest.mark.parametrize("text", [" ", "\n\t", "\u3000"])
+def test_a_blank_text_is_named(tmp_path: Path, text: str) -> None:
+    """The sentence is for people who do not read regular expressions."""
+    with serve_live(lambda: wire_for_tests(VISIBLE, tmp_path)) as service:
+        refused = service.ask(text)
+
+    assert (refused.status_code, refused.json()["detail"]) == (422, "body.text: The text must not be blank")
+
+
+@pytest.mark.parametrize(
+    ("cause", "sentence"),
+    [
+        (RecursionError(), "The body is nested too deeply; send a flatter JSON object"),
+        (ValueError("Exceeds the limit"), "A number in the body has too many digits; send a shorter one"),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, "invalid"), None),
+        (None, None),
+    ],
+)
+def test_json_that_python_does_not_read_is_not_called_invalid(cause: Exception | None, sentence: str | None) -> None:
+    """How deep is too deep depends on the release of Python."""
+    assert unreadable_body(cause) == sentence
 
 
 @pytest.mark.parametrize(

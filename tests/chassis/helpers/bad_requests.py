@@ -10,6 +10,8 @@ JSON = ("Content-Type", "application/json")
 ONE_KEY = "Send the header `Authorization: Bearer <key>` once, with a key that starts with ck_"
 ONLY_JSON = "Send the header `Content-Type: application/json` and a JSON body"
 UNREADABLE = "The body is not valid JSON; send one JSON object in UTF-8"
+TOO_MANY_DIGITS = "A number in the body has too many digits; send a shorter one"
+OBJECT_EXPECTED = "body: A JSON object is expected"
 TOO_LARGE = "The body is larger than 10000 bytes"
 UNKNOWN_PATH = "There is no such path; /docs lists them all"
 WRONG_METHOD = "Use a method that the header Allow lists"
@@ -51,6 +53,13 @@ BAD_REQUESTS = (
         headers=(("Authorization", "Bearer ck_guessed"), JSON),
     ),
     BadRequest(
+        "a reviewer's key",
+        401,
+        "unauthenticated",
+        "A key that starts with rk_ is a reviewer's, for the page /review; send one that starts with ck_",
+        headers=(("Authorization", "Bearer rk_guessed"), JSON),
+    ),
+    BadRequest(
         "the key as a password", 401, "unauthenticated", ONE_KEY, headers=(("Authorization", "Basic eDp5"), JSON)
     ),
     BadRequest("two keys", 401, "unauthenticated", ONE_KEY, headers=(KEYED, KEYED, JSON)),
@@ -65,7 +74,10 @@ BAD_REQUESTS = (
         b'{"text": "ping}',
     ),
     BadRequest("bytes that are not UTF-8", 400, "malformed", UNREADABLE, b'{"text": "\xff"}'),
-    BadRequest("a number of 5000 digits", 400, "malformed", UNREADABLE, b'{"text": ' + b"9" * 5000 + b"}"),
+    BadRequest("a number of 5000 digits", 400, "malformed", TOO_MANY_DIGITS, b'{"text": ' + b"9" * 5000 + b"}"),
+    BadRequest("a list", 422, "invalid-input", OBJECT_EXPECTED, b'["hello"]'),
+    BadRequest("a text", 422, "invalid-input", OBJECT_EXPECTED, b'"hello"'),
+    BadRequest("a number", 422, "invalid-input", OBJECT_EXPECTED, b"5"),
     BadRequest("no body", 422, "invalid-input", "body: Field required", b""),
     BadRequest("a missing field", 422, "invalid-input", "body.text: Field required", b"{}"),
     BadRequest(
@@ -111,6 +123,16 @@ BAD_REQUESTS = (
     BadRequest("TRACE", 405, "wrong-method", WRONG_METHOD, b"", (), "TRACE"),
     BadRequest("an unknown method", 405, "wrong-method", WRONG_METHOD, b"", (), "BREW", "/healthz"),
     BadRequest("an unknown path", 404, "not-found", UNKNOWN_PATH, path="/v1/ehco"),
+    BadRequest(
+        "an unknown page for reviewers",
+        404,
+        "not-found",
+        "There is no such page; /review shows the next referral",
+        b"",
+        (),
+        "GET",
+        "/review/nope",
+    ),
     BadRequest("a trailing slash", 404, "not-found", UNKNOWN_PATH, path="/v1/echo/"),
     BadRequest(
         "an unknown referral",

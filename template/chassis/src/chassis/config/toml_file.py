@@ -169,5 +169,7 @@ def _remedy(detail: ErrorDetails, suggestion: str | None) -> str:
         case "value_error":
             remedy = detail["msg"].partition("; ")[2] or "correct it"
             return remedy[0].upper() + remedy[1:]
+        case "string_pattern_mismatch" if detail.get("ctx", {}).get("pattern") == r"\S":
+            return "It must not be blank"
         case _:
             return detail["msg"]

@@ -22,7 +22,7 @@ from chassis.call import new_call_id
 from chassis.config.constraints import Constraints
 from chassis.errors import CallError, DatabaseUnavailable, Overloaded, TooLarge, Unauthenticated
 from chassis.guard.concurrency import ConcurrencyLimit, QueueFull
-from chassis.store.credentials import ApiKeys
+from chassis.store.credentials import PREFIXES, ApiKeys
 from chassis.web.problems import INTERNAL_ERROR, BodyTooSlow, problem_response
 
 CALL_ID_HEADER = "X-Call-Id"
@@ -233,6 +233,11 @@ def keyed_route(api_keys: ApiKeys, limits: RequestLimits) -> type[APIRoute]:
 async def _authenticate(request: Request, api_keys: ApiKeys) -> str:
     # Exactly one header: two proxies that each pick another one would disagree about who the caller is.
     match [value.split() for value in request.headers.getlist("authorization")]:
+        case [[scheme, key]] if scheme.lower() == "bearer" and key.startswith(PREFIXES["reviewer"]):
+            # Decided by the form of the key alone, so that it does not reveal which keys exist.
+            raise Unauthenticated(
+                "A key that starts with rk_ is a reviewer's, for the page /review; send one that starts with ck_"
+            )
         case [[scheme, key]] if scheme.lower() == "bearer":
             caller = await _find_caller(key, api_keys, request.state.call_id)
             if caller is None:

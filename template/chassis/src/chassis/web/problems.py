@@ -133,10 +133,23 @@ async def _on_call_error(request: Request, error: CallError) -> Response:
 
 async def _on_framework_error(request: Request, error: HTTPException) -> Response:
     kind, detail = FRAMEWORK_ERRORS[error.status_code]
+    if kind is MalformedBody:
+        detail = unreadable_body(error.__cause__) or detail
     # The framework lists the methods in any order; sorted, the same error is always the same response.
     allowed = (error.headers or {}).get("Allow")
     headers = {"Allow": ", ".join(sorted(allowed.split(", ")))} if allowed else {}
     return refusal_response(kind(detail), request.state.call_id, headers=headers)
+
+
+def unreadable_body(cause: BaseException | None) -> str | None:
+    """Return what is wrong with a body that is JSON, but that Python does not read."""
+    match cause:
+        case RecursionError():
+            return "The body is nested too deeply; send a flatter JSON object"
+        case ValueError() if not isinstance(cause, UnicodeDecodeError):  # the only other one: sys.int_info
+            return "A number in the body has too many digits; send a shorter one"
+        case _:
+            return None
 
 
 async def _on_invalid_input(request: Request, error: RequestValidationError) -> Response:
@@ -161,6 +174,13 @@ def _path(location: Sequence[int | str]) -> str:
 
 
 def _message(detail: ErrorDetails) -> str:
-    if detail["type"] == "union_tag_invalid":  # the only message of Pydantic that quotes the input
-        return f"The tag must be one of {detail.get('ctx', {}).get('expected_tags')}"
-    return detail["msg"].removeprefix("Value error, ")
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "union_tag_invalid":  # the only message of Pydantic that quotes the input
+            return f"The tag must be one of {context.get('expected_tags')}"
+        case "model_attributes_type" | "model_type" | "dict_type":
+            return "A JSON object is expected"
+        case "string_pattern_mismatch" if context.get("pattern") == r"\S":
+            return "The text must not be blank"
+        case _:
+            return detail["msg"].removeprefix("Value error, ")
