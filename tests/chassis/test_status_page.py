@@ -53,7 +53,7 @@ def test_the_page_shows_what_happened(desk: Desk) -> None:
     page = desk.signed_in("ann").get("/review/status").text
     text = text_of(page)
 
-    assert "Calls 100 90% answered without a person" in text
+    assert "Calls 100 90% of all calls answered without a person" in text
     assert "Fallback 30% 30 not answered by the first model" in text
     assert "Callers who wait 1 the oldest for 1 d 2 h" in text
     assert "Right in the sample 95% of 20 reviewed at random; 0 left to review" in text
@@ -71,12 +71,12 @@ def test_the_page_shows_what_happened(desk: Desk) -> None:
 
 
 def test_an_empty_service_has_a_page(tmp_path: Path) -> None:
-    """Nothing is divided by zero, and there is no model."""
+    """Nothing is divided by zero, and no model has a key."""
     with open_desk(tmp_path) as empty:
         text = text_of(empty.signed_in("ann").get("/review/status").text)
 
-    assert "Calls 0 – answered without a person" in text
-    assert "No model is configured; the baseline answers." in text
+    assert "Calls 0 – of all calls answered without a person" in text
+    assert "No model has a key; the baseline answers." in text
     assert "Template unknown" in text
 
 
@@ -122,12 +122,12 @@ def test_success_is_measured_against_its_target(desk: Desk) -> None:
     fill_status_page(desk)
     page = text_of(desk.signed_in("ann").get("/review/status").text)
 
-    assert "91.8% answered without a person State target reached Observations 98" in page
+    assert "91.8% answered without a person, of calls answered or referred State target reached Observations 98" in page
     assert "Target 60% Stop at 30%" in page
 
     counting = add_count(desk.service.wiring.database, "shout", "outcome", "referred", 300)
     desk.service.run(counting)
-    assert "22.6% answered without a person State stop rule reached" in text_of(
+    assert "22.6% answered without a person, of calls answered or referred State stop rule reached" in text_of(
         desk.signed_in("ann").get("/review/status").text
     )
 

@@ -20,7 +20,7 @@ MIN_OBSERVATIONS = 50
 """With fewer, the value is shown, but the stop rule is not applied: it would be chance."""
 
 METRIC_NAMES: Mapping[SuccessMetric, str] = {
-    "answered_without_person": "answered without a person",
+    "answered_without_person": "answered without a person, of calls answered or referred",
     "positive_feedback": "positive feedback",
     "reviewed_pass_rate": "of the random sample passed",
     "cost_per_answer_usd": "per answer",

@@ -165,6 +165,7 @@ class StatusPage:
             queue=await self._queue(moment),
             budgets=await self._budgets(moment),
             breakers=self._breakers(),
+            models_configured=bool(self._wiring.constraints.models),
             models_off=await wiring.kill_switch.is_off(),
             success=await self._success(),
             success_days=SUCCESS_DAYS,
