@@ -80,8 +80,10 @@ def _headers(nonce: str) -> dict[str, str]:
 
 
 def labeled(value: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the fields of a question or draft, each as its label and its text, without the sources."""
-    return [(name.replace("_", " "), text_of(field)) for name, field in value.items() if not is_table(field)]
+    """Return the fields of a question or draft as label and text, without sources and, unless all are, empty ones."""
+    fields = {name: field for name, field in value.items() if not is_table(field)}
+    filled = {name: field for name, field in fields.items() if field not in (None, "", [], {})}
+    return [(name.replace("_", " "), text_of(field)) for name, field in (filled or fields).items()]
 
 
 def is_table(value: Any) -> bool:
