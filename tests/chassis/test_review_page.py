@@ -2,12 +2,15 @@
 
 from collections.abc import Generator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from chassis.clock import now
+from chassis.contract import FallbackReason
 from chassis.store.credentials import SESSION
-from review_desk import Desk, csrf_token, open_desk, send
+from chassis.web.pages import labeled
+from review_desk import Desk, Question, csrf_token, open_desk, send
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +239,40 @@ def test_undo_ends_when_the_caller_has_the_answer(desk: Desk) -> None:
     after = client.get(f"/review?after={ticket}").text
     assert "Its caller has the answer." in after
     assert "Undo <kbd>" not in after
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"text": "Three days.", "sources": []}, [("text", "Three days.")]),
+        ({"text": "Three days.", "note": None, "tags": [], "facts": {}, "end": ""}, [("text", "Three days.")]),
+        ({"text": "No.", "urgent": False, "count": 0}, [("text", "No."), ("urgent", "false"), ("count", "0")]),
+        ({"text": "No.", "tags": ["a"]}, [("text", "No."), ("tags", '[\n  "a"\n]')]),
+        ({"items": []}, [("items", "[]")]),
+        ({"text": "See.", "sources": [{"quote": "x"}]}, [("text", "See.")]),
+    ],
+)
+def test_empty_fields_are_not_shown(fields: dict[str, Any], shown: list[tuple[str, str]]) -> None:
+    """A draft without sources looks like one with sources, and no value is lost."""
+    assert labeled(fields) == shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, "No model has a key, and the baseline was not sure enough."),
+        ({"models": []}, "No model is configured, and the baseline was not sure enough."),
+    ],
+)
+def test_the_page_says_why_no_model_was_asked(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    """A model without a key is configured all the same."""
+    with open_desk(tmp_path, **changes) as desk:
+        queue = desk.service.wiring.review_queue
+        question = Question(text="hello").model_dump_json()
+        desk.service.run(queue.refer("shout", "alice", "c_1", FallbackReason.NO_MODEL, question, None))
+        client = desk.signed_in("ann")
+        assert sentence in client.get("/review").text
+        assert f"{sentence.partition(',')[0]}; the baseline answers." in client.get("/review/status").text
 
 
 def test_a_question_without_a_draft_can_only_be_answered(desk: Desk) -> None:

@@ -92,7 +92,8 @@ class Service[Q: BaseModel, A: BaseModel]:
 
     async def _ask_models(self, question: Q, call: Call) -> Answered[A] | NoAnswer[A]:
         if self.guard is None:
-            return NoAnswer(FallbackReason.NO_MODEL, None, ModelsFailed("No model is configured"))
+            reason = "has a key" if self.constraints.models else "is configured"
+            return NoAnswer(FallbackReason.NO_MODEL, None, ModelsFailed(f"No model {reason}"))
         try:
             draft = await draft_by_model(self.task, self.guard, question, call)
         # Only what `fallback` has a rule for. A mistake in the team's code is not hidden by a baseline that happens to

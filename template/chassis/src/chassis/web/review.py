@@ -208,7 +208,7 @@ class ReviewPage:
             signal=await self._signal_of(alarm) if alarm else None,
             referral=referral,
             late=referral is not None and referral.due_at < now(),
-            reason=_reason(referral) if referral else "",
+            reason=self._reason(referral) if referral else "",
             feedback=await self._feedback_on(referral) if referral else [],
             question=labeled(referral.question) if referral else [],
             draft=labeled(referral.draft or {}) if referral else [],
@@ -221,6 +221,13 @@ class ReviewPage:
             problem=problem.detail if problem else None,
         )
 
+    def _reason(self, referral: Referral) -> str:
+        """Return why a person is needed, as a sentence."""
+        reason = SOURCES.get(referral.source) or REASONS.get(referral.fallback_reason or "", "A person is needed.")
+        if self._wiring.constraints.models:
+            return reason.replace("No model is configured", "No model has a key")
+        return reason
+
     async def _feedback_on(self, referral: Referral) -> list[tuple[str, str]]:
         """Return what the caller said about the answer, each part with its label."""
         feedback = await self._wiring.feedback.find(referral.call_id) if referral.source == "feedback" else None
@@ -229,11 +236,6 @@ class ReviewPage:
         correction = self._editable(json.loads(feedback.correction)) if feedback.correction else ""
         parts = (("The caller’s comment", feedback.comment), ("The caller’s correction", correction))
         return [(label, text) for label, text in parts if text]
-
-
-def _reason(referral: Referral) -> str:
-    """Return why a person is needed, as a sentence."""
-    return SOURCES.get(referral.source) or REASONS.get(referral.fallback_reason or "", "A person is needed.")
 
 
 def _sources(draft: Mapping[str, Any]) -> list[tuple[str, str]]:
