@@ -143,6 +143,15 @@ def test_a_blank_text_is_named(tmp_path: Path, text: str) -> None:
     assert (refused.status_code, refused.json()["detail"]) == (422, "body.text: The text must not be blank")
 
 
+@pytest.mark.parametrize("text", ["\u200b\u200b", "\u2060 \ufeff", "\u3164", "\u00ad\u034f", "\u202e\n"])
+def test_a_text_of_invisible_characters_is_empty(service: LiveService, text: str) -> None:
+    """No person could answer it. What has one visible character is a question."""
+    refused, answered = service.ask(text), service.ask(f"{text}a\0b")
+
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "body.text")
+    assert answered.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("cause", "sentence"),
     [

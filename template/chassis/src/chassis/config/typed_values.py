@@ -1,9 +1,10 @@
 """Values of a task's types as people write and read them: as plain text if one field is required, else as JSON."""
 
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import from_json
@@ -11,6 +12,31 @@ from pydantic_core import from_json
 from chassis.config.toml_file import config_error_from
 from chassis.contract import models_in
 from chassis.errors import ConfigError
+
+INVISIBLE = {"Cf", "Me", "Mn"}
+"""Unicode's categories of characters that show nothing by themselves, such as the zero-width space."""
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Characters that count as letters or symbols, and show nothing either."""
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text shows nothing."""
+    return all(
+        character.isspace() or character in FILLERS or unicodedata.category(character) in INVISIBLE
+        for character in text
+    )
+
+
+def without_invisible(data: Any) -> Any:
+    """Return the fields of an object in JSON, where a text of invisible characters is an empty one.
+
+    Spaces alone stay what they are: whether they are a text is for the type to say.
+    """
+    if not isinstance(data, dict):
+        return data
+    fields = cast("dict[str, Any]", data)
+    return {name: "" if isinstance(value, str) and value.strip() and is_blank(value) else value
+            for name, value in fields.items()}  # fmt: skip
 
 
 def read_typed[T: BaseModel](kind: type[T], text: str, where: str) -> T:
@@ -27,8 +53,8 @@ def read_typed[T: BaseModel](kind: type[T], text: str, where: str) -> T:
     text = text.strip()
     try:
         if text.startswith("{"):
-            return value_from_json(kind, from_json(text))
-        return kind.model_validate({_required_field(kind, where): text})
+            return value_from_json(kind, without_invisible(from_json(text)))
+        return kind.model_validate(without_invisible({_required_field(kind, where): text}))
     except ValidationError as error:
         raise config_error_from(where, error) from None
     except ValueError as error:

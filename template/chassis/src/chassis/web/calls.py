@@ -1,12 +1,13 @@
 """The routes that callers use: ask a question, fetch the answer of a person or have it sent, send feedback."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
+from chassis.config.typed_values import without_invisible
 from chassis.errors import (
     BudgetExhausted,
     CallbackNotAllowed,
@@ -78,7 +79,9 @@ def _add_ask(router: APIRouter, wiring: Wiring) -> None:
             return _json(202, body, {"Location": body.location})
         return _json(200, body)
 
-    ask.__annotations__["question"] = wiring.task.takes  # FastAPI reads it at run time; type checkers cannot know it
+    # FastAPI reads it at run time; type checkers cannot know it.
+    annotated: Any = Annotated
+    ask.__annotations__["question"] = annotated[wiring.task.takes, BeforeValidator(without_invisible)]
     router.add_api_route(
         f"/v1/{wiring.task.name}",
         ask,

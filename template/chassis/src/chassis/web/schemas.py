@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from chassis.call import Call
+from chassis.config.typed_values import is_blank
 from chassis.contract import Answered, FallbackReason, Outcome, Referred
 from chassis.errors import CallError
 from chassis.store.feedback import FeedbackVerdict
@@ -146,7 +147,7 @@ class _NotBlank:
 
     @staticmethod
     def _check(value: object) -> object:
-        if isinstance(value, str) and not value.strip():
+        if isinstance(value, str) and is_blank(value):
             message = "The text is empty; write the right answer, or leave out the correction"
             raise PydanticCustomError("blank_text", message)
         return value
