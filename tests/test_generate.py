@@ -1,5 +1,6 @@
 """A new project is correct: its files parse, are formatted and linted, and the chassis can read them."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -173,3 +174,19 @@ def test_deterministic(template: Path, generated_once: GenerateOnce, tmp_path: P
     """The same answers give the same bytes."""
     again = generate_into(tmp_path / "again", template, dict(answers))
     assert rendered(again) == rendered(generated_once(dict(answers)))
+
+
+@pytest.mark.parametrize("shape", ["answer", "blank"])
+def test_the_example_of_a_question_is_answered(generate: Generate, shape: str) -> None:
+    """`/docs` shows it as the first body to try, and without a key the baseline answers it."""
+    code = """
+from acme_help.task import TASK
+[example] = TASK.takes.model_json_schema()["properties"]["text"]["examples"]
+print(TASK.baseline(TASK.takes(text=example)).confidence)
+"""
+    project = generate(shape=shape)
+    environment = os.environ | {"PYTHONPATH": str(project / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, env=environment, check=True, capture_output=True, text=True
+    )
+    assert float(done.stdout) >= load_constraints(project).quality.confidence_floor

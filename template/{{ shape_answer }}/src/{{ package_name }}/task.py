@@ -21,15 +21,13 @@ SEARCH = load_search()
 """Built when the service starts: a document that cannot be read stops the start, not a call."""
 VOCABULARY = frozenset(word for each in SEARCH.passages for word in chassis.support.words_of(each.text))
 
-type Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
-
 
 class Question(BaseModel):
     """What a caller asks."""
 
     model_config = ConfigDict(extra="forbid")
 
-    text: Text
+    text: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S", examples=["What does status 401 mean?"])]
     """The question in plain words."""
 
 

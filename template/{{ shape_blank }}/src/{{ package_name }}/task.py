@@ -17,7 +17,7 @@ class Question(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
+    text: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S", examples=["Urgent: the shop is down!"])]
     """The message."""
 
 
