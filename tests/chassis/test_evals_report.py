@@ -11,8 +11,8 @@ import pytest
 import sample_task
 from chassis import Draft
 from chassis_tools.evals.identity import RunIdentity
-from chassis_tools.evals.jsonl import write_jsonl
-from chassis_tools.evals.report.output import load_report, to_html, to_junit, write_report
+from chassis_tools.evals.jsonl import read_json, write_jsonl
+from chassis_tools.evals.report.output import REPORT_FILE, to_html, to_junit, write_report
 from chassis_tools.evals.report.report import CaseResult, DetectableEffect, Report
 from chassis_tools.evals.report.text import notes, to_markdown
 from cli_runner import run as chassis
@@ -67,7 +67,7 @@ def test_a_report_survives_its_file(regressed: Report, tmp_path: Path) -> None:
     """Reading gives what was written, infinite bounds included."""
     write_report(regressed, tmp_path)
 
-    assert load_report(tmp_path) == regressed
+    assert read_json(tmp_path / REPORT_FILE, Report, "") == regressed
     assert json.loads((tmp_path / "report.json").read_text())["verdict"] == "fail"
 
 

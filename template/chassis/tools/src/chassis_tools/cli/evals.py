@@ -256,13 +256,15 @@ def _judge(plan: "Plan") -> "tuple[Plan, SuiteRun, GateResult]":
 
 def _last_report(project: Project) -> "Report":
     from chassis.errors import ConfigError
+    from chassis_tools.evals.jsonl import read_json
     from chassis_tools.evals.plan import RUNS
-    from chassis_tools.evals.report.output import REPORT_FILE, load_report
+    from chassis_tools.evals.report.output import REPORT_FILE
+    from chassis_tools.evals.report.report import Report
 
-    folder = project.root / RUNS
-    if not (folder / REPORT_FILE).exists():
+    report = read_json(project.root / RUNS / REPORT_FILE, Report, "Run `chassis evals run` again")
+    if report is None:
         raise ConfigError(f"{RUNS}/{REPORT_FILE}", "there is no such file", "Run `chassis evals run` first")
-    return load_report(folder)
+    return report
 
 
 def _publish(project: Project, judged: "Iterable[tuple[Plan, SuiteRun, GateResult]]", *, as_json: bool) -> None:

@@ -17,8 +17,8 @@ from chassis_tools.evals.accepted_run import check_cases, gate_context
 from chassis_tools.evals.cases import Case, read_datasets
 from chassis_tools.evals.gate import check_rule, require_calibrated_judge
 from chassis_tools.evals.gate_result import GateResult, GateVerdict, combine_blocking, find_invalid, join_names
-from chassis_tools.evals.identity import ACCEPTED, check_out_accepted, edited_evidence, write_identity
-from chassis_tools.evals.jsonl import JsonlWriter, Progress, write_jsonl
+from chassis_tools.evals.identity import ACCEPTED, HISTORY, check_out_accepted, edited_evidence, write_identity
+from chassis_tools.evals.jsonl import JsonlWriter, Progress, explained_writes, path_from_root, write_jsonl
 from chassis_tools.evals.judges import judge_hash, load_calibrations
 from chassis_tools.evals.plan import RUNS, Plan
 from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, SuiteRun, read_run
@@ -76,7 +76,7 @@ def load(project: Project, names: Sequence[str] = (), base: str | None = None) -
             calibrations=calibrations,
             accepted=_accepted_run(root, name),
             base=base,
-            base_accepted=_accepted_run(root / RUNS / "base", name) if base is not None else None,
+            base_accepted=_accepted_run(root / RUNS / "base", name, base) if base is not None else None,
             changed_rules=changes.get(name, ()),
             edited_evidence=evidence,
         )
@@ -108,8 +108,16 @@ def _changed_rules(
     return changes, tuple(f"the suite {name}, which is not run any more" for name in gone)
 
 
-def _accepted_run(root: Path, name: str) -> SuiteRun:
-    return read_run(root / ACCEPTED / name, f"Run `chassis evals run {name}` again, and accept it")
+def _accepted_run(root: Path, name: str, base: str | None = None) -> SuiteRun:
+    """Return the accepted run of a suite, whose files are all there or none is."""
+    remedy = f"Run `git checkout HEAD -- {ACCEPTED}/{name}`; if it is committed like this, remove the folder and accept"
+    remedy = f"Name another commit than {base}" if base is not None else f"{remedy} a run again"
+    run = read_run(root / ACCEPTED / name, remedy)
+    rows = {TRIALS: run.trials, RECORDS: run.records, HISTORY: run.history}
+    if missing := [file for file in rows if any(rows.values()) and not rows[file]]:
+        where = path_from_root(root / ACCEPTED / name / missing[0])
+        raise ConfigError(where, "the file is missing or empty", remedy)
+    return run
 
 
 async def run(
@@ -275,7 +283,9 @@ def make_evaluators(environment: "EvalEnvironment") -> list[Evaluator]:
 
 def remove_scores(plan: Plan) -> None:
     """Remove the scores of the last run: a run that stops early would leave them, and they would pass for its own."""
-    (plan.folder / RECORDS).unlink(missing_ok=True)
+    with explained_writes():
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        (plan.folder / RECORDS).unlink(missing_ok=True)
 
 
 def last_run(plan: Plan) -> SuiteRun:

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 from chassis.config.confidence import ConfidenceCalibration
 from chassis.config.constraints import Constraints, ModelConfig
 from chassis.errors import ConfigError
+from chassis_tools.evals.jsonl import explained_writes
 
 HASH_LENGTH = 12
 """In hexadecimal digits: 48 bits are plenty for the few versions of one project."""
@@ -172,16 +173,11 @@ def confidence_hash(calibration: ConfidenceCalibration) -> str:
     return json_hash(curves) if curves else ""
 
 
-def read_identity(folder: Path) -> RunIdentity | None:
-    """Return the identity of the run in a folder, or None if it has none."""
-    path = folder / IDENTITY
-    return TypeAdapter(RunIdentity).validate_json(path.read_bytes()) if path.exists() else None
-
-
 def write_identity(folder: Path, identity: RunIdentity) -> None:
     """Write the identity of a run into its folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / IDENTITY).write_bytes(TypeAdapter(RunIdentity).dump_json(identity, indent=2) + b"\n")
+    with explained_writes():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / IDENTITY).write_bytes(TypeAdapter(RunIdentity).dump_json(identity, indent=2) + b"\n")
 
 
 EVIDENCE = ("evals", "constraints.toml")
@@ -204,7 +200,8 @@ def check_out_accepted(root: Path, base: str, folder: Path) -> None:
         ConfigError: There is no such commit.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    with explained_writes():
+        folder.mkdir(parents=True)
     if _run(root, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}") is None:
         remedy = "Name a branch or a commit that this clone has; in CI, check out with its history"
         raise ConfigError(f"--base {base}", "there is no such commit", remedy)

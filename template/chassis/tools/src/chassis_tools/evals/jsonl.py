@@ -2,7 +2,8 @@
 
 import codecs
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -35,31 +36,71 @@ def read_jsonl[T](path: Path, kind: type[T], remedy: str, *, may_be_cut: bool = 
         may_be_cut: Whether to leave out a last line without an end, which a killed process did not finish writing.
 
     Raises:
-        ConfigError: A line does not fit `kind`; the error names file, line and field.
+        ConfigError: The file cannot be read, or a line does not fit `kind`; the error names file, line and field.
     """
-    if not path.exists():
-        return []
-    adapter, rows = _adapter(kind), list[T]()
-    lines = split_lines(path.read_bytes())
+    rows, lines = list[T](), split_lines(_read_bytes(path, remedy) or b"")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            rows.append(adapter.validate_json(line))
-        except ValidationError as error:
-            if may_be_cut and number == len(lines):
-                break
-            reason = config_error_from(f"{path.parent.name}/{path.name} line {number}", error)
-            raise ConfigError(reason.where, reason.problem, remedy) from None
+            rows.append(_parse(line, kind, f"{path_from_root(path)} line {number}", remedy))
+        except ConfigError:
+            if not (may_be_cut and number == len(lines)):
+                raise
     return rows
 
 
+def read_json[T](path: Path, kind: type[T], remedy: str) -> T | None:
+    """Return the content of a JSON file as an object of `kind`, or None if there is no such file; see `read_jsonl`."""
+    content = _read_bytes(path, remedy)
+    return None if content is None else _parse(content, kind, path_from_root(path), remedy)
+
+
+def path_from_root(path: Path) -> str:
+    """Return a path from the root of its repository, as errors name files."""
+    root = next((folder for folder in path.parents if (folder / "pyproject.toml").is_file()), None)
+    return (path.relative_to(root) if root else path).as_posix()
+
+
+@contextmanager
+def explained_writes() -> Generator[None]:
+    """Raise a `ConfigError` that names what is in the way of writing, such as a folder in the place of a file."""
+    try:
+        yield
+    except OSError as error:
+        path = Path(error.filename2 or error.filename or "")
+        obstacle = next((each for each in (path, *path.parents) if each.exists()), path)
+        problem, remedy = f"it cannot be written ({error.strerror})", "Remove it or correct its permissions"
+        raise ConfigError(path_from_root(obstacle), problem, f"{remedy}, and run again") from None
+
+
+def _read_bytes(path: Path, remedy: str) -> bytes | None:
+    try:
+        return path.read_bytes() if path.exists() else None
+    except OSError as error:
+        raise ConfigError(path_from_root(path), f"it cannot be read ({error.strerror})", remedy) from None
+
+
+def _parse[T](content: bytes, kind: type[T], where: str, remedy: str) -> T:
+    try:
+        return _adapter(kind).validate_json(content)
+    except ValidationError as error:
+        reason = config_error_from(where, error)
+        raise ConfigError(reason.where, reason.problem, remedy) from None
+
+
 def write_jsonl(path: Path, rows: Iterable["DataclassInstance"]) -> None:
-    """Write one object per line, replacing the file as a whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write one object per line, replacing the file as a whole; see `replace_file`."""
+    replace_file(path, "".join(to_json_line(row) for row in rows).encode())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all; see `explained_writes`."""
     unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text("".join(to_json_line(row) for row in rows), encoding="utf-8", newline="\n")
-    unfinished.replace(path)
+    with explained_writes():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
 
 
 def to_json_line(row: "DataclassInstance") -> str:

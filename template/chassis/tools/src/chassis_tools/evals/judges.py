@@ -9,7 +9,7 @@ from chassis.config.constraints import CONSTRAINTS_FILE, Constraints
 from chassis.config.toml_file import Section
 from chassis.errors import ConfigError
 from chassis_tools.evals.identity import json_hash
-from chassis_tools.evals.jsonl import read_jsonl
+from chassis_tools.evals.jsonl import read_json, read_jsonl
 from chassis_tools.evals.statistics import Agreement, wilson
 
 FILE = "evals/suites.toml"
@@ -121,9 +121,11 @@ def load_labels(root: Path, judge: str) -> list[Label]:
 
 def load_calibrations(root: Path) -> dict[str, Calibration]:
     """Return the calibrations of the project at `root`, by judge."""
-    adapter = TypeAdapter(Calibration)
-    files = sorted((root / CALIBRATIONS).glob("*.json"))
-    return {file.stem: adapter.validate_json(file.read_bytes()) for file in files}
+    found: dict[str, Calibration] = {}
+    for file in sorted((root / CALIBRATIONS).glob("*.json")):
+        if calibration := read_json(file, Calibration, f"Run `chassis evals calibrate {file.stem}` again"):
+            found[file.stem] = calibration
+    return found
 
 
 def save_calibration(root: Path, calibration: Calibration) -> Path:

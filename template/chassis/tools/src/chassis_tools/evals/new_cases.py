@@ -20,7 +20,7 @@ from chassis.store.deletion import caller_hash
 from chassis.store.feedback import Correction
 from chassis.store.review_queue import Referral
 from chassis_tools.evals.cases import FOLDER, Case, Split, near_duplicates, parse_cases, read_datasets
-from chassis_tools.evals.jsonl import split_lines
+from chassis_tools.evals.jsonl import replace_file, split_lines
 from chassis_tools.evals.suites import FILE, MustPassRule, Suites
 
 HOLDOUT_SHARE = 0.2
@@ -163,10 +163,7 @@ def write_additions(root: Path, additions: CaseAdditions) -> None:
     """Append the new cases to their data set, and replace the file as a whole."""
     path = root / additions.file
     lines = [line for line in split_lines(path.read_bytes()) if line.strip()] if path.exists() else []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(b"".join(line.removesuffix(b"\r") + b"\n" for line in [*lines, *_json_lines(additions)]))
-    unfinished.replace(path)
+    replace_file(path, b"".join(line.removesuffix(b"\r") + b"\n" for line in [*lines, *_json_lines(additions)]))
 
 
 def write_dataset(root: Path, additions: CaseAdditions) -> None:

@@ -15,8 +15,8 @@ from chassis.contract import Answered, FallbackReason, Outcome, Referred
 from chassis.errors import BudgetExhausted, DatabaseUnavailable, ModelsFailed, ModelsOff
 from chassis.usd import NanoUsd, to_usd
 from chassis_tools.evals.cases import Split
-from chassis_tools.evals.identity import HISTORY, Acceptance, RunIdentity, json_hash, read_identity
-from chassis_tools.evals.jsonl import read_jsonl, to_json_line
+from chassis_tools.evals.identity import HISTORY, IDENTITY, Acceptance, RunIdentity, json_hash
+from chassis_tools.evals.jsonl import read_json, read_jsonl, to_json_line
 
 TRIALS, JUDGEMENTS, RECORDS = "trials.jsonl", "judgements.jsonl", "records.jsonl"
 NOT_RECORDED = "NotRecorded"
@@ -200,14 +200,16 @@ def read_run(folder: Path, remedy: str) -> SuiteRun:
     """Read the files of a run; those that are missing count as empty.
 
     Raises:
-        ConfigError: A line cannot be read; the error ends with `remedy`.
+        ConfigError: A file or a line cannot be read; the error ends with `remedy`.
     """
     history = read_jsonl(folder / HISTORY, Acceptance, remedy)
     return SuiteRun(
         trials=read_jsonl(folder / TRIALS, Trial, remedy, may_be_cut=True),
         judgements=read_jsonl(folder / JUDGEMENTS, Judgement, remedy, may_be_cut=True),
         records=read_jsonl(folder / RECORDS, ScoreRecord, remedy),
-        identity=history[-1].identity if history else read_identity(folder) or RunIdentity(),
+        identity=history[-1].identity
+        if history
+        else read_json(folder / IDENTITY, RunIdentity, remedy) or RunIdentity(),
         history=history,
     )
 

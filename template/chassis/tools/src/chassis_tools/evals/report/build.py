@@ -27,10 +27,10 @@ from chassis_tools.evals.cases import Dataset, near_duplicates
 from chassis_tools.evals.confidence_fit import confidence_data, confidence_problem
 from chassis_tools.evals.gate_result import ALPHA, GateContext, GateResult
 from chassis_tools.evals.identity import search_hash
+from chassis_tools.evals.jsonl import read_json
 from chassis_tools.evals.plan import Plan
 from chassis_tools.evals.records import Judgement, ScoreRecord, SuiteRun, Trial
 from chassis_tools.evals.report.report import (
-    MATRIX,
     MATRIX_FILE,
     BaselineComparison,
     CaseChange,
@@ -100,8 +100,7 @@ def case_results(plan: Plan, run: SuiteRun) -> list[CaseResult]:
 
 
 def _matrix(plan: Plan) -> tuple[MatrixCell, ...]:
-    path = plan.folder / MATRIX_FILE
-    return MATRIX.validate_json(path.read_bytes()) if path.exists() else ()
+    return read_json(plan.folder / MATRIX_FILE, tuple[MatrixCell, ...], "Run `chassis evals matrix` again") or ()
 
 
 def _evaluator_versions(context: GateContext) -> dict[str, tuple[str, str]]:

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from pydantic import TypeAdapter
 
 from chassis_tools.evals.gate_result import Finding, GateVerdict
+from chassis_tools.evals.jsonl import explained_writes
 from chassis_tools.evals.report import text
 from chassis_tools.evals.report.report import CaseResult, Report, SuiteReport
 from chassis_tools.evals.report.text import to_markdown
@@ -138,12 +139,8 @@ ADAPTER = TypeAdapter(Report)
 
 def write_report(report: Report, folder: Path) -> None:
     """Write `report.json`, Markdown, HTML and JUnit XML."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / REPORT_FILE).write_bytes(ADAPTER.dump_json(report, indent=1) + b"\n")
-    for name, render in RENDERERS.items():
-        (folder / name).write_text(render(report), encoding="utf-8")
-
-
-def load_report(folder: Path) -> Report:
-    """Read `report.json`."""
-    return ADAPTER.validate_json((folder / REPORT_FILE).read_bytes())
+    with explained_writes():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / REPORT_FILE).write_bytes(ADAPTER.dump_json(report, indent=1) + b"\n")
+        for name, render in RENDERERS.items():
+            (folder / name).write_text(render(report), encoding="utf-8")
