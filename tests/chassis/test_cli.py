@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,15 @@ def leaf_commands() -> Iterator[tuple[str, Any]]:
         if not subcommands or command.invoke_without_command:
             yield str(top.name), command
         yield from ((f"{top.name} {name}", each) for name, each in subcommands.items())
+
+
+def test_no_help_breaks_a_line_within_a_paragraph() -> None:
+    """Typer keeps line breaks after the first paragraph, so that words would stand alone in a narrower terminal."""
+    for subcommand in (*RUNTIME_COMMANDS, *TOOL_COMMANDS):
+        command = subcommand.make_context("chassis", ["--help"], resilient_parsing=True).command
+        for each in (command, *getattr(command, "commands", {}).values()):
+            _, *paragraphs = cleandoc(each.help or "").split("\n\n")
+            assert not [paragraph for paragraph in paragraphs if "\n" in paragraph], f"{subcommand.name} {each.name}"
 
 
 def test_every_report_is_available_as_json() -> None:

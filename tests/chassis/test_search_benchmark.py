@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from chassis.errors import ConfigError
 from chassis.search import Passage
-from chassis_tools.cli.analysis import measure_searches
+from chassis_tools.cli.analysis import CALIBRATION_COLUMNS, measure_searches
 from chassis_tools.evals.search_benchmark import (
     SearchQuestion,
     compare_searches,
@@ -148,3 +148,20 @@ def test_the_output_is_json_though_a_document_is_skipped(tmp_path: Path, capsys:
     output = capsys.readouterr()
     assert json.loads(output.out)["documents"] == 1
     assert "document.skipped" in output.err
+
+
+def test_each_column_is_explained_under_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A title of one word, such as `ideal`, says little to a person who sees it for the first time."""
+    folder, questions = tmp_path / "documents", tmp_path / "questions.jsonl"
+    folder.mkdir()
+    (folder / "a.md").write_text("Apples are red.", encoding="utf-8")
+    questions.write_text(
+        "".join(f'{{"question": "apples {n}?", "documents": ["a.md"]}}\n' for n in range(400)), encoding="utf-8"
+    )
+
+    measure_searches(folder, questions)
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "half: believe the one held out; won, lost: right first in this search only, or in the lexical" in said
+    for column in CALIBRATION_COLUMNS:
+        assert f"{column}: " in said

@@ -24,7 +24,10 @@ MEANS = {"cost_usd": ("mean cost, $", 6), "seconds": ("mean latency, s", 3)}
 POWERS = (0.5, 0.8, 0.95)
 """The shares of runs in which a drop is found, from the weakest to the strongest."""
 RANKING_COLUMNS = ("hit@1", "hit@5", "MRR", "won", "lost", "AUROC", "CPU ms")
+RANKING_LEGEND = "half: believe the one held out; won, lost: right first in this search only, or in the lexical only"
 CALIBRATION_COLUMNS = ("ECE", "fitted", "smooth", "chance", "ideal")
+CALIBRATION_LEGEND = """ECE: calibration error of the confidence; fitted: what fits to 100 questions leave of it; \
+smooth: the same without bins; chance: what a perfect confidence would leave; ideal: what the best fit would leave"""
 
 SuiteName = Annotated[str, typer.Argument(help="A suite of evals/suites.toml")]
 Grader = Annotated[
@@ -117,14 +120,7 @@ def measure_searches(
 ) -> None:
     """Measure how often the search finds the right document first, beside SQLite FTS5.
 
-    A line of the questions is such as {"question": "May I return it?", "documents": ["returns.md"]}; without documents
-    it is one that cannot be answered. The figures to believe are those of the half with which nothing was tuned. `won`
-    counts the questions for which this search has a right document first and the lexical one has not, `lost` the
-    others; if both are about as many, the difference is chance.
-
-    ECE is the calibration error of the confidence; `fitted` and `smooth`, which uses no bins, are what is left of it
-    after fits to 100 tuning questions. A perfect confidence would leave `chance`, because the questions are few. A fit
-    of the right kind would leave `ideal`, because it knows only 100 of them.
+    Questions are lines such as {"question": "Return it?", "documents": ["returns.md"]}; without any, none answers.
     """
     from chassis.search import read_folder
     from chassis.telemetry.logs import configure_logs
@@ -141,12 +137,14 @@ def measure_searches(
     seconds = ", ".join(f"{name} {cpu:.1f} s" for name, cpu in {row["search"]: row["index s"] for row in rows}.items())
     print(f"{len(passages)} passages of {len(known)} documents; {len(asked)} questions; CPU to index: {seconds}")
     calibrated = [row for row in rows if row["fitted"] is not None]
-    for columns, shown in ((RANKING_COLUMNS, rows), (CALIBRATION_COLUMNS, calibrated)):
+    tables = (RANKING_COLUMNS, rows, RANKING_LEGEND), (CALIBRATION_COLUMNS, calibrated, CALIBRATION_LEGEND)
+    for columns, shown, legend in tables:
         if shown:
             table = Table("search", "half", *columns)
             for row in shown:
                 table.add_row(*(_cell(row[column]) for column in ("search", "half", *columns)))
             plain_console().print(table)
+            print(legend)
 
 
 def _cell(value: str | float | None) -> str:
@@ -243,9 +241,9 @@ def compare_models(
 ) -> None:
     """Compare models, and versions of the prompts, by cost and quality.
 
-    Each model is asked alone, and the first evaluator of the suite says what is right.
-    Without --record no model is asked: replies come from the recordings of the suite. `chassis evals gate` then shows
-    the result as a plot in the report.
+    Each model is asked alone; the suite's first evaluator decides. `chassis evals gate` then plots the result.
+
+    Without --record no model is asked: replies come from the recordings of the suite.
     """
     from chassis.errors import ConfigError
     from chassis_tools.evals.confidence_floors import SILENT

@@ -121,11 +121,9 @@ def load_labels(root: Path, judge: str) -> list[Label]:
 
 def load_calibrations(root: Path) -> dict[str, Calibration]:
     """Return the calibrations of the project at `root`, by judge."""
-    found: dict[str, Calibration] = {}
-    for file in sorted((root / CALIBRATIONS).glob("*.json")):
-        if calibration := read_json(file, Calibration, f"Run `chassis evals calibrate {file.stem}` again"):
-            found[file.stem] = calibration
-    return found
+    remedy, files = "Run `chassis evals calibrate` with this judge again", sorted((root / CALIBRATIONS).glob("*.json"))
+    found = {file.stem: read_json(file, Calibration, remedy) for file in files}
+    return {judge: calibration for judge, calibration in found.items() if calibration}
 
 
 def save_calibration(root: Path, calibration: Calibration) -> Path:
