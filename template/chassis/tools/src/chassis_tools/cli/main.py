@@ -8,9 +8,7 @@ EVALUATE, TEMPLATE = "Evaluate and govern", "Follow the template"
 READY = "Run the launch review: the checks that a release must pass. Exit with 1 if any of them fails."
 CASES = "Add cases from production to the data sets, or draft some from documents."
 PROPOSE = "Put the evidence of quality drift and its failing cases on a branch, for a person to merge."
-LOCAL_MODEL = (
-    "Run a small language model on this machine, without a key or a network. Install it with `make local-model`."
-)
+LOCAL = "Run a small language model on this machine, without a key or a network. Install it with `make local-model`."
 SYNC = "Write the files derived from constraints.toml, ownership.toml and pyproject.toml, such as CODEOWNERS."
 STATUS = "Show the release, newer releases and edited chassis files."
 VERIFY = "Compare every file of the chassis with the release it came from. Exit with 1 if one was edited, 3 if unknown."
@@ -22,7 +20,7 @@ TOOL_COMMANDS = (
     Subcommand(EVALUATE, "evals", "chassis_tools.cli.evals:app", "Evaluate how well the service answers."),
     Subcommand(EVALUATE, "cases", "chassis_tools.cli.cases:app", CASES),
     Subcommand(EVALUATE, "propose", "chassis_tools.cli.cases:propose", PROPOSE),
-    Subcommand(EVALUATE, "local-model", "chassis_tools.cli.local_model:local_model", LOCAL_MODEL),
+    Subcommand(EVALUATE, "local-model", "chassis_tools.cli.local_model:local_model", LOCAL),
     Subcommand(EVALUATE, "signoffs", "chassis_tools.cli.governance:signoffs", "Request, record and check sign-offs."),
     Subcommand(TEMPLATE, "sync", "chassis_tools.cli.governance:sync", SYNC),
     Subcommand(TEMPLATE, "status", "chassis_tools.cli.template:show_status", STATUS),

@@ -95,7 +95,7 @@ def write_jsonl(path: Path, rows: Iterable["DataclassInstance"]) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all; see `explained_writes`."""
+    """Replace a file as a whole; see `explained_writes`."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     with explained_writes():
         path.parent.mkdir(parents=True, exist_ok=True)

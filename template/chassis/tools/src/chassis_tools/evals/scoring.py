@@ -285,15 +285,13 @@ async def altered_scores(
         trial, grader = trials.get((record.variant, record.case, record.repeat)), graders.get(record.evaluator)
         if grader is None or grader.hash != record.evaluator_hash or hashes.get(record.case) != record.case_hash:
             continue
-        if trial is None:
-            altered.append(record.case)
-            continue
-        if trial.status == "ok" and trial.outcome is not None:
+        if trial is not None and trial.status == "ok" and trial.outcome is not None:
             outcome = outcome_from_json(trial.outcome, task.gives)
             score = await grader.evaluate(by_id[record.case], outcome, trial)
-            if score is None or score.value != record.value or record.status != "ok":
-                altered.append(record.case)
-        elif record.status != trial.status or (record.value or 0) > 0:
+            is_altered = score is None or score.value != record.value or record.status != "ok"
+        else:
+            is_altered = trial is None or record.status != trial.status or (record.value or 0) > 0
+        if is_altered:
             altered.append(record.case)
     return tuple(dict.fromkeys(altered))
 
