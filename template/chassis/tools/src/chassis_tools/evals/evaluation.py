@@ -115,8 +115,7 @@ def _accepted_run(root: Path, name: str, base: str | None = None) -> SuiteRun:
     run = read_run(root / ACCEPTED / name, remedy)
     rows = {TRIALS: run.trials, RECORDS: run.records, HISTORY: run.history}
     if missing := [file for file in rows if any(rows.values()) and not rows[file]]:
-        where = path_from_root(root / ACCEPTED / name / missing[0])
-        raise ConfigError(where, "the file is missing or empty", remedy)
+        raise ConfigError(path_from_root(root / ACCEPTED / name / missing[0]), "the file is missing or empty", remedy)
     return run
 
 
