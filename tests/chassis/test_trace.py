@@ -1,5 +1,8 @@
 """Local traces and `chassis trace`, which draws them."""
 
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from threading import Thread
@@ -13,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Tracer, get_current_span, set_span_in_context
 from rich.console import Console
+from structlog.testing import capture_logs
 from telemetry_sinks import started
 from typer.testing import CliRunner
 
@@ -46,6 +50,60 @@ def test_the_spans_of_one_trace_are_bounded(tmp_path: Path) -> None:
         tracer.start_span(f"call {number}", set_span_in_context(trace), attributes={names.CALL_ID: f"c_{number}"}).end()
     assert [span.name for span in store.newest()] == [f"call {number}" for number in range(30, 40)]
     store.shutdown()
+
+
+def corrupt(file: Path) -> None:
+    """Overwrite every page but the first one. The store reads them again, because another process wrote."""
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("PRAGMA user_version = 1")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [page_size] = other.execute("PRAGMA page_size").fetchone()
+    with file.open("r+b") as pages:
+        pages.seek(page_size)
+        pages.write(b"\xee" * (file.stat().st_size - page_size))
+
+
+def drop(file: Path) -> None:
+    """Lose the table."""
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("DROP TABLE spans")
+
+
+def change(file: Path) -> None:
+    """Have a table with other columns, as another release may."""
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("ALTER TABLE spans ADD COLUMN color TEXT")
+
+
+@pytest.mark.parametrize("harm", [corrupt, drop, change])
+def test_spans_that_cannot_be_stored_are_logged_once(
+    tmp_path: Path, harm: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line says why, and the call goes on."""
+    store = SpanStore(tmp_path / TRACES_FILE)
+    tracer = recording(store)
+    tracer.start_span("call 0").end()
+    harm(tmp_path / TRACES_FILE)
+
+    with capture_logs() as logs:
+        for number in range(5):
+            tracer.start_span(f"call {number}").end()
+
+    assert [(line["event"], line["file"]) for line in logs] == [("spans.not_stored", str(tmp_path / TRACES_FILE))]
+    assert caplog.records == []  # the SDK logs what an exporter raises, with a traceback
+
+
+def test_spans_that_cannot_be_stored_are_logged_again_later(tmp_path: Path) -> None:
+    """After spans were stored again, the next failure is a new one."""
+    store = SpanStore(tmp_path / TRACES_FILE)
+    tracer = recording(store)
+
+    with capture_logs() as logs, closing(sqlite3.connect(tmp_path / TRACES_FILE)) as other:
+        for former, name in (("spans", "elsewhere"), ("elsewhere", "spans")) * 2:
+            other.execute(f"ALTER TABLE {former} RENAME TO {name}")
+            tracer.start_span("call").end()
+
+    assert [line["reason"] for line in logs] == ["no such table: spans"] * 2
 
 
 def test_several_threads_may_export(tmp_path: Path) -> None:

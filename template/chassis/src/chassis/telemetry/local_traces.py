@@ -81,16 +81,24 @@ class SpanStore(SpanExporter):
     def __init__(self, path: Path, keep: int = 5_000) -> None:
         private_file(path)
         self._keep = keep
+        self._path, self._is_failing = path, False
         self._lock = threading.Lock()
         # The exporter's thread writes and the main thread closes, so the lock replaces the check of the thread.
         self._database = sqlite3.connect(path, check_same_thread=False)
         self._database.executescript(PRAGMAS + CREATE)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Store spans and delete the oldest ones."""
-        with self._lock, self._database as transaction:
-            transaction.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, spans))
-            transaction.execute(DELETE_OLD, (self._keep,))
+        """Store spans and delete the oldest ones. A failure is logged once, until spans are stored again."""
+        try:
+            with self._lock, self._database as transaction:
+                transaction.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, spans))
+                transaction.execute(DELETE_OLD, (self._keep,))
+        except sqlite3.Error as error:
+            if not self._is_failing:
+                log.warning("spans.not_stored", file=str(self._path), reason=str(error))
+            self._is_failing = True
+            return SpanExportResult.FAILURE
+        self._is_failing = False
         return SpanExportResult.SUCCESS
 
     def find(self, identifier: str) -> list[StoredSpan]:
