@@ -1,6 +1,7 @@
 """A confidence is the measured share of right answers, once it is fitted, and says until then that it is not."""
 
 import json
+import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -207,3 +208,15 @@ def test_an_invalid_file(tmp_path: Path, content: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem) as caught:
         load_confidence(tmp_path)
     assert "confidence.json (written by `chassis evals calibrate-confidence`)" in str(caught.value)
+
+
+@pytest.mark.parametrize("target", [None, "/dev/zero", "/"])
+def test_a_file_that_is_not_regular(tmp_path: Path, target: str | None) -> None:
+    """Reading a pipe waits for ever, and reading a device fills the memory."""
+    if target is None:
+        os.mkfifo(tmp_path / "confidence.json")
+    else:
+        (tmp_path / "confidence.json").symlink_to(target)
+
+    with pytest.raises(ConfigError, match=r"^confidence\.json: not a regular file\. Replace it with a text file$"):
+        load_confidence(tmp_path)

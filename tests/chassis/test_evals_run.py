@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,9 @@ from chassis.errors import ConfigError, DatabaseUnavailable, DeadlineExceeded, M
 from chassis.testing import ScriptedModel
 from chassis_tools.evals.cases import load_cases
 from chassis_tools.evals.identity import constraints_hash, json_hash
+from chassis_tools.evals.jsonl import read_jsonl
 from chassis_tools.evals.records import trial_status
+from chassis_tools.evals.scoring import read_graders
 from chassis_tools.evals.suites import load_suites
 from cli_runner import run as chassis
 from pydantic_ai.exceptions import ModelHTTPError
@@ -114,6 +117,24 @@ def test_a_bad_line_is_named_with_its_field(tmp_path: Path, line: str, sentence:
         load_cases(write_lines(tmp_path, PING, line), TASK)
 
     assert f"evals/cases/start.jsonl {sentence}" in str(refusal.value)
+
+
+@pytest.mark.parametrize("target", [None, "/dev/zero"])
+def test_only_regular_files_are_read(tmp_path: Path, target: str | None) -> None:
+    """Reading a pipe waits for ever, and reading a device fills the memory."""
+    readers: dict[str, Callable[[], object]] = {
+        "evals/cases/start.jsonl": lambda: load_cases(tmp_path, TASK),
+        "evals/graders.py": lambda: read_graders(tmp_path),
+        "labels.jsonl": lambda: read_jsonl(tmp_path / "labels.jsonl", dict, "Restore it"),
+    }
+    (tmp_path / "evals/cases").mkdir(parents=True)
+    for name, read in readers.items():
+        if target is None:
+            os.mkfifo(tmp_path / name)
+        else:
+            (tmp_path / name).symlink_to(target)
+        with pytest.raises(ConfigError, match=f"{name}: not a regular file"):
+            read()
 
 
 @pytest.mark.parametrize(

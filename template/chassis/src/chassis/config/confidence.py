@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from chassis.config.toml_file import Section, config_error_from
+from chassis.config.toml_file import Section, check_regular, config_error_from
 from chassis.contract import Draft
 
 CONFIDENCE_FILE = "confidence.json"
@@ -76,6 +76,7 @@ def load_confidence(root: Path) -> ConfidenceCalibration:
     file = root / CONFIDENCE_FILE
     if not file.exists():
         return ConfidenceCalibration()
+    check_regular(file)
     try:
         return ConfidenceCalibration.model_validate_json(file.read_bytes())
     except ValidationError as error:

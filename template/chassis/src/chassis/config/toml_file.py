@@ -83,13 +83,20 @@ def load_toml[S: Section](path: Path, section: type[S]) -> S:
     Raises:
         ConfigError: The file is missing, is not TOML or does not fit the type. The error names file, key and value.
     """
-    if path.exists() and not path.is_file():
-        # Reading a named pipe or a device would never end.
-        raise ConfigError(path.name, "not a regular file", "Replace it with a text file")
     try:
         return section.model_validate(toml_content(path))
     except ValidationError as error:
         raise config_error_from(path.name, error) from None
+
+
+def check_regular(path: Path, name: str | None = None) -> None:
+    """Check that what is at a path, if anything, is a regular file: reading a pipe or a device would never end.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if path.exists() and not path.is_file():
+        raise ConfigError(name or path.name, "not a regular file", "Replace it with a text file")
 
 
 def toml_content(path: Path) -> dict[str, Any]:
@@ -98,6 +105,7 @@ def toml_content(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: The file is missing, cannot be read, or is not TOML.
     """
+    check_regular(path)
     try:
         return deepcopy(_parsed(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError:

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
 
-from chassis.config.toml_file import Section, config_error_from
+from chassis.config.toml_file import Section, check_regular, config_error_from
 from chassis.contract import Task
 from chassis.errors import ConfigError
 from chassis_tools.evals.identity import json_hash
@@ -140,6 +140,8 @@ def load_cases(root: Path, task: Task[Any, Any], names: Collection[str] | None =
 def _read_dataset(root: Path, file: Path) -> Dataset:
     name = file.relative_to(root).as_posix()
     try:
+        if not file.is_dir():
+            check_regular(file, name)
         lines = [line.decode().removesuffix("\r") for line in split_lines(file.read_bytes())]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(name, f"the file cannot be read ({error})", "Save it as UTF-8 text") from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from chassis.config.toml_file import config_error_from
+from chassis.config.toml_file import check_regular, config_error_from
 from chassis.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def explained_writes() -> Generator[None]:
 
 def _read_bytes(path: Path, remedy: str) -> bytes | None:
     try:
+        if not path.is_dir():  # the error of reading a folder says enough
+            check_regular(path, path_from_root(path))
         return path.read_bytes() if path.exists() else None
     except OSError as error:
         raise ConfigError(path_from_root(path), f"it cannot be read ({error.strerror})", remedy) from None

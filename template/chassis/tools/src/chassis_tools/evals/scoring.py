@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
+from chassis.config.toml_file import check_regular
 from chassis.contract import Answered, Task
 from chassis.errors import ConfigError
 from chassis.usd import NanoUsd
@@ -304,6 +305,8 @@ def read_graders(root: Path) -> str | None:
     """
     path = root / FILE
     try:
+        if not path.is_dir():
+            check_regular(path, FILE)
         return path.read_text(encoding="utf-8-sig") if path.exists() else None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(FILE, f"the file cannot be read ({error})", "Save it as UTF-8 text") from None
