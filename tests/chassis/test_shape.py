@@ -45,7 +45,7 @@ STEPS = {
 }
 LIMITS: dict[str, dict[str, float]] = {
     "files": {"chassis": 116, "chassis_tools": 72},
-    "lines": {"chassis": 17_349, "chassis_tools": 14_640},
+    "lines": {"chassis": 17_349, "chassis_tools": 14_647},
     "longest file": {"chassis": 400, "chassis_tools": 400},
     "median file": {"chassis": 150, "chassis_tools": 215},
     "median function": {"chassis": 8, "chassis_tools": 8},
