@@ -122,9 +122,7 @@ def _print(review: "LaunchReview", *, show_all: bool) -> None:
 
 def _unseen(review: "LaunchReview") -> list[str]:
     """Return what passing checks could not see: their result holds only for the rest."""
-    from chassis_tools.readiness.check import summarize
-
-    return [f"Not seen by {result.check.id}: {summarize(result.unseen)}" for result in review.results if result.unseen]
+    return [f"Not seen by {result.check.id}: {phrase}" for result in review.results for phrase in result.unseen]
 
 
 def _rows(results: Iterable["CheckResult"]) -> Table:
