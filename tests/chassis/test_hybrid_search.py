@@ -162,6 +162,23 @@ def test_a_damaged_file_is_named_and_written_again(tmp_path: Path, content: byte
     assert later == []
 
 
+@pytest.mark.parametrize("target", [None, "/dev/zero"])
+def test_a_file_that_is_not_regular_is_replaced(tmp_path: Path, target: str | None) -> None:
+    """Reading a pipe waits for ever, and reading a device fills the memory."""
+    file = tmp_path / "embeddings.npz"
+    if target is None:
+        os.mkfifo(file)
+    else:
+        file.symlink_to(target)
+
+    with capture_logs() as logs:
+        Embeddings(["a"], file)
+
+    assert "not a regular file" in logs[0]["problem"]
+    assert file.is_file()
+    assert not file.is_symlink()
+
+
 def test_a_folder_that_cannot_be_written_to_does_not_stop_the_start(tmp_path: Path) -> None:
     """As in a container with a read-only file system."""
     with capture_logs() as logs:

@@ -18,6 +18,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from chassis.config.toml_file import check_regular
 from chassis.errors import ConfigError
 from chassis.search.ranking import CANDIDATES, best_rows
 from chassis.search.words import plain_words
@@ -92,6 +93,7 @@ def _read(file: Path | None, dim: int) -> dict[bytes, NDArray[np.float16]]:
     if file is None:
         return {}
     try:
+        check_regular(file)
         with np.load(file, allow_pickle=False) as arrays:
             keys, vectors = arrays["keys"], arrays["vectors"]
         _check(keys, vectors, dim)
