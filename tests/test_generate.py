@@ -190,3 +190,38 @@ print(TASK.baseline(TASK.takes(text=example)).confidence)
         [sys.executable, "-c", code], cwd=project, env=environment, check=True, capture_output=True, text=True
     )
     assert float(done.stdout) >= load_constraints(project).quality.confidence_floor
+
+
+@pytest.mark.parametrize(
+    ("shape", "old", "new", "typo"),
+    [
+        ("answer", '"never"', '"nevr"', "nevr"),
+        ("answer", '"says"', '"say"', "say"),
+        ("answer", '"expected": "referred"', '"expected": "refered"', "refered"),
+        ("blank", '"expected": "referred"', '"expected": "refered"', "refered"),
+        ("blank", '{"urgent"', '{"sure": true, "urgent"', "sure"),
+    ],
+)
+def test_an_expected_answer_with_a_typo_is_refused(
+    generate: Generate, shape: str, old: str, new: str, typo: str
+) -> None:
+    """The starter's graders read what a case expects before they look at the outcome, and name case and key."""
+    project = generate(shape=shape)
+    file = next(each for each in sorted((project / "evals/cases").glob("*.jsonl")) if old in each.read_text())
+    file.write_text(file.read_text().replace(old, new, 1))
+    code = "from chassis.cli.main import main; main()"
+    places = os.environ | {"PYTHONPATH": str(project / "src")}
+
+    run = subprocess.run(
+        [sys.executable, "-c", code, "evals", "run"],
+        cwd=project,
+        env=places,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 2, run.stdout
+    assert " fails on the case " in run.stderr
+    assert typo in run.stderr
+    assert "Traceback" not in run.stderr
