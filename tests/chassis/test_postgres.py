@@ -119,10 +119,10 @@ def test_a_mistake_costs_no_connection(postgres: Server) -> None:
         async def fail_in_transaction() -> None:
             async with database.transaction() as tx:
                 await tx.execute("INSERT INTO accounts (key, reserved, spent) VALUES ($1, 0, 0)", "lost")
-                await tx.fetch("SELECT nonsense")
+                await tx.fetch("SELECT 1 / 0")
 
         first = await process()
-        for mistake in (database.fetch("SELECT nonsense"), database.execute("nonsense"), fail_in_transaction()):
+        for mistake in (database.fetch("SELECT 1 / 0"), database.execute("nonsense"), fail_in_transaction()):
             with pytest.raises(driver.PostgresError):
                 await mistake
             assert await process() == first
