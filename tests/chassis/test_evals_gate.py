@@ -99,7 +99,10 @@ def test_a_slice_without_cases_is_no_evidence() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"evaluator_hash": "other"}, "The evaluator has changed since the accepted run"),
+        (
+            {"evaluator_hash": "other"},
+            "The evaluator, or a type or function of the team that it uses, has changed since the accepted run",
+        ),
         ({"case_hash": "other"}, "Every case has changed since the accepted run"),
     ],
 )

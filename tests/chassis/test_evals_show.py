@@ -189,11 +189,11 @@ RED: dict[str, tuple[Change, str]] = {
     ),
     "grader weakened": (
         editing("evals/graders.py", "said(outcome) == case.expected", "True"),
-        "The evaluator has changed",
+        "The evaluator, or a type or function",
     ),
     "helper of a grader weakened": (
         editing("evals/graders.py", "return outcome.value.text if", "return outcome.value.text.upper() if"),
-        "The evaluator has changed",
+        "The evaluator, or a type or function",
     ),
     "another model": (
         editing("constraints.toml", 'model = "first"', 'model = "second"'),

@@ -217,7 +217,7 @@ def why_incomparable(evaluator: str, accepted: SuiteRun, run: SuiteRun) -> str |
         return f"The accepted run has cases that this run has not: {join_names(missing)}"
     evaluators = {score.record.evaluator_hash for scores in (before, after) for score in scores.values()}
     if len(evaluators) > 1:
-        return "The evaluator has changed since the accepted run"
+        return "The evaluator, or a type or function of the team that it uses, has changed since the accepted run"
     if not comparable_cases(before, after):
         return "Every case has changed since the accepted run"
     return None

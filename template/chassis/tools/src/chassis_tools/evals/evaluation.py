@@ -17,8 +17,8 @@ from chassis_tools.evals.accepted_run import check_cases, gate_context
 from chassis_tools.evals.cases import Case, read_datasets
 from chassis_tools.evals.gate import check_rule, require_calibrated_judge
 from chassis_tools.evals.gate_result import GateResult, GateVerdict, combine_blocking, find_invalid, join_names
-from chassis_tools.evals.identity import ACCEPTED, HISTORY, check_out_accepted, edited_evidence, write_identity
-from chassis_tools.evals.jsonl import JsonlWriter, Progress, explained_writes, path_from_root, write_jsonl
+from chassis_tools.evals.identity import ACCEPTED, check_out_accepted, edited_evidence, write_identity
+from chassis_tools.evals.jsonl import JsonlWriter, Progress, explained_writes, write_jsonl
 from chassis_tools.evals.judges import judge_hash, load_calibrations
 from chassis_tools.evals.plan import RUNS, Plan
 from chassis_tools.evals.records import JUDGEMENTS, RECORDS, TRIALS, SuiteRun, read_run
@@ -109,14 +109,9 @@ def _changed_rules(
 
 
 def _accepted_run(root: Path, name: str, base: str | None = None) -> SuiteRun:
-    """Return the accepted run of a suite, whose files are all there or none is."""
     remedy = f"Run `git checkout HEAD -- {ACCEPTED}/{name}`; if it is committed like this, remove the folder and accept"
     remedy = f"Name another commit than {base}" if base is not None else f"{remedy} a run again"
-    run = read_run(root / ACCEPTED / name, remedy)
-    rows = {TRIALS: run.trials, RECORDS: run.records, HISTORY: run.history}
-    if missing := [file for file in rows if any(rows.values()) and not rows[file]]:
-        raise ConfigError(path_from_root(root / ACCEPTED / name / missing[0]), "the file is missing or empty", remedy)
-    return run
+    return read_run(root / ACCEPTED / name, remedy)
 
 
 async def run(
