@@ -171,7 +171,7 @@ def test_an_accepted_run_that_cannot_be_read_is_named(recorded: Path, capsys: py
 
     message = capsys.readouterr().err
     assert "answers/records.jsonl line 1: variant: the key is missing" in message
-    assert "Run `chassis evals run answers` again, and accept it" in message
+    assert "Run `git checkout HEAD -- evals/accepted/answers`" in message
 
 
 @pytest.mark.parametrize(
