@@ -116,8 +116,8 @@ class Search:
         pairs = list(pairwise(passage.sentences)) or [passage.sentences]
         covered = [self._ranking.weight(rest.intersection(trigrams(" ".join(pair)))) for pair in pairs]
         start = covered.index(max(covered))
-        rows = takewhile(_is_row, reversed(passage.sentences[: start + 1]))
-        header = list(rows)[1:][-1:]
+        rows_upwards = list(takewhile(_is_row, reversed(passage.sentences[: start + 1])))
+        header = rows_upwards[-1:] if len(rows_upwards) > 1 else []
         return "\n".join([*header, *pairs[start]])
 
     def _confidence(self, row: int, scores: Mapping[int, float], coverage: float) -> float:
