@@ -398,8 +398,10 @@ def test_the_shell_completes_commands_and_options(words: str, expected: set[str]
 
 
 LOCAL_MODEL = """
+import signal
 from types import SimpleNamespace
 from chassis_tools.cli import local_model as command
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, such as these tests, ignore it
 command._find_weights = lambda: None
 command._start_server = lambda weights, port: SimpleNamespace(listening_address=f"http://127.0.0.1:{port}")
 command.load_constraints = lambda root: SimpleNamespace(models=[SimpleNamespace(provider="local")])
@@ -418,7 +420,10 @@ def test_the_file_of_a_local_model_does_not_outlive_it(project: Path, number: si
         file = project / "var/local-model.env"
         assert file.read_text(encoding="utf-8") == "CHASSIS_LOCAL_MODEL_URL=http://127.0.0.1:9/v1\n"
         model.send_signal(number)
-        assert model.wait(60) == 0
+        try:
+            assert model.wait(60) == 0
+        finally:
+            model.kill()
     assert not file.exists()
 
 
