@@ -125,7 +125,7 @@ def test_only_regular_files_are_read(tmp_path: Path, target: str | None) -> None
     readers: dict[str, Callable[[], object]] = {
         "evals/cases/start.jsonl": lambda: load_cases(tmp_path, TASK),
         "evals/graders.py": lambda: read_graders(tmp_path),
-        "labels.jsonl": lambda: read_jsonl(tmp_path / "labels.jsonl", dict, "Restore it"),
+        "labels.jsonl": lambda: read_jsonl(tmp_path / "labels.jsonl", dict[str, Any], "Restore it"),
     }
     (tmp_path / "evals/cases").mkdir(parents=True)
     for name, read in readers.items():
@@ -277,7 +277,7 @@ def test_graders_that_cannot_be_imported_are_named(
     sentence: str,
 ) -> None:
     """The error names file and line in one sentence, as that of the task does, and no traceback hides it."""
-    monkeypatch.syspath_prepend(evaluated / "evals")
+    monkeypatch.setattr(sys, "path", [str(evaluated / "evals"), *sys.path])
     (evaluated / "evals/damaged.py").write_text("\n1 +\n")
     graders = evaluated / "evals/graders.py"
     if source is None:
