@@ -250,7 +250,9 @@ def test_whatever_the_team_raises_is_heard_of_at_once(tmp_path: Path, lines: Lin
 
     with pytest.raises(Exception, match=r".*") as caught:
         asyncio.run(asyncio.wait_for(story(), 30))
-    [line] = lines.named("call.finished")
+    finished = lines.named("call.finished")
+    assert len(finished) == 1, repr(caught.value)
+    [line] = finished
     assert (line["outcome"], line["error"]) == ("failed", type(caught.value).__name__)
     assert line["seconds"] < 30
     chain = json.dumps(line["exception"])
