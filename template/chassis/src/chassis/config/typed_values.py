@@ -35,8 +35,8 @@ def without_invisible(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     fields = cast("dict[str, Any]", data)
-    return {name: "" if isinstance(value, str) and value.strip() and is_blank(value) else value
-            for name, value in fields.items()}  # fmt: skip
+    texts = {name: value for name, value in fields.items() if isinstance(value, str) and value.strip()}
+    return fields | {name: "" for name, text in texts.items() if is_blank(text)}
 
 
 def read_typed[T: BaseModel](kind: type[T], text: str, where: str) -> T:

@@ -109,9 +109,11 @@ def _changed_rules(
 
 
 def _accepted_run(root: Path, name: str, base: str | None = None) -> SuiteRun:
-    remedy = f"Run `git checkout HEAD -- {ACCEPTED}/{name}`; if it is committed like this, remove the folder and accept"
-    remedy = f"Name another commit than {base}" if base is not None else f"{remedy} a run again"
-    return read_run(root / ACCEPTED / name, remedy)
+    folder = f"{ACCEPTED}/{name}"
+    restore = (
+        f"Run `git checkout HEAD -- {folder}`; if it is committed like this, remove the folder and accept a run again"
+    )
+    return read_run(root / folder, restore if base is None else f"Name another commit than {base}")
 
 
 async def run(

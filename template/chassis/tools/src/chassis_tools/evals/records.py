@@ -203,13 +203,12 @@ def read_run(folder: Path, remedy: str) -> SuiteRun:
         ConfigError: A file or a line cannot be read; the error ends with `remedy`.
     """
     history = read_jsonl(folder / HISTORY, Acceptance, remedy)
+    identity = history[-1].identity if history else read_json(folder / IDENTITY, RunIdentity, remedy)
     return SuiteRun(
         trials=read_jsonl(folder / TRIALS, Trial, remedy, may_be_cut=True),
         judgements=read_jsonl(folder / JUDGEMENTS, Judgement, remedy, may_be_cut=True),
         records=read_jsonl(folder / RECORDS, ScoreRecord, remedy),
-        identity=history[-1].identity
-        if history
-        else read_json(folder / IDENTITY, RunIdentity, remedy) or RunIdentity(),
+        identity=identity or RunIdentity(),
         history=history,
     )
 
